@@ -1,0 +1,98 @@
+"""Predict by token: find the live model, load it once, run it on raw inputs."""
+
+import hashlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from django.conf import settings
+from django.core.files.storage import storages
+
+from control.selectors import require_operation
+from core.exceptions import BucketError, InvalidRequest
+from inference.runtime import PredictorCache
+from models_registry.artifacts import InvalidInput, Prediction, Predictor
+from models_registry.models import Artifact, RegisteredModel, TaskType
+
+
+class UnknownModel(InvalidRequest):
+    """No live model has this token; expired, retired and never known look the same."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no live model with this token. It may have expired or been deleted.")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Predictions in the order of the inputs, and how long they took (milliseconds)."""
+
+    model: RegisteredModel
+    predictions: list[Prediction]
+    milliseconds: float
+
+
+def get_live_model(token: str) -> RegisteredModel:
+    """Return the live model of a token. Raises `UnknownModel`."""
+    model = RegisteredModel.objects.live().prefetch_related("artifacts").filter(token=token).first()
+    if model is None:
+        raise UnknownModel
+    return model
+
+
+def predict(*, token: str, inputs: Sequence[bytes | str]) -> Answer:
+    """Classify raw image files or texts, as the model's task asks.
+
+    Raises `UnknownModel`, `InvalidRequest` for inputs that cannot be used, `MaintenanceMode`,
+    `BucketError` when the model's file cannot be fetched.
+    """
+    require_operation()
+    began = time.perf_counter()
+    model = get_live_model(token)
+    _check_inputs(model, inputs)
+    try:
+        predictions = load_predictor(model).predict(inputs)
+    except InvalidInput as error:
+        raise InvalidRequest(str(error)) from error
+    return Answer(model, predictions, round((time.perf_counter() - began) * 1000, 2))
+
+
+def load_predictor(model: RegisteredModel) -> Predictor:
+    """Return the model's predictor from the cache, or load its file from the bucket."""
+    artifact = next((found for found in model.artifacts.all() if found.kind == Artifact.Kind.ONNX), None)
+    if artifact is None:
+        raise BucketError(f"{model.name} has no ONNX file; train it again.")
+    return _cache().get(artifact.sha256, lambda: _fetch(artifact))
+
+
+def _fetch(artifact: Artifact) -> bytes:
+    try:
+        with storages["default"].open(artifact.key) as file:
+            content: bytes = file.read()
+    except Exception as error:  # whichever storage, whatever it raises
+        raise BucketError("The model's file cannot be fetched from the bucket now. Try again.") from error
+    if hashlib.sha256(content).hexdigest() != artifact.sha256:
+        raise BucketError("The model's file in the bucket is not the one that was published. Train it again.")
+    return content
+
+
+@lru_cache(maxsize=1)
+def _cache() -> PredictorCache:
+    return PredictorCache(settings.TRAINYARD["PREDICTOR_CACHE_BYTES"])
+
+
+def _check_inputs(model: RegisteredModel, inputs: Sequence[bytes | str]) -> None:
+    most = settings.TRAINYARD["MAX_PREDICT_INPUTS"]
+    if not 1 <= len(inputs) <= most:
+        raise InvalidRequest(f"Send 1 to {most} inputs in one call; these are {len(inputs)}.")
+    wanted, word = (bytes, "image files") if model.task_type == TaskType.IMAGE else (str, "texts")
+    if not all(isinstance(given, wanted) for given in inputs):
+        raise InvalidRequest(f"This model classifies {TaskType(model.task_type).label.lower()}: send {word}.")
+    longest = settings.TRAINYARD["MAX_TEXT_CHARS"]
+    for number, given in enumerate(inputs, start=1):
+        if isinstance(given, str) and len(given) > longest:
+            raise InvalidRequest(f"Text {number} has {len(given):,} characters; the limit is {longest:,}.")
+        if isinstance(given, bytes) and len(given) > settings.TRAINYARD["MAX_PREDICT_BYTES"]:
+            raise InvalidRequest(
+                f"File {number} is larger than {settings.TRAINYARD['MAX_PREDICT_BYTES'] // 2**20} MB."
+            )

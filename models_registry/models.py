@@ -1,0 +1,138 @@
+"""The registry: models that are (or were) live, and the files that make them up."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from core.models import TimestampedModel
+
+
+class TaskType(models.TextChoices):
+    """What is classified; the words of the documents."""
+
+    IMAGE = "imageclassification", "Images"
+    TEXT = "textclassification", "Texts"
+
+
+class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
+    """Questions about models in the words of the domain."""
+
+    def live(self) -> RegisteredModelQuerySet:
+        """Models that predict."""
+        return self.filter(state=RegisteredModel.State.LIVE)
+
+    def expired(self, now: datetime) -> RegisteredModelQuerySet:
+        """Live models whose time is over and that nobody pinned."""
+        return self.live().filter(pinned=False, expires_at__lte=now)
+
+    def awaiting_deletion(self) -> RegisteredModelQuerySet:
+        """Retired models, which the next clean-up deletes, and those it was deleting when it stopped."""
+        return self.filter(state__in=[RegisteredModel.State.RETIRED, RegisteredModel.State.DELETING])
+
+    def owned_by(self, user: object) -> RegisteredModelQuerySet:
+        """Models that a person may list and change: their own, or all for staff."""
+        if getattr(user, "is_staff", False):
+            return self
+        return self.filter(owner_id=getattr(user, "pk", None))
+
+
+class RegisteredModel(TimestampedModel):
+    """A trained classifier under its token."""
+
+    class State(models.TextChoices):
+        """live → retired (can be restored) → deleting → deleted; live → deleting on expiry."""
+
+        LIVE = "live", "live"
+        RETIRED = "retired", "retired"
+        DELETING = "deleting", "being deleted"
+        DELETED = "deleted", "deleted"
+
+    token = models.CharField(max_length=160, unique=True, editable=False)
+    name = models.CharField(
+        max_length=100,
+        validators=[RegexValidator(r"^[\w -]+$", "Use letters, digits, spaces, hyphens and underscores.")],
+    )
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="registered_models", null=True
+    )
+    task_type = models.CharField(max_length=24, choices=TaskType, editable=False)
+    architecture = models.CharField(max_length=80, editable=False)
+    strategy = models.CharField(max_length=16, editable=False)
+    classes = models.JSONField(default=list, editable=False)
+    state = models.CharField(max_length=12, choices=State, default=State.LIVE, editable=False)
+    downloadable = models.BooleanField(default=True, help_text="Whoever has the token may download the files.")
+    pinned = models.BooleanField(default=False, help_text="Never expires.")
+    accuracy = models.FloatField(editable=False, help_text="Percent of the validation part.")
+    accuracy_plot = models.TextField(blank=True, editable=False)
+    metrics = models.JSONField(default=dict, editable=False)
+    live_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField(null=True, blank=True, help_text="Empty: never.")
+    retired_at = models.DateTimeField(null=True, editable=False)
+
+    objects = RegisteredModelQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "model"
+        ordering = ("-created_at",)
+        constraints = [
+            models.CheckConstraint(
+                name="accuracy_is_percent", condition=Q(accuracy__gte=0) & Q(accuracy__lte=100)
+            ),
+            models.CheckConstraint(
+                name="model_state_known",
+                condition=Q(state__in=["live", "retired", "deleting", "deleted"]),
+            ),
+            models.CheckConstraint(
+                name="model_task_known",
+                condition=Q(task_type__in=["imageclassification", "textclassification"]),
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["state", "expires_at"]),
+            models.Index(fields=["owner", "-created_at"]),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the model predicts."""
+        return self.state == self.State.LIVE
+
+    @property
+    def time_left(self) -> timedelta | None:
+        """How long until the model expires (never negative); None for a model that does not."""
+        if self.pinned or self.expires_at is None:
+            return None
+        return max(self.expires_at - timezone.now(), timedelta())
+
+
+class Artifact(models.Model):
+    """One file of a model in the bucket, with what is needed to trust it."""
+
+    class Kind(models.TextChoices):
+        """The files a model can have."""
+
+        ONNX = "onnx", "ONNX"
+        TORCHSCRIPT = "torchscript", "PyTorch (TorchScript)"
+        METADATA = "metadata", "metadata"
+
+    model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="artifacts")
+    kind = models.CharField(max_length=16, choices=Kind)
+    key = models.CharField(max_length=400, unique=True)
+    size = models.PositiveBigIntegerField(help_text="Bytes.")
+    sha256 = models.CharField(max_length=64, validators=[RegexValidator(r"^[0-9a-f]{64}$")])
+
+    class Meta:
+        constraints = [models.UniqueConstraint(name="one_artifact_of_a_kind", fields=["model", "kind"])]
+        ordering = ("kind",)
+
+    def __str__(self) -> str:
+        return self.key

@@ -1,0 +1,95 @@
+"""What can be done with a registered model. Each function is one transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from django.db import transaction
+from django.utils import timezone
+
+from control.models import CleanupPolicy
+from core.exceptions import InvalidRequest
+
+from .models import Artifact, RegisteredModel
+
+logger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file that lies in the bucket and was checked there: kind, key, bytes, SHA-256."""
+
+    kind: str
+    key: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class ModelDescription:
+    """What training knows of a finished model. `accuracy` is percent, 0 to 100."""
+
+    token: str
+    name: str
+    owner_id: int | None
+    task_type: str
+    architecture: str
+    strategy: str
+    classes: Sequence[str]
+    downloadable: bool
+    accuracy: float
+    accuracy_plot: str
+    metrics: dict[str, Any]
+
+
+@transaction.atomic
+def publish_model(*, description: ModelDescription, files: Sequence[StoredFile]) -> RegisteredModel:
+    """Make a model live with its files; it expires as the clean-up policy says now."""
+    now, retention = timezone.now(), CleanupPolicy.load().retention
+    model = RegisteredModel(
+        **{**vars(description), "classes": list(description.classes)},
+        live_at=now,
+        expires_at=now + retention if retention else None,
+    )
+    model.full_clean(exclude=["owner"])
+    model.save()
+    Artifact.objects.bulk_create(Artifact(model=model, **vars(file)) for file in files)
+    logger.info("model.live", model=model.pk, task_type=model.task_type, accuracy=round(model.accuracy, 2))
+    return model
+
+
+@transaction.atomic
+def retire_model(*, model: RegisteredModel) -> None:
+    """Take a model out of service; until the next clean-up it can be restored."""
+    changed = RegisteredModel.objects.live().filter(pk=model.pk)
+    if not changed.update(state=RegisteredModel.State.RETIRED, retired_at=timezone.now()):
+        raise InvalidRequest(f"{model.name} is not live, so it cannot be deleted.")
+    model.refresh_from_db()
+    model.save()
+
+
+@transaction.atomic
+def restore_model(*, model: RegisteredModel) -> None:
+    """Bring a retired model back, with at least an hour to live."""
+    now = timezone.now()
+    changed = RegisteredModel.objects.filter(pk=model.pk, state=RegisteredModel.State.RETIRED)
+    if not changed.update(state=RegisteredModel.State.LIVE, retired_at=None):
+        raise InvalidRequest(f"{model.name} is gone: the clean-up has deleted its files.")
+    model.refresh_from_db()
+    if model.expires_at is not None:
+        model.expires_at = max(model.expires_at, now + timedelta(hours=1))
+    model.save()
+
+
+@transaction.atomic
+def keep_model(*, model: RegisteredModel, extra: timedelta) -> None:
+    """Let a live model live longer, counted from now or from its expiry, whichever is later."""
+    live = RegisteredModel.objects.live().select_for_update().filter(pk=model.pk).first()
+    if live is None:
+        raise InvalidRequest(f"{model.name} is not live any more.")
+    if live.expires_at is not None:
+        live.expires_at = max(live.expires_at, timezone.now()) + extra
+        live.save()
+    model.refresh_from_db()

@@ -1,0 +1,29 @@
+"""The test suite: a home of its own that is thrown away, fast password hashes, no waiting."""
+
+import atexit
+import os
+import shutil
+import tempfile
+
+# Read before the base settings, so that nothing of a test run lands in somebody's real home.
+_home = tempfile.mkdtemp(prefix="trainyard-test-")
+os.environ["TRAINYARD_HOME"] = _home
+atexit.register(shutil.rmtree, _home, ignore_errors=True)
+
+from core.home import prepare_home  # noqa: E402
+from core.logs import configure_logging  # noqa: E402
+
+from .base import *  # noqa: E402, F403
+from .base import HOME  # noqa: E402
+
+prepare_home(HOME)
+configure_logging(level="WARNING", as_json=False)
+
+SECRET_KEY = "only-for-tests-" + "x" * 50
+ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+CELERY_BROKER_URL = "memory://"
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = {}
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = True

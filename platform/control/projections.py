@@ -1,0 +1,52 @@
+"""How the switches appear in status.json and cleanup.json."""
+
+from typing import Any
+
+from django.db import transaction
+
+from documents import keys
+from documents.projections import FieldsProjection
+from documents.schemas import CleanupDocument, StatusDocument
+
+from .activity import current_activity
+from .models import CleanupPolicy, PlatformStatus
+
+
+class StatusProjection(FieldsProjection):
+    """`active` with the longest-running job, else `sleeping`; `dev_mode` belongs to the operator."""
+
+    key = keys.STATUS
+    schema = StatusDocument
+    operator_fields = frozenset({"dev_mode"})
+
+    def render(self) -> dict[str, Any]:
+        activity = current_activity()
+        return {
+            "status": "active" if activity else "sleeping",
+            "token": activity.token if activity else "",
+            "task_type": activity.task_type if activity else "",
+            "dev_mode": PlatformStatus.load().dev_mode,
+        }
+
+    def take(self, fields: dict[str, Any]) -> None:
+        with transaction.atomic():
+            status = PlatformStatus.load()
+            status.dev_mode = bool(fields["dev_mode"])
+            status.save()
+
+
+class CleanupProjection(FieldsProjection):
+    """The one flag, which belongs to the operator."""
+
+    key = keys.CLEANUP
+    schema = CleanupDocument
+    operator_fields = frozenset({"status"})
+
+    def render(self) -> dict[str, Any]:
+        return {"status": CleanupPolicy.load().status}
+
+    def take(self, fields: dict[str, Any]) -> None:
+        with transaction.atomic():
+            policy = CleanupPolicy.load()
+            policy.status = fields["status"]
+            policy.save()

@@ -1,0 +1,1 @@
+"""What every app may use: base models, errors, the home folder, logging."""

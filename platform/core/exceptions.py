@@ -1,0 +1,31 @@
+"""Errors that a person caused or can mend. Their messages are shown to that person as they are."""
+
+
+class TrainyardError(Exception):
+    """Base of all expected errors; `str(error)` says what happened and what to do."""
+
+
+class InvalidRequest(TrainyardError):
+    """What was sent cannot be used: the caller has to change it."""
+
+
+class MaintenanceMode(TrainyardError):
+    """The platform is halted (`dev_mode`); nothing is accepted, started, predicted or deleted."""
+
+    def __init__(self) -> None:
+        super().__init__("Trainyard is halted for maintenance. Nothing is lost; try again in a while.")
+
+
+class PlatformBusy(TrainyardError):
+    """A job is running and the platform is set to refuse submissions meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__("A model is being trained. Submit again when it has finished.")
+
+
+class BucketError(TrainyardError):
+    """The bucket did not answer, or not as a bucket should."""
+
+
+class StaleAttempt(TrainyardError):
+    """Somebody else owns the job now: whoever sees this has to stop and leave no trace."""

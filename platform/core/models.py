@@ -1,0 +1,36 @@
+"""Base classes of the platform's tables."""
+
+from typing import Any, Self
+
+from django.db import models
+
+
+class TimestampedModel(models.Model):
+    """A row that knows when it came to be and when it last changed (UTC)."""
+
+    created_at = models.DateTimeField(auto_now_add=True, db_index=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        abstract = True
+
+
+class SingletonModel(models.Model):
+    """A table of exactly one row, which exists from its first use on."""
+
+    SINGLETON_ID = 1
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=SINGLETON_ID, editable=False)
+
+    class Meta:
+        abstract = True
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Save over the one row, whichever instance this is."""
+        self.id = self.SINGLETON_ID
+        super().save(*args, **kwargs)
+
+    @classmethod
+    def load(cls) -> Self:
+        """Return the row; make it with its defaults when there is none yet."""
+        return cls._default_manager.get_or_create(pk=cls.SINGLETON_ID)[0]

@@ -1,0 +1,51 @@
+"""Errors of the REST API as RFC 9457 problem documents."""
+
+from http import HTTPStatus
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404
+from rest_framework import exceptions, status
+from rest_framework.response import Response
+from rest_framework.views import exception_handler
+
+from .exceptions import BucketError, InvalidRequest, MaintenanceMode, PlatformBusy, TrainyardError
+
+STATUS_OF: dict[type[TrainyardError], int] = {
+    MaintenanceMode: status.HTTP_503_SERVICE_UNAVAILABLE,
+    BucketError: status.HTTP_503_SERVICE_UNAVAILABLE,
+    PlatformBusy: status.HTTP_409_CONFLICT,
+    InvalidRequest: status.HTTP_400_BAD_REQUEST,
+}
+
+
+def problem_details_handler(error: Exception, context: dict[str, Any]) -> Response | None:
+    """Turn an expected error into `application/problem+json`; None lets Django answer 500."""
+    if isinstance(error, TrainyardError):
+        code = next((code for kind, code in STATUS_OF.items() if isinstance(error, kind)), 400)
+        return problem(code, str(error))
+    response = exception_handler(error, context)
+    if response is None:
+        return None
+    if isinstance(error, exceptions.ValidationError):
+        return problem(response.status_code, "Some fields cannot be used.", errors=error.detail)
+    detail = _detail(error)
+    answer = problem(response.status_code, detail)
+    for header, value in response.headers.items():
+        if header.lower() != "content-type":
+            answer.headers[header] = value
+    return answer
+
+
+def problem(code: int, detail: str, **extra: Any) -> Response:
+    """Build a problem document."""
+    body = {"type": "about:blank", "title": HTTPStatus(code).phrase, "status": code, "detail": detail, **extra}
+    return Response(body, status=code, content_type="application/problem+json")
+
+
+def _detail(error: Exception) -> str:
+    if isinstance(error, Http404):
+        return "There is nothing here, or it is not yours."
+    if isinstance(error, PermissionDenied):
+        return "You may not do this."
+    return str(getattr(error, "detail", error))

@@ -1,0 +1,1 @@
+"""REST: data sets and jobs."""

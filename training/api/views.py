@@ -1,0 +1,73 @@
+"""REST views of data sets and jobs: parse, authorise, call one service."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework import mixins, status, viewsets
+from rest_framework.decorators import action
+from rest_framework.parsers import FormParser, MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from training.models import Dataset, TrainingJob
+from training.services import JobSettings, cancel_job, create_dataset, submit_job
+
+from .serializers import DatasetSerializer, DatasetUploadSerializer, JobSerializer
+
+
+class DatasetViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
+    """The caller's data sets."""
+
+    serializer_class = DatasetSerializer
+    queryset = Dataset.objects.none()
+    parser_classes = (MultiPartParser, FormParser)
+    filterset_fields = ("task_type",)
+
+    def get_queryset(self) -> QuerySet[Dataset]:
+        return Dataset.objects.owned_by(self.request.user)
+
+    @extend_schema(request=DatasetUploadSerializer, responses={201: DatasetSerializer})
+    def create(self, request: Request) -> Response:
+        """Upload and validate a data set."""
+        upload = DatasetUploadSerializer(data=request.data)
+        upload.is_valid(raise_exception=True)
+        values = upload.validated_data
+        dataset = create_dataset(
+            owner=request.user,
+            name=values["name"],
+            task_type=values["task_type"],
+            file=values["file"],
+            columns=upload.columns(),
+        )
+        return Response(self.get_serializer(dataset).data, status=status.HTTP_201_CREATED)
+
+
+class JobViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
+    """The caller's training jobs."""
+
+    serializer_class = JobSerializer
+    queryset = TrainingJob.objects.none()
+    filterset_fields = ("state", "task_type")
+
+    def get_queryset(self) -> QuerySet[TrainingJob]:
+        return TrainingJob.objects.owned_by(self.request.user).select_related("registered_model")
+
+    @extend_schema(responses={201: JobSerializer})
+    def create(self, request: Request) -> Response:
+        """Submit a job on a data set of the caller's."""
+        serializer = self.get_serializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        values: dict[str, Any] = dict(serializer.validated_data)
+        dataset, name = values.pop("dataset"), values.pop("name")
+        more = {field: values.pop(field) for field in JobSerializer.Meta.settings_fields if field in values}
+        job = submit_job(owner=request.user, dataset=dataset, name=name, choice=JobSettings(**values, more=more))
+        return Response(self.get_serializer(job).data, status=status.HTTP_201_CREATED)
+
+    @extend_schema(request=None, responses=JobSerializer)
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Request, pk: str) -> Response:
+        """End a job; a running one stops within seconds."""
+        job = self.get_object()
+        cancel_job(job=job)
+        return Response(self.get_serializer(job).data)

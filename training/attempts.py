@@ -1,0 +1,316 @@
+"""One attempt at a job, from claim to live model, in the worker process.
+
+The worker itself never trains: a child process does, and only tells. This module fetches the data
+set, watches the child, keeps the lease, uploads what came out, and makes the model live in one
+transaction that a lost lease rolls back. Files lie under a prefix of the attempt's own, so that two
+attempts never touch each other's.
+"""
+
+import contextlib
+import hashlib
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.core.files import File
+from django.core.files.storage import Storage, storages
+from django.db import DatabaseError, close_old_connections, connection, transaction
+
+from core.exceptions import StaleAttempt, TrainyardError
+from documents import keys
+from documents.publish import publish
+from models_registry.services import ModelDescription, StoredFile, publish_model
+
+from . import transitions
+from .files import attempt_prefix, delete_prefix, hash_file
+from .models import Dataset, TrainingJob
+from .trainers.process import TrainerProcess
+from .trainers.request import Hyperparameters, TrainingRequest, TrainingResult
+
+logger = structlog.get_logger(__name__)
+
+NEWS_EVERY = 0.5  # seconds; progress reaches the database at most this often
+SILENCE_ALLOWED = 600.0  # seconds without a word from the trainer before the lease is given up
+POLL = 0.2
+STOP_GRACE = 2.0
+LOG_TAIL = 4000  # characters
+
+
+class CancelRequested(Exception):
+    """The owner cancelled the job."""
+
+
+class TrainerDied(TrainyardError):
+    """The child ended without a result; another attempt may succeed."""
+
+
+class UserError(TrainyardError):
+    """The data or the settings are at fault; another attempt would end the same way."""
+
+
+class Heartbeat:
+    """Renews the lease and carries progress to the database, from a thread of its own."""
+
+    def __init__(self, job: TrainingJob) -> None:
+        self.job = job
+        self.lost = threading.Event()
+        self.cancelled = threading.Event()
+        self._done = threading.Event()
+        self._news: dict[str, Any] = {}
+        self._lock = threading.Lock()
+        self._heard_at = time.monotonic()
+        self._thread = threading.Thread(target=self._run, name=f"heartbeat-{job.pk}", daemon=True)
+
+    def __enter__(self) -> "Heartbeat":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def tell(self, **news: Any) -> None:
+        """Note fields of the job to write with the next renewal."""
+        with self._lock:
+            self._news.update(news)
+            self._heard_at = time.monotonic()
+
+    def check(self) -> None:
+        """Raise when the attempt should stop: `StaleAttempt` or `CancelRequested`."""
+        if self.lost.is_set():
+            raise StaleAttempt(f"Attempt {self.job.attempt} lost its lease.")
+        if self.cancelled.is_set():
+            raise CancelRequested
+
+    def _run(self) -> None:
+        lease = settings.TRAINYARD["LEASE"]
+        pause, renewed_at = min(NEWS_EVERY, lease.total_seconds() / 6), time.monotonic()
+        try:
+            while not self._done.wait(pause) and not self.lost.is_set():
+                with self._lock:
+                    news, self._news = self._news, {}
+                    silent_for = time.monotonic() - self._heard_at
+                due = time.monotonic() - renewed_at > lease.total_seconds() / 3
+                if silent_for > SILENCE_ALLOWED:
+                    logger.warning("trainer.silent", job=self.job.pk, seconds=round(silent_for))
+                    self.lost.set()
+                elif news or due or not self.cancelled.is_set():
+                    self._renew(lease, news if news or due else None)
+                    renewed_at = time.monotonic() if news or due else renewed_at
+        finally:
+            connection.close()
+
+    def _renew(self, lease: Any, news: dict[str, Any] | None) -> None:
+        """Renew (or, without news, only look whether the owner has cancelled)."""
+        try:
+            if news is None:
+                state = TrainingJob.objects.values_list("state", flat=True).get(pk=self.job.pk)
+            else:
+                state = transitions.renew(self.job.pk, attempt=self.job.attempt, lease=lease, **news)
+        except StaleAttempt:
+            self.lost.set()
+        except DatabaseError as error:
+            # A database that is away for less than the lease costs nothing.
+            logger.warning("heartbeat.database_away", job=self.job.pk, error=str(error))
+            close_old_connections()
+        else:
+            if state == TrainingJob.State.CANCELLING:
+                self.cancelled.set()
+
+
+def run_attempt(job: TrainingJob) -> None:
+    """Carry a claimed job to an end, whatever happens to the trainer."""
+    log = logger.bind(job=job.pk, attempt=job.attempt)
+    log.info("job.started", task_type=job.task_type, architecture=job.architecture)
+    folder = settings.HOME / "jobs" / f"{job.pk}-{job.attempt}"
+    committed = False
+    try:
+        with _scratch(folder), Heartbeat(job) as heartbeat, _training_document():
+            result = _train(job, folder, heartbeat)
+            _publish(job, result, folder, heartbeat)
+            committed = True
+    except CancelRequested:
+        transitions.finish_cancelling(job.pk, attempt=job.attempt)
+        log.info("job.cancelled")
+    except UserError as error:
+        transitions.fail(job.pk, attempt=job.attempt, error=str(error))
+        log.info("job.failed", error=str(error))
+    except StaleAttempt as error:
+        log.warning("job.attempt_stale", reason=str(error))
+    except Exception as error:  # the bucket, the disk, the child: another attempt may succeed
+        log.warning("job.attempt_failed", error=repr(error), exc_info=not isinstance(error, TrainyardError))
+        with contextlib.suppress(StaleAttempt):
+            transitions.hand_back(
+                job.pk,
+                attempt=job.attempt,
+                reason=str(error) or type(error).__name__,
+                max_attempts=settings.TRAINYARD["MAX_ATTEMPTS"],
+            )
+    finally:
+        if not committed:
+            with contextlib.suppress(Exception):  # reconcile sweeps what is left
+                delete_prefix(attempt_prefix(job, job.attempt))
+        publish(keys.TRAINING)
+
+
+@contextlib.contextmanager
+def _scratch(folder: Path) -> Iterator[None]:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _training_document() -> Iterator[None]:
+    """Write training.json beside the training, which need not wait for it."""
+
+    def write() -> None:
+        try:
+            publish(keys.TRAINING)
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=write, name="training-document", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+
+
+def _train(job: TrainingJob, folder: Path, heartbeat: Heartbeat) -> TrainingResult:
+    """Run the trainer in a child process until it has a result."""
+    began = time.monotonic()
+    heartbeat.tell(progress={"phase": "fetch", "message": "Fetching the data set"})
+    data = fetch_dataset(job.dataset, folder)
+    fetched = time.monotonic()
+    output = folder / "output"
+    output.mkdir()
+    deadline = began + settings.TRAINYARD["JOB_DEADLINE"].total_seconds()
+    trainer = TrainerProcess()
+    trainer.start(_request(job, data, output))
+    try:
+        for event in _events(trainer, heartbeat, deadline):
+            if event["event"] == "progress":
+                heartbeat.tell(progress=_shown(event), log_tail=trainer.log_tail(LOG_TAIL))
+            elif event["event"] == "result":
+                result = TrainingResult.from_json(event["result"])
+                result.phase_seconds["fetch"] = round(fetched - began, 2)
+                return result
+            elif event["kind"] in ("data", "training"):
+                raise UserError(event["message"])
+            else:
+                raise TrainerDied(f"the trainer failed: {event['message']}")
+        raise TrainerDied(f"the trainer died (exit code {trainer.exitcode})")
+    finally:
+        trainer.stop(STOP_GRACE)
+
+
+def _events(trainer: TrainerProcess, heartbeat: Heartbeat, deadline: float) -> Iterator[dict[str, Any]]:
+    """Yield the child's events until it ends, and look around in every pause."""
+    while True:
+        heartbeat.check()
+        if time.monotonic() > deadline:
+            limit = settings.TRAINYARD["JOB_DEADLINE"]
+            raise UserError(f"Training took longer than the {limit} that a job may take. Use less data or fewer epochs.")
+        event = trainer.next_event(timeout=POLL)
+        if event is not None:
+            yield event
+        elif not trainer.is_alive():
+            return
+
+
+def _shown(event: dict[str, Any]) -> dict[str, Any]:
+    return {name: event[name] for name in ("phase", "done", "total", "message", "metrics") if name in event}
+
+
+def _request(job: TrainingJob, data: Path, output: Path) -> TrainingRequest:
+    return TrainingRequest(
+        token=job.token,
+        name=job.name,
+        task_type=job.task_type,
+        architecture=job.architecture,
+        strategy=job.strategy,
+        dataset_path=str(data),
+        dataset_sha256=job.dataset.sha256,
+        columns=job.dataset.columns,
+        data_split=job.data_split,
+        seed=job.seed,
+        hyperparameters=Hyperparameters(
+            optimizer=job.optimizer,
+            learning_rate=job.learning_rate,
+            batch_size=job.batch_size,
+            epochs=job.epochs,
+            reduce_lr_on_plateau=job.reduce_lr_on_plateau,
+            step_lr=job.step_lr,
+        ),
+        output_dir=str(output),
+        cache_dir=str(settings.HOME / "backbones"),
+        threads=settings.TRAINYARD["TRAINER_THREADS"],
+    )
+
+
+def fetch_dataset(dataset: Dataset, folder: Path) -> Path:
+    """Copy a data set out of the bucket and check that it is the one that was validated."""
+    path = folder / f"dataset{Path(dataset.original_name).suffix.lower()}"
+    digest = hashlib.sha256()
+    with storages["default"].open(dataset.key) as source, path.open("wb") as target:
+        for chunk in source.chunks(1 << 20):
+            digest.update(chunk)
+            target.write(chunk)
+    if digest.hexdigest() != dataset.sha256:
+        raise UserError(f"The data set {dataset.name} has changed in the bucket since it was checked. Upload it again.")
+    return path
+
+
+def _publish(job: TrainingJob, result: TrainingResult, folder: Path, heartbeat: Heartbeat) -> None:
+    """Upload the files, then make the model live and end the job in one transaction."""
+    began = time.monotonic()
+    heartbeat.tell(progress={"phase": "publish", "message": "Uploading and publishing"})
+    prefix = attempt_prefix(job, job.attempt)
+    files = []
+    for kind, filename in result.artifacts.items():
+        heartbeat.check()
+        files.append(_upload(storages["default"], kind, f"{prefix}{filename}", folder / "output" / filename))
+    heartbeat.check()
+    phases = {**result.phase_seconds, "publish": round(time.monotonic() - began, 2)}
+    description = ModelDescription(
+        token=job.token,
+        name=job.name,
+        owner_id=job.owner_id,
+        task_type=job.task_type,
+        architecture=job.architecture,
+        strategy=job.strategy,
+        classes=result.classes,
+        downloadable=job.downloadable,
+        accuracy=result.accuracy,
+        accuracy_plot=result.accuracy_plot,
+        metrics={**result.metrics, "parity": result.parity, "phase_seconds": phases},
+    )
+    with transaction.atomic():
+        model = publish_model(description=description, files=files)
+        progress = {"phase": "done", "phase_seconds": phases}
+        transitions.succeed(job.pk, attempt=job.attempt, model_id=model.pk, progress=progress)
+    logger.info("job.succeeded", job=job.pk, attempt=job.attempt, accuracy=round(result.accuracy, 2), **phases)
+
+
+def _upload(storage: Storage, kind: str, key: str, path: Path) -> StoredFile:
+    """Put a file into the bucket and read it back: what is registered is what lies there."""
+    expected = hash_file(path)
+    with path.open("rb") as source:
+        name = storage.save(key, File(source, name=key))
+    with storage.open(name) as stored:
+        found = hashlib.sha256()
+        for chunk in stored.chunks(1 << 20):
+            found.update(chunk)
+    if name != key or found.hexdigest() != expected:
+        raise TrainyardError(f"The bucket did not keep {key} as it was uploaded.")
+    return StoredFile(kind=kind, key=key, size=path.stat().st_size, sha256=expected)

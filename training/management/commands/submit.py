@@ -1,0 +1,149 @@
+"""Submit a job from a shell, and with --wait watch it until its model is live."""
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from django.core.files import File
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import models
+
+from accounts.models import User
+from core.exceptions import TrainyardError
+from models_registry.models import TaskType
+from training.models import TrainingJob
+from training.selectors import a_worker_is_alive, seconds
+from training.services import JobSettings, create_dataset, submit_job
+
+POLL = 0.2  # seconds
+SETTABLE = ("optimizer", "learning_rate", "batch_size", "epochs", "seed", "reduce_lr_on_plateau", "step_lr")
+
+
+class Command(BaseCommand):
+    """`manage.py submit --task … --data … --name … [--wait] [--json]`."""
+
+    help = "Upload a data set and train a model on it."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--task", required=True, choices=TaskType.values)
+        parser.add_argument("--data", required=True, type=Path, help="a zip with a folder per class, or a CSV")
+        parser.add_argument("--name", required=True)
+        parser.add_argument("--owner", help="a user's name (default: nobody's, for staff alone to manage)")
+        parser.add_argument("--model", help="architecture (default: the task's own)")
+        parser.add_argument("--strategy", default="frozen")
+        parser.add_argument("--data-split", default="70 : 30", help='"training : validation" (default: "70 : 30")')
+        parser.add_argument("--input-column", default="input")
+        parser.add_argument("--label-column", default="label")
+        parser.add_argument("--not-downloadable", action="store_true")
+        parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help=", ".join(SETTABLE))
+        parser.add_argument("--wait", action="store_true", help="until the job has ended; exit 1 when it failed")
+        parser.add_argument("--timeout", type=float, default=3600, help="seconds to wait (default: 3600)")
+        parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            job = self._submit(options)
+        except TrainyardError as error:
+            raise CommandError(str(error)) from error
+        self.stdout.write(f"Queued {job.name} as {job.token}")
+        if options["wait"]:
+            job = self._wait(job, options["timeout"])
+        if options["json"]:
+            self.stdout.write(json.dumps(describe(job)))
+        if job.state in (TrainingJob.State.FAILED, TrainingJob.State.CANCELLED):
+            raise CommandError(f"{job.name} {job.state}: {job.error or 'cancelled'}")
+
+    def _submit(self, options: dict[str, Any]) -> TrainingJob:
+        owner = None
+        if options["owner"]:
+            owner = User.objects.filter(username=options["owner"]).first()
+            if owner is None:
+                raise CommandError(f"There is no user {options['owner']!r}.")
+        more = dict(_assignment(text) for text in options["set"])
+        columns = {"input": options["input_column"], "label": options["label_column"]}
+        try:
+            file = options["data"].open("rb")
+        except OSError as error:
+            raise CommandError(f"Cannot read {options['data']}: {error.strerror}.") from error
+        with file:
+            dataset = create_dataset(
+                owner=owner,
+                name=options["name"],
+                task_type=options["task"],
+                file=File(file, name=options["data"].name),
+                columns=columns if options["task"] == TaskType.TEXT else None,
+            )
+        choice = JobSettings(
+            architecture=options["model"],
+            strategy=options["strategy"],
+            data_split=options["data_split"],
+            downloadable=not options["not_downloadable"],
+            seed=more.pop("seed", 0),
+            more=more,
+        )
+        return submit_job(owner=owner, dataset=dataset, name=options["name"], choice=choice)
+
+    def _wait(self, job: TrainingJob, timeout: float) -> TrainingJob:
+        """Watch a job; on a terminal its progress is drawn on one line."""
+        deadline, drawn = time.monotonic() + timeout, ""
+        warn_at = time.monotonic() + 10
+        while not job.is_final:
+            if time.monotonic() > deadline:
+                raise CommandError(f"Still {job.state} after {timeout:g} seconds; it goes on without this command.")
+            if job.state == TrainingJob.State.QUEUED and time.monotonic() > warn_at:
+                warn_at = float("inf")
+                if not a_worker_is_alive(job.queue):
+                    self.stderr.write("No worker is running. Start one: manage.py worker")
+            time.sleep(POLL)
+            job.refresh_from_db(fields=["state", "progress"])
+            line = progress_line(job)
+            if line != drawn and sys.stderr.isatty():
+                self.stderr.write(f"\r\x1b[2K{line}", ending="")
+            drawn = line
+        if sys.stderr.isatty():
+            self.stderr.write("\r\x1b[2K", ending="")
+        job.refresh_from_db()
+        if job.registered_model:
+            self.stdout.write(
+                f"Live after {seconds(job.running_for)} s: {job.registered_model.accuracy:.2f} % of the validation part"
+            )
+        return job
+
+
+def progress_line(job: TrainingJob) -> str:
+    """Return one line that says how far a job is."""
+    progress = job.progress or {}
+    phase, done, total = progress.get("phase", job.state), progress.get("done"), progress.get("total")
+    if not done or not total:
+        return f"{phase} {progress.get('message', '')}".strip()
+    filled = int(24 * done / total)
+    return f"{phase:10} {'█' * filled}{'·' * (24 - filled)} {done}/{total}"
+
+
+def describe(job: TrainingJob) -> dict[str, Any]:
+    """Return what a script wants to know of a job; seconds are wall-clock."""
+    return {
+        "token": job.token,
+        "job": job.pk,
+        "state": job.state,
+        "accuracy": job.registered_model.accuracy if job.registered_model else None,
+        "seconds": seconds(job.running_for),
+        "queued_seconds": seconds(job.queued_for),
+        "phase_seconds": job.progress.get("phase_seconds", {}),
+        "attempt": job.attempt,
+        "error": job.error,
+    }
+
+
+def _assignment(text: str) -> tuple[str, Any]:
+    """Parse FIELD=VALUE into a job's field and a value of its type."""
+    field, found, value = text.partition("=")
+    if not found or field not in SETTABLE:
+        raise CommandError(f"--set {text}: write FIELD=VALUE with one of {', '.join(SETTABLE)}.")
+    column = TrainingJob._meta.get_field(field)
+    try:
+        return field, json.loads(value) if isinstance(column, models.JSONField) else column.to_python(value)
+    except Exception as error:
+        raise CommandError(f"--set {text}: {value!r} is no value for {field}.") from error

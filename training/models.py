@@ -1,0 +1,230 @@
+"""Data sets, training jobs and the workers that run them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+
+from core.models import TimestampedModel
+from models_registry.models import RegisteredModel, TaskType
+
+
+class OwnedQuerySet(models.QuerySet[Any]):
+    """Rows that belong to somebody."""
+
+    def owned_by(self, user: object) -> OwnedQuerySet:
+        """What a person may see: their own rows, or all for staff."""
+        if getattr(user, "is_staff", False):
+            return self
+        return self.filter(owner_id=getattr(user, "pk", None))
+
+
+class Dataset(TimestampedModel):
+    """An uploaded data set, validated once and usable by many jobs."""
+
+    name = models.CharField(max_length=100)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="datasets", null=True
+    )
+    task_type = models.CharField(max_length=24, choices=TaskType)
+    key = models.CharField(max_length=400, unique=True, help_text="Where the file lies in the bucket.")
+    original_name = models.CharField(max_length=255)
+    size = models.PositiveBigIntegerField(help_text="Bytes.")
+    sha256 = models.CharField(max_length=64)
+    columns = models.JSONField(default=dict, blank=True, help_text="Texts: which column is the input, which the label.")
+    classes = models.JSONField(default=list)
+    examples = models.PositiveIntegerField()
+    report = models.JSONField(default=dict, help_text="What the validation found.")
+
+    objects = OwnedQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "data set"
+        ordering = ("-created_at",)
+        indexes = [models.Index(fields=["owner", "-created_at"])]
+        constraints = [
+            models.CheckConstraint(
+                name="dataset_task_known", condition=Q(task_type__in=["imageclassification", "textclassification"])
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class TrainingJobQuerySet(OwnedQuerySet):
+    """Questions about jobs in the words of the domain."""
+
+    def unfinished(self) -> TrainingJobQuerySet:
+        """Jobs that have not ended."""
+        return self.filter(state__in=TrainingJob.UNFINISHED)
+
+    def running(self) -> TrainingJobQuerySet:
+        """Jobs that a worker holds, oldest start first."""
+        return self.filter(state__in=TrainingJob.HELD).order_by("started_at", "pk")
+
+    def abandoned(self, now: datetime) -> TrainingJobQuerySet:
+        """Jobs whose worker has not renewed its lease."""
+        return self.filter(state__in=TrainingJob.HELD, lease_expires_at__lt=now)
+
+    def ahead_of(self, job: TrainingJob) -> TrainingJobQuerySet:
+        """Queued jobs that will start before this one."""
+        before = Q(queued_at__lt=job.queued_at) | Q(queued_at=job.queued_at, pk__lt=job.pk)
+        return self.filter(before, state=TrainingJob.State.QUEUED, queue=job.queue)
+
+
+class TrainingJob(TimestampedModel):
+    """One accepted request to train a model. It ends in exactly one final state."""
+
+    class State(models.TextChoices):
+        """The job's life; `transitions` names the allowed steps."""
+
+        QUEUED = "queued", "queued"
+        RUNNING = "running", "running"
+        CANCELLING = "cancelling", "cancelling"
+        SUCCEEDED = "succeeded", "succeeded"
+        FAILED = "failed", "failed"
+        CANCELLED = "cancelled", "cancelled"
+
+    HELD = (State.RUNNING, State.CANCELLING)
+    UNFINISHED = (State.QUEUED, *HELD)
+
+    class Strategy(models.TextChoices):
+        """How the network is trained."""
+
+        FROZEN = "frozen", "Fast: frozen backbone, new head"
+
+    class Optimizer(models.TextChoices):
+        """The documents' words."""
+
+        SGD = "sgd", "SGD"
+        ADAM = "adam", "Adam"
+
+    token = models.CharField(max_length=160, unique=True, editable=False)
+    name = models.CharField(
+        max_length=100,
+        validators=[RegexValidator(r"^[\w -]+$", "Use letters, digits, spaces, hyphens and underscores.")],
+    )
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="training_jobs", null=True
+    )
+    dataset = models.ForeignKey(Dataset, on_delete=models.PROTECT, related_name="jobs")
+    task_type = models.CharField(max_length=24, choices=TaskType)
+    architecture = models.CharField(max_length=80)
+    strategy = models.CharField(max_length=16, choices=Strategy, default=Strategy.FROZEN)
+    downloadable = models.BooleanField(default=True)
+
+    optimizer = models.CharField(max_length=8, choices=Optimizer, default=Optimizer.ADAM)
+    learning_rate = models.FloatField(
+        default=0.001, validators=[MinValueValidator(1e-5), MaxValueValidator(2)]
+    )
+    batch_size = models.PositiveIntegerField(default=32, validators=[MinValueValidator(1), MaxValueValidator(1024)])
+    epochs = models.PositiveIntegerField(default=10, validators=[MinValueValidator(1), MaxValueValidator(500)])
+    data_split = models.CharField(
+        max_length=9,
+        default="70 : 30",
+        validators=[RegexValidator(r"^\d{1,2} : \d{1,2}$", 'Write it as "70 : 30": training : validation.')],
+    )
+    reduce_lr_on_plateau = models.JSONField(null=True, blank=True)
+    step_lr = models.JSONField(null=True, blank=True)
+    seed = models.PositiveIntegerField(default=0)
+
+    state = models.CharField(max_length=12, choices=State, default=State.QUEUED, editable=False)
+    queue = models.CharField(max_length=16, default="cpu", editable=False)
+    attempt = models.PositiveSmallIntegerField(default=0, editable=False)
+    swept_attempt = models.PositiveSmallIntegerField(
+        default=0, editable=False, help_text="Attempts up to this one have left nothing in the bucket."
+    )
+    worker = models.CharField(max_length=128, blank=True, editable=False)
+    lease_expires_at = models.DateTimeField(null=True, editable=False)
+    announced_at = models.DateTimeField(null=True, editable=False)
+    queued_at = models.DateTimeField(default=timezone.now, editable=False)
+    started_at = models.DateTimeField(null=True, editable=False)
+    finished_at = models.DateTimeField(null=True, editable=False)
+    progress = models.JSONField(default=dict, editable=False)
+    log_tail = models.TextField(blank=True, editable=False)
+    error = models.TextField(blank=True, editable=False)
+    registered_model = models.OneToOneField(
+        RegisteredModel, on_delete=models.PROTECT, null=True, editable=False, related_name="training_job"
+    )
+
+    objects = TrainingJobQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "training job"
+        ordering = ("-created_at",)
+        indexes = [
+            models.Index(fields=["state", "queued_at"]),
+            models.Index(fields=["owner", "-created_at"]),
+            models.Index(name="job_unswept", fields=["id"], condition=Q(attempt__gt=F("swept_attempt"))),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                name="job_state_known",
+                condition=Q(state__in=["queued", "running", "cancelling", "succeeded", "failed", "cancelled"]),
+            ),
+            models.CheckConstraint(
+                name="job_succeeded_has_model",
+                condition=Q(state="succeeded", registered_model__isnull=False)
+                | (~Q(state="succeeded") & Q(registered_model__isnull=True)),
+            ),
+            models.CheckConstraint(
+                name="job_held_has_lease",
+                condition=~Q(state__in=["running", "cancelling"]) | Q(lease_expires_at__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="job_final_has_end",
+                condition=Q(state__in=["queued", "running", "cancelling"], finished_at__isnull=True)
+                | Q(state__in=["succeeded", "failed", "cancelled"], finished_at__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the job has ended."""
+        return self.state not in self.UNFINISHED
+
+    @property
+    def queued_for(self) -> timedelta:
+        """How long the job waited for a worker, or has waited so far."""
+        return (self.started_at or self.finished_at or timezone.now()) - self.queued_at
+
+    @property
+    def running_for(self) -> timedelta:
+        """How long the job ran, or has run so far; zero before it starts."""
+        if self.started_at is None:
+            return timedelta()
+        return (self.finished_at or timezone.now()) - self.started_at
+
+
+class WorkerHeartbeat(models.Model):
+    """A worker process that was alive a moment ago."""
+
+    name = models.CharField(max_length=128, primary_key=True)
+    queues = models.JSONField(default=list)
+    started_at = models.DateTimeField()
+    seen_at = models.DateTimeField(db_index=True)
+    ready = models.BooleanField(default=False, help_text="The backbones are prepared.")
+
+    ALIVE = timedelta(seconds=30)
+
+    class Meta:
+        verbose_name = "worker"
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the worker has been heard of lately."""
+        return self.seen_at > timezone.now() - self.ALIVE

@@ -1,0 +1,88 @@
+"""Make whole again what a crash left half done. Safe to run at any time, by anybody, at once.
+
+Cron runs it every minute, and every worker does while it lives.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import structlog
+from django.conf import settings
+from django.db.models import F, Q
+from django.utils import timezone
+
+from control.selectors import is_halted
+from documents.publish import publish_waiting
+
+from .files import attempt_prefix, delete_prefix
+from .models import TrainingJob, WorkerHeartbeat
+from .services import announce
+from .transitions import take_from_dead_worker
+
+logger = structlog.get_logger(__name__)
+
+ANNOUNCED_AT_ONCE = 10  # the head of the queue; the others follow as it moves
+
+
+@dataclass
+class ReconcileReport:
+    """What was found and mended."""
+
+    rescued: dict[int, str] = field(default_factory=dict)  # job id → its new state
+    announced: int = 0
+    swept: int = 0  # files of dead attempts
+    documents: dict[str, str] = field(default_factory=dict)
+
+
+def reconcile() -> ReconcileReport:
+    """Rescue jobs of dead workers, announce forgotten ones, sweep files, publish documents."""
+    report = ReconcileReport()
+    _rescue(report)
+    if not is_halted():
+        _announce(report)
+    _sweep(report)
+    report.documents = publish_waiting()
+    return report
+
+
+def _rescue(report: ReconcileReport) -> None:
+    now = timezone.now()
+    for job in TrainingJob.objects.abandoned(now):
+        state = take_from_dead_worker(job, now=now, max_attempts=settings.TRAINYARD["MAX_ATTEMPTS"])
+        if state is not None:
+            logger.warning("job.rescued", job=job.pk, attempt=job.attempt, state=str(state))
+            report.rescued[job.pk] = str(state)
+
+
+def _announce(report: ReconcileReport) -> None:
+    """Send the hint again where it seems lost: a job waits although a worker has nothing to do."""
+    stale = timezone.now() - settings.TRAINYARD["RECONCILE_EVERY"]
+    unheard = Q(announced_at__isnull=True) | Q(announced_at__lt=stale)
+    queued = TrainingJob.objects.filter(unheard, state=TrainingJob.State.QUEUED).order_by("queued_at", "pk")
+    idle = _idle_queues()
+    for job_id, queue, announced_at in queued.values_list("pk", "queue", "announced_at")[:ANNOUNCED_AT_ONCE]:
+        if announced_at is None or queue in idle:
+            report.announced += announce(job_id, queue=queue)
+
+
+def _idle_queues() -> set[str]:
+    """Return the queues that more workers serve than jobs run in."""
+    since = timezone.now() - WorkerHeartbeat.ALIVE
+    serving = Counter(
+        queue
+        for queues in WorkerHeartbeat.objects.filter(seen_at__gt=since).values_list("queues", flat=True)
+        for queue in queues
+    )
+    held = Counter(TrainingJob.objects.running().values_list("queue", flat=True))
+    return {queue for queue, workers in serving.items() if workers > held[queue]}
+
+
+def _sweep(report: ReconcileReport) -> None:
+    """Delete what attempts left in the bucket that did not make the model."""
+    unswept = TrainingJob.objects.exclude(state__in=TrainingJob.HELD).filter(attempt__gt=F("swept_attempt"))
+    for job in unswept:
+        last = job.attempt
+        for attempt in range(job.swept_attempt + 1, last + 1):
+            if not (job.state == TrainingJob.State.SUCCEEDED and attempt == last):
+                report.swept += delete_prefix(attempt_prefix(job, attempt))
+        TrainingJob.objects.filter(pk=job.pk, attempt=last).update(swept_attempt=last)

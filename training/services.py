@@ -1,0 +1,172 @@
+"""What people do: upload a data set, submit a job, cancel it. Each function is one transaction."""
+
+import tempfile
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.files import File
+from django.core.files.storage import storages
+from django.db import transaction
+from django.utils import timezone
+from kombu.exceptions import OperationalError
+
+from control.models import PlatformStatus
+from control.selectors import require_operation
+from core.exceptions import InvalidRequest, PlatformBusy
+from models_registry.models import TaskType
+from models_registry.tokens import new_token
+
+from . import transitions
+from .catalogue import get_architecture
+from .data import DataError, build_report
+from .files import dataset_key
+from .models import Dataset, TrainingJob
+
+logger = structlog.get_logger(__name__)
+
+SUFFIXES = {TaskType.IMAGE: (".zip",), TaskType.TEXT: (".csv",)}
+
+
+@dataclass(frozen=True)
+class JobSettings:
+    """How to train. None leaves a choice to the strategy."""
+
+    architecture: str | None = None
+    strategy: str = TrainingJob.Strategy.FROZEN
+    data_split: str = "70 : 30"
+    downloadable: bool = True
+    seed: int = 0
+    more: dict[str, Any] = field(default_factory=dict)  # fields of TrainingJob by name
+
+
+def create_dataset(
+    *,
+    owner: Any,
+    name: str,
+    task_type: str,
+    file: File,
+    columns: dict[str, str] | None = None,
+) -> Dataset:
+    """Validate an upload and keep it in the bucket. Raises `InvalidRequest` with what to mend."""
+    require_operation()
+    suffix = Path(file.name or "").suffix.lower()
+    expected = SUFFIXES[TaskType(task_type)]
+    if suffix not in expected:
+        raise InvalidRequest(f"{file.name or 'The file'} is not a {' or '.join(expected)} file.")
+    columns = columns or ({"input": "input", "label": "label"} if task_type == TaskType.TEXT else {})
+    with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:
+        path = Path(folder) / f"dataset{suffix}"
+        _copy_bounded(file, path, settings.TRAINYARD["MAX_DATASET_BYTES"])
+        try:
+            report = build_report(path, task_type=task_type, columns=columns)
+        except DataError as error:
+            raise InvalidRequest(str(error)) from error
+        if report.problems:
+            raise InvalidRequest(" ".join(report.problems))
+        key = dataset_key(uuid.uuid4().hex, suffix)
+        with path.open("rb") as source:
+            storages["default"].save(key, File(source, name=key))
+    dataset = Dataset(
+        name=name,
+        owner=owner,
+        task_type=task_type,
+        key=key,
+        original_name=Path(file.name or "").name[:255],
+        size=report.bytes,
+        sha256=report.sha256,
+        columns=columns,
+        classes=list(report.classes),
+        examples=report.examples,
+        report=report.to_json(),
+    )
+    try:
+        dataset.full_clean()
+        dataset.save()
+    except BaseException:
+        storages["default"].delete(key)
+        raise
+    logger.info("dataset.created", dataset=dataset.pk, bytes=dataset.size, classes=len(dataset.classes))
+    return dataset
+
+
+def _copy_bounded(file: File, path: Path, limit: int) -> None:
+    """Copy an upload, counting the bytes that really arrive."""
+    copied = 0
+    with path.open("wb") as target:
+        for chunk in file.chunks(1 << 20):
+            copied += len(chunk)
+            if copied > limit:
+                raise InvalidRequest(f"The file is larger than the {limit:,} bytes that a data set may have.")
+            target.write(chunk)
+
+
+def submit_job(*, owner: Any, dataset: Dataset, name: str, choice: JobSettings) -> TrainingJob:
+    """Accept a job. Raises `InvalidRequest`, `MaintenanceMode` or `PlatformBusy`."""
+    require_operation()
+    architecture = _architecture(dataset.task_type, choice)
+    job = TrainingJob(
+        token=new_token(dataset.task_type, name),
+        name=name.strip(),
+        owner=owner,
+        dataset=dataset,
+        task_type=dataset.task_type,
+        architecture=architecture,
+        strategy=choice.strategy,
+        data_split=choice.data_split,
+        downloadable=choice.downloadable,
+        seed=choice.seed,
+        **choice.more,
+    )
+    try:
+        job.full_clean(exclude=["owner", "dataset", "registered_model"])
+    except ValidationError as error:
+        raise InvalidRequest(" ".join(f"{name}: {' '.join(texts)}" for name, texts in error.message_dict.items())) from error
+    with transaction.atomic():
+        if not PlatformStatus.load().queue_while_active and TrainingJob.objects.unfinished().exists():
+            raise PlatformBusy
+        job.save()
+        transaction.on_commit(lambda: announce(job.pk, queue=job.queue))
+    logger.info("job.queued", job=job.pk, task_type=job.task_type)
+    return job
+
+
+def _architecture(task_type: str, choice: JobSettings) -> str:
+    from .catalogue import default_architecture
+
+    try:
+        architecture = get_architecture(choice.architecture or default_architecture(task_type))
+    except ValueError as error:
+        raise InvalidRequest(str(error)) from error
+    if architecture.task_type != task_type:
+        raise InvalidRequest(f"{architecture.name} does not classify {TaskType(task_type).label.lower()}.")
+    if choice.strategy not in architecture.strategies:
+        raise InvalidRequest(
+            f"{architecture.name} cannot be trained by {choice.strategy!r}; choose one of "
+            f"{', '.join(architecture.strategies)}."
+        )
+    return architecture.name
+
+
+def announce(job_id: int, *, queue: str) -> bool:
+    """Tell the workers of a queued job; a broker that is down only delays it until reconcile."""
+    from .tasks import run_training_job
+
+    try:
+        run_training_job.apply_async(args=[job_id], queue=queue)
+    except (OperationalError, OSError) as error:
+        logger.warning("job.announce_failed", job=job_id, error=str(error))
+        return False
+    TrainingJob.objects.filter(pk=job_id).update(announced_at=timezone.now())
+    return True
+
+
+def cancel_job(*, job: TrainingJob) -> None:
+    """End a job; a running one stops within seconds. Raises `InvalidRequest` when it has ended."""
+    if not transitions.cancel(job.pk):
+        raise InvalidRequest(f"{job.name} has ended already.")
+    job.refresh_from_db()

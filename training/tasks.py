@@ -1,0 +1,20 @@
+"""What travels through the broker: hints that carry an id. The database knows the rest."""
+
+from celery import Task, shared_task
+
+from control.selectors import is_halted
+
+
+@shared_task(bind=True, name="training.run_training_job", ignore_result=True)
+def run_training_job(self: Task, job_id: int) -> None:
+    """Run a job, if it still waits for somebody; a message that came twice finds nothing to do."""
+    from django.conf import settings
+
+    from . import transitions
+    from .attempts import run_attempt
+
+    if is_halted():
+        return
+    job = transitions.claim(job_id, worker=str(self.request.hostname), lease=settings.TRAINYARD["LEASE"])
+    if job is not None:
+        run_attempt(job)

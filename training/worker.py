@@ -1,0 +1,92 @@
+"""What a worker process does beside running jobs: warm up, show that it lives, reconcile."""
+
+import threading
+import time
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from celery import signals
+from django.conf import settings
+from django.db import connection
+from django.utils import timezone
+
+from .models import WorkerHeartbeat
+
+logger = structlog.get_logger(__name__)
+
+BEAT = timedelta(seconds=5)
+
+
+class WorkerLife:
+    """The threads of a worker that is up."""
+
+    def __init__(self, name: str, queues: list[str]) -> None:
+        self.name = name
+        self.queues = queues
+        self._done = threading.Event()
+
+    def start(self) -> None:
+        """Begin to warm up and to beat; returns at once."""
+        for work in (self._warm_up, self._beat):
+            threading.Thread(target=work, name=work.__name__.strip("_"), daemon=True).start()
+
+    def stop(self) -> None:
+        """Sign off."""
+        self._done.set()
+        WorkerHeartbeat.objects.filter(name=self.name).delete()
+
+    def _warm_up(self) -> None:
+        """Start the trainers' forkserver and prepare the backbones, so that the first job need not."""
+        from .trainers.process import warm_up
+
+        began = time.monotonic()
+        try:
+            warm_up(str(settings.HOME / "backbones"))
+        except Exception as error:  # the first job will try again and report it to its owner
+            logger.warning("worker.warm_up_failed", error=repr(error))
+            return
+        try:
+            WorkerHeartbeat.objects.filter(name=self.name).update(ready=True)
+        finally:
+            connection.close()
+        logger.info("worker.warm", seconds=round(time.monotonic() - began, 1))
+
+    def _beat(self) -> None:
+        from .reconcile import reconcile
+
+        pause, next_reconcile = settings.TRAINYARD["RECONCILE_EVERY"].total_seconds(), 0.0
+        started_at = timezone.now()
+        while not self._done.is_set():
+            try:
+                WorkerHeartbeat.objects.update_or_create(
+                    name=self.name,
+                    defaults={"queues": self.queues, "started_at": started_at, "seen_at": timezone.now()},
+                )
+                if time.monotonic() >= next_reconcile:
+                    next_reconcile = time.monotonic() + pause
+                    reconcile()
+            except Exception as error:  # database or bucket away: the next beat tries again
+                logger.warning("worker.beat_failed", error=repr(error))
+            finally:
+                connection.close()
+            self._done.wait(min(BEAT.total_seconds(), pause))
+
+
+_life: WorkerLife | None = None
+
+
+@signals.worker_ready.connect
+def worker_is_ready(sender: Any, **_: Any) -> None:
+    """The worker consumes messages from now on."""
+    global _life
+    queues = [str(queue) for queue in sender.app.amqp.queues.consume_from]
+    _life = WorkerLife(str(sender.hostname), queues)
+    _life.start()
+
+
+@signals.worker_shutdown.connect
+def worker_shuts_down(**_: Any) -> None:
+    """The worker was asked to end."""
+    if _life is not None:
+        _life.stop()
