@@ -29,7 +29,7 @@ run: $(VENV)/runtime  ## the whole platform on http://127.0.0.1:$(PORT), state i
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/honcho --no-colour start --port $(PORT)
 
 demo: $(VENV)/runtime  ## train, publish and use an image and a text model, without a person
-	$(MANAGE) demo
+	$(BIN)/python samples/demo.py
 
 test: $(VENV)/dev lint  ## lint, then every test for which this machine has the servers
 	$(BIN)/python -m tests.run

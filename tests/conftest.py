@@ -1,0 +1,43 @@
+"""What every test may use."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the runner repeat just what depends on the database."""
+    parser.addoption("--only-database", action="store_true", help="only tests that use the database")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Honour --only-database."""
+    if config.getoption("--only-database"):
+        chosen = [item for item in items if item.get_closest_marker("django_db")]
+        config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+        items[:] = chosen
+
+
+@pytest.fixture(autouse=True)
+def bucket(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """Give each test an empty bucket folder."""
+    if request.node.get_closest_marker("django_db") is None:
+        yield tmp_path
+        return
+    from documents.store import get_store
+
+    settings = request.getfixturevalue("settings")
+    folder = tmp_path / "bucket"
+    folder.mkdir()
+    settings.BUCKET_FOLDER = folder
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "default": {
+            "BACKEND": "django.core.files.storage.FileSystemStorage",
+            "OPTIONS": {"location": folder, "allow_overwrite": True},
+        },
+    }
+    get_store.cache_clear()
+    yield folder
+    get_store.cache_clear()
