@@ -44,7 +44,7 @@ INSTALLED_APPS = [
     "crispy_forms",
     "crispy_bootstrap5",
     "csp",
-    "django_bootstrap_static",
+    "bootstrap",
     "django_filters",
     "django_htmx",
     "django_structlog",
