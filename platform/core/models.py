@@ -20,7 +20,7 @@ class SingletonModel(models.Model):
 
     SINGLETON_ID = 1
 
-    id = models.PositiveSmallIntegerField(primary_key=True, default=SINGLETON_ID, editable=False)
+    id = models.PositiveSmallIntegerField(primary_key=True, editable=False)
 
     class Meta:
         abstract = True

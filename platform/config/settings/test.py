@@ -14,7 +14,7 @@ from core.home import prepare_home  # noqa: E402
 from core.logs import configure_logging  # noqa: E402
 
 from .base import *  # noqa: E402, F403
-from .base import HOME  # noqa: E402
+from .base import DATABASES, HOME  # noqa: E402
 
 prepare_home(HOME)
 configure_logging(level="WARNING", as_json=False)
@@ -27,3 +27,7 @@ CELERY_BROKER_URL = "memory://"
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = {}
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = True
+
+if "sqlite3" in str(DATABASES["default"]["ENGINE"]):
+    # A file, as in real life: the in-memory database locks tables where a file waits its turn.
+    DATABASES["default"]["TEST"] = {"NAME": str(HOME / "test.sqlite3")}

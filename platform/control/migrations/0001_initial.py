@@ -14,7 +14,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='CleanupPolicy',
             fields=[
-                ('id', models.PositiveSmallIntegerField(default=1, editable=False, primary_key=True, serialize=False)),
+                ('id', models.PositiveSmallIntegerField(editable=False, primary_key=True, serialize=False)),
                 ('status', models.CharField(choices=[('active', 'active: delete expired models'), ('sleeping', 'sleeping: delete nothing')], default='active', max_length=16)),
                 ('retention', models.DurationField(blank=True, default=datetime.timedelta(seconds=7200), help_text='How long a new model lives, as [days] hh:mm:ss; empty: for ever. Changing it leaves the expiry of existing models as it is. Pinned models never expire.', null=True, validators=[django.core.validators.MinValueValidator(datetime.timedelta(seconds=60))])),
             ],
@@ -27,7 +27,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='PlatformStatus',
             fields=[
-                ('id', models.PositiveSmallIntegerField(default=1, editable=False, primary_key=True, serialize=False)),
+                ('id', models.PositiveSmallIntegerField(editable=False, primary_key=True, serialize=False)),
                 ('dev_mode', models.BooleanField(default=False, help_text='Halts everything: no submission, no start of a job, no prediction, no clean-up. `dev_mode` in status.json.', verbose_name='maintenance mode')),
                 ('queue_while_active', models.BooleanField(default=True, help_text='Off: submissions are refused while a job runs, as older clients of status.json expect.', verbose_name='queue submissions while a job runs')),
             ],

@@ -1,0 +1,76 @@
+"""Rows for the tests."""
+
+from datetime import timedelta
+
+import factory
+from django.utils import timezone
+
+from accounts.models import User
+from models_registry.models import Artifact, RegisteredModel, TaskType
+from models_registry.tokens import new_token
+from training.models import Dataset, TrainingJob
+
+
+class UserFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = User
+        skip_postgeneration_save = True
+
+    username = factory.Sequence(lambda number: f"user{number}")
+    email = factory.LazyAttribute(lambda user: f"{user.username}@example.org")
+    password = factory.django.Password("a good passphrase")
+
+
+class RegisteredModelFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = RegisteredModel
+        skip_postgeneration_save = True
+
+    name = "Flowers"
+    task_type = TaskType.IMAGE
+    token = factory.LazyAttribute(lambda model: new_token(model.task_type, model.name))
+    owner = factory.SubFactory(UserFactory)
+    architecture = "efficientnet lite0"
+    strategy = "frozen"
+    classes = ["daisy", "iris"]
+    accuracy = 96.25
+    accuracy_plot = "iVBORw0KGgo="
+    expires_at = factory.LazyFunction(lambda: timezone.now() + timedelta(hours=2))
+
+
+class ArtifactFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = Artifact
+
+    model = factory.SubFactory(RegisteredModelFactory)
+    kind = Artifact.Kind.ONNX
+    key = factory.LazyAttribute(lambda file: f"{file.model.task_type}/{file.model.token}/1/model.{file.kind}")
+    size = 3
+    sha256 = "0" * 64
+
+
+class DatasetFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = Dataset
+
+    name = "Flowers"
+    owner = factory.SubFactory(UserFactory)
+    task_type = TaskType.IMAGE
+    key = factory.Sequence(lambda number: f"training/datasets/{number}/dataset.zip")
+    original_name = "flowers.zip"
+    size = 10
+    sha256 = "0" * 64
+    classes = ["daisy", "iris"]
+    examples = 4
+
+
+class TrainingJobFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = TrainingJob
+
+    name = "Flowers"
+    dataset = factory.SubFactory(DatasetFactory)
+    owner = factory.SelfAttribute("dataset.owner")
+    task_type = factory.SelfAttribute("dataset.task_type")
+    token = factory.LazyAttribute(lambda job: new_token(job.task_type, job.name))
+    architecture = "efficientnet lite0"

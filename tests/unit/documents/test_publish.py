@@ -1,0 +1,254 @@
+import json
+import threading
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.utils import timezone
+
+from control.models import CleanupPolicy, PlatformStatus
+from core.exceptions import BucketError
+from documents import keys
+from documents.drift import check_documents, repair_documents
+from documents.models import Document, OutboxEntry
+from documents.publish import Outcome, publish, publish_or_raise, publish_waiting
+from documents.store import FolderStore, Stored
+from models_registry.models import RegisteredModel
+from tests.factories import ArtifactFactory, RegisteredModelFactory
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def read(bucket: Path, key: str) -> Any:
+    return json.loads((bucket / key).read_bytes())
+
+
+def break_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise BucketError("The S3 server did not answer.")
+
+    monkeypatch.setattr(FolderStore, "put", refuse)
+
+
+def test_first_publish_creates_the_seeds_initial_content(bucket: Path) -> None:
+    publish_waiting()
+    assert read(bucket, keys.STATUS) == {"status": "sleeping", "token": "", "task_type": "", "dev_mode": False}
+    assert read(bucket, keys.CLEANUP) == {"status": "active"}
+    assert read(bucket, keys.INFERENCE) == {}
+    assert not (bucket / keys.TRAINING).exists()
+
+
+def test_saving_a_model_publishes_its_entry(bucket: Path) -> None:
+    model = ArtifactFactory(kind="onnx").model
+    ArtifactFactory(model=model, kind="torchscript")
+    entry = read(bucket, keys.INFERENCE)[model.token]
+    assert entry["classes"] == ["daisy", "iris"]
+    assert entry["model_filename_onnx"].endswith("model.onnx")
+    assert entry["model_filename"].endswith("model.torchscript")
+    assert entry["accuracy"] == 96.25
+    assert not OutboxEntry.objects.exists()
+
+
+def test_deleting_a_model_removes_its_entry(bucket: Path) -> None:
+    model = RegisteredModelFactory()
+    other = RegisteredModelFactory()
+    model.delete()
+    assert list(read(bucket, keys.INFERENCE)) == [other.token]
+
+
+def test_rolled_back_change_is_not_published(bucket: Path) -> None:
+    publish_waiting()
+    with pytest.raises(RuntimeError), transaction.atomic():
+        RegisteredModelFactory()
+        raise RuntimeError
+    assert read(bucket, keys.INFERENCE) == {}
+    assert not OutboxEntry.objects.exists()
+
+
+def test_change_in_a_rolled_back_savepoint_does_not_hide_a_later_one(bucket: Path) -> None:
+    with transaction.atomic():
+        with pytest.raises(RuntimeError), transaction.atomic():
+            RegisteredModelFactory()
+            raise RuntimeError
+        kept = RegisteredModelFactory()
+    assert list(read(bucket, keys.INFERENCE)) == [kept.token]
+
+
+def test_burst_in_one_transaction_is_one_write(bucket: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writes = []
+    put = FolderStore.put
+    monkeypatch.setattr(
+        FolderStore, "put", lambda self, key, *a, **k: writes.append(key) or put(self, key, *a, **k)
+    )
+    with transaction.atomic():
+        for _ in range(30):
+            RegisteredModelFactory()
+    assert writes == [keys.INFERENCE]
+    assert len(read(bucket, keys.INFERENCE)) == 30
+
+
+def test_foreign_entries_and_keys_survive(bucket: Path) -> None:
+    model = RegisteredModelFactory()
+    document = read(bucket, keys.INFERENCE)
+    document["theirs"] = {"task_type": "imageclassification"}
+    document[model.token]["note"] = "kept"
+    (bucket / keys.INFERENCE).write_text(json.dumps(document))
+    model.downloadable = False
+    model.save()
+    document = read(bucket, keys.INFERENCE)
+    assert document["theirs"] == {"task_type": "imageclassification"}
+    assert document[model.token]["note"] == "kept"
+    assert document[model.token]["downloadable"] is False
+
+
+def test_outside_edit_between_read_and_write_survives(bucket: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    RegisteredModelFactory()
+    get, edits = FolderStore.get, []
+
+    def get_then_edit(self: FolderStore, key: str) -> Stored | None:
+        stored = get(self, key)
+        if key == keys.INFERENCE and not edits and threading.current_thread().name == "MainThread":
+            edits.append(key)
+            (bucket / key).write_text(json.dumps({**json.loads(stored.body), "theirs": {}}))  # type: ignore[union-attr]
+        return stored
+
+    monkeypatch.setattr(FolderStore, "get", get_then_edit)
+    model = RegisteredModelFactory()
+    assert {"theirs", model.token} <= set(read(bucket, keys.INFERENCE))
+
+
+def test_missing_document_is_written_whole(bucket: Path) -> None:
+    models = [RegisteredModelFactory() for _ in range(3)]
+    (bucket / keys.INFERENCE).unlink()
+    models[0].save()
+    assert set(read(bucket, keys.INFERENCE)) == {model.token for model in models}
+
+
+def test_bucket_down_commits_and_reconciling_catches_up(bucket: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish_waiting()
+    with monkeypatch.context() as broken:
+        break_bucket(broken)
+        model = RegisteredModelFactory()
+    assert RegisteredModel.objects.filter(pk=model.pk).exists()
+    assert "did not answer" in Document.objects.get(key=keys.INFERENCE).last_error
+    assert publish(keys.INFERENCE) is Outcome.FAILED, "it rests for a moment after a failure"
+    Document.objects.update(failed_at=timezone.now() - timedelta(minutes=1))
+    assert publish_waiting()[keys.INFERENCE] == "clean"
+    assert list(read(bucket, keys.INFERENCE)) == [model.token]
+    assert Document.objects.get(key=keys.INFERENCE).last_error == ""
+
+
+def test_publish_or_raise_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    publish_waiting()
+    break_bucket(monkeypatch)
+    RegisteredModelFactory()
+    with pytest.raises(BucketError, match="did not answer"):
+        publish_or_raise(keys.INFERENCE)
+
+
+def test_landed_write_whose_answer_was_lost_is_recognised(bucket: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from documents.store import Conflict
+
+    publish_waiting()
+    put, lost = FolderStore.put, []
+
+    def put_and_lose(self: FolderStore, key: str, body: bytes, *, if_match: str | None) -> str:
+        etag = put(self, key, body, if_match=if_match)
+        if key == keys.INFERENCE and not lost:
+            lost.append(etag)
+            raise Conflict(key)
+        return etag
+
+    monkeypatch.setattr(FolderStore, "put", put_and_lose)
+    model = RegisteredModelFactory()
+    assert list(read(bucket, keys.INFERENCE)) == [model.token]
+    assert Document.objects.get(key=keys.INFERENCE).etag == lost[0]
+
+
+def test_writer_that_died_is_replaced_after_its_lease(bucket: Path) -> None:
+    publish_waiting()
+    Document.objects.filter(key=keys.INFERENCE).update(
+        writer="dead", writer_until=timezone.now() + timedelta(minutes=1)
+    )
+    model = RegisteredModelFactory()
+    assert publish(keys.INFERENCE) is Outcome.BUSY
+    Document.objects.update(writer_until=timezone.now() - timedelta(seconds=1))
+    assert publish(keys.INFERENCE) is Outcome.CLEAN
+    assert list(read(bucket, keys.INFERENCE)) == [model.token]
+
+
+def test_threads_saving_at_once_lose_nothing(bucket: Path) -> None:
+    publish_waiting()
+
+    def save(count: int) -> None:
+        try:
+            for _ in range(count):
+                RegisteredModelFactory()
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=save, args=(5,)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    tokens = set(RegisteredModel.objects.values_list("token", flat=True))
+    assert len(tokens) == 20
+    assert set(read(bucket, keys.INFERENCE)) == tokens
+    assert not OutboxEntry.objects.exists()
+
+
+def test_unreadable_document_is_quarantined_and_left_alone(bucket: Path) -> None:
+    (bucket / keys.INFERENCE).write_text("{half a docu")
+    RegisteredModelFactory()
+    assert (bucket / keys.INFERENCE).read_text() == "{half a docu"
+    copies = list((bucket / "quarantine").glob("inference.json.*"))
+    assert [copy.read_text() for copy in copies] == ["{half a docu"]
+    assert "--repair" in Document.objects.get(key=keys.INFERENCE).last_error
+
+
+def test_repair_replaces_an_unreadable_document(bucket: Path) -> None:
+    (bucket / keys.INFERENCE).write_text("[]")
+    model = RegisteredModelFactory()
+    repair_documents()
+    assert list(read(bucket, keys.INFERENCE)) == [model.token]
+
+
+def test_operators_dev_mode_in_the_document_switches_the_platform(bucket: Path) -> None:
+    publish_waiting()
+    document = read(bucket, keys.STATUS)
+    (bucket / keys.STATUS).write_text(json.dumps({**document, "dev_mode": True, "theirs": 1}))
+    publish(keys.STATUS, force=True)
+    assert PlatformStatus.load().dev_mode is True
+    assert read(bucket, keys.STATUS) == {**document, "dev_mode": True, "theirs": 1}
+
+
+def test_invalid_value_of_an_operator_is_not_taken(bucket: Path) -> None:
+    publish_waiting()
+    (bucket / keys.CLEANUP).write_text('{"status": "perhaps"}')
+    publish(keys.CLEANUP, force=True)
+    assert CleanupPolicy.load().status == "active"
+    assert read(bucket, keys.CLEANUP) == {"status": "active"}
+
+
+def test_switch_in_the_database_reaches_the_document(bucket: Path) -> None:
+    publish_waiting()
+    policy = CleanupPolicy.load()
+    policy.status = CleanupPolicy.Status.SLEEPING
+    policy.save()
+    assert read(bucket, keys.CLEANUP) == {"status": "sleeping"}
+
+
+def test_check_finds_drift_and_repair_mends_it(bucket: Path) -> None:
+    publish_waiting()
+    model = ArtifactFactory().model
+    assert not any(drift.problems for drift in check_documents())
+    (bucket / keys.INFERENCE).write_text("{}")
+    (bucket / keys.STATUS).write_text('{"status": "active"}')
+    wrong = {drift.key for drift in check_documents() if drift.problems}
+    assert wrong == {keys.INFERENCE, keys.STATUS}
+    repair_documents()
+    assert not any(drift.problems for drift in check_documents())
+    assert list(read(bucket, keys.INFERENCE)) == [model.token]
