@@ -1,8 +1,6 @@
 """Submit a job from a shell, and with --wait watch it until its model is live."""
 
 import json
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +11,10 @@ from django.db import models
 from accounts.models import User
 from core.exceptions import TrainyardError
 from models_registry.models import TaskType
+from training.management.watching import describe, fail_unless_succeeded, watch
 from training.models import TrainingJob
-from training.selectors import a_worker_is_alive, seconds
 from training.services import JobSettings, create_dataset, submit_job
 
-POLL = 0.2  # seconds
 SETTABLE = ("optimizer", "learning_rate", "batch_size", "epochs", "seed", "reduce_lr_on_plateau", "step_lr")
 
 
@@ -49,11 +46,10 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         self.stdout.write(f"Queued {job.name} as {job.token}")
         if options["wait"]:
-            job = self._wait(job, options["timeout"])
+            job = watch(job, timeout=options["timeout"], stdout=self.stdout, stderr=self.stderr)
         if options["json"]:
             self.stdout.write(json.dumps(describe(job)))
-        if job.state in (TrainingJob.State.FAILED, TrainingJob.State.CANCELLED):
-            raise CommandError(f"{job.name} {job.state}: {job.error or 'cancelled'}")
+        fail_unless_succeeded(job)
 
     def _submit(self, options: dict[str, Any]) -> TrainingJob:
         owner = None
@@ -84,57 +80,6 @@ class Command(BaseCommand):
             more=more,
         )
         return submit_job(owner=owner, dataset=dataset, name=options["name"], choice=choice)
-
-    def _wait(self, job: TrainingJob, timeout: float) -> TrainingJob:
-        """Watch a job; on a terminal its progress is drawn on one line."""
-        deadline, drawn = time.monotonic() + timeout, ""
-        warn_at = time.monotonic() + 10
-        while not job.is_final:
-            if time.monotonic() > deadline:
-                raise CommandError(f"Still {job.state} after {timeout:g} seconds; it goes on without this command.")
-            if job.state == TrainingJob.State.QUEUED and time.monotonic() > warn_at:
-                warn_at = float("inf")
-                if not a_worker_is_alive(job.queue):
-                    self.stderr.write("No worker is running. Start one: manage.py worker")
-            time.sleep(POLL)
-            job.refresh_from_db(fields=["state", "progress"])
-            line = progress_line(job)
-            if line != drawn and sys.stderr.isatty():
-                self.stderr.write(f"\r\x1b[2K{line}", ending="")
-            drawn = line
-        if sys.stderr.isatty():
-            self.stderr.write("\r\x1b[2K", ending="")
-        job.refresh_from_db()
-        if job.registered_model:
-            self.stdout.write(
-                f"Live after {seconds(job.running_for)} s: {job.registered_model.accuracy:.2f} % of the validation part"
-            )
-        return job
-
-
-def progress_line(job: TrainingJob) -> str:
-    """Return one line that says how far a job is."""
-    progress = job.progress or {}
-    phase, done, total = progress.get("phase", job.state), progress.get("done"), progress.get("total")
-    if not done or not total:
-        return f"{phase} {progress.get('message', '')}".strip()
-    filled = int(24 * done / total)
-    return f"{phase:10} {'█' * filled}{'·' * (24 - filled)} {done}/{total}"
-
-
-def describe(job: TrainingJob) -> dict[str, Any]:
-    """Return what a script wants to know of a job; seconds are wall-clock."""
-    return {
-        "token": job.token,
-        "job": job.pk,
-        "state": job.state,
-        "accuracy": job.registered_model.accuracy if job.registered_model else None,
-        "seconds": seconds(job.running_for),
-        "queued_seconds": seconds(job.queued_for),
-        "phase_seconds": job.progress.get("phase_seconds", {}),
-        "attempt": job.attempt,
-        "error": job.error,
-    }
 
 
 def _assignment(text: str) -> tuple[str, Any]:

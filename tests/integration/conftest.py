@@ -1,0 +1,48 @@
+"""Platforms of real processes, in every combination of parts that is supported."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import servers
+from tests.platform_process import PlatformProcess
+
+FAST_RESCUE = {"LEASE_SECONDS": "3", "RECONCILE_SECONDS": "1"}
+
+
+@pytest.fixture(scope="session")
+def backbones(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Prepared once, used by every platform of the session."""
+    return tmp_path_factory.mktemp("backbones")
+
+
+@pytest.fixture
+def embedded(tmp_path: Path, backbones: Path) -> Iterator[PlatformProcess]:
+    """SQLite, a folder as bucket, a folder as broker; a lost worker is noticed within seconds."""
+    with PlatformProcess(tmp_path / "home", env=FAST_RESCUE, web=False, backbones=backbones) as platform:
+        yield platform
+
+
+PARTS = [
+    pytest.param((), id="sqlite-folder-filesystem"),
+    pytest.param(("postgres", "s3", "redis"), id="postgres-s3-redis", marks=pytest.mark.servers),
+    pytest.param(("postgres", "s3", "rabbitmq"), id="postgres-s3-rabbitmq", marks=pytest.mark.servers),
+]
+
+
+@pytest.fixture(params=PARTS)
+def platform(request: pytest.FixtureRequest, tmp_path: Path, backbones: Path) -> Iterator[PlatformProcess]:
+    """A whole platform, web and worker, on the named parts."""
+    with contextlib.ExitStack() as stack:
+        env: dict[str, str] = {}
+        if "postgres" in request.param:
+            env["DATABASE_URL"] = stack.enter_context(servers.postgres_database())
+        if "s3" in request.param:
+            env |= stack.enter_context(servers.s3_server()).env
+        if "redis" in request.param:
+            env |= stack.enter_context(servers.redis_prefix())
+        if "rabbitmq" in request.param:
+            env |= stack.enter_context(servers.rabbitmq_vhost())
+        yield stack.enter_context(PlatformProcess(tmp_path / "home", env=env, backbones=backbones))

@@ -1,0 +1,84 @@
+"""The main job on every combination of parts: submit, train in a real worker, predict, clean up."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests.platform_process import ROOT, PlatformProcess
+
+SAMPLES = ROOT / "samples"
+DIGIT = sorted((SAMPLES / "digits_new").glob("*.png"))[0]
+SENTENCE = "I am still waiting for my new card to arrive in the post"
+
+
+def submit(platform: PlatformProcess, task: str, data: Path, name: str) -> Any:
+    job = platform.manage_json("submit", "--task", task, "--data", str(data), "--name", name, "--wait")
+    assert job["state"] == "succeeded"
+    return job
+
+
+def predict_over_rest(platform: PlatformProcess, token: str, **request: Any) -> Any:
+    answer = requests.post(f"{platform.base_url}/api/v1/models/{token}/predict/", timeout=60, **request)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+@pytest.fixture
+def image_job(platform: PlatformProcess) -> Any:
+    return submit(platform, "imageclassification", SAMPLES / "digits.zip", "Digits")
+
+
+@pytest.fixture
+def text_job(platform: PlatformProcess) -> Any:
+    return submit(platform, "textclassification", SAMPLES / "banking.csv", "Banking")
+
+
+def test_both_tasks_from_data_to_prediction(platform: PlatformProcess, image_job: Any, text_job: Any) -> None:
+    assert image_job["accuracy"] > 80
+    assert text_job["accuracy"] > 80
+
+    shell = platform.manage_json("predict", image_job["token"], str(DIGIT))
+    assert shell["predictions"][0]["label"] == DIGIT.stem.split("_")[0]
+    with DIGIT.open("rb") as file:
+        rest = predict_over_rest(platform, image_job["token"], files=[("file", file)])
+    assert rest["predictions"] == shell["predictions"]
+
+    shell = platform.manage_json("predict", text_job["token"], SENTENCE)
+    assert shell["predictions"][0]["label"] == "card_arrival"
+    rest = predict_over_rest(platform, text_job["token"], json={"texts": [SENTENCE, "What is your exchange rate?"]})
+    assert rest["predictions"][0] == shell["predictions"][0]
+    assert rest["predictions"][1]["label"] == "exchange_rate"
+
+    assert platform.manage_json("sync_documents", "--check") == {"documents": "ok"}
+    report = platform.manage_json("cleanup", "--dry-run")
+    assert (report["reason"], report["deleted"]) == ("", [])
+
+
+def test_model_that_expires_goes_with_its_files(platform: PlatformProcess, text_job: Any) -> None:
+    token = text_job["token"]
+    platform.manage(
+        "shell",
+        "-v0",
+        "-c",
+        "from models_registry.models import RegisteredModel; from django.utils import timezone; "
+        "RegisteredModel.objects.update(expires_at=timezone.now())",
+    )
+    assert platform.manage_json("cleanup")["deleted"] == [token]
+    answer = requests.post(
+        f"{platform.base_url}/api/v1/models/{token}/predict/", json={"texts": [SENTENCE]}, timeout=60
+    )
+    assert answer.status_code == 404
+    assert answer.json()["status"] == 404
+    left = platform.manage(
+        "shell",
+        "-v0",
+        "-c",
+        "import json; from django.core.files.storage import storages; "
+        f"print(json.dumps(storages['default'].listdir('textclassification/{token}/1/')[1]))",
+        check=False,
+    )
+    assert left.returncode or json.loads(left.stdout.splitlines()[-1]) == []
+    assert platform.manage_json("sync_documents", "--check") == {"documents": "ok"}

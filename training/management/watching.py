@@ -1,0 +1,73 @@
+"""What the shell commands share: how a job is described, and how it is watched until it ends."""
+
+import sys
+import time
+from typing import Any
+
+from django.core.management.base import CommandError, OutputWrapper
+
+from training.models import TrainingJob
+from training.selectors import a_worker_is_alive, position_in_queue, seconds
+
+POLL = 0.2  # seconds
+PATIENCE = 10.0  # seconds in the queue before the watcher asks whether anybody works
+BAR = 24  # characters
+
+
+def describe(job: TrainingJob) -> dict[str, Any]:
+    """Return what a script wants to know of a job; seconds are wall-clock."""
+    return {
+        "token": job.token,
+        "job": job.pk,
+        "state": job.state,
+        "accuracy": job.registered_model.accuracy if job.registered_model else None,
+        "seconds": seconds(job.running_for),
+        "queued_seconds": seconds(job.queued_for),
+        "phase": job.progress.get("phase"),
+        "phase_seconds": job.progress.get("phase_seconds", {}),
+        "attempt": job.attempt,
+        "error": job.error,
+    }
+
+
+def watch(job: TrainingJob, *, timeout: float, stdout: OutputWrapper, stderr: OutputWrapper) -> TrainingJob:
+    """Return the job when it has ended; on a terminal its progress is drawn on one line.
+
+    Raises `CommandError` after `timeout` seconds; the job goes on.
+    """
+    began, on_terminal, warned = time.monotonic(), sys.stderr.isatty(), False
+    while not job.is_final:
+        waited = time.monotonic() - began
+        if waited > timeout:
+            raise CommandError(f"Still {job.state} after {timeout:g} seconds; it goes on without this command.")
+        if job.state == TrainingJob.State.QUEUED and waited > PATIENCE and not warned:
+            warned = True
+            if not a_worker_is_alive(job.queue):
+                stderr.write("No worker is running. Start one: manage.py worker")
+        if on_terminal:
+            stderr.write(f"\r\x1b[2K{progress_line(job)}", ending="")
+        time.sleep(POLL)
+        job = TrainingJob.objects.select_related("registered_model").get(pk=job.pk)
+    if on_terminal:
+        stderr.write("\r\x1b[2K", ending="")
+    if job.registered_model:
+        accuracy = job.registered_model.accuracy
+        stdout.write(f"Live after {seconds(job.running_for)} s: {accuracy:.2f} % of the validation part is right.")
+    return job
+
+
+def fail_unless_succeeded(job: TrainingJob) -> None:
+    """Give a command that waited for a job the exit status that its end deserves."""
+    if job.state in (TrainingJob.State.FAILED, TrainingJob.State.CANCELLED):
+        raise CommandError(f"{job.name} {job.state}. {job.error}".strip())
+
+
+def progress_line(job: TrainingJob) -> str:
+    """Return one line that says how far a job is."""
+    if job.state == TrainingJob.State.QUEUED:
+        return f"queued, number {position_in_queue(job)} in the queue"
+    phase, done, total = (job.progress.get(name) for name in ("phase", "done", "total"))
+    if not done or not total:
+        return f"{phase or job.state} {job.progress.get('message', '')}".strip()
+    filled = int(BAR * done / total)
+    return f"{phase:10} {'█' * filled}{'·' * (BAR - filled)} {done}/{total}"
