@@ -72,7 +72,9 @@ def accuracy_over_rest(base_url: str, token: str, test: Labelled) -> float:
         for batch in in_batches(test):
             inputs = [given for given, _ in batch]
             if isinstance(inputs[0], bytes):
-                answer = session.post(address, files=[("file", ("photo", given)) for given in inputs], timeout=120)
+                answer = session.post(
+                    address, files=[("file", ("photo", given)) for given in inputs], timeout=120
+                )
             else:
                 answer = session.post(address, json={"texts": inputs}, timeout=120)
             answer.raise_for_status()

@@ -34,7 +34,16 @@ class ArtifactInline(TabularInline):
 class RegisteredModelAdmin(ModelAdmin):
     """Live and past models. Deleting is the clean-up's work: here they are retired and restored."""
 
-    list_display = ("name", "state_label", "task_type", "owner", "accuracy_percent", "pinned", "expires_at", "live_at")
+    list_display = (
+        "name",
+        "state_label",
+        "task_type",
+        "owner",
+        "accuracy_percent",
+        "pinned",
+        "expires_at",
+        "live_at",
+    )
     list_filter = ("state", "task_type", "pinned", "downloadable", "architecture")
     list_select_related = ("owner",)
     search_fields = ("name", "token")
@@ -105,7 +114,10 @@ class RegisteredModelAdmin(ModelAdmin):
     def keep_a_week(self, request: HttpRequest, queryset: QuerySet[RegisteredModel]) -> None:
         """Let the chosen models live longer."""
         self._each(
-            request, queryset, "Kept a week longer.", lambda model: keep_model(model=model, extra=timedelta(days=7))
+            request,
+            queryset,
+            "Kept a week longer.",
+            lambda model: keep_model(model=model, extra=timedelta(days=7)),
         )
 
     @action(description="Pin", permissions=["change"])

@@ -66,7 +66,9 @@ class RegisteredModel(TimestampedModel):
     strategy = models.CharField(max_length=16, editable=False)
     classes = models.JSONField(default=list, editable=False)
     state = models.CharField(max_length=12, choices=State, default=State.LIVE, editable=False)
-    downloadable = models.BooleanField(default=True, help_text="Whoever has the token may download the files.")
+    downloadable = models.BooleanField(
+        default=True, help_text="Whoever has the token may download the files."
+    )
     pinned = models.BooleanField(default=False, help_text="Never expires.")
     accuracy = models.FloatField(editable=False, help_text="Percent of the validation part.")
     accuracy_plot = models.TextField(blank=True, editable=False)

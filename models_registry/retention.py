@@ -78,7 +78,9 @@ def _reason_to_wait() -> str:
     try:
         status = CleanupDocument.model_validate(json.loads(stored.body)).status
     except (ValueError, ValidationError) as error:
-        raise UnreadablePolicy(f"cleanup.json cannot be understood, so nothing was deleted: {error}") from error
+        raise UnreadablePolicy(
+            f"cleanup.json cannot be understood, so nothing was deleted: {error}"
+        ) from error
     return "" if status == "active" else "cleanup.json says sleeping"
 
 

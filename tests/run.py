@@ -27,7 +27,9 @@ def main() -> int:
     failed = _pytest("SQLite", "tests/unit", *workers, *marks)
     if "PostgreSQL" not in missing:
         with servers.postgres_database() as url:
-            failed |= _pytest("PostgreSQL", "tests/unit", "--only-database", *workers, *marks, DATABASE_URL=url)
+            failed |= _pytest(
+                "PostgreSQL", "tests/unit", "--only-database", *workers, *marks, DATABASE_URL=url
+            )
     failed |= _pytest("real processes", "tests/integration", "tests/browser", *marks)
     for name in missing:
         print(f"tests.run: left out for want of {name}", flush=True)

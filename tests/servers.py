@@ -181,5 +181,7 @@ def _wait_for_bucket(server: S3Server, process: "subprocess.Popen[bytes]", log: 
             return
         except (BotoCoreError, ClientError) as error:
             if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"No S3 server: {error}\n{log.read_text(errors='replace')[-3000:]}") from error
+                raise RuntimeError(
+                    f"No S3 server: {error}\n{log.read_text(errors='replace')[-3000:]}"
+                ) from error
             time.sleep(0.1)

@@ -78,7 +78,9 @@ class TrainingJobAdmin(MachineOwnedAdmin):
     @action(description="Send to the workers again", permissions=["operate"])
     def send_again(self, request: HttpRequest, queryset: QuerySet[TrainingJob]) -> None:
         """Announce the chosen queued jobs once more."""
-        sent = sum(announce(job.pk, queue=job.queue) for job in queryset.filter(state=TrainingJob.State.QUEUED))
+        sent = sum(
+            announce(job.pk, queue=job.queue) for job in queryset.filter(state=TrainingJob.State.QUEUED)
+        )
         self.message_user(request, f"{sent} queued jobs were announced again.")
 
 

@@ -220,7 +220,9 @@ def _events(trainer: TrainerProcess, heartbeat: Heartbeat, deadline: float) -> I
         heartbeat.check()
         if time.monotonic() > deadline:
             limit = settings.TRAINYARD["JOB_DEADLINE"]
-            raise UserError(f"Training took longer than the {limit} that a job may take. Use less data or fewer epochs.")
+            raise UserError(
+                f"Training took longer than the {limit} that a job may take. Use less data or fewer epochs."
+            )
         event = trainer.next_event(timeout=POLL)
         if event is not None:
             yield event
@@ -267,7 +269,9 @@ def fetch_dataset(dataset: Dataset, folder: Path) -> Path:
             digest.update(chunk)
             target.write(chunk)
     if digest.hexdigest() != dataset.sha256:
-        raise UserError(f"The data set {dataset.name} has changed in the bucket since it was checked. Upload it again.")
+        raise UserError(
+            f"The data set {dataset.name} has changed in the bucket since it was checked. Upload it again."
+        )
     return path
 
 
@@ -299,7 +303,9 @@ def _publish(job: TrainingJob, result: TrainingResult, folder: Path, heartbeat: 
         model = publish_model(description=description, files=files)
         progress = {"phase": "done", "phase_seconds": phases}
         transitions.succeed(job.pk, attempt=job.attempt, model_id=model.pk, progress=progress)
-    logger.info("job.succeeded", job=job.pk, attempt=job.attempt, accuracy=round(result.accuracy, 2), **phases)
+    logger.info(
+        "job.succeeded", job=job.pk, attempt=job.attempt, accuracy=round(result.accuracy, 2), **phases
+    )
 
 
 def _upload(storage: Storage, kind: str, key: str, path: Path) -> StoredFile:

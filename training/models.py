@@ -37,7 +37,9 @@ class Dataset(TimestampedModel):
     original_name = models.CharField(max_length=255)
     size = models.PositiveBigIntegerField(help_text="Bytes.")
     sha256 = models.CharField(max_length=64)
-    columns = models.JSONField(default=dict, blank=True, help_text="Texts: which column is the input, which the label.")
+    columns = models.JSONField(
+        default=dict, blank=True, help_text="Texts: which column is the input, which the label."
+    )
     classes = models.JSONField(default=list)
     examples = models.PositiveIntegerField()
     report = models.JSONField(default=dict, help_text="What the validation found.")
@@ -50,7 +52,8 @@ class Dataset(TimestampedModel):
         indexes = [models.Index(fields=["owner", "-created_at"])]
         constraints = [
             models.CheckConstraint(
-                name="dataset_task_known", condition=Q(task_type__in=["imageclassification", "textclassification"])
+                name="dataset_task_known",
+                condition=Q(task_type__in=["imageclassification", "textclassification"]),
             )
         ]
 
@@ -124,8 +127,12 @@ class TrainingJob(TimestampedModel):
     learning_rate = models.FloatField(
         default=0.001, validators=[MinValueValidator(1e-5), MaxValueValidator(2)]
     )
-    batch_size = models.PositiveIntegerField(default=32, validators=[MinValueValidator(1), MaxValueValidator(1024)])
-    epochs = models.PositiveIntegerField(default=10, validators=[MinValueValidator(1), MaxValueValidator(500)])
+    batch_size = models.PositiveIntegerField(
+        default=32, validators=[MinValueValidator(1), MaxValueValidator(1024)]
+    )
+    epochs = models.PositiveIntegerField(
+        default=10, validators=[MinValueValidator(1), MaxValueValidator(500)]
+    )
     data_split = models.CharField(
         max_length=9,
         default="70 : 30",
@@ -167,7 +174,9 @@ class TrainingJob(TimestampedModel):
         constraints = [
             models.CheckConstraint(
                 name="job_state_known",
-                condition=Q(state__in=["queued", "running", "cancelling", "succeeded", "failed", "cancelled"]),
+                condition=Q(
+                    state__in=["queued", "running", "cancelling", "succeeded", "failed", "cancelled"]
+                ),
             ),
             models.CheckConstraint(
                 name="job_succeeded_has_model",

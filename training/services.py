@@ -125,7 +125,9 @@ def submit_job(*, owner: Any, dataset: Dataset, name: str, choice: JobSettings) 
     try:
         job.full_clean(exclude=["owner", "dataset", "registered_model"])
     except ValidationError as error:
-        raise InvalidRequest(" ".join(f"{name}: {' '.join(texts)}" for name, texts in error.message_dict.items())) from error
+        raise InvalidRequest(
+            " ".join(f"{name}: {' '.join(texts)}" for name, texts in error.message_dict.items())
+        ) from error
     with transaction.atomic():
         if not PlatformStatus.load().queue_while_active and TrainingJob.objects.unfinished().exists():
             raise PlatformBusy

@@ -40,7 +40,9 @@ def sources_of(target: State) -> list[State]:
 
 @transaction.atomic
 def _move(jobs: QuerySet[TrainingJob], target: State, **changes: Any) -> bool:
-    moved = jobs.filter(state__in=sources_of(target)).update(state=target, updated_at=timezone.now(), **changes)
+    moved = jobs.filter(state__in=sources_of(target)).update(
+        state=target, updated_at=timezone.now(), **changes
+    )
     if moved:
         mark_changed(keys.STATUS)
         mark_changed(keys.TRAINING)
@@ -79,7 +81,12 @@ def renew(job_id: int, *, attempt: int, lease: timedelta, **news: Any) -> State:
 
 def succeed(job_id: int, *, attempt: int, model_id: int, **news: Any) -> None:
     """End a job with its model; call inside the transaction that makes the model."""
-    changes = {**news, "registered_model_id": model_id, "lease_expires_at": None, "finished_at": timezone.now()}
+    changes = {
+        **news,
+        "registered_model_id": model_id,
+        "lease_expires_at": None,
+        "finished_at": timezone.now(),
+    }
     if not _move(_held(job_id, attempt), State.SUCCEEDED, **changes):
         raise StaleAttempt(f"Attempt {attempt} came too late to publish.")
 
@@ -126,7 +133,11 @@ def take_from_dead_worker(job: TrainingJob, *, now: datetime, max_attempts: int)
     if job.attempt >= max_attempts:
         error = f"Gave up after {job.attempt} attempts: {reason}"
         return State.FAILED if _move(row, State.FAILED, error=error, **over) else None
-    return State.QUEUED if _move(row.filter(~Q(state=State.QUEUED)), State.QUEUED, **_queued_again(reason)) else None
+    return (
+        State.QUEUED
+        if _move(row.filter(~Q(state=State.QUEUED)), State.QUEUED, **_queued_again(reason))
+        else None
+    )
 
 
 def _queued_again(reason: str) -> dict[str, Any]:

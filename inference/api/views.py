@@ -61,5 +61,7 @@ def _inputs(request: Request) -> Sequence[bytes | str]:
         raise InvalidRequest('Send JSON like {"texts": ["…"]}, or image files as multipart `file`.')
     texts = request.data.getlist("texts") if hasattr(request.data, "getlist") else request.data.get("texts")
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        raise InvalidRequest('Send {"texts": ["…", …]}, a list of strings, or image files as multipart `file`.')
+        raise InvalidRequest(
+            'Send {"texts": ["…", …]}, a list of strings, or image files as multipart `file`.'
+        )
     return texts

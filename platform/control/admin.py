@@ -26,7 +26,9 @@ class SingletonAdmin(ModelAdmin):
         """Skip the list."""
         model: type[SingletonModel] = self.model
         row = model.load()
-        return redirect(reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_change", args=[row.pk]))
+        return redirect(
+            reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_change", args=[row.pk])
+        )
 
 
 @admin.register(PlatformStatus)

@@ -39,7 +39,13 @@ def problem_details_handler(error: Exception, context: dict[str, Any]) -> Respon
 
 def problem(code: int, detail: str, **extra: Any) -> Response:
     """Build a problem document."""
-    body = {"type": "about:blank", "title": HTTPStatus(code).phrase, "status": code, "detail": detail, **extra}
+    body = {
+        "type": "about:blank",
+        "title": HTTPStatus(code).phrase,
+        "status": code,
+        "detail": detail,
+        **extra,
+    }
     return Response(body, status=code, content_type="application/problem+json")
 
 

@@ -24,7 +24,9 @@ class Drift:
 def check_documents() -> list[Drift]:
     """Compare every document with the database. Raises `BucketError` when the bucket is away."""
     store = get_store()
-    return [Drift(projection.key, tuple(_problems(projection, store))) for projection in projections.registered()]
+    return [
+        Drift(projection.key, tuple(_problems(projection, store))) for projection in projections.registered()
+    ]
 
 
 def repair_documents() -> dict[str, str]:
@@ -37,7 +39,8 @@ def repair_documents() -> dict[str, str]:
             outcome = publish(projection.key, force=True)
         if isinstance(projection, EntriesProjection) and outcome is Outcome.CLEAN:
             OutboxEntry.objects.bulk_create(
-                OutboxEntry(document=projection.key, entry=token) for token in _wrong_entries(projection, store)
+                OutboxEntry(document=projection.key, entry=token)
+                for token in _wrong_entries(projection, store)
             )
             outcome = publish(projection.key)
         outcomes[projection.key] = outcome.value

@@ -18,7 +18,9 @@ class Merged:
     taken: Json = field(default_factory=dict)
 
 
-def merge_fields(*, base: Mapping[str, Any], ours: Json, theirs: Json | None, operator: frozenset[str]) -> Merged:
+def merge_fields(
+    *, base: Mapping[str, Any], ours: Json, theirs: Json | None, operator: frozenset[str]
+) -> Merged:
     """Merge a document of fixed fields, three-way.
 
     `base` is what we last wrote; empty when we never did. In an `operator` field an edit of the

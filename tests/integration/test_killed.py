@@ -54,7 +54,10 @@ def submit(platform: PlatformProcess) -> str:
 
 def models_in(platform: PlatformProcess) -> int:
     done = platform.manage(
-        "shell", "-v0", "-c", "from models_registry.models import RegisteredModel as M; print(M.objects.count())"
+        "shell",
+        "-v0",
+        "-c",
+        "from models_registry.models import RegisteredModel as M; print(M.objects.count())",
     )
     return int(done.stdout.splitlines()[-1])
 
@@ -102,7 +105,9 @@ def test_worker_that_sleeps_past_its_lease_publishes_nothing(embedded: PlatformP
         job = embedded.manage_json("job", token, "--wait", "--timeout", str(PATIENCE))
     finally:
         os.killpg(sleeper.pid, signal.SIGCONT)
-    wait_until("the sleeper gives up", lambda: "job.attempt_stale" in embedded.log("worker", characters=50_000))
+    wait_until(
+        "the sleeper gives up", lambda: "job.attempt_stale" in embedded.log("worker", characters=50_000)
+    )
     os.killpg(sleeper.pid, signal.SIGKILL)
     sleeper.wait()
     assert_ended_once(embedded, job, attempt=2)

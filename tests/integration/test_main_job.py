@@ -48,7 +48,9 @@ def test_both_tasks_from_data_to_prediction(platform: PlatformProcess, image_job
 
     shell = platform.manage_json("predict", text_job["token"], SENTENCE)
     assert shell["predictions"][0]["label"] == "card_arrival"
-    rest = predict_over_rest(platform, text_job["token"], json={"texts": [SENTENCE, "What is your exchange rate?"]})
+    rest = predict_over_rest(
+        platform, text_job["token"], json={"texts": [SENTENCE, "What is your exchange rate?"]}
+    )
     assert rest["predictions"][0] == shell["predictions"][0]
     assert rest["predictions"][1]["label"] == "exchange_rate"
 

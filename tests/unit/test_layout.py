@@ -30,5 +30,7 @@ assert Client().get('/', headers={'host': 'localhost'}).status_code == 200
 print(sorted({'torch', 'torchvision', 'timm', 'transformers', 'sklearn', 'matplotlib'} & set(sys.modules)))
 """
     env = {"TRAINYARD_HOME": str(tmp_path), "DJANGO_SETTINGS_MODULE": "config.settings.local", "PATH": ""}
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=False
+    )
     assert done.stdout.strip() == "[]", done.stderr

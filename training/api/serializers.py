@@ -13,7 +13,18 @@ class DatasetSerializer(serializers.ModelSerializer):
 
     class Meta:
         model = Dataset
-        fields = ("id", "name", "task_type", "size", "sha256", "classes", "examples", "columns", "report", "created_at")
+        fields = (
+            "id",
+            "name",
+            "task_type",
+            "size",
+            "sha256",
+            "classes",
+            "examples",
+            "columns",
+            "report",
+            "created_at",
+        )
         read_only_fields = fields
 
 

@@ -61,7 +61,9 @@ class JobViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gene
         values: dict[str, Any] = dict(serializer.validated_data)
         dataset, name = values.pop("dataset"), values.pop("name")
         more = {field: values.pop(field) for field in JobSerializer.Meta.settings_fields if field in values}
-        job = submit_job(owner=request.user, dataset=dataset, name=name, choice=JobSettings(**values, more=more))
+        job = submit_job(
+            owner=request.user, dataset=dataset, name=name, choice=JobSettings(**values, more=more)
+        )
         return Response(self.get_serializer(job).data, status=status.HTTP_201_CREATED)
 
     @extend_schema(request=None, responses=JobSerializer)

@@ -39,7 +39,9 @@ def watch(job: TrainingJob, *, timeout: float, stdout: OutputWrapper, stderr: Ou
     while not job.is_final:
         waited = time.monotonic() - began
         if waited > timeout:
-            raise CommandError(f"Still {job.state} after {timeout:g} seconds; it goes on without this command.")
+            raise CommandError(
+                f"Still {job.state} after {timeout:g} seconds; it goes on without this command."
+            )
         if job.state == TrainingJob.State.QUEUED and waited > PATIENCE and not warned:
             warned = True
             if not a_worker_is_alive(job.queue):
@@ -52,7 +54,9 @@ def watch(job: TrainingJob, *, timeout: float, stdout: OutputWrapper, stderr: Ou
         stderr.write("\r\x1b[2K", ending="")
     if job.registered_model:
         accuracy = job.registered_model.accuracy
-        stdout.write(f"Live after {seconds(job.running_for)} s: {accuracy:.2f} % of the validation part is right.")
+        stdout.write(
+            f"Live after {seconds(job.running_for)} s: {accuracy:.2f} % of the validation part is right."
+        )
     return job
 
 

@@ -39,4 +39,6 @@ def _read(name: str) -> bytes:
     try:
         return Path(name).read_bytes()
     except OSError as error:
-        raise CommandError(f"Cannot read {name}: {error.strerror}. An image model wants image files.") from error
+        raise CommandError(
+            f"Cannot read {name}: {error.strerror}. An image model wants image files."
+        ) from error

@@ -37,7 +37,9 @@ class Command(BaseCommand):
             size = filesizeformat(report.bytes).replace("\xa0", " ")
             self.stdout.write(f"{verb} {len(report.deleted)} models, {size}.")
         if report.pinned:
-            self.stdout.write(f"{report.pinned} models are past their time and kept, because they are pinned.")
+            self.stdout.write(
+                f"{report.pinned} models are past their time and kept, because they are pinned."
+            )
         for token, error in report.failed.items():
             self.stderr.write(f"{token}: {error}")
         if options["json"]:

@@ -7,11 +7,13 @@ from documents.merge import merge_entries, merge_fields
 
 VALUES = st.one_of(st.booleans(), st.integers(-3, 3), st.text(max_size=3))
 FIELDS = ("status", "token", "dev_mode")
-OURS = st.fixed_dictionaries({name: VALUES for name in FIELDS})
+OURS = st.fixed_dictionaries(dict.fromkeys(FIELDS, VALUES))
 THEIRS = st.dictionaries(st.sampled_from((*FIELDS, "foreign", "other")), VALUES)
 OPERATOR = frozenset({"dev_mode"})
 
-ENTRIES = st.dictionaries(st.sampled_from("abcdef"), st.dictionaries(st.sampled_from("xyz"), VALUES, max_size=3))
+ENTRIES = st.dictionaries(
+    st.sampled_from("abcdef"), st.dictionaries(st.sampled_from("xyz"), VALUES, max_size=3)
+)
 CHANGES = st.dictionaries(
     st.sampled_from("abc"), st.none() | st.dictionaries(st.sampled_from("xy"), VALUES, max_size=2)
 )

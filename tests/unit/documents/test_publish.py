@@ -34,7 +34,12 @@ def break_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_first_publish_creates_the_seeds_initial_content(bucket: Path) -> None:
     publish_waiting()
-    assert read(bucket, keys.STATUS) == {"status": "sleeping", "token": "", "task_type": "", "dev_mode": False}
+    assert read(bucket, keys.STATUS) == {
+        "status": "sleeping",
+        "token": "",
+        "task_type": "",
+        "dev_mode": False,
+    }
     assert read(bucket, keys.CLEANUP) == {"status": "active"}
     assert read(bucket, keys.INFERENCE) == {}
     assert not (bucket / keys.TRAINING).exists()
@@ -126,7 +131,9 @@ def test_missing_document_is_written_whole(bucket: Path) -> None:
     assert set(read(bucket, keys.INFERENCE)) == {model.token for model in models}
 
 
-def test_bucket_down_commits_and_reconciling_catches_up(bucket: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bucket_down_commits_and_reconciling_catches_up(
+    bucket: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     publish_waiting()
     with monkeypatch.context() as broken:
         break_bucket(broken)
@@ -148,7 +155,9 @@ def test_publish_or_raise_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
         publish_or_raise(keys.INFERENCE)
 
 
-def test_landed_write_whose_answer_was_lost_is_recognised(bucket: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_landed_write_whose_answer_was_lost_is_recognised(
+    bucket: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from documents.store import Conflict
 
     publish_waiting()

@@ -52,7 +52,8 @@ def test_inference_image_entry_needs_every_key(key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"accuracy": 101}, {"accuracy": -1}, {"created": "2021-01-10"}, {"classes": []}, {"task_type": "x"}]
+    "wrong",
+    [{"accuracy": 101}, {"accuracy": -1}, {"created": "2021-01-10"}, {"classes": []}, {"task_type": "x"}],
 )
 def test_inference_refuses_wrong_values(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
@@ -69,7 +70,9 @@ def test_unknown_keys_are_kept() -> None:
 @pytest.mark.parametrize("dev_mode", ["false", 0, None])
 def test_status_dev_mode_is_a_boolean(dev_mode: object) -> None:
     with pytest.raises(ValidationError):
-        StatusDocument.model_validate({"status": "sleeping", "token": "", "task_type": "", "dev_mode": dev_mode})
+        StatusDocument.model_validate(
+            {"status": "sleeping", "token": "", "task_type": "", "dev_mode": dev_mode}
+        )
 
 
 @pytest.mark.parametrize("status", ["Active", "", "off"])

@@ -19,7 +19,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("token")
         what = parser.add_mutually_exclusive_group()
-        what.add_argument("--wait", action="store_true", help="until the job has ended; exit 1 when it failed")
+        what.add_argument(
+            "--wait", action="store_true", help="until the job has ended; exit 1 when it failed"
+        )
         what.add_argument("--cancel", action="store_true", help="end the job")
         parser.add_argument("--timeout", type=float, default=3600, help="seconds to wait (default: 3600)")
         parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")

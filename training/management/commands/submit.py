@@ -25,17 +25,25 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--task", required=True, choices=TaskType.values)
-        parser.add_argument("--data", required=True, type=Path, help="a zip with a folder per class, or a CSV")
+        parser.add_argument(
+            "--data", required=True, type=Path, help="a zip with a folder per class, or a CSV"
+        )
         parser.add_argument("--name", required=True)
         parser.add_argument("--owner", help="a user's name (default: nobody's, for staff alone to manage)")
         parser.add_argument("--model", help="architecture (default: the task's own)")
         parser.add_argument("--strategy", default="frozen")
-        parser.add_argument("--data-split", default="70 : 30", help='"training : validation" (default: "70 : 30")')
+        parser.add_argument(
+            "--data-split", default="70 : 30", help='"training : validation" (default: "70 : 30")'
+        )
         parser.add_argument("--input-column", default="input")
         parser.add_argument("--label-column", default="label")
         parser.add_argument("--not-downloadable", action="store_true")
-        parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help=", ".join(SETTABLE))
-        parser.add_argument("--wait", action="store_true", help="until the job has ended; exit 1 when it failed")
+        parser.add_argument(
+            "--set", action="append", default=[], metavar="FIELD=VALUE", help=", ".join(SETTABLE)
+        )
+        parser.add_argument(
+            "--wait", action="store_true", help="until the job has ended; exit 1 when it failed"
+        )
         parser.add_argument("--timeout", type=float, default=3600, help="seconds to wait (default: 3600)")
         parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
 

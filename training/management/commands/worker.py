@@ -19,7 +19,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--queues", default="cpu,gpu", help="comma-separated (default: cpu,gpu)")
-        parser.add_argument("--slots", type=int, default=1, help="jobs at a time; one for each GPU (default: 1)")
+        parser.add_argument(
+            "--slots", type=int, default=1, help="jobs at a time; one for each GPU (default: 1)"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         current_app.worker_main(
