@@ -1,0 +1,165 @@
+"""Reader of image data sets: a zip with a folder for each class.
+
+Nothing is ever extracted to a path made from a name in the archive: files are read into memory one by
+one. What cannot be read as an image is listed, not silently dropped.
+"""
+
+import hashlib
+import io
+import stat
+import warnings
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from PIL import Image
+
+from .errors import DataError
+from .limits import Limits
+
+IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "MPO")
+IGNORED = {"thumbs.db", "desktop.ini", "__macosx"}
+CHUNK = 1 << 20
+UNREADABLE_ARCHIVE = (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, zlib.error, EOFError)
+
+
+@dataclass(frozen=True)
+class ImageExample:
+    """One readable image: its name in the archive, its class, the SHA-256 of its bytes."""
+
+    name: str
+    label: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class ImageExamples:
+    """The readable images in the archive's order, and the unreadable ones with the reason."""
+
+    path: Path
+    examples: tuple[ImageExample, ...]
+    unreadable: tuple[tuple[str, str], ...]
+
+    def iter_bytes(self) -> Iterator[bytes]:
+        """Yield the images' files in the order of `examples`."""
+        with zipfile.ZipFile(self.path) as archive:
+            for example in self.examples:
+                yield archive.read(example.name)
+
+
+def read_image_archive(path: Path, limits: Limits | None = None) -> ImageExamples:
+    """Read and check every image of a zip with a folder for each class.
+
+    A single folder around the class folders is fine. Raises `DataError` for an archive that is no
+    zip, is encrypted, names files outside itself, or exceeds the limits.
+    """
+    limits = limits or Limits()
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = _members(archive, limits)
+            examples, unreadable, total = [], [], 0
+            for member, label in _with_labels(members):
+                content = _read_member(archive, member, limits)
+                total += len(content)
+                if total > limits.max_bytes:
+                    raise DataError(
+                        f"The archive holds more than the {limits.max_bytes:,} bytes that a data set may have."
+                    )
+                reason = why_unreadable(content, limits.max_pixels)
+                if reason:
+                    unreadable.append((member.filename, reason))
+                else:
+                    digest = hashlib.sha256(content).hexdigest()
+                    examples.append(ImageExample(member.filename, label, digest))
+    except UNREADABLE_ARCHIVE as error:
+        raise DataError(f"This is not a zip archive that can be read ({error}). Make it anew.") from error
+    return ImageExamples(path, tuple(examples), tuple(unreadable))
+
+
+def _members(archive: zipfile.ZipFile, limits: Limits) -> list[zipfile.ZipInfo]:
+    """Return the archive's files, without what file managers leave behind; refuse dangerous ones."""
+    infos = archive.infolist()
+    if len(infos) > limits.max_entries:
+        raise DataError(f"The archive has {len(infos):,} entries; the limit is {limits.max_entries:,}.")
+    members, seen = [], set()
+    for info in infos:
+        name = PurePosixPath(info.filename)
+        if info.is_dir() or any(part.startswith(".") and part != ".." for part in name.parts):
+            continue
+        if {part.lower() for part in name.parts} & IGNORED:
+            continue
+        _check_name(info, name)
+        folded = info.filename.casefold()
+        if folded in seen:
+            raise DataError(
+                f"{info.filename!r} is in the archive twice (names that differ only in case count as the same). "
+                "Rename one."
+            )
+        seen.add(folded)
+        members.append(info)
+    if not members:
+        raise DataError(
+            "The archive holds no files. Put each class's images into a folder named like the class."
+        )
+    return members
+
+
+def _check_name(info: zipfile.ZipInfo, name: PurePosixPath) -> None:
+    if name.is_absolute() or ".." in name.parts or "\\" in info.filename or "\0" in info.filename:
+        raise DataError(f"{info.filename!r} points outside the archive. Use plain folders and file names.")
+    if stat.S_ISLNK(info.external_attr >> 16):
+        raise DataError(f"{info.filename!r} is a symbolic link. Put the file itself into the archive.")
+    if info.flag_bits & 0x1:
+        raise DataError(f"{info.filename!r} is encrypted. Make the archive without a password.")
+
+
+def _with_labels(members: list[zipfile.ZipInfo]) -> list[tuple[zipfile.ZipInfo, str]]:
+    """Pair each file with its class: the folder it lies in, below a common top folder if there is one."""
+    paths = [PurePosixPath(member.filename).parts for member in members]
+    tops = {parts[0] for parts in paths}
+    depth = 1 if len(tops) == 1 and all(len(parts) >= 3 for parts in paths) else 0
+    labelled = []
+    for member, parts in zip(members, paths, strict=True):
+        if len(parts) != depth + 2:
+            raise DataError(
+                f"{member.filename!r} does not lie in a class folder. "
+                "The archive should hold one folder for each class, with the images directly inside."
+            )
+        labelled.append((member, parts[depth]))
+    return labelled
+
+
+def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, limits: Limits) -> bytes:
+    """Read a file, counting what really comes out of the decompressor."""
+    most = min(limits.max_entry_bytes, limits.max_compression_ratio * max(member.compress_size, 1024))
+    pieces, length = [], 0
+    with archive.open(member) as file:
+        while piece := file.read(CHUNK):
+            length += len(piece)
+            if length > most:
+                raise DataError(
+                    f"{member.filename!r} unpacks to more than {most:,} bytes, which no photo of its size does. "
+                    "Remove it."
+                )
+            pieces.append(piece)
+    return b"".join(pieces)
+
+
+def why_unreadable(content: bytes, max_pixels: int) -> str:
+    """Return why these bytes are no usable image; empty when they are one. Decodes the whole image."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(content), formats=IMAGE_FORMATS) as image:
+                width, height = image.size
+                if width * height > max_pixels:
+                    return f"{width} × {height} pixels are more than the {max_pixels:,} allowed"
+                image.draft("RGB", (64, 64))
+                image.load()
+    except Image.UnidentifiedImageError:
+        return "not an image, or of an unknown format"
+    except Exception as error:  # decoders raise whatever they like on broken files
+        return f"broken image ({error})"
+    return ""

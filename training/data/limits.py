@@ -1,0 +1,18 @@
+"""How much a data set may hold. Checked on what is really there, never on what a header claims."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Upper bounds; sizes in bytes, pixels as width times height."""
+
+    max_bytes: int = 4 * 2**30  # of all files of an archive together, decompressed
+    max_entries: int = 200_000
+    max_entry_bytes: int = 50 * 2**20
+    max_compression_ratio: int = 200  # photos hardly compress; a bomb does
+    max_pixels: int = 50_000_000
+    max_rows: int = 2_000_000
+    max_field_chars: int = 20_000
+    max_classes: int = 2_000
+    max_class_name_chars: int = 200

@@ -1,0 +1,68 @@
+"""What goes into a training and what comes out: plain data that crosses a process's border as JSON."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """How to optimise; None leaves a choice to the strategy. The frozen strategy needs none of them."""
+
+    optimizer: str | None = None
+    learning_rate: float | None = None
+    batch_size: int | None = None
+    epochs: int | None = None
+    reduce_lr_on_plateau: dict[str, Any] | None = None
+    step_lr: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class TrainingRequest:
+    """One training. Paths are strings; `columns` maps input and label to a table's columns, for texts."""
+
+    token: str
+    name: str
+    task_type: str
+    architecture: str
+    strategy: str
+    dataset_path: str
+    dataset_sha256: str
+    columns: dict[str, str]
+    output_dir: str
+    cache_dir: str
+    data_split: str = "70 : 30"
+    seed: int = 0
+    hyperparameters: Hyperparameters = field(default_factory=Hyperparameters)
+    threads: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """Read what `to_json` made."""
+        return cls(**{**data, "hyperparameters": Hyperparameters(**data["hyperparameters"])})
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """A finished training. `accuracy` is percent of the validation part; `artifacts` maps kinds to files in
+    the request's output folder; `accuracy_plot` is a base64 PNG; seconds are wall-clock."""
+
+    accuracy: float
+    classes: list[str]
+    metrics: dict[str, Any]
+    artifacts: dict[str, str]
+    accuracy_plot: str
+    parity: dict[str, float]
+    phase_seconds: dict[str, float]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """Read what `to_json` made."""
+        return cls(**data)
