@@ -1,0 +1,24 @@
+"""A model's files: what they carry beside the network, and how they are run.
+
+Training writes them and inference reads them, so the format lives in neither. Nothing here imports
+torch or Django: a downloaded `.onnx` needs only this package's four small dependencies.
+"""
+
+from .errors import InvalidInput, InvalidModel
+from .images import ImagePreprocessing, decode_image
+from .metadata import METADATA_KEY, TOKENIZER_KEY, ModelMetadata
+from .predictor import Prediction, Predictor
+from .texts import TextPreprocessing
+
+__all__ = [
+    "METADATA_KEY",
+    "TOKENIZER_KEY",
+    "ImagePreprocessing",
+    "InvalidInput",
+    "InvalidModel",
+    "ModelMetadata",
+    "Prediction",
+    "Predictor",
+    "TextPreprocessing",
+    "decode_image",
+]

@@ -1,0 +1,53 @@
+"""What a model's file says about itself, so that it can be used with nothing beside it."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from .errors import InvalidModel
+
+METADATA_KEY = "trainyard"  # in the .onnx's metadata_props; "trainyard.json" among the .pt's extra files
+TOKENIZER_KEY = "tokenizer.json"  # the tokenizers library's own format, in both files
+
+IMAGE_CLASSIFICATION = "imageclassification"
+TEXT_CLASSIFICATION = "textclassification"
+TASK_TYPES = (IMAGE_CLASSIFICATION, TEXT_CLASSIFICATION)
+
+
+@dataclass(frozen=True)
+class ModelMetadata:
+    """The description inside a model's files.
+
+    `preprocessing` holds the fields of `ImagePreprocessing` or `TextPreprocessing`, `created` is ISO
+    8601 in UTC, `data_sha256` the digest of the data set's file, `versions` those of the libraries
+    that made the file.
+    """
+
+    token: str
+    name: str
+    task_type: str
+    architecture: str
+    strategy: str
+    classes: tuple[str, ...]
+    preprocessing: dict[str, Any]
+    data_sha256: str
+    created: str
+    versions: dict[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """Return the description as one line of JSON."""
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> "ModelMetadata":
+        """Read what `to_json` wrote; later versions' additional fields are ignored. Raises `InvalidModel`."""
+        try:
+            values = {name: json.loads(text)[name] for name in cls.__dataclass_fields__}
+            values["classes"] = tuple(str(name) for name in values["classes"])
+            metadata = cls(**values)
+        except (ValueError, KeyError, TypeError) as error:
+            raise InvalidModel(f"The model's description cannot be read ({error!r}); train it again.") from error
+        if metadata.task_type not in TASK_TYPES:
+            known = ", ".join(TASK_TYPES)
+            raise InvalidModel(f"The model's task is {metadata.task_type!r}; this version knows {known}.")
+        return metadata

@@ -1,0 +1,36 @@
+"""ONNX Runtime sessions as this platform opens them: on a GPU where there is one, else on the CPU."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+CUDA = "CUDAExecutionProvider"
+CPU = "CPUExecutionProvider"
+
+
+def open_session(model: bytes | str, *, threads: int | None = None) -> "InferenceSession":
+    """Load a model from bytes or a file's path; `threads` within one call, None for one per core."""
+    import onnxruntime  # 0.2 s that a process which never predicts does not pay
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or 0
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(model, options, providers=providers())
+
+
+def providers() -> list[str | tuple[str, dict[str, Any]]]:
+    """Return the execution providers to use, best first."""
+    import onnxruntime
+
+    # TF32 would cost three digits, more than the bound that .onnx and .pt are held to.
+    wanted: list[str | tuple[str, dict[str, Any]]] = [(CUDA, {"use_tf32": "0"})] if uses_gpu() else []
+    assert CPU in onnxruntime.get_available_providers()
+    return [*wanted, CPU]
+
+
+def uses_gpu() -> bool:
+    """Say whether sessions run on a GPU here."""
+    import onnxruntime
+
+    return CUDA in onnxruntime.get_available_providers()
