@@ -159,7 +159,7 @@ def announce(job_id: int, *, queue: str) -> bool:
     from .tasks import run_training_job
 
     try:
-        run_training_job.apply_async(args=[job_id], queue=queue)
+        run_training_job.apply_async(args=(job_id,), queue=queue)
     except (OperationalError, OSError) as error:
         logger.warning("job.announce_failed", job=job_id, error=str(error))
         return False

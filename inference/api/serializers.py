@@ -45,7 +45,7 @@ class RegisteredModelSerializer(serializers.ModelSerializer):
 class TopSerializer(serializers.Serializer):
     """A class and its probability, 0 to 1."""
 
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]  # a field may be named like an argument
     probability = serializers.FloatField()
 
 

@@ -7,9 +7,9 @@ import os
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple, cast
 
 from django.conf import settings
 
@@ -158,17 +158,20 @@ class S3Store(DocumentStore):
                 return None
 
     def put(self, key: str, body: bytes, *, if_match: str | None) -> str:
-        condition = {"IfNoneMatch": "*"} if if_match is None else {"IfMatch": if_match}
+        put = partial(
+            self.client.put_object, Bucket=self.bucket, Key=key, Body=body, ContentType="application/json"
+        )
         with self._errors(key):
-            answer = self.client.put_object(
-                Bucket=self.bucket, Key=key, Body=body, ContentType="application/json", **condition
-            )
+            answer = put(IfNoneMatch="*") if if_match is None else put(IfMatch=if_match)
         return answer["ETag"]
 
     def put_stream(self, key: str, chunks: Iterable[bytes]) -> None:
         with self._errors(key):
             self.client.upload_fileobj(
-                ChunkReader(chunks), self.bucket, key, ExtraArgs={"ContentType": "application/json"}
+                cast("IO[bytes]", ChunkReader(chunks)),
+                self.bucket,
+                key,
+                ExtraArgs={"ContentType": "application/json"},
             )
 
     def delete(self, key: str) -> None:

@@ -40,8 +40,8 @@ class Command(BaseCommand):
             self.stdout.write(
                 f"{report.pinned} models are past their time and kept, because they are pinned."
             )
-        for token, error in report.failed.items():
-            self.stderr.write(f"{token}: {error}")
+        for token, reason in report.failed.items():
+            self.stderr.write(f"{token}: {reason}")
         if options["json"]:
             self.stdout.write(json.dumps({"dry_run": dry_run, **asdict(report)}))
         if report.failed:

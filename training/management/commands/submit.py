@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from django.core.files import File
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -95,7 +95,7 @@ def _assignment(text: str) -> tuple[str, Any]:
     field, found, value = text.partition("=")
     if not found or field not in SETTABLE:
         raise CommandError(f"--set {text}: write FIELD=VALUE with one of {', '.join(SETTABLE)}.")
-    column = TrainingJob._meta.get_field(field)
+    column = cast("models.Field[Any, Any]", TrainingJob._meta.get_field(field))
     try:
         return field, json.loads(value) if isinstance(column, models.JSONField) else column.to_python(value)
     except Exception as error:
