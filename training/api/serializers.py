@@ -1,6 +1,6 @@
 """How data sets and jobs look over REST."""
 
-from typing import Any, cast
+from typing import Any
 
 from rest_framework import serializers
 
@@ -118,6 +118,6 @@ class JobSerializer(serializers.ModelSerializer):
         fields = super().get_fields()
         request = self.context.get("request")
         if request is not None:
-            choices = cast(serializers.PrimaryKeyRelatedField[Dataset], fields["dataset"])
-            choices.queryset = Dataset.objects.owned_by(request.user)
+            own = Dataset.objects.owned_by(request.user)
+            fields["dataset"] = serializers.PrimaryKeyRelatedField(queryset=own)
         return fields
