@@ -4,6 +4,8 @@ from celery import Task, shared_task
 
 from control.selectors import is_halted
 
+from . import worker  # noqa: F401 - its signal handlers belong to every process that runs these tasks
+
 
 @shared_task(bind=True, name="training.run_training_job", ignore_result=True)
 def run_training_job(self: Task, job_id: int) -> None:
