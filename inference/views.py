@@ -1,0 +1,217 @@
+"""Pages of models: look, try, download, keep, delete and bring back.
+
+Who has a live model's token may look and predict. Everything else is for its owner and for staff;
+to others, and for tokens that are unknown or over, there is nothing: the same 404.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import PurePosixPath
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.files.storage import storages
+from django.core.paginator import Paginator
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from core.exceptions import BucketError, InvalidRequest, MaintenanceMode, TrainyardError
+from models_registry.models import Artifact, RegisteredModel, TaskType
+from models_registry.services import keep_model, restore_model, retire_model
+
+from .forms import ImagesForm, TextsForm, try_form
+from .model_card import card_of
+from .services import Answer, UnknownModel, predict
+
+PAGE_SIZE = 24
+KEEP_FOR = timedelta(hours=24)
+TOP_SHOWN = 5
+PLOT_TYPES = {"/9j/": "image/jpeg"}  # how the base64 of a JPEG begins; anything else is a PNG
+SHOWN_STATES = (RegisteredModel.State.LIVE, RegisteredModel.State.RETIRED)
+
+
+@dataclass(frozen=True)
+class ShownPrediction:
+    """What a model says of one input; `top` holds classes and percent, the best first."""
+
+    index: int
+    name: str
+    label: str
+    top: list[tuple[str, float]]
+
+
+@login_required
+@require_GET
+def model_list(request: HttpRequest) -> HttpResponse:
+    """Show a person's models, newest first; staff may ask for everybody's."""
+    everyone = request.user.is_staff and request.GET.get("whose") == "everyone"
+    models = RegisteredModel.objects.filter(state__in=SHOWN_STATES).select_related("owner")
+    models = models.defer("metrics", "accuracy_plot")
+    if not everyone:
+        models = models.filter(owner=request.user)
+    page = Paginator(models, PAGE_SIZE).get_page(request.GET.get("page"))
+    return render(request, "inference/models.html", {"page": page, "everyone": everyone})
+
+
+@never_cache
+@require_GET
+def model_page(request: HttpRequest, token: str) -> HttpResponse:
+    """Show a model to whoever has its token."""
+    model = _visible_model(request, token)
+    return render(request, "inference/model.html", _page_context(request, model))
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def try_model(request: HttpRequest, token: str) -> HttpResponse:
+    """Classify what was put into the page's form; the answer is a fragment for htmx, else the page."""
+    if request.method != "POST":
+        return redirect("inference:model", token=token)
+    model = _visible_model(request, token)
+    form = try_form(model.task_type, request.POST, request.FILES)
+    context: dict[str, Any] = {"model": model, "form": form}
+    status = 200
+    try:
+        context |= _predictions(model, form)
+    except UnknownModel as error:
+        if not request.htmx:
+            raise Http404 from error
+        context["problem"], status = str(error), 404
+    except (MaintenanceMode, BucketError) as error:
+        context["problem"], status = str(error), 503
+    except TrainyardError as error:
+        context["problem"], status = str(error), 422
+    if request.htmx:
+        return render(request, "inference/predictions.html", context, status=status)
+    return render(
+        request, "inference/model.html", {**_page_context(request, model), **context}, status=status
+    )
+
+
+@never_cache
+@require_GET
+def download(request: HttpRequest, token: str, kind: str) -> FileResponse:
+    """Hand out a file of a model, always as a download."""
+    model = _visible_model(request, token)
+    if not (model.downloadable or _may_manage(request, model)):
+        raise Http404
+    artifact = next((found for found in model.artifacts.all() if found.kind == kind), None)
+    if artifact is None:
+        raise Http404
+    try:
+        file = storages["default"].open(artifact.key)
+    except FileNotFoundError as error:
+        raise Http404 from error
+    response = FileResponse(
+        file,
+        as_attachment=True,
+        filename=PurePosixPath(artifact.key).name,
+        content_type="application/octet-stream",
+    )
+    response["Content-Length"] = artifact.size
+    response["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+@login_required
+@require_POST
+def keep(request: HttpRequest, token: str) -> HttpResponse:
+    """Let a model live longer."""
+    model = _own_model(request, token)
+    try:
+        keep_model(model=model, extra=KEEP_FOR)
+    except InvalidRequest as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, f"{model.name} is kept 24 hours longer.")
+    return redirect("inference:model", token=token)
+
+
+@login_required
+@require_POST
+def retire(request: HttpRequest, token: str) -> HttpResponse:
+    """Take a model out of service; its page offers to bring it back."""
+    model = _own_model(request, token)
+    try:
+        retire_model(model=model)
+    except InvalidRequest as error:
+        messages.error(request, str(error))
+    return redirect("inference:model", token=token)
+
+
+@login_required
+@require_POST
+def restore(request: HttpRequest, token: str) -> HttpResponse:
+    """Bring back a model that was deleted a moment ago."""
+    model = _own_model(request, token)
+    try:
+        restore_model(model=model)
+    except InvalidRequest as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, f"{model.name} is live again.")
+    return redirect("inference:model", token=token)
+
+
+def _may_manage(request: HttpRequest, model: RegisteredModel) -> bool:
+    """Tell whether this person owns the model or runs the platform."""
+    user = request.user
+    return user.is_authenticated and (user.is_staff or model.owner_id == user.pk)
+
+
+def _visible_model(request: HttpRequest, token: str) -> RegisteredModel:
+    """Return a live model to anybody, and one that can be restored to its owner and staff."""
+    models = RegisteredModel.objects.filter(state__in=SHOWN_STATES).prefetch_related("artifacts")
+    model = models.filter(token=token).first()
+    if model is None or not (model.is_live or _may_manage(request, model)):
+        raise Http404
+    return model
+
+
+def _own_model(request: HttpRequest, token: str) -> RegisteredModel:
+    """Return a model that this person may change."""
+    model = _visible_model(request, token)
+    if not _may_manage(request, model):
+        raise Http404
+    return model
+
+
+def _page_context(request: HttpRequest, model: RegisteredModel) -> dict[str, Any]:
+    manages = _may_manage(request, model)
+    plot = model.accuracy_plot
+    kind = next((kind for start, kind in PLOT_TYPES.items() if plot.startswith(start)), "image/png")
+    return {
+        "model": model,
+        "manages": manages,
+        "form": try_form(model.task_type),
+        "is_image": model.task_type == TaskType.IMAGE,
+        "card": card_of(model.metrics or {}, model.classes),
+        "plot": f"data:{kind};base64,{plot}" if plot else "",
+        "files": list(model.artifacts.all()) if manages or model.downloadable else [],
+        "kinds": dict(Artifact.Kind.choices),
+        "predict_address": request.build_absolute_uri(reverse("api-predict", args=[model.token])),
+        "max_inputs": settings.TRAINYARD["MAX_PREDICT_INPUTS"],
+        "max_bytes": settings.TRAINYARD["MAX_PREDICT_BYTES"],
+    }
+
+
+def _predictions(model: RegisteredModel, form: ImagesForm | TextsForm) -> dict[str, Any]:
+    """Run the model on a form's inputs. Raises `TrainyardError`."""
+    if not form.is_valid():
+        raise InvalidRequest(" ".join(error for errors in form.errors.values() for error in errors))
+    answer: Answer = predict(token=model.token, inputs=form.inputs())
+    shown = [
+        ShownPrediction(
+            index=index,
+            name=name,
+            label=prediction.label,
+            top=[(label, 100 * probability) for label, probability in prediction.top[:TOP_SHOWN]],
+        )
+        for index, (name, prediction) in enumerate(zip(form.names, answer.predictions, strict=True))
+    ]
+    return {"predictions": shown, "milliseconds": answer.milliseconds}

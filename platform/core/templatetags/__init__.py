@@ -1,0 +1,1 @@
+"""Template filters that several apps use."""

@@ -1,0 +1,56 @@
+// A file field that also takes files dropped on it, and says what was chosen. Without this the field still works.
+
+const UNITS = ["bytes", "KB", "MB", "GB"];
+
+export function readableSize(bytes) {
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1024 && unit < UNITS.length - 1) {
+    value /= 1024;
+    unit += 1;
+  }
+  return `${unit === 0 ? value : value.toFixed(1)} ${UNITS[unit]}`;
+}
+
+export function describe(files) {
+  if (files.length === 0) return "";
+  const bytes = [...files].reduce((sum, file) => sum + file.size, 0);
+  const what = files.length === 1 ? files[0].name : `${files.length} files`;
+  return `${what} · ${readableSize(bytes)}`;
+}
+
+/** Make `zone` (an element around a file field) take dropped files; `changed(input)` is called after each choice. */
+export function prepareDropzone(zone, changed = () => {}) {
+  const input = zone.querySelector("input[type=file]");
+  const chosen = zone.querySelector("[data-chosen]");
+  let depth = 0;
+
+  const show = () => {
+    chosen.textContent = describe(input.files);
+    zone.classList.toggle("has-files", input.files.length > 0);
+    changed(input);
+  };
+  const hover = (step) => {
+    depth = step === 0 ? 0 : depth + step;
+    zone.classList.toggle("is-over", depth > 0);
+  };
+
+  zone.addEventListener("dragenter", (event) => {
+    event.preventDefault();
+    hover(1);
+  });
+  zone.addEventListener("dragleave", () => hover(-1));
+  zone.addEventListener("dragover", (event) => event.preventDefault());
+  zone.addEventListener("drop", (event) => {
+    event.preventDefault();
+    hover(0);
+    const dropped = new DataTransfer();
+    const files = [...event.dataTransfer.files];
+    for (const file of input.multiple ? files : files.slice(0, 1)) dropped.items.add(file);
+    if (dropped.files.length === 0) return;
+    input.files = dropped.files;
+    input.dispatchEvent(new Event("change", { bubbles: true }));
+  });
+  input.addEventListener("change", show);
+  show();
+}

@@ -1,0 +1,95 @@
+// The form of a new model: shows what belongs to the chosen task, sums up what was chosen, shows the upload.
+
+import { describe, prepareDropzone, readableSize } from "./dropzone.js";
+
+const SENDS = "Uploading…";
+const CHECKS = "Checking your data…";
+
+function prepare(form) {
+  const input = form.querySelector("#id_file");
+  const zone = form.querySelector("[data-dropzone]");
+  if (!zone.dataset.prepared) {
+    zone.dataset.prepared = "yes";
+    prepareDropzone(zone);
+  }
+  form.addEventListener("input", () => refresh(form));
+  form.addEventListener("change", () => refresh(form));
+  refresh(form);
+  if (form.dataset.failed !== undefined) {
+    const error = form.querySelector("[data-form-errors], .field-error");
+    const fold = error?.closest("details");
+    if (fold) fold.open = true;
+    (form.querySelector("[data-form-errors]") ?? form.querySelector("[aria-invalid=true]") ?? input).focus();
+  }
+}
+
+function value(form, name) {
+  return new FormData(form).get(name) ?? "";
+}
+
+function refresh(form) {
+  const task = value(form, "task_type");
+  for (const part of form.querySelectorAll("[data-task]")) {
+    part.hidden = task !== "" && part.dataset.task !== task;
+  }
+  for (const part of form.querySelectorAll("[data-with]")) {
+    part.hidden = !form.querySelector(`#id_${part.dataset.with}`).checked;
+  }
+  const file = form.querySelector("#id_file");
+  file.accept = { imageclassification: ".zip", textclassification: ".csv" }[task] ?? ".zip,.csv";
+  complain(file, task);
+  sumUp(form, task, file);
+}
+
+/** Say at once what the server would say only after the upload. */
+function complain(file, task) {
+  const wanted = { imageclassification: ".zip", textclassification: ".csv" }[task];
+  const [chosen] = file.files;
+  const limit = Number(file.dataset.maxBytes);
+  let words = "";
+  if (chosen && wanted && !chosen.name.toLowerCase().endsWith(wanted)) {
+    words = `${chosen.name} is not a ${wanted} file.`;
+  } else if (chosen && chosen.size > limit) {
+    words = `${chosen.name} has ${readableSize(chosen.size)}; the limit is ${readableSize(limit)}.`;
+  } else if (chosen && chosen.size === 0) {
+    words = `${chosen.name} is empty.`;
+  }
+  file.setCustomValidity(words);
+  document.getElementById("file-complaint").textContent = words;
+}
+
+function sumUp(form, task, file) {
+  const show = (name, words) => {
+    form.querySelector(`[data-sum="${name}"]`).textContent = words || "–";
+  };
+  const checked = (name) => form.querySelector(`input[name="${name}"]:checked`);
+  const percent = Number(value(form, "train_percent"));
+  show("task", checked("task_type")?.dataset.label);
+  show("name", value(form, "name").trim());
+  show("file", describe(file.files));
+  show("preset", checked("strategy")?.dataset.label);
+  show("split", percent > 0 && percent < 100 ? `${percent} % to train, ${100 - percent} % to validate` : "");
+}
+
+document.addEventListener("htmx:xhr:progress", (event) => {
+  const bar = document.getElementById("upload-bar");
+  if (!bar || !event.detail.lengthComputable) return;
+  const { loaded, total } = event.detail;
+  document.getElementById("upload").hidden = false;
+  const done = loaded >= total;
+  document.getElementById("upload-words").textContent = done
+    ? CHECKS
+    : `${SENDS} ${readableSize(loaded)} of ${readableSize(total)}`;
+  if (done) bar.removeAttribute("value");
+  else bar.value = loaded / total;
+});
+
+const start = () => {
+  const form = document.getElementById("new-model");
+  if (form && !form.dataset.prepared) {
+    form.dataset.prepared = "yes";
+    prepare(form);
+  }
+};
+document.addEventListener("htmx:afterSettle", start);
+start();

@@ -1,0 +1,91 @@
+"""A job's progress as the steps that its page draws; plain functions of plain data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+# What a job goes through, in order: name, title, what happens meanwhile.
+PHASES = (
+    ("queued", "Waiting in the queue", "A worker takes jobs in the order in which they came."),
+    (
+        "fetch",
+        "Fetching the data",
+        "The worker copies the data set and checks that it is the one you uploaded.",
+    ),
+    (
+        "prepare",
+        "Preparing the examples",
+        "Every example is read and put into the training or the validation part.",
+    ),
+    ("features", "Looking at every example", "The pretrained network turns each example into numbers."),
+    ("fit", "Learning your classes", "The last layer is fitted to the training part."),
+    ("export", "Writing the files", "The model is written as ONNX and as TorchScript."),
+    (
+        "verify",
+        "Comparing the files",
+        "Both files run on validation examples and must agree with the trained model.",
+    ),
+    ("publish", "Going live", "The files are uploaded and the model gets its address."),
+)
+NAMES = tuple(name for name, _, _ in PHASES)
+# What the worker writes that is no phase of its own.
+STANDS_FOR = {"claimed": "fetch", "done": "publish"}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One phase: `state` is done, current, failed or ahead; `done`/`total` count what it works on."""
+
+    name: str
+    title: str
+    words: str
+    state: str
+    done: int | None = None
+    total: int | None = None
+    message: str = ""
+    seconds: float | None = None
+
+    @property
+    def counts(self) -> bool:
+        """Whether there is something to count."""
+        return bool(self.total) and self.done is not None
+
+
+def current_phase(state: str, progress: Mapping[str, Any]) -> str:
+    """Return the phase that a job is in, or was in when it ended."""
+    if state == "queued":
+        return "queued"
+    if state == "succeeded":
+        return "publish"
+    phase = str(progress.get("phase", "queued"))
+    phase = STANDS_FOR.get(phase, phase)
+    return phase if phase in NAMES else "fetch"
+
+
+def steps_of(state: str, progress: Mapping[str, Any]) -> list[Step]:
+    """Return every phase with how far it is; progress may lack any of its keys."""
+    at = NAMES.index(current_phase(state, progress))
+    spent = progress.get("phase_seconds") or {}
+    return [
+        _step(index, at, state, progress, spent.get(name) if isinstance(spent, dict) else None)
+        for index, name in enumerate(NAMES)
+    ]
+
+
+def _step(index: int, at: int, state: str, progress: Mapping[str, Any], seconds: float | None) -> Step:
+    name, title, words = PHASES[index]
+    if index < at or state == "succeeded":
+        return Step(name, title, words, "done", seconds=seconds)
+    if index > at:
+        return Step(name, title, words, "ahead")
+    if state in ("failed", "cancelled"):
+        return Step(name, title, words, "failed")
+    return Step(
+        name,
+        title,
+        words,
+        "current",
+        done=progress.get("done"),
+        total=progress.get("total"),
+        message=str(progress.get("message") or ""),
+    )
