@@ -12,7 +12,7 @@ from django.core.files.storage import storages
 from control.selectors import require_operation
 from core.exceptions import BucketError, InvalidRequest
 from inference.runtime import PredictorCache
-from models_registry.artifacts import InvalidInput, Prediction, Predictor
+from models_registry.artifacts import InvalidInput, InvalidModel, Prediction, Predictor
 from models_registry.models import Artifact, RegisteredModel, TaskType
 
 
@@ -54,6 +54,8 @@ def predict(*, token: str, inputs: Sequence[bytes | str]) -> Answer:
         predictions = load_predictor(model).predict(inputs)
     except InvalidInput as error:
         raise InvalidRequest(str(error)) from error
+    except InvalidModel as error:
+        raise BucketError(f"{model.name} cannot be used: {error}") from error
     return Answer(model, predictions, round((time.perf_counter() - began) * 1000, 2))
 
 

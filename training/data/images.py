@@ -19,7 +19,7 @@ from PIL import Image
 from .errors import DataError
 from .limits import Limits
 
-IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "MPO")
+IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 IGNORED = {"thumbs.db", "desktop.ini", "__macosx"}
 CHUNK = 1 << 20
 UNREADABLE_ARCHIVE = (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, zlib.error, EOFError)

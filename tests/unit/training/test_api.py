@@ -1,0 +1,153 @@
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rest_framework.test import APIClient
+
+from control.models import PlatformStatus
+from tests.factories import DatasetFactory, TrainingJobFactory, UserFactory
+from training.models import Dataset, TrainingJob
+from training.tasks import run_training_job
+
+pytestmark = pytest.mark.django_db
+
+TABLE = "input,label\n" + "\n".join(f"text {number},{'xy'[number % 2]}" for number in range(24))
+
+
+@pytest.fixture(autouse=True)
+def nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_training_job, "apply_async", lambda **_: None)
+
+
+@pytest.fixture
+def client() -> APIClient:
+    client = APIClient()
+    client.user = UserFactory()
+    client.force_authenticate(client.user)
+    return client
+
+
+def upload(client: APIClient, content: str = TABLE, name: str = "data.csv", **fields: Any) -> Any:
+    file = BytesIO(content.encode())
+    file.name = name
+    return client.post(
+        "/api/v1/datasets/", {"name": "Mine", "task_type": "textclassification", "file": file, **fields}
+    )
+
+
+def test_upload_validates_and_keeps_the_data_set(client: APIClient, bucket: Path) -> None:
+    response = upload(client)
+    assert response.status_code == 201, response.json()
+    body = response.json()
+    assert body["classes"] == ["x", "y"]
+    assert body["report"]["examples"] == 24
+    assert (bucket / Dataset.objects.get().key).read_text() == TABLE
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "message"),
+    [
+        ("input,label\na,b,c\n", "data.csv", "Row 2"),
+        ("text,label\na,b\n", "data.csv", "no column 'input'"),
+        (TABLE, "data.exe", "not a .csv"),
+        ("input,label\na,x\nb,x\n", "data.csv", "two classes"),
+    ],
+)
+def test_upload_that_cannot_be_used_leaves_nothing(
+    client: APIClient, bucket: Path, content: str, name: str, message: str
+) -> None:
+    response = upload(client, content, name)
+    assert response.status_code == 400
+    assert message in response.json()["detail"]
+    assert not Dataset.objects.exists()
+    assert not list(bucket.glob("training/datasets/**/*.csv"))
+
+
+def test_upload_is_bounded_by_the_bytes_that_arrive(client: APIClient, settings: Any) -> None:
+    settings.TRAINYARD = {**settings.TRAINYARD, "MAX_DATASET_BYTES": 100}
+    response = upload(client)
+    assert response.status_code == 400
+    assert "100 bytes" in response.json()["detail"]
+
+
+def test_columns_can_be_named(client: APIClient) -> None:
+    response = upload(
+        client, TABLE.replace("input,label", "text,intent"), input_column="text", label_column="intent"
+    )
+    assert response.status_code == 201
+    assert response.json()["columns"] == {"input": "text", "label": "intent"}
+
+
+def submit(client: APIClient, dataset: Dataset, **fields: Any) -> Any:
+    return client.post("/api/v1/jobs/", {"dataset": dataset.pk, "name": "My model", **fields}, format="json")
+
+
+def test_submit_queues_a_job_with_a_token_that_cannot_be_guessed(client: APIClient) -> None:
+    response = submit(client, DatasetFactory(owner=client.user), learning_rate=0.01, step_lr={"step_size": 2})
+    assert response.status_code == 201, response.json()
+    job = TrainingJob.objects.get()
+    assert (job.state, job.owner, job.learning_rate) == ("queued", client.user, 0.01)
+    assert job.step_lr == {"step_size": 2, "gamma": 0.1}
+    prefix, _, random = job.token.rpartition("-")
+    assert prefix == "imageClassification-my_model"
+    assert len(random) == 32
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"architecture": "resnet9000"}, "Known: efficientnet lite0, minilm"),
+        ({"architecture": "minilm"}, "does not classify"),
+        ({"data_split": "70/30"}, "70 : 30"),
+        ({"learning_rate": 3}, "learning_rate"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"epochs": 100000}, "epochs"),
+        ({"name": "../etc"}, "letters"),
+        ({"learning_rate": "NaN"}, "learning_rate"),
+    ],
+)
+def test_submit_out_of_range_is_a_400_that_names_the_field(
+    client: APIClient, fields: dict[str, Any], message: str
+) -> None:
+    response = submit(client, DatasetFactory(owner=client.user), **fields)
+    assert response.status_code == 400
+    assert message in response.content.decode()
+    assert not TrainingJob.objects.exists()
+
+
+def test_foreign_data_set_cannot_be_used(client: APIClient) -> None:
+    response = submit(client, DatasetFactory())
+    assert response.status_code == 400
+    assert not TrainingJob.objects.exists()
+
+
+def test_jobs_are_seen_by_their_owner_alone(client: APIClient) -> None:
+    mine, theirs = TrainingJobFactory(owner=client.user), TrainingJobFactory()
+    assert [job["id"] for job in client.get("/api/v1/jobs/").json()["results"]] == [mine.pk]
+    assert client.get(f"/api/v1/jobs/{theirs.pk}/").status_code == 404
+    assert client.post(f"/api/v1/jobs/{theirs.pk}/cancel/").status_code == 404
+    assert APIClient().get("/api/v1/jobs/").status_code == 401
+
+
+def test_cancel_ends_a_queued_job_once(client: APIClient) -> None:
+    job = TrainingJobFactory(owner=client.user)
+    assert client.post(f"/api/v1/jobs/{job.pk}/cancel/").json()["state"] == "cancelled"
+    again = client.post(f"/api/v1/jobs/{job.pk}/cancel/")
+    assert again.status_code == 400
+    assert "ended already" in again.json()["detail"]
+
+
+def test_maintenance_refuses_submissions(client: APIClient) -> None:
+    dataset = DatasetFactory(owner=client.user)
+    PlatformStatus(dev_mode=True).save()
+    assert submit(client, dataset).status_code == 503
+    assert upload(client).status_code == 503
+
+
+def test_busy_platform_queues_or_refuses_as_it_is_set(client: APIClient) -> None:
+    dataset = DatasetFactory(owner=client.user)
+    assert submit(client, dataset).status_code == 201
+    assert submit(client, dataset).status_code == 201
+    PlatformStatus(queue_while_active=False).save()
+    assert submit(client, dataset).status_code == 409
