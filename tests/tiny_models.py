@@ -29,7 +29,7 @@ def picture(colour: str, kind: str = "PNG") -> bytes:
 def colour_model(token: str = "t") -> bytes:
     """An .onnx whose logits are the mean of each channel."""
     nodes = [
-        helper.make_node("GlobalAveragePool", ["input"], ["pooled"]),
+        helper.make_node("GlobalAveragePool", ["image"], ["pooled"]),
         helper.make_node("Flatten", ["pooled"], ["flat"]),
         helper.make_node("Mul", ["flat", "scale"], ["logits"]),
         helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
@@ -37,7 +37,7 @@ def colour_model(token: str = "t") -> bytes:
     graph = helper.make_graph(
         nodes,
         "colours",
-        [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["batch", 3, SIZE, SIZE])],
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 3, SIZE, SIZE])],
         [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", 3])],
         [numpy_helper.from_array(np.float32([3.0]), "scale")],
     )

@@ -13,7 +13,8 @@ from core.exceptions import TrainyardError
 from models_registry.models import TaskType
 from training.management.watching import describe, fail_unless_succeeded, watch
 from training.models import TrainingJob
-from training.services import JobSettings, create_dataset, submit_job
+from training.services import JobSettings
+from training.submissions import Submission, submit_upload
 
 SETTABLE = ("optimizer", "learning_rate", "batch_size", "epochs", "seed", "reduce_lr_on_plateau", "step_lr")
 
@@ -71,14 +72,6 @@ class Command(BaseCommand):
             file = options["data"].open("rb")
         except OSError as error:
             raise CommandError(f"Cannot read {options['data']}: {error.strerror}.") from error
-        with file:
-            dataset = create_dataset(
-                owner=owner,
-                name=options["name"],
-                task_type=options["task"],
-                file=File(file, name=options["data"].name),
-                columns=columns if options["task"] == TaskType.TEXT else None,
-            )
         choice = JobSettings(
             architecture=options["model"],
             strategy=options["strategy"],
@@ -87,7 +80,15 @@ class Command(BaseCommand):
             seed=more.pop("seed", 0),
             more=more,
         )
-        return submit_job(owner=owner, dataset=dataset, name=options["name"], choice=choice)
+        with file:
+            submission = Submission(
+                name=options["name"],
+                task_type=options["task"],
+                file=File(file, name=options["data"].name),
+                columns=columns if options["task"] == TaskType.TEXT else None,
+                choice=choice,
+            )
+            return submit_upload(owner=owner, submission=submission)
 
 
 def _assignment(text: str) -> tuple[str, Any]:
