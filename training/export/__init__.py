@@ -1,0 +1,1 @@
+"""Writing a trained model's files, and proving that they agree."""

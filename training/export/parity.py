@@ -1,0 +1,70 @@
+"""The gate before a model goes live: its two files must give the same answers from raw input."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from models_registry.artifacts import Predictor
+
+from .torchscript import load_torchscript
+
+TOLERANCE = 1e-3  # of a probability; also the margin under which the first two classes are a tie
+SAMPLES = 64
+
+
+@dataclass(frozen=True)
+class Parity:
+    """The largest difference of a probability, and how many samples got another label with a clear margin."""
+
+    max_abs_difference: float
+    changed_labels: int
+    samples: int
+
+    @property
+    def holds(self) -> bool:
+        """Whether the files may be published."""
+        return self.max_abs_difference <= TOLERANCE and not self.changed_labels
+
+    def to_json(self) -> dict[str, float]:
+        """Return the figures as plain data."""
+        return {
+            "max_abs_difference": self.max_abs_difference,
+            "changed_labels": self.changed_labels,
+            "samples": self.samples,
+        }
+
+
+def measure_parity(
+    onnx: bytes, torchscript: Path, inputs: Sequence[bytes | str], *, threads: int, check: Callable[[], None]
+) -> Parity:
+    """Run both files on raw inputs, with the very preprocessing that serves them.
+
+    `check` is called between batches and may raise to stop.
+    """
+    predictor = Predictor.from_bytes(onnx, threads=threads)
+    served = predictor.probabilities(inputs)
+    check()
+    network, _ = load_torchscript(torchscript)
+    scripted = np.empty_like(served)
+    # The profiling executor would compile for the first batches' shapes, for longer than all of them run.
+    with torch.inference_mode(), torch.jit.optimized_execution(False):
+        for indices, feeds in predictor.batches(inputs):
+            tensors = [torch.from_numpy(array) for array in feeds.values()]
+            scripted[indices] = network(*tensors).softmax(-1).numpy()
+            check()
+    return compare(served, scripted)
+
+
+def compare(served: npt.NDArray[np.float32], scripted: npt.NDArray[np.float32]) -> Parity:
+    """Compare probabilities, both N × classes. What is no number differs by 1."""
+    if not len(served):
+        return Parity(0.0, 0, 0)
+    difference = np.nan_to_num(np.abs(served - scripted), nan=1.0)
+    first_two = np.sort(served, axis=1)[:, -2:]
+    clear = first_two[:, 1] - first_two[:, 0] > TOLERANCE
+    changed = (served.argmax(1) != scripted.argmax(1)) & clear
+    return Parity(float(difference.max()), int(changed.sum()), len(served))

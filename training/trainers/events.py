@@ -1,0 +1,72 @@
+"""What a training tells while it runs, and how it is told to stop. Knows no torch."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+PHASES = ("prepare", "features", "fit", "export", "verify")
+NEWS_EVERY = 0.2  # seconds; more often nobody can read
+
+
+class TrainingError(ValueError):
+    """The training cannot succeed with this data or these settings; the message is for the user."""
+
+
+class TrainingStopped(Exception):
+    """Somebody asked the training to stop."""
+
+
+@dataclass(frozen=True)
+class ProgressEvent:
+    """How far a phase is: `done` of `total` steps (0 of 0 when it has none to count)."""
+
+    phase: str
+    done: int = 0
+    total: int = 0
+    message: str = ""
+    metrics: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the event as plain data."""
+        return asdict(self)
+
+
+class Progress:
+    """Passes progress on at a bearable rate, measures the phases, and raises when asked to stop."""
+
+    def __init__(self, report: Callable[[ProgressEvent], None], should_stop: Callable[[], bool]) -> None:
+        self._report = report
+        self._should_stop = should_stop
+        self._phase = ""
+        self._began = 0.0
+        self._told = 0.0
+        self.phase_seconds: dict[str, float] = {}
+
+    def enter(self, phase: str, message: str, total: int = 0) -> None:
+        """Begin a phase; the one before it ends."""
+        self.leave()
+        self._phase, self._began, self._told = phase, time.monotonic(), 0.0
+        self.tell(0, total, message)
+
+    def leave(self) -> None:
+        """End the phase that runs, if one does."""
+        if self._phase:
+            spent = self.phase_seconds.get(self._phase, 0.0) + time.monotonic() - self._began
+            self.phase_seconds[self._phase] = round(spent, 3)
+        self._phase = ""
+
+    def tell(
+        self, done: int = 0, total: int = 0, message: str = "", metrics: dict[str, Any] | None = None
+    ) -> None:
+        """Report how far the phase is, unless that was done just now. Raises `TrainingStopped`."""
+        self.check()
+        now = time.monotonic()
+        if now - self._told >= NEWS_EVERY or (total and done >= total):
+            self._told = now
+            self._report(ProgressEvent(self._phase, done, total, message, metrics or {}))
+
+    def check(self) -> None:
+        """Raise `TrainingStopped` when somebody asked for it."""
+        if self._should_stop():
+            raise TrainingStopped("The training was stopped.")
