@@ -15,13 +15,17 @@ BAR = 24  # characters
 
 
 def describe(job: TrainingJob) -> dict[str, Any]:
-    """Return what a script wants to know of a job; seconds are wall-clock."""
+    """Return what a script wants to know of a job.
+
+    `seconds` is the time from acceptance to the end (or to now), of which `queued_seconds` were
+    spent waiting for a worker.
+    """
     return {
         "token": job.token,
         "job": job.pk,
         "state": job.state,
         "accuracy": job.registered_model.accuracy if job.registered_model else None,
-        "seconds": seconds(job.running_for),
+        "seconds": seconds(job.queued_for + job.running_for),
         "queued_seconds": seconds(job.queued_for),
         "phase": job.progress.get("phase"),
         "phase_seconds": job.progress.get("phase_seconds", {}),
@@ -55,7 +59,7 @@ def watch(job: TrainingJob, *, timeout: float, stdout: OutputWrapper, stderr: Ou
     if job.registered_model:
         accuracy = job.registered_model.accuracy
         stdout.write(
-            f"Live after {seconds(job.running_for)} s: {accuracy:.2f} % of the validation part is right."
+            f"Live after {seconds(job.queued_for + job.running_for)} s: {accuracy:.2f} % of the validation part is right."
         )
     return job
 
