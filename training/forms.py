@@ -173,7 +173,11 @@ class NewModelForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("label_suffix", "")
-        initial = {"strategy": PRESETS[0].strategy, **(kwargs.pop("initial", None) or {})}
+        initial = {
+            "task_type": TaskType.IMAGE,
+            "strategy": PRESETS[0].strategy,
+            **(kwargs.pop("initial", None) or {}),
+        }
         super().__init__(*args, initial=initial, **kwargs)
         self.fields["image_model"].choices = _models_of(TaskType.IMAGE)
         self.fields["text_model"].choices = _models_of(TaskType.TEXT)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from celery import current_app
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.files import File
@@ -26,6 +27,7 @@ from .catalogue import get_architecture
 from .data import DataError, build_report
 from .files import dataset_key
 from .models import Dataset, TrainingJob
+from .task_names import RUN_TRAINING_JOB
 
 logger = structlog.get_logger(__name__)
 
@@ -155,11 +157,13 @@ def _architecture(task_type: str, choice: JobSettings) -> str:
 
 
 def announce(job_id: int, *, queue: str) -> bool:
-    """Tell the workers of a queued job; a broker that is down only delays it until reconcile."""
-    from .tasks import run_training_job
+    """Tell the workers of a queued job; a broker that is down only delays it until reconcile.
 
+    The task is named and not imported: its module leads to the trainers, and a web process stays
+    free of them.
+    """
     try:
-        run_training_job.apply_async(args=(job_id,), queue=queue)
+        current_app.send_task(RUN_TRAINING_JOB, args=(job_id,), queue=queue)
     except (OperationalError, OSError) as error:
         logger.warning("job.announce_failed", job=job_id, error=str(error))
         return False

@@ -5,9 +5,10 @@ from celery import Task, shared_task
 from control.selectors import is_halted
 
 from . import worker  # noqa: F401 - its signal handlers belong to every process that runs these tasks
+from .task_names import RUN_TRAINING_JOB
 
 
-@shared_task(bind=True, name="training.run_training_job", ignore_result=True)
+@shared_task(bind=True, name=RUN_TRAINING_JOB, ignore_result=True)
 def run_training_job(self: Task, job_id: int) -> None:
     """Run a job, if it still waits for somebody; a message that came twice finds nothing to do."""
     from django.conf import settings

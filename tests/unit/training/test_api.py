@@ -3,12 +3,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from celery import current_app
 from rest_framework.test import APIClient
 
 from control.models import PlatformStatus
 from tests.factories import DatasetFactory, TrainingJobFactory, UserFactory
 from training.models import Dataset, TrainingJob
-from training.tasks import run_training_job
 
 pytestmark = pytest.mark.django_db
 
@@ -17,7 +17,7 @@ TABLE = "input,label\n" + "\n".join(f"text {number},{'xy'[number % 2]}" for numb
 
 @pytest.fixture(autouse=True)
 def nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_training_job, "apply_async", lambda **_: None)
+    monkeypatch.setattr(current_app, "send_task", lambda *_, **__: None)
 
 
 @pytest.fixture

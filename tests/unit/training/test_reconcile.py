@@ -2,6 +2,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from celery import current_app
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.utils import timezone
@@ -22,10 +23,8 @@ State = TrainingJob.State
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The ids of the jobs that were announced."""
-    from training.tasks import run_training_job
-
     jobs: list[int] = []
-    monkeypatch.setattr(run_training_job, "apply_async", lambda args, queue: jobs.append(args[0]))
+    monkeypatch.setattr(current_app, "send_task", lambda name, args, queue: jobs.append(args[0]))
     return jobs
 
 
@@ -82,13 +81,11 @@ def test_waiting_behind_a_running_job_is_not_announced_again(sent: list[int]) ->
 def test_broker_that_is_down_delays_the_job_only(monkeypatch: pytest.MonkeyPatch) -> None:
     from kombu.exceptions import OperationalError
 
-    from training.tasks import run_training_job
-
-    def refuse(**_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise OperationalError("no broker")
 
     job = TrainingJobFactory()
-    monkeypatch.setattr(run_training_job, "apply_async", refuse)
+    monkeypatch.setattr(current_app, "send_task", refuse)
     assert reconcile().announced == 0
     job.refresh_from_db()
     assert (job.state, job.announced_at) == (State.QUEUED, None)

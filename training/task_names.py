@@ -1,0 +1,3 @@
+"""The names under which tasks travel, for those who send and must not import what runs them."""
+
+RUN_TRAINING_JOB = "training.run_training_job"
