@@ -1,0 +1,118 @@
+import base64
+import json
+from datetime import timedelta
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.files import File
+
+from documents import keys
+from documents.drift import check_documents
+from documents.publish import publish, publish_waiting
+from documents.schemas import TrainingDocument
+from tests.factories import UserFactory
+from tests.unit.training.data.test_images import archive, two_classes
+from training import transitions
+from training.models import TrainingJob
+from training.projections import TrainingProjection
+from training.services import JobSettings, create_dataset, submit_job
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+TABLE = b"text,intent\nhello,x\nbye,y\nhi,x\nciao,y\n"
+
+
+def start(task_type: str, name: str, content: bytes, columns: dict[str, str] | None = None) -> TrainingJob:
+    file = File(BytesIO(content), name=name)
+    owner = UserFactory()
+    dataset = create_dataset(owner=owner, name="Mine", task_type=task_type, file=file, columns=columns)
+    job = submit_job(owner=owner, dataset=dataset, name="Mine", choice=JobSettings())
+    claimed = transitions.claim(job.pk, worker="w1", lease=timedelta(minutes=1))
+    assert claimed is not None
+    return claimed
+
+
+def start_texts() -> TrainingJob:
+    return start("textclassification", "d.csv", TABLE, {"input": "text", "label": "intent"})
+
+
+def read(bucket: Path) -> Any:
+    return json.loads((bucket / keys.TRAINING).read_bytes())
+
+
+def test_image_job_is_written_as_the_format_says(bucket: Path, tmp_path: Path) -> None:
+    files = two_classes()
+    job = start("imageclassification", "d.zip", archive(tmp_path, files).read_bytes())
+    publish(keys.TRAINING)
+    document = read(bucket)
+    TrainingDocument.model_validate(document)
+    assert document["token"] == job.token
+    assert (document["num_classes"], document["data_split"], document["step_lr"]) == (2, "70 : 30", False)
+    assert document["pretrain_dataset"] == "imagenet"
+    assert {label: len(images) for label, images in document["dataset"].items()} == {"a": 3, "b": 3}
+    assert base64.b64decode(document["dataset"]["a"][0]) == files["a/0.png"]
+
+
+def test_text_job_is_written_with_the_formats_columns(bucket: Path) -> None:
+    start_texts()
+    publish(keys.TRAINING)
+    document = read(bucket)
+    TrainingDocument.model_validate(document)
+    assert base64.b64decode(document["dataset"]).decode().splitlines()[:2] == ["input,label", "hello,x"]
+
+
+def test_document_goes_when_the_job_ends(bucket: Path) -> None:
+    job = start_texts()
+    publish(keys.TRAINING)
+    transitions.fail(job.pk, attempt=1, error="no")
+    publish(keys.TRAINING)
+    assert not (bucket / keys.TRAINING).exists()
+
+
+def test_document_shows_the_next_job_when_the_first_ends(bucket: Path) -> None:
+    first, second = start_texts(), start_texts()
+    publish(keys.TRAINING)
+    assert read(bucket)["token"] == first.token
+    transitions.fail(first.pk, attempt=1, error="no")
+    publish(keys.TRAINING)
+    assert read(bucket)["token"] == second.token
+
+
+def test_document_that_somebody_else_put_there_is_left(bucket: Path) -> None:
+    (bucket / keys.TRAINING).parent.mkdir(parents=True, exist_ok=True)
+    (bucket / keys.TRAINING).write_text("{}")
+    publish_waiting()
+    assert (bucket / keys.TRAINING).read_text() == "{}"
+
+
+def test_large_data_set_is_named_instead_of_written_out(
+    bucket: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.projections.INLINE_LIMIT", 10)
+    job = start_texts()
+    publish(keys.TRAINING)
+    document = read(bucket)
+    TrainingDocument.model_validate(document)
+    assert document["dataset"] == {
+        "$ref": job.dataset.key,
+        "sha256": job.dataset.sha256,
+        "bytes": len(TABLE),
+    }
+
+
+def test_reconcile_publishes_what_a_dead_worker_did_not(bucket: Path) -> None:
+    publish_waiting()
+    start_texts()
+    assert {drift.key for drift in check_documents() if drift.problems} == {keys.TRAINING}
+    publish_waiting()
+    assert not any(drift.problems for drift in check_documents())
+
+
+def test_chunks_are_small() -> None:
+    start_texts()
+    projection = TrainingProjection()
+    version = projection.version()
+    assert version is not None
+    assert max(map(len, projection.chunks(version))) < 10_000
