@@ -4,6 +4,8 @@ import { describe, prepareDropzone, readableSize } from "./dropzone.js";
 
 const SENDS = "Uploading…";
 const CHECKS = "Checking your data…";
+const TASK_OF = { ".zip": "imageclassification", ".csv": "textclassification" };
+const ENDING_OF = { imageclassification: ".zip", textclassification: ".csv" };
 
 function prepare(form) {
   const input = form.querySelector("#id_file");
@@ -13,13 +15,27 @@ function prepare(form) {
     prepareDropzone(zone);
   }
   form.addEventListener("input", () => refresh(form));
-  form.addEventListener("change", () => refresh(form));
+  form.addEventListener("change", (event) => {
+    if (event.target === input) follow(form, input);
+    refresh(form);
+  });
   refresh(form);
   if (form.dataset.failed !== undefined) {
-    const error = form.querySelector("[data-form-errors], .field-error");
-    const fold = error?.closest("details");
-    if (fold) fold.open = true;
-    (form.querySelector("[data-form-errors]") ?? form.querySelector("[aria-invalid=true]") ?? input).focus();
+    for (const error of form.querySelectorAll("details [id$=_error]")) error.closest("details").open = true;
+    form.querySelector("[data-form-errors]").focus();
+  }
+}
+
+/** What a file says by itself need not be filled in: the task by its ending, and a name to begin with. */
+function follow(form, input) {
+  const [file] = input.files;
+  if (!file) return;
+  const task = TASK_OF[file.name.toLowerCase().match(/\.[^.]+$/)?.[0]];
+  if (task) form.querySelector(`input[name=task_type][value=${task}]`).checked = true;
+  const name = form.querySelector("#id_name");
+  if (!name.value) {
+    const words = file.name.replace(/\.[^.]+$/, "").replace(/[^\p{L}\p{N} -]+/gu, " ").trim();
+    name.value = words.charAt(0).toUpperCase() + words.slice(1, 100);
   }
 }
 
@@ -29,21 +45,20 @@ function value(form, name) {
 
 function refresh(form) {
   const task = value(form, "task_type");
+  const file = form.querySelector("#id_file");
   for (const part of form.querySelectorAll("[data-task]")) {
     part.hidden = task !== "" && part.dataset.task !== task;
   }
   for (const part of form.querySelectorAll("[data-with]")) {
     part.hidden = !form.querySelector(`#id_${part.dataset.with}`).checked;
   }
-  const file = form.querySelector("#id_file");
-  file.accept = { imageclassification: ".zip", textclassification: ".csv" }[task] ?? ".zip,.csv";
   complain(file, task);
   sumUp(form, task, file);
 }
 
 /** Say at once what the server would say only after the upload. */
 function complain(file, task) {
-  const wanted = { imageclassification: ".zip", textclassification: ".csv" }[task];
+  const wanted = ENDING_OF[task];
   const [chosen] = file.files;
   const limit = Number(file.dataset.maxBytes);
   let words = "";
