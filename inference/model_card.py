@@ -62,24 +62,25 @@ class ModelCard:
     mistakes: Sequence[Mistake]
     parity: Mapping[str, Any]
     training_seconds: float | None
+    refitted: bool  # the published head has learned from the validation part as well, after the measuring
 
 
 def card_of(metrics: Mapping[str, Any], classes: Sequence[str]) -> ModelCard:
     """Return what the metrics of a model hold, in the order and units of its page."""
     per_class = _per_class(metrics.get("per_class"), classes)
     matrix = _square(metrics.get("confusion_matrix"), len(classes))
-    support = [row.support for row in per_class if row.support is not None]
     parity, spent = metrics.get("parity"), metrics.get("phase_seconds")
     return ModelCard(
         macro_f1=_percent(metrics.get("macro_f1")),
         majority=_percent(metrics.get("majority_baseline")),
-        validation_examples=sum(support) if support else None,
+        validation_examples=metrics.get("validation_examples"),
         per_class=per_class,
         matrix=_rows(matrix, classes) if len(classes) <= MATRIX_CLASSES else (),
-        confusions=_confusions(matrix, classes),
-        mistakes=_mistakes(metrics.get("mistakes") or metrics.get("worst_mistakes")),
+        confusions=_confusions(metrics.get("most_confused")),
+        mistakes=_mistakes(metrics.get("worst_mistakes")),
         parity=parity if isinstance(parity, dict) else {},
         training_seconds=sum(spent.values()) if isinstance(spent, dict) and spent else None,
+        refitted=bool(metrics.get("refit_on_all")),
     )
 
 
@@ -88,13 +89,13 @@ def _percent(value: Any) -> float | None:
     return 100 * float(value) if isinstance(value, int | float) else None
 
 
+def _objects(value: Any) -> list[Mapping[str, Any]]:
+    """Return the objects of a list, and nothing of anything else."""
+    return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
+
+
 def _per_class(value: Any, classes: Sequence[str]) -> list[ClassQuality]:
-    """Read a mapping by class, or a list of objects that name theirs."""
-    if isinstance(value, dict):
-        found = {str(name): row for name, row in value.items() if isinstance(row, dict)}
-    else:
-        rows = [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
-        found = {str(row.get("label", row.get("class", row.get("name", "")))): row for row in rows}
+    found = {str(row.get("class")): row for row in _objects(value)}
     return [
         ClassQuality(
             name=name,
@@ -127,24 +128,20 @@ def _rows(matrix: list[list[int]], classes: Sequence[str]) -> list[tuple[str, li
     return rows
 
 
-def _confusions(matrix: list[list[int]], classes: Sequence[str]) -> list[Confusion]:
-    found = [
-        Confusion(classes[row], classes[column], count)
-        for row, counts in enumerate(matrix)
-        for column, count in enumerate(counts)
-        if row != column and count
+def _confusions(value: Any) -> list[Confusion]:
+    return [
+        Confusion(str(row.get("label", "")), str(row.get("predicted", "")), int(row.get("count", 0)))
+        for row in _objects(value)[:CONFUSIONS]
     ]
-    return sorted(found, key=lambda confusion: -confusion.count)[:CONFUSIONS]
 
 
 def _mistakes(value: Any) -> list[Mistake]:
-    rows = [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
     return [
         Mistake(
-            name=str(row.get("text") or row.get("name") or row.get("input") or ""),
-            truth=str(row.get("truth") or row.get("label") or row.get("actual") or ""),
-            predicted=str(row.get("predicted") or row.get("prediction") or ""),
+            name=str(row.get("input", "")),
+            truth=str(row.get("label", "")),
+            predicted=str(row.get("predicted", "")),
             percent=_percent(row.get("probability")),
         )
-        for row in rows[:MISTAKES]
+        for row in _objects(value)[:MISTAKES]
     ]

@@ -21,6 +21,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from core.exceptions import BucketError, InvalidRequest, MaintenanceMode, TrainyardError
+from core.requests import PageRequest
 from models_registry.models import Artifact, RegisteredModel, TaskType
 from models_registry.services import keep_model, restore_model, retire_model
 
@@ -53,7 +54,7 @@ def model_list(request: HttpRequest) -> HttpResponse:
     models = RegisteredModel.objects.filter(state__in=SHOWN_STATES).select_related("owner")
     models = models.defer("metrics", "accuracy_plot")
     if not everyone:
-        models = models.filter(owner=request.user)
+        models = models.filter(owner_id=request.user.pk)
     page = Paginator(models, PAGE_SIZE).get_page(request.GET.get("page"))
     return render(request, "inference/models.html", {"page": page, "everyone": everyone})
 
@@ -68,7 +69,7 @@ def model_page(request: HttpRequest, token: str) -> HttpResponse:
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-def try_model(request: HttpRequest, token: str) -> HttpResponse:
+def try_model(request: PageRequest, token: str) -> HttpResponse:
     """Classify what was put into the page's form; the answer is a fragment for htmx, else the page."""
     if request.method != "POST":
         return redirect("inference:model", token=token)
@@ -203,7 +204,7 @@ def _page_context(request: HttpRequest, model: RegisteredModel) -> dict[str, Any
 def _predictions(model: RegisteredModel, form: ImagesForm | TextsForm) -> dict[str, Any]:
     """Run the model on a form's inputs. Raises `TrainyardError`."""
     if not form.is_valid():
-        raise InvalidRequest(" ".join(error for errors in form.errors.values() for error in errors))
+        raise InvalidRequest(" ".join(str(error) for errors in form.errors.values() for error in errors))
     answer: Answer = predict(token=model.token, inputs=form.inputs())
     shown = [
         ShownPrediction(

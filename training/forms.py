@@ -5,6 +5,7 @@ what counts is what is checked here.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +43,19 @@ PRESETS = (
 )
 
 
+def models_of(task_type: str) -> list[tuple[str, str]]:
+    """Return the networks of a task as choices, the task's own first."""
+    return [(architecture.name, architecture.label) for architecture in available(task_type)]
+
+
 class NewModelForm(forms.Form):
     """Data, model and settings of one training job."""
 
     task_type = forms.ChoiceField(
-        label="What do you want to classify?", choices=TaskType.choices, widget=forms.RadioSelect
+        label="What do you want to classify?",
+        choices=TaskType.choices,
+        initial=TaskType.IMAGE,
+        widget=forms.RadioSelect,
     )
     name = forms.CharField(
         label="Name of the model",
@@ -63,10 +72,17 @@ class NewModelForm(forms.Form):
     )
 
     strategy = forms.ChoiceField(
-        label="How to train", choices=[(p.strategy, p.label) for p in PRESETS], widget=forms.RadioSelect
+        label="How to train",
+        choices=[(preset.strategy, preset.label) for preset in PRESETS],
+        initial=PRESETS[0].strategy,
+        widget=forms.RadioSelect,
     )
-    image_model = forms.ChoiceField(label="Pretrained network", required=False)
-    text_model = forms.ChoiceField(label="Pretrained network", required=False)
+    image_model = forms.ChoiceField(
+        label="Pretrained network", choices=partial(models_of, TaskType.IMAGE), required=False
+    )
+    text_model = forms.ChoiceField(
+        label="Pretrained network", choices=partial(models_of, TaskType.TEXT), required=False
+    )
     train_percent = forms.IntegerField(
         label="Share for training, in percent",
         min_value=10,
@@ -173,14 +189,7 @@ class NewModelForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("label_suffix", "")
-        initial = {
-            "task_type": TaskType.IMAGE,
-            "strategy": PRESETS[0].strategy,
-            **(kwargs.pop("initial", None) or {}),
-        }
-        super().__init__(*args, initial=initial, **kwargs)
-        self.fields["image_model"].choices = _models_of(TaskType.IMAGE)
-        self.fields["text_model"].choices = _models_of(TaskType.TEXT)
+        super().__init__(*args, **kwargs)
         self.fields["file"].widget.attrs["data-max-bytes"] = settings.TRAINYARD["MAX_DATASET_BYTES"]
         self.fields["name"].widget.attrs.update(autocomplete="off", placeholder="Flowers of my garden")
         for name in ("learning_rate", "plateau_factor", "plateau_min_lr", "step_gamma"):
@@ -261,11 +270,6 @@ class NewModelForm(forms.Form):
         if not values[switch]:
             return None
         return {key: values[name] for key, name in self.GROUPS[switch].items()}
-
-
-def _models_of(task_type: str) -> list[tuple[str, str]]:
-    """Return the networks of a task as choices, the task's own first."""
-    return [(architecture.name, architecture.label) for architecture in available(task_type)]
 
 
 def _dress(widget: forms.Widget) -> None:

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from django_htmx.http import HttpResponseClientRedirect
 
 from core.exceptions import BucketError, MaintenanceMode, TrainyardError
+from core.requests import PageRequest
 
 from .forms import PRESETS, NewModelForm
 from .models import TrainingJob
@@ -31,7 +32,7 @@ UNAVAILABLE = 503
 @login_required
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-def new_model(request: HttpRequest) -> HttpResponse:
+def new_model(request: PageRequest) -> HttpResponse:
     """Show the form; take what was filled in, and go to the job's page."""
     if request.method != "POST":
         return _show_form(request, NewModelForm(), status=200)
@@ -56,7 +57,7 @@ def new_model(request: HttpRequest) -> HttpResponse:
     return HttpResponseClientRedirect(address) if request.htmx else redirect(address)
 
 
-def _show_form(request: HttpRequest, form: NewModelForm, *, status: int) -> HttpResponse:
+def _show_form(request: PageRequest, form: NewModelForm, *, status: int) -> HttpResponse:
     template = "training/new_form.html" if request.htmx else "training/new.html"
     context = {"form": form, "presets": PRESETS, "max_bytes": settings.TRAINYARD["MAX_DATASET_BYTES"]}
     return render(request, template, context, status=status)
@@ -71,7 +72,7 @@ def job_list(request: HttpRequest) -> HttpResponse:
         "log_tail", "dataset__report", "registered_model__metrics", "registered_model__accuracy_plot"
     )
     if not everyone:
-        jobs = jobs.filter(owner=request.user)
+        jobs = jobs.filter(owner_id=request.user.pk)
     page = Paginator(jobs, PAGE_SIZE).get_page(request.GET.get("page"))
     return render(request, "training/jobs.html", {"page": page, "everyone": everyone})
 
