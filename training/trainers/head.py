@@ -1,0 +1,182 @@
+"""A linear softmax head on fixed features, with the strength of its regularisation chosen on held-out data.
+
+The strengths are tried from strong to weak, each fit starting from the one before (the homotopy of
+Friedman, Hastie and Tibshirani, "Regularization Paths for Generalized Linear Models via Coordinate
+Descent", 2010), so that the whole path costs little more than its last fit.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+# Of the squared weights' penalty, per example, on features scaled to length 1 in the mean.
+STRENGTHS = (1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 3e-6, 1e-6, 3e-7)
+PATIENCE = 2  # strengths without a better validation loss, after which the path ends
+BETTER = 1e-3  # relative improvement of the loss that counts
+MAX_EVALUATIONS = 200
+GRADIENT_TOLERANCE = 1e-5
+LOSS_TOLERANCE = 1e-7
+
+Array = npt.NDArray[np.float32]
+Labels = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Head:
+    """logits = features @ weight + bias; weight is dimension × classes."""
+
+    weight: Array
+    bias: Array
+
+    def probabilities(self, features: Array) -> Array:
+        """Return the probability of each class, N × classes."""
+        logits = features @ self.weight + self.bias
+        exponentials = np.exp(logits - logits.max(1, keepdims=True))
+        return np.asarray(exponentials / exponentials.sum(1, keepdims=True), np.float32)
+
+
+@dataclass(frozen=True)
+class PathPoint:
+    """One strength of the path; accuracies 0…1, losses in nats."""
+
+    strength: float
+    train_accuracy: float
+    validation_accuracy: float
+    train_loss: float
+    validation_loss: float
+
+    def to_json(self) -> dict[str, float]:
+        """Return the point as plain data."""
+        return {name: float(f"{value:.6g}") for name, value in asdict(self).items()}
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The path, the index of the chosen point, and the head that it was measured with."""
+
+    points: tuple[PathPoint, ...]
+    chosen: int
+    head: Head
+
+    @property
+    def strength(self) -> float:
+        """Return the chosen regularisation."""
+        return self.points[self.chosen].strength
+
+
+class FeatureScale:
+    """Centres features and scales them to length 1 in the mean; folded away in the finished head."""
+
+    def __init__(self, features: Array) -> None:
+        self.mean = features.mean(0, dtype=np.float64)
+        spread = np.sqrt(features.var(0, dtype=np.float64).sum())
+        self.length = float(spread) if spread > 0 else 1.0
+
+    def apply(self, features: Array, device: torch.device) -> Tensor:
+        """Return scaled features."""
+        mean = self.mean.astype(np.float32)
+        return torch.from_numpy((features - mean) / np.float32(self.length)).to(device)
+
+    def unfold(self, parameters: Tensor) -> Head:
+        """Return the head on unscaled features, of parameters (dimension + 1) × classes on scaled ones."""
+        values = parameters.double().cpu().numpy()
+        weight = values[:-1] / self.length
+        bias = values[-1] - self.mean @ weight
+        return Head(weight.astype(np.float32), bias.astype(np.float32))
+
+    def fold(self, head: Head) -> Tensor:
+        """Return the parameters on scaled features of a head on unscaled ones; `unfold` the other way."""
+        weight = head.weight.astype(np.float64)
+        values = np.vstack([weight * self.length, head.bias + self.mean @ weight])
+        return torch.from_numpy(values.astype(np.float32))
+
+
+def select_head(
+    train: tuple[Array, Labels],
+    validation: tuple[Array, Labels],
+    classes: int,
+    *,
+    strengths: Sequence[float] = STRENGTHS,
+    on_point: Callable[[int, PathPoint], None],
+    check: Callable[[], None],
+) -> Selection:
+    """Fit heads along the path on `train` and choose the one with the least loss on `validation`.
+
+    The loss decides, not the accuracy: it is smoother on few examples, and gives probabilities that
+    mean something. `check` is called often and may raise to stop.
+    """
+    device = _device()
+    scale = FeatureScale(train[0])
+    features, labels = scale.apply(train[0], device), torch.from_numpy(train[1]).to(device)
+    held_out, held_out_labels = scale.apply(validation[0], device), torch.from_numpy(validation[1]).to(device)
+    parameters = torch.zeros(features.shape[1] + 1, classes, device=device)
+    points: list[PathPoint] = []
+    chosen, best = 0, parameters
+    for strength in strengths:
+        parameters = _minimise(parameters, features, labels, strength, check)
+        train_accuracy, train_loss = _measure(parameters, features, labels)
+        accuracy, loss = _measure(parameters, held_out, held_out_labels)
+        points.append(PathPoint(strength, train_accuracy, accuracy, train_loss, loss))
+        on_point(len(points), points[-1])
+        if len(points) == 1 or loss < points[chosen].validation_loss * (1 - BETTER):
+            chosen, best = len(points) - 1, parameters
+        elif len(points) - 1 - chosen >= PATIENCE:
+            break
+    return Selection(tuple(points), chosen, scale.unfold(best))
+
+
+def refit_head(
+    features: Array, labels: Labels, start: Head, strength: float, *, check: Callable[[], None]
+) -> Head:
+    """Fit a head on all examples with a strength already chosen, starting from the head of a part of them."""
+    device = _device()
+    scale = FeatureScale(features)
+    scaled, numbers = scale.apply(features, device), torch.from_numpy(labels).to(device)
+    return scale.unfold(_minimise(scale.fold(start).to(device), scaled, numbers, strength, check))
+
+
+def _device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _minimise(
+    start: Tensor, features: Tensor, labels: Tensor, strength: float, check: Callable[[], None]
+) -> Tensor:
+    """Minimise mean cross-entropy + strength/2 · |weight|² by L-BFGS; the bias is not penalised."""
+    parameters = start.clone().requires_grad_()
+    optimizer = torch.optim.LBFGS(
+        [parameters],
+        max_iter=MAX_EVALUATIONS,
+        max_eval=MAX_EVALUATIONS,
+        tolerance_grad=GRADIENT_TOLERANCE,
+        tolerance_change=LOSS_TOLERANCE,
+        history_size=10,
+        line_search_fn="strong_wolfe",
+    )
+
+    def loss() -> Tensor:
+        check()
+        optimizer.zero_grad()
+        value = functional.cross_entropy(_logits(parameters, features), labels)
+        value = value + strength / 2 * parameters[:-1].square().sum()
+        value.backward()  # type: ignore[no-untyped-call]
+        return value
+
+    optimizer.step(loss)  # type: ignore[no-untyped-call]
+    return parameters.detach()
+
+
+def _logits(parameters: Tensor, features: Tensor) -> Tensor:
+    return torch.addmm(parameters[-1], features, parameters[:-1])
+
+
+def _measure(parameters: Tensor, features: Tensor, labels: Tensor) -> tuple[float, float]:
+    """Return accuracy and mean loss."""
+    logits = _logits(parameters, features)
+    accuracy = (logits.argmax(1) == labels).double().mean().item()
+    return accuracy, functional.cross_entropy(logits, labels).item()

@@ -1,0 +1,91 @@
+"""How good a model is on its validation part, in figures that a page can show. All fractions are 0…1."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+MISTAKES = 12
+CONFUSIONS = 10
+SHOWN_CHARACTERS = 300
+MAX_MATRIX_CLASSES = 200  # a larger matrix nobody can read, and it would be megabytes
+CALIBRATION_BINS = 15
+
+
+def evaluate(
+    probabilities: npt.NDArray[np.float32],
+    labels: npt.NDArray[np.int64],
+    classes: Sequence[str],
+    names: Sequence[str],
+) -> dict[str, Any]:
+    """Return the figures of N examples; `names` are entry names or texts, to show with mistakes."""
+    predicted = probabilities.argmax(1)
+    numbers = np.arange(len(classes))
+    matrix = confusion_matrix(labels, predicted, labels=numbers)
+    precision, recall, f1, support = precision_recall_fscore_support(
+        labels, predicted, labels=numbers, zero_division=0
+    )
+    rows = zip(classes, precision, recall, f1, support, strict=True)
+    return {
+        "accuracy": float((predicted == labels).mean()),
+        "macro_f1": float(f1.mean()),
+        "majority_baseline": float(support.max() / support.sum()),
+        "calibration_error": calibration_error(probabilities, labels),
+        "per_class": [
+            {"class": name, "precision": float(p), "recall": float(r), "f1": float(f), "support": int(s)}
+            for name, p, r, f, s in rows
+        ],
+        "confusion_matrix": matrix.tolist() if len(classes) <= MAX_MATRIX_CLASSES else None,
+        "most_confused": _most_confused(matrix, classes),
+        "worst_mistakes": _worst_mistakes(probabilities, labels, classes, names),
+    }
+
+
+def calibration_error(probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> float:
+    """Return the expected calibration error over bins of equal width.
+
+    Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks", 2017, equation 3.
+    """
+    confidence = probabilities.max(1)
+    correct = probabilities.argmax(1) == labels
+    bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    gaps = [
+        abs(float(confidence[bins == number].sum() - correct[bins == number].sum()))
+        for number in range(CALIBRATION_BINS)
+    ]
+    return sum(gaps) / len(labels)
+
+
+def _most_confused(matrix: npt.NDArray[np.int64], classes: Sequence[str]) -> list[dict[str, Any]]:
+    wrong = matrix.copy()
+    np.fill_diagonal(wrong, 0)
+    order = np.argsort(-wrong, axis=None, kind="stable")[:CONFUSIONS]
+    pairs = [divmod(int(place), len(classes)) for place in order]
+    return [
+        {"label": classes[label], "predicted": classes[guess], "count": int(wrong[label, guess])}
+        for label, guess in pairs
+        if wrong[label, guess]
+    ]
+
+
+def _worst_mistakes(
+    probabilities: npt.NDArray[np.float32],
+    labels: npt.NDArray[np.int64],
+    classes: Sequence[str],
+    names: Sequence[str],
+) -> list[dict[str, Any]]:
+    """Return the mistakes that the model was surest of."""
+    predicted = probabilities.argmax(1)
+    wrong = np.flatnonzero(predicted != labels)
+    order = wrong[np.argsort(-probabilities[wrong, predicted[wrong]], kind="stable")]
+    return [
+        {
+            "input": names[index][:SHOWN_CHARACTERS],
+            "label": classes[labels[index]],
+            "predicted": classes[predicted[index]],
+            "probability": float(probabilities[index, predicted[index]]),
+        }
+        for index in order[:MISTAKES]
+    ]

@@ -1,0 +1,62 @@
+"""The accuracy plot: a small PNG that lives inside a JSON document."""
+
+import base64
+import io
+from collections.abc import Sequence
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+from PIL import Image
+
+from .head import PathPoint
+
+MAX_CHARACTERS = 16_000  # of base64, which is a third longer than the file
+COLOURS = (64, 32, 16, 8)
+TRAINING, VALIDATION, BASELINE, INK = "#8a94a6", "#1f6feb", "#c2410c", "#334155"
+
+
+def draw_accuracy(points: Sequence[PathPoint], chosen: int, majority_baseline: float) -> str:
+    """Return a base64 PNG of accuracy against regularisation, with the chosen point marked."""
+    figure = Figure(figsize=(6.4, 3.6), dpi=100, layout="constrained")
+    axes = figure.add_subplot()
+    freedom = [1 / point.strength for point in points]
+    trained = [100 * point.train_accuracy for point in points]
+    validated = [100 * point.validation_accuracy for point in points]
+    axes.set_xscale("log")
+    axes.plot(freedom, trained, color=TRAINING, marker="o", markersize=3, label="training part")
+    axes.plot(freedom, validated, color=VALIDATION, marker="o", markersize=4, lw=2, label="validation part")
+    axes.axhline(100 * majority_baseline, color=BASELINE, linestyle=":", label="always the largest class")
+    axes.plot(freedom[chosen], validated[chosen], "o", ms=11, mfc="none", mec=VALIDATION, mew=1.5)
+    axes.annotate(
+        f"{validated[chosen]:.1f} %",
+        (freedom[chosen], validated[chosen]),
+        xytext=(0, -20),
+        textcoords="offset points",
+        ha="center",
+        color=VALIDATION,
+        fontweight="bold",
+    )
+    axes.set_ylim(min(0.0, *validated), 104)
+    axes.yaxis.set_major_locator(MaxNLocator(6))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f} %"))
+    axes.set_xlabel("freedom of the classifier (1 / regularisation)", color=INK)
+    axes.set_ylabel("accuracy", color=INK)
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(loc="lower right", frameon=False, fontsize=9)
+    return encode(figure)
+
+
+def encode(figure: Figure) -> str:
+    """Return a figure as base64 PNG of at most `MAX_CHARACTERS`, with as many colours as that allows."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    picture = Image.frombytes("RGBA", canvas.get_width_height(), bytes(canvas.buffer_rgba())).convert("RGB")
+    for colours in COLOURS:
+        buffer = io.BytesIO()
+        picture.quantize(colours).save(buffer, "PNG", optimize=True)
+        encoded = base64.b64encode(buffer.getvalue()).decode()
+        if len(encoded) <= MAX_CHARACTERS:
+            return encoded
+    raise AssertionError("a plot of eight colours does not fit into its document")
