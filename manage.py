@@ -16,6 +16,9 @@ def main() -> None:
     """Hand the command line to Django."""
     sys.path[1:1] = [str(ROOT / "platform")]
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.local")
+    if not {"worker", "runserver"} & set(sys.argv[1:2]):
+        # Events are news of long-running processes; a command has output of its own.
+        os.environ.setdefault("LOG_LEVEL", "WARNING")
     from django.core.management import execute_from_command_line
 
     execute_from_command_line(sys.argv)

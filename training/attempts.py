@@ -29,6 +29,7 @@ from models_registry.services import ModelDescription, StoredFile, publish_model
 from . import transitions
 from .files import attempt_prefix, delete_prefix, hash_file
 from .models import Dataset, TrainingJob
+from .services import announce
 from .trainers.process import TrainerProcess
 from .trainers.request import Hyperparameters, TrainingRequest, TrainingResult
 
@@ -49,8 +50,8 @@ class TrainerDied(TrainyardError):
     """The child ended without a result; another attempt may succeed."""
 
 
-class UserError(TrainyardError):
-    """The data or the settings are at fault; another attempt would end the same way."""
+class HopelessAttempt(TrainyardError):
+    """The data, the settings or the trainer's code are at fault; another attempt would end the same way."""
 
 
 class Heartbeat:
@@ -137,7 +138,7 @@ def run_attempt(job: TrainingJob) -> None:
     except CancelRequested:
         transitions.finish_cancelling(job.pk, attempt=job.attempt)
         log.info("job.cancelled")
-    except UserError as error:
+    except HopelessAttempt as error:
         transitions.fail(job.pk, attempt=job.attempt, error=str(error))
         log.info("job.failed", error=str(error))
     except StaleAttempt as error:
@@ -151,6 +152,7 @@ def run_attempt(job: TrainingJob) -> None:
                 reason=str(error) or type(error).__name__,
                 max_attempts=settings.TRAINYARD["MAX_ATTEMPTS"],
             )
+            announce(job.pk, queue=job.queue)
     finally:
         if not committed:
             with contextlib.suppress(Exception):  # reconcile sweeps what is left
@@ -206,9 +208,9 @@ def _train(job: TrainingJob, folder: Path, heartbeat: Heartbeat) -> TrainingResu
                 result.phase_seconds["fetch"] = round(fetched - began, 2)
                 return result
             elif event["kind"] in ("data", "training"):
-                raise UserError(event["message"])
+                raise HopelessAttempt(event["message"])
             else:
-                raise TrainerDied(f"the trainer failed: {event['message']}")
+                raise HopelessAttempt(f"The trainer failed, which is not your data's fault: {event['message']}")
         raise TrainerDied(f"the trainer died (exit code {trainer.exitcode})")
     finally:
         trainer.stop(STOP_GRACE)
@@ -220,7 +222,7 @@ def _events(trainer: TrainerProcess, heartbeat: Heartbeat, deadline: float) -> I
         heartbeat.check()
         if time.monotonic() > deadline:
             limit = settings.TRAINYARD["JOB_DEADLINE"]
-            raise UserError(
+            raise HopelessAttempt(
                 f"Training took longer than the {limit} that a job may take. Use less data or fewer epochs."
             )
         event = trainer.next_event(timeout=POLL)
@@ -269,7 +271,7 @@ def fetch_dataset(dataset: Dataset, folder: Path) -> Path:
             digest.update(chunk)
             target.write(chunk)
     if digest.hexdigest() != dataset.sha256:
-        raise UserError(
+        raise HopelessAttempt(
             f"The data set {dataset.name} has changed in the bucket since it was checked. Upload it again."
         )
     return path

@@ -87,13 +87,22 @@ def create_dataset(
         report=report.to_json(),
     )
     try:
-        dataset.full_clean()
+        _check(dataset, exclude=["owner"])
         dataset.save()
     except BaseException:
         storages["default"].delete(key)
         raise
     logger.info("dataset.created", dataset=dataset.pk, bytes=dataset.size, classes=len(dataset.classes))
     return dataset
+
+
+def _check(row: Dataset | TrainingJob, *, exclude: list[str]) -> None:
+    """Raise `InvalidRequest` that names the fields a person has to mend."""
+    try:
+        row.full_clean(exclude=exclude)
+    except ValidationError as error:
+        fields = (f"{field}: {' '.join(texts)}" for field, texts in error.message_dict.items())
+        raise InvalidRequest(" ".join(fields)) from error
 
 
 def _copy_bounded(file: File, path: Path, limit: int) -> None:
@@ -124,12 +133,7 @@ def submit_job(*, owner: Any, dataset: Dataset, name: str, choice: JobSettings) 
         seed=choice.seed,
         **choice.more,
     )
-    try:
-        job.full_clean(exclude=["owner", "dataset", "registered_model"])
-    except ValidationError as error:
-        raise InvalidRequest(
-            " ".join(f"{name}: {' '.join(texts)}" for name, texts in error.message_dict.items())
-        ) from error
+    _check(job, exclude=["owner", "dataset", "registered_model"])
     with transaction.atomic():
         if not PlatformStatus.load().queue_while_active and TrainingJob.objects.unfinished().exists():
             raise PlatformBusy

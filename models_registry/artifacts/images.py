@@ -15,7 +15,7 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 MAX_PIXELS = 50_000_000
 # Only these decoders see bytes from outside; others (EPS starts Ghostscript) never do.
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 EXIF_ORIENTATION = 0x0112
 # How to undo each value of EXIF's Orientation (TIFF 6.0, tag 274); 1 and unknown values: nothing to do.
 UPRIGHT = {
@@ -98,7 +98,9 @@ def _open(content: bytes, max_pixels: int) -> tuple[Image.Image, int]:
     except Image.UnidentifiedImageError as error:
         raise InvalidInput(f"This is not an image file. Use one of {', '.join(FORMATS)}.") from error
     except Image.DecompressionBombError as error:
-        raise InvalidInput(f"The image has too many pixels; the limit is {max_pixels:,}. Scale it down.") from error
+        raise InvalidInput(
+            f"The image has too many pixels; the limit is {max_pixels:,}. Scale it down."
+        ) from error
     except Exception as error:  # decoders raise all sorts of things on damaged or hostile bytes
         raise InvalidInput(f"The image file is damaged ({error}). Save it again.") from error
 

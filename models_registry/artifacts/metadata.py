@@ -46,7 +46,9 @@ class ModelMetadata:
             values["classes"] = tuple(str(name) for name in values["classes"])
             metadata = cls(**values)
         except (ValueError, KeyError, TypeError) as error:
-            raise InvalidModel(f"The model's description cannot be read ({error!r}); train it again.") from error
+            raise InvalidModel(
+                f"The model's description cannot be read ({error!r}); train it again."
+            ) from error
         if metadata.task_type not in TASK_TYPES:
             known = ", ".join(TASK_TYPES)
             raise InvalidModel(f"The model's task is {metadata.task_type!r}; this version knows {known}.")

@@ -109,7 +109,9 @@ class Predictor:
             raise InvalidModel(f"The file is no ONNX model that can be loaded ({error}).") from error
         properties = session.get_modelmeta().custom_metadata_map
         if METADATA_KEY not in properties:
-            raise InvalidModel(f"The file has no {METADATA_KEY!r} metadata: it was not made by this platform.")
+            raise InvalidModel(
+                f"The file has no {METADATA_KEY!r} metadata: it was not made by this platform."
+            )
         metadata = ModelMetadata.from_json(properties[METADATA_KEY])
         return cls(session, metadata, _preprocessor(metadata, properties, max_pixels))
 
@@ -141,4 +143,6 @@ def _preprocessor(metadata: ModelMetadata, properties: dict[str, str], max_pixel
         encoder = TextEncoder(properties[TOKENIZER_KEY], TextPreprocessing(**metadata.preprocessing))
         return TextBatches(encoder)
     except Exception as error:  # tokenizers raises plain Exception on a damaged file
-        raise InvalidModel(f"The model's preprocessing cannot be read ({error!r}); train it again.") from error
+        raise InvalidModel(
+            f"The model's preprocessing cannot be read ({error!r}); train it again."
+        ) from error

@@ -75,5 +75,8 @@ def load_torchscript(path: Path) -> tuple[torch.jit.ScriptModule, dict[str, str]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         network = torch.jit.load(str(path), map_location="cpu", _extra_files=extra_files)
-    texts = {name: content.decode() if isinstance(content, bytes) else content for name, content in extra_files.items()}
+    texts = {
+        name: content.decode() if isinstance(content, bytes) else content
+        for name, content in extra_files.items()
+    }
     return network.eval(), texts

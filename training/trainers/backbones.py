@@ -181,7 +181,9 @@ def _build_lite0(weights: bytes) -> nn.Module:
     theirs = torch.load(io.BytesIO(weights), weights_only=True, map_location="cpu")
     # The package's names are of another library, but the tensors line up one to one, in order.
     if [value.shape for value in ours.values()] != [value.shape for value in theirs.values()]:
-        raise TrainingError("The weights of efficientnet lite0 do not fit the installed timm. Pin timm as released.")
+        raise TrainingError(
+            "The weights of efficientnet lite0 do not fit the installed timm. Pin timm as released."
+        )
     network.load_state_dict(dict(zip(ours, theirs.values(), strict=True)))
     network.reset_classifier(0)
     return ImageBackbone(network, mean=0.5, std=0.5)

@@ -74,13 +74,19 @@ def _check(request: TrainingRequest) -> Architecture:
         raise TrainingError(f"{architecture.name} is for {architecture.task_type}, not {request.task_type}.")
     if request.strategy not in architecture.strategies:
         known = ", ".join(architecture.strategies)
-        raise TrainingError(f"{architecture.name} cannot be trained by {request.strategy}. Choose one of {known}.")
+        raise TrainingError(
+            f"{architecture.name} cannot be trained by {request.strategy}. Choose one of {known}."
+        )
     if not SAFE_TOKEN.fullmatch(request.token):
-        raise TrainingError("The token may have letters, digits, '_', '-' and '.' only: files are named by it.")
+        raise TrainingError(
+            "The token may have letters, digits, '_', '-' and '.' only: files are named by it."
+        )
     return architecture
 
 
-def _describe(request: TrainingRequest, architecture: Architecture, classes: tuple[str, ...]) -> ModelMetadata:
+def _describe(
+    request: TrainingRequest, architecture: Architecture, classes: tuple[str, ...]
+) -> ModelMetadata:
     return ModelMetadata(
         token=request.token,
         name=request.name,

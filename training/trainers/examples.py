@@ -11,7 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from models_registry.artifacts.metadata import IMAGE_CLASSIFICATION
-from training.data import DataError, Split, parse_data_split, read_image_archive, read_text_table, stratified_split
+from training.data import (
+    DataError,
+    Split,
+    parse_data_split,
+    read_image_archive,
+    read_text_table,
+    stratified_split,
+)
 
 from .request import TrainingRequest
 

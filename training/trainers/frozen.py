@@ -34,7 +34,12 @@ class TrainedHead:
 
 
 def train_frozen(
-    request: TrainingRequest, backbone: PreparedBackbone, examples: Examples, *, threads: int, progress: Progress
+    request: TrainingRequest,
+    backbone: PreparedBackbone,
+    examples: Examples,
+    *,
+    threads: int,
+    progress: Progress,
 ) -> TrainedHead:
     """Train a head. Raises `DataError`, `TrainingError`, `TrainingStopped`."""
     progress.enter("features", "The pretrained network looks at every example", len(examples))

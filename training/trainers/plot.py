@@ -44,7 +44,7 @@ def draw_accuracy(points: Sequence[PathPoint], chosen: int, majority_baseline: f
     axes.set_ylabel("accuracy", color=INK)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(loc="lower right", frameon=False, fontsize=9)
+    axes.legend(loc="lower right", framealpha=1, edgecolor="none", fontsize=9)
     return encode(figure)
 
 

@@ -121,7 +121,9 @@ class TrainerProcess:
 
     def _start(self, job: Job) -> None:
         if self._process is not None:
-            raise RuntimeError("This trainer was started before. Make a new TrainerProcess for each training.")
+            raise RuntimeError(
+                "This trainer was started before. Make a new TrainerProcess for each training."
+            )
         self._log = Path(job.log_dir) / LOG_NAME
         self._events, events = _context.Pipe(duplex=False)
         commands, self._commands = _context.Pipe(duplex=False)
