@@ -1,0 +1,244 @@
+"""The pages of models: for strangers with the token, others, owners and staff."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
+from pytest_django.fixtures import Settings
+
+from accounts.models import User
+from control.models import PlatformStatus
+from models_registry.models import RegisteredModel
+from models_registry.services import retire_model
+from tests.factories import RegisteredModelFactory, UserFactory
+from tests.tiny_models import live_colour_model, picture
+
+pytestmark = pytest.mark.django_db
+
+State = RegisteredModel.State
+HTMX = {"HX-Request": "true"}
+
+
+def as_(user: User | None) -> Client:
+    client = Client()
+    if user is not None:
+        client.force_login(user)
+    return client
+
+
+def address(name: str, model: RegisteredModel, *more: str) -> str:
+    return reverse(f"inference:{name}", args=[model.token, *more])
+
+
+def photo(colour: str = "red", name: str = "photo.png") -> SimpleUploadedFile:
+    return SimpleUploadedFile(name, picture(colour), "image/png")
+
+
+def people(model: RegisteredModel) -> dict[str, Client]:
+    return {
+        "stranger": as_(None),
+        "other": as_(UserFactory()),
+        "owner": as_(model.owner),
+        "staff": as_(UserFactory(is_staff=True)),
+    }
+
+
+def test_whoever_has_the_token_sees_the_model() -> None:
+    model = live_colour_model()
+    for who, client in people(model).items():
+        response = client.get(address("model", model))
+        page = response.content.decode()
+        assert response.status_code == 200
+        assert model.token in page
+        assert (address("retire", model) in page) == (who in ("owner", "staff"))
+        assert (address("keep", model) in page) == (who in ("owner", "staff"))
+
+
+def test_unknown_retired_and_deleted_models_are_the_same_404() -> None:
+    models = [RegisteredModelFactory(state=state) for state in (State.RETIRED, State.DELETING, State.DELETED)]
+    addresses = ["/models/nothing/", *(address("model", model) for model in models)]
+    pages = {Client().get(where).content for where in addresses}
+    assert len(pages) == 1
+    assert Client().get(addresses[1]).status_code == 404
+
+
+def test_retired_model_is_shown_to_those_who_can_bring_it_back() -> None:
+    model = live_colour_model()
+    retire_model(model=model)
+    for who, client in people(model).items():
+        response = client.get(address("model", model))
+        assert response.status_code == (200 if who in ("owner", "staff") else 404)
+        if response.status_code == 200:
+            assert address("restore", model) in response.content.decode()
+
+
+def test_snippets_name_the_address_that_predicts() -> None:
+    model = live_colour_model()
+    page = Client().get(address("model", model)).content.decode()
+    assert f"http://testserver/api/v1/models/{model.token}/predict/" in page
+
+
+@pytest.mark.parametrize("headers", [{}, HTMX])
+def test_try_shows_the_top_classes_of_every_file(headers: dict[str, str]) -> None:
+    model = live_colour_model()
+    files = [photo("red", "first.png"), photo("blue", "<second>.png")]
+    response = Client().post(address("try", model), {"file": files}, headers=headers)
+    page = response.content.decode()
+    assert response.status_code == 200
+    assert ("<html" in page) == (not headers)
+    assert [prediction.label for prediction in response.context["predictions"]] == ["red", "blue"]
+    assert page.index("first.png") < page.index("&lt;second&gt;.png")
+    assert len(response.context["predictions"][0].top) == 3
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({}, "Choose a photo."),
+        ({"file": SimpleUploadedFile("x.png", b"no image")}, "not an image"),
+        ({"file": SimpleUploadedFile("x.png", b"")}, "empty"),
+    ],
+)
+@pytest.mark.parametrize("headers", [{}, HTMX])
+def test_try_says_what_cannot_be_used(data: dict[str, Any], message: str, headers: dict[str, str]) -> None:
+    for file in data.values():
+        file.seek(0)
+    response = Client().post(address("try", live_colour_model()), data, headers=headers)
+    assert response.status_code == 422
+    assert message in response.content.decode()
+
+
+def test_try_bounds_the_bytes_of_all_files_together(settings: Settings) -> None:
+    settings.TRAINYARD = {**settings.TRAINYARD, "MAX_PREDICT_BYTES": 150}
+    response = Client().post(address("try", live_colour_model()), {"file": [photo(), photo("blue")]})
+    assert response.status_code == 422
+    assert "together" in response.content.decode()
+
+
+@pytest.mark.parametrize("headers", [{}, HTMX])
+def test_try_while_halted_is_a_503(headers: dict[str, str]) -> None:
+    PlatformStatus.objects.update_or_create(pk=1, defaults={"dev_mode": True})
+    response = Client().post(address("try", live_colour_model()), {"file": photo()}, headers=headers)
+    assert response.status_code == 503
+    assert "maintenance" in response.content.decode()
+
+
+def test_try_of_a_deleted_model_is_a_404() -> None:
+    model = live_colour_model()
+    retire_model(model=model)
+    assert Client().post(address("try", model), {"file": photo()}).status_code == 404
+    assert as_(model.owner).post(address("try", model), {"file": photo()}).status_code == 404
+
+
+def test_try_by_address_leads_to_the_page() -> None:
+    model = live_colour_model()
+    assert Client().get(address("try", model))["Location"] == address("model", model)
+
+
+@pytest.mark.parametrize("downloadable", [True, False])
+def test_download_is_for_owner_and_staff_or_whoever_may(downloadable: bool) -> None:
+    model = live_colour_model(downloadable=downloadable)
+    where = address("download", model, "onnx")
+    for who, client in people(model).items():
+        allowed = downloadable or who in ("owner", "staff")
+        response = client.get(where)
+        assert response.status_code == (200 if allowed else 404), who
+        assert (where in client.get(address("model", model)).content.decode()) == allowed
+        if allowed:
+            assert len(b"".join(response.streaming_content)) == int(response["Content-Length"])
+
+
+def test_download_is_never_shown_in_the_browser() -> None:
+    response = Client().get(address("download", live_colour_model(), "onnx"))
+    assert response["Content-Disposition"].startswith("attachment; filename=")
+    assert response["Content-Type"] == "application/octet-stream"
+    assert response["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize("kind", ["torchscript", "../../secret_key", "nothing"])
+def test_download_of_what_is_not_there_is_a_404(kind: str) -> None:
+    model = live_colour_model()
+    assert Client().get(f"/models/{model.token}/download/{kind}/").status_code == 404
+
+
+@pytest.mark.parametrize("name", ["keep", "retire", "restore"])
+def test_changing_a_model_is_for_owner_and_staff(name: str) -> None:
+    model = live_colour_model()
+    before = model.expires_at
+    who = people(model)
+    response = who["stranger"].post(address(name, model))
+    assert response["Location"].startswith(reverse("account_login"))
+    assert who["other"].post(address(name, model)).status_code == 404
+    assert who["owner"].get(address(name, model)).status_code == 405
+    model.refresh_from_db()
+    assert (model.state, model.expires_at) == (State.LIVE, before)
+    for allowed in ("owner", "staff"):
+        assert who[allowed].post(address(name, model))["Location"] == address("model", model)
+
+
+def test_keep_adds_a_day() -> None:
+    model = live_colour_model()
+    before = model.expires_at
+    as_(model.owner).post(address("keep", model))
+    model.refresh_from_db()
+    assert model.expires_at == before + timedelta(hours=24)
+
+
+def test_delete_and_undo() -> None:
+    model = live_colour_model()
+    client = as_(model.owner)
+    page = client.post(address("retire", model), follow=True).content.decode()
+    assert "Undo" in page
+    model.refresh_from_db()
+    assert model.state == State.RETIRED
+    page = client.post(address("restore", model), follow=True).content.decode()
+    assert "is live again" in page
+    model.refresh_from_db()
+    assert model.state == State.LIVE
+
+
+def test_undo_after_the_clean_up_is_a_404() -> None:
+    model = RegisteredModelFactory(state=State.DELETED)
+    assert as_(model.owner).post(address("restore", model)).status_code == 404
+
+
+def test_model_list_is_the_persons_own() -> None:
+    mine, other = RegisteredModelFactory(name="Mine"), RegisteredModelFactory(name="Theirs")
+    gone = RegisteredModelFactory(name="Long gone", owner=mine.owner, state=State.DELETED)
+    page = as_(mine.owner).get("/models/?whose=everyone").content.decode()
+    assert "Mine" in page
+    assert "Theirs" not in page
+    assert gone.name not in page
+    staff = as_(UserFactory(is_staff=True))
+    assert "Theirs" not in staff.get("/models/").content.decode()
+    assert other.owner.username in staff.get("/models/?whose=everyone").content.decode()
+
+
+def test_model_list_asks_strangers_to_sign_in() -> None:
+    assert Client().get("/models/")["Location"].startswith(reverse("account_login"))
+
+
+def test_empty_model_list_says_what_to_do_next() -> None:
+    assert "Make your first model" in as_(UserFactory()).get("/models/").content.decode()
+
+
+@pytest.mark.parametrize("count", [1, 30])
+def test_model_list_costs_the_same_however_long(
+    django_assert_num_queries: DjangoAssertNumQueries, count: int
+) -> None:
+    user = UserFactory()
+    RegisteredModelFactory.create_batch(count, owner=user, expires_at=timezone.now() + timedelta(hours=1))
+    client = as_(user)
+    with django_assert_num_queries(4):  # session, user, count, page
+        page = client.get("/models/").content.decode()
+    assert ("Page 1 of 2" in page) == (count > 24)
+
+
+def test_page_of_a_foreign_model_without_metrics_is_shown() -> None:
+    model = RegisteredModelFactory(accuracy_plot="", metrics={}, architecture="", expires_at=None)
+    assert Client().get(address("model", model)).status_code == 200

@@ -1,0 +1,248 @@
+"""The pages of new models and of jobs: for strangers, others, owners and staff."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from celery import current_app
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
+
+from accounts.models import User
+from control.models import PlatformStatus
+from tests.factories import RegisteredModelFactory, TrainingJobFactory, UserFactory
+from tests.form_values import untouched
+from training.forms import NewModelForm
+from training.models import Dataset, TrainingJob, WorkerHeartbeat
+
+pytestmark = pytest.mark.django_db
+
+State = TrainingJob.State
+TABLE = "input,label\n" + "\n".join(f"text {number},{'xy'[number % 2]}" for number in range(24))
+HTMX = {"HX-Request": "true"}
+
+
+@pytest.fixture(autouse=True)
+def nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(current_app, "send_task", lambda *_, **__: None)
+
+
+def as_(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def filled_in(content: str = TABLE, filename: str = "data.csv", **changes: Any) -> dict[str, Any]:
+    file = SimpleUploadedFile(filename, content.encode())
+    own = {"task_type": "textclassification", "name": "My intents", "file": file}
+    return {**untouched(NewModelForm()), **own, **changes}
+
+
+def running_job(**fields: Any) -> TrainingJob:
+    now = timezone.now()
+    defaults = {
+        "state": State.RUNNING,
+        "attempt": 1,
+        "started_at": now,
+        "lease_expires_at": now + timedelta(hours=1),
+        "progress": {"phase": "features", "done": 3, "total": 12},
+        "log_tail": "a line of the log",
+    }
+    return TrainingJobFactory(**{**defaults, **fields})
+
+
+def succeeded_job(**fields: Any) -> TrainingJob:
+    now = timezone.now()
+    model = RegisteredModelFactory()
+    return TrainingJobFactory(
+        state=State.SUCCEEDED, registered_model=model, started_at=now, finished_at=now, **fields
+    )
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+@pytest.mark.parametrize("name", ["new", "jobs", "job", "job-fragment", "cancel"])
+def test_strangers_are_asked_to_sign_in(name: str, method: str) -> None:
+    job = TrainingJobFactory(owner=None)
+    address = reverse(f"training:{name}", args=[] if name in ("new", "jobs") else [job.pk])
+    response = getattr(Client(), method)(address)
+    assert response.status_code == 302
+    assert response["Location"].startswith(reverse("account_login"))
+
+
+@pytest.mark.parametrize("name", ["job", "job-fragment", "cancel"])
+def test_jobs_of_others_do_not_exist(name: str) -> None:
+    job = running_job()
+    client, address = as_(UserFactory()), reverse(f"training:{name}", args=[job.pk])
+    assert (client.post if name == "cancel" else client.get)(address).status_code == 404
+    job.refresh_from_db()
+    assert job.state == State.RUNNING
+
+
+def test_jobs_of_nobody_are_for_staff_alone() -> None:
+    job = running_job(owner=None)
+    address = reverse("training:job", args=[job.pk])
+    assert as_(UserFactory()).get(address).status_code == 404
+    assert as_(UserFactory(is_staff=True)).get(address).status_code == 200
+
+
+@pytest.mark.parametrize("who", ["owner", "staff"])
+@pytest.mark.parametrize("name", ["job", "job-fragment"])
+def test_owner_and_staff_see_a_job(name: str, who: str) -> None:
+    job = running_job()
+    client = as_(job.owner if who == "owner" else UserFactory(is_staff=True))
+    response = client.get(reverse(f"training:{name}", args=[job.pk]))
+    assert response.status_code == 200
+    page = response.content.decode()
+    assert "Looking at every example" in page
+    assert 'max="12"' in page
+    assert "a line of the log" in page
+
+
+def test_page_of_an_unfinished_job_asks_for_news_and_that_of_an_ended_one_does_not() -> None:
+    unfinished = running_job()
+    client = as_(unfinished.owner)
+    assert 'hx-trigger="every 1s"' in client.get(f"/jobs/{unfinished.pk}/").content.decode()
+    failed = TrainingJobFactory(
+        owner=unfinished.owner,
+        state=State.FAILED,
+        finished_at=timezone.now(),
+        error="Row 7 has <b> no label.",
+    )
+    for name in ("job", "job-fragment"):
+        page = client.get(reverse(f"training:{name}", args=[failed.pk])).content.decode()
+        assert "hx-trigger" not in page
+        assert "Row 7 has &lt;b&gt; no label." in page
+
+
+def test_news_of_a_live_model_lead_to_it() -> None:
+    job = succeeded_job()
+    response = as_(job.owner).get(f"/jobs/{job.pk}/fragment/", headers=HTMX)
+    assert job.registered_model is not None
+    assert response["HX-Redirect"] == f"/models/{job.registered_model.token}/"
+
+
+def test_page_of_a_succeeded_job_shows_accuracy_and_the_model() -> None:
+    job = succeeded_job()
+    page = as_(job.owner).get(f"/jobs/{job.pk}/").content.decode()
+    assert job.registered_model is not None
+    assert "96.2" in page or "96.3" in page
+    assert f"/models/{job.registered_model.token}/" in page
+
+
+def test_queued_job_says_its_place_and_whether_anybody_works() -> None:
+    first = TrainingJobFactory()
+    job = TrainingJobFactory(owner=first.owner)
+    client = as_(job.owner)
+    page = client.get(f"/jobs/{job.pk}/").content.decode()
+    assert "Place 2 in the queue" in page
+    assert "No worker is running" in page
+    now = timezone.now()
+    WorkerHeartbeat.objects.create(name="w", queues=["cpu"], started_at=now, seen_at=now)
+    assert "No worker is running" not in client.get(f"/jobs/{job.pk}/").content.decode()
+
+
+def test_cancel_ends_a_queued_job_and_asks_a_running_one() -> None:
+    queued = TrainingJobFactory()
+    running = running_job(owner=queued.owner)
+    client = as_(queued.owner)
+    for job, state in ((queued, State.CANCELLED), (running, State.CANCELLING)):
+        response = client.post(reverse("training:cancel", args=[job.pk]))
+        assert response["Location"] == f"/jobs/{job.pk}/"
+        job.refresh_from_db()
+        assert job.state == state
+
+
+def test_cancel_of_an_ended_job_says_so() -> None:
+    job = succeeded_job()
+    response = as_(job.owner).post(reverse("training:cancel", args=[job.pk]), follow=True)
+    assert "has ended already" in response.content.decode()
+
+
+def test_cancel_needs_a_post() -> None:
+    job = running_job()
+    assert as_(job.owner).get(reverse("training:cancel", args=[job.pk])).status_code == 405
+
+
+def test_new_model_offers_every_field_of_the_form() -> None:
+    page = as_(UserFactory()).get("/new/").content.decode()
+    for name in NewModelForm().fields:
+        assert f'name="{name}"' in page, name
+
+
+def test_new_model_makes_data_set_and_job() -> None:
+    user = UserFactory()
+    response = as_(user).post("/new/", filled_in(train_percent=80, seed=3))
+    job = TrainingJob.objects.get()
+    assert response.status_code == 302
+    assert response["Location"] == f"/jobs/{job.pk}/"
+    assert (job.owner, job.name, job.data_split, job.seed) == (user, "My intents", "80 : 20", 3)
+    assert job.dataset.examples == 24
+
+
+def test_new_model_over_htmx_is_sent_on_by_a_header() -> None:
+    response = as_(UserFactory()).post("/new/", filled_in(), headers=HTMX)
+    assert response.status_code == 200
+    assert response["HX-Redirect"] == f"/jobs/{TrainingJob.objects.get().pk}/"
+
+
+@pytest.mark.parametrize("headers", [{}, HTMX])
+def test_new_model_with_bad_data_keeps_what_was_filled_in(headers: dict[str, str]) -> None:
+    response = as_(UserFactory()).post("/new/", filled_in("input,label\na,x\n", seed=77), headers=headers)
+    page = response.content.decode()
+    assert response.status_code == 422
+    assert "two classes" in page
+    assert 'value="My intents"' in page
+    assert 'value="77"' in page
+    assert ("<html" in page) == (not headers)
+    assert not Dataset.objects.exists()
+
+
+def test_new_model_that_is_refused_leaves_nothing(bucket: Path) -> None:
+    TrainingJobFactory()
+    PlatformStatus.objects.update_or_create(pk=1, defaults={"queue_while_active": False})
+    response = as_(UserFactory()).post("/new/", filled_in())
+    assert response.status_code == 422
+    assert "A model is being trained" in response.content.decode()
+    assert Dataset.objects.count() == TrainingJob.objects.count() == 1
+    assert not [path for path in (bucket / "training").rglob("*") if path.is_file()]
+
+
+def test_new_model_while_halted_is_a_503_that_keeps_the_form() -> None:
+    PlatformStatus.objects.update_or_create(pk=1, defaults={"dev_mode": True})
+    response = as_(UserFactory()).post("/new/", filled_in())
+    assert response.status_code == 503
+    assert "maintenance" in response.content.decode()
+    assert not Dataset.objects.exists()
+
+
+def test_job_list_is_the_persons_own() -> None:
+    mine, other = TrainingJobFactory(name="Mine"), TrainingJobFactory(name="Theirs")
+    page = as_(mine.owner).get("/jobs/?whose=everyone").content.decode()
+    assert "Mine" in page
+    assert "Theirs" not in page
+    staff = as_(UserFactory(is_staff=True))
+    assert "Theirs" not in staff.get("/jobs/").content.decode()
+    page = staff.get("/jobs/?whose=everyone").content.decode()
+    assert other.owner.username in page
+
+
+def test_empty_job_list_says_what_to_do_next() -> None:
+    assert "Make your first model" in as_(UserFactory()).get("/jobs/").content.decode()
+
+
+@pytest.mark.parametrize("count", [1, 30])
+def test_job_list_costs_the_same_however_long(
+    django_assert_num_queries: DjangoAssertNumQueries, count: int
+) -> None:
+    user = UserFactory()
+    for number in range(count):
+        succeeded_job(owner=user, name=f"Job {number}")
+    client = as_(user)
+    with django_assert_num_queries(4):  # session, user, count, page
+        page = client.get("/jobs/").content.decode()
+    assert ("Page 1 of 2" in page) == (count > 25)
