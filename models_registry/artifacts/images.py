@@ -127,7 +127,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 def _from_deep(image: Image.Image) -> Image.Image:
     """Scale 16-bit grey to 8 bits, where Pillow's own conversion would clip it to white."""
-    grey = np.asarray(image, dtype=np.float32)
+    grey: npt.NDArray[np.float32] = np.asarray(image, dtype=np.float32)
     if grey.max(initial=0) > 255:
-        grey = grey / 257  # 65535 becomes 255
+        grey = grey / np.float32(257)  # 65535 becomes 255
     return Image.fromarray(np.clip(grey, 0, 255).astype(np.uint8)).convert("RGB")

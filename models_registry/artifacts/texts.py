@@ -2,15 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .errors import InvalidInput
-
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
 
 Ids = npt.NDArray[np.int64]
 
@@ -32,7 +29,7 @@ class TextEncoder:
     def __init__(self, tokenizer_json: str, preprocessing: TextPreprocessing) -> None:
         from tokenizers import Tokenizer  # a web process that never predicts need not load it
 
-        tokenizer: Tokenizer = Tokenizer.from_str(tokenizer_json)
+        tokenizer = Tokenizer.from_str(tokenizer_json)
         # The file's own settings may pad everything to one length; here each batch has its own.
         tokenizer.no_padding()
         tokenizer.enable_truncation(preprocessing.max_length)

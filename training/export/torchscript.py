@@ -4,8 +4,10 @@
 nothing else. It returns logits.
 """
 
+import contextlib
 import io
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -62,9 +64,8 @@ def attach_head(
     if tokenizer is not None:
         extra_files[TOKENIZER_KEY] = tokenizer
     buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # TorchScript is what the platform promises
-        network = kind(torch.jit.load(str(backbone), map_location="cpu"), head).eval()
+    with _without_deprecations():
+        network = kind(_load(backbone), head).eval()
         torch.jit.save(torch.jit.script(network), buffer, _extra_files=extra_files)
     return buffer.getvalue()
 
@@ -72,11 +73,25 @@ def attach_head(
 def load_torchscript(path: Path) -> tuple[torch.jit.ScriptModule, dict[str, str]]:
     """Load a .pt as any client would; returns the network and its extra files."""
     extra_files = {METADATA_FILE: "", TOKENIZER_KEY: ""}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
-        network = torch.jit.load(str(path), map_location="cpu", _extra_files=extra_files)
+    with _without_deprecations():
+        network = _load(path, extra_files)
     texts = {
         name: content.decode() if isinstance(content, bytes) else content
         for name, content in extra_files.items()
     }
     return network.eval(), texts
+
+
+def _load(path: Path, extra_files: dict[str, str] | None = None) -> torch.jit.ScriptModule:
+    network: torch.jit.ScriptModule = torch.jit.load(  # type: ignore[no-untyped-call]
+        str(path), map_location="cpu", _extra_files=extra_files
+    )
+    return network
+
+
+@contextlib.contextmanager
+def _without_deprecations() -> Iterator[None]:
+    """TorchScript is deprecated, and what clients of this platform's models load."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        yield

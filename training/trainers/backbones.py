@@ -109,7 +109,10 @@ def _prepare(architecture: Architecture, folder: Path) -> None:
             examples = _image_examples if is_image else _text_examples
             onnx = _export_onnx(network, examples(3, 17), is_image)
             with torch.inference_mode():
-                script = torch.jit.freeze(torch.jit.trace(network, examples(3, 17), check_trace=False))
+                traced = torch.jit.trace(  # type: ignore[no-untyped-call]
+                    network, examples(3, 17), check_trace=False
+                )
+            script = torch.jit.freeze(traced)
             _check(architecture, network, script, onnx, examples)
             (temporary / "backbone.onnx").write_bytes(onnx)
             torch.jit.save(script, str(temporary / "backbone.pt"))
