@@ -1,0 +1,114 @@
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from inference.runtime import PredictorCache
+from models_registry.artifacts import InvalidModel
+from tests.tiny_models import colour_model
+
+CONTENT = colour_model()
+LIGHT_PACKAGES = ("training.data", "training.catalogue", "models_registry.artifacts", "inference.runtime")
+HEAVY = ("torch", "timm", "transformers", "sklearn", "matplotlib", "django")
+
+
+class Bucket:
+    """Counts how often each file is fetched."""
+
+    def __init__(self) -> None:
+        self.fetched: list[str] = []
+
+    def get(self, cache: PredictorCache, name: str) -> object:
+        def load() -> bytes:
+            self.fetched.append(name)
+            return CONTENT
+
+        return cache.get(name, load)
+
+
+def test_model_is_loaded_once_and_kept() -> None:
+    cache, bucket = PredictorCache(10 * len(CONTENT)), Bucket()
+    assert bucket.get(cache, "a") is bucket.get(cache, "a")
+    assert bucket.fetched == ["a"]
+    assert cache.bytes_used == len(CONTENT)
+
+
+def test_least_recently_used_goes_first() -> None:
+    cache, bucket = PredictorCache(2 * len(CONTENT)), Bucket()
+    for name in ("a", "b", "a", "c"):
+        bucket.get(cache, name)
+    bucket.fetched.clear()
+    for name in ("a", "c", "b"):
+        bucket.get(cache, name)
+    assert bucket.fetched == ["b"]
+    assert cache.bytes_used == 2 * len(CONTENT)
+
+
+def test_model_larger_than_the_cache_stays_until_the_next() -> None:
+    cache, bucket = PredictorCache(1), Bucket()
+    for name in ("a", "a", "b", "a"):
+        bucket.get(cache, name)
+    assert bucket.fetched == ["a", "b", "a"]
+
+
+def test_many_requests_share_one_load() -> None:
+    cache, fetched = PredictorCache(10 * len(CONTENT)), []
+    everybody, loading = threading.Barrier(8), threading.Event()
+
+    def load() -> bytes:
+        fetched.append(1)
+        loading.wait(5)
+        return CONTENT
+
+    def ask() -> object:
+        if everybody.wait(5) == 0:
+            loading.set()
+        return cache.get("a", load)
+
+    with ThreadPoolExecutor(8) as pool:
+        found = {id(future.result(10)) for future in [pool.submit(ask) for _ in range(8)]}
+    assert len(found) == 1
+    assert len(fetched) == 1
+
+
+def test_one_slow_load_does_not_hold_up_other_models() -> None:
+    cache, bucket = PredictorCache(10 * len(CONTENT)), Bucket()
+    started, go_on = threading.Event(), threading.Event()
+
+    def slow() -> bytes:
+        started.set()
+        go_on.wait(10)
+        return CONTENT
+
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(cache.get, "slow", slow)
+        assert started.wait(5)
+        bucket.get(cache, "quick")
+        assert not waiting.done()
+        go_on.set()
+        waiting.result(10)
+
+
+def test_failed_load_reaches_the_caller_and_is_tried_again() -> None:
+    cache, bucket = PredictorCache(10 * len(CONTENT)), Bucket()
+
+    def broken() -> bytes:
+        raise OSError("the bucket is away")
+
+    with pytest.raises(OSError, match="away"):
+        cache.get("a", broken)
+    with pytest.raises(InvalidModel):
+        cache.get("a", lambda: b"garbage")
+    bucket.get(cache, "a")
+    assert bucket.fetched == ["a"]
+
+
+@pytest.mark.parametrize(
+    "package", [*LIGHT_PACKAGES, "training.trainers.process", "training.trainers.request"]
+)
+def test_web_process_gets_neither_torch_nor_django_from(package: str) -> None:
+    code = f"import sys, {package}; print(*[name for name in {HEAVY} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
