@@ -41,7 +41,7 @@ def test_both_tasks_from_data_to_prediction(platform: PlatformProcess, image_job
     assert text_job["accuracy"] > 80
 
     shell = platform.manage_json("predict", image_job["token"], str(DIGIT))
-    assert shell["predictions"][0]["label"] == DIGIT.stem.split("_")[0]
+    assert shell["predictions"][0]["label"] == DIGIT.stem
     with DIGIT.open("rb") as file:
         rest = predict_over_rest(platform, image_job["token"], files=[("file", file)])
     assert rest["predictions"] == shell["predictions"]
