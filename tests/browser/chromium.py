@@ -1,0 +1,72 @@
+"""A real browser that tells of everything a person would not see: script errors, refused resources."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+
+from tests.servers import chromium
+
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+PATIENCE = 15_000  # milliseconds that an element may take to show up
+PASSWORD = "correct horse battery"
+
+
+@contextlib.contextmanager
+def open_browser() -> Iterator[Browser]:
+    """Start Chromium; it ends with the context."""
+    program = chromium()
+    assert program, "install Chromium, or set CHROMIUM to its path"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextlib.contextmanager
+def open_page(browser: Browser, base_url: str, **options: Any) -> Iterator[Page]:
+    """Open a page in a fresh profile; at the end its console must be empty of errors.
+
+    Chromium reports what a Content-Security-Policy refused, and resources that are missing, there too.
+    """
+    context: BrowserContext = browser.new_context(base_url=base_url, **options)
+    context.set_default_timeout(PATIENCE)
+    page, complaints = context.new_page(), []
+
+    def hear(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning") and not is_expected(message.text):
+            complaints.append(message.text)
+
+    page.on("console", hear)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    try:
+        yield page
+    finally:
+        context.close()
+    assert not complaints, complaints
+
+
+def is_expected(complaint: str) -> bool:
+    """Tell whether a complaint is only Chromium's note that a form was answered by 422."""
+    return "the server responded with a status of 422" in complaint
+
+
+def sign_up(page: Page, name: str) -> None:
+    """Make an account from the front page; ends on the form of a new model."""
+    page.goto("/")
+    page.get_by_role("link", name="Make an account").click()
+    page.get_by_label("Username").fill(name)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Make an account").click()
+    page.wait_for_url("**/new/")

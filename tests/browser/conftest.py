@@ -1,0 +1,24 @@
+"""One platform and one browser for the tests of a module."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.platform_process import PlatformProcess
+
+from .chromium import open_browser
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlatformProcess]:
+    """Web and worker, warm."""
+    with PlatformProcess(tmp_path_factory.mktemp("browser") / "home") as platform:
+        yield platform
+
+
+@pytest.fixture(scope="module")
+def chromium_browser() -> Iterator[Browser]:
+    """Debian's Chromium."""
+    with open_browser() as browser:
+        yield browser
