@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 # Of the squared weights' penalty, per example, on features scaled to length 1 in the mean.
-STRENGTHS = (1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 3e-6, 1e-6, 3e-7)
+STRENGTHS = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 3e-6, 1e-6, 3e-7)
 PATIENCE = 1  # strengths without a better validation loss, after which the path ends
 BETTER = 1e-3  # relative improvement of the loss that counts
 MAX_EVALUATIONS = 200
