@@ -210,7 +210,9 @@ def _train(job: TrainingJob, folder: Path, heartbeat: Heartbeat) -> TrainingResu
             elif event["kind"] in ("data", "training"):
                 raise HopelessAttempt(event["message"])
             else:
-                raise HopelessAttempt(f"The trainer failed, which is not your data's fault: {event['message']}")
+                raise HopelessAttempt(
+                    f"The trainer failed, which is not your data's fault: {event['message']}"
+                )
         raise TrainerDied(f"the trainer died (exit code {trainer.exitcode})")
     finally:
         trainer.stop(STOP_GRACE)
