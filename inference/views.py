@@ -32,6 +32,7 @@ from .services import Answer, UnknownModel, predict
 PAGE_SIZE = 24
 KEEP_FOR = timedelta(hours=24)
 TOP_SHOWN = 5
+ALWAYS_SHOWN = 3  # further classes only when they have a percent or more
 PLOT_TYPES = {"/9j/": "image/jpeg"}  # how the base64 of a JPEG begins; anything else is a PNG
 SHOWN_STATES = (RegisteredModel.State.LIVE, RegisteredModel.State.RETIRED)
 
@@ -211,8 +212,13 @@ def _predictions(model: RegisteredModel, form: ImagesForm | TextsForm) -> dict[s
             index=index,
             name=name,
             label=prediction.label,
-            top=[(label, 100 * probability) for label, probability in prediction.top[:TOP_SHOWN]],
+            top=_worth_showing([(label, 100 * probability) for label, probability in prediction.top]),
         )
         for index, (name, prediction) in enumerate(zip(form.names, answer.predictions, strict=True))
     ]
     return {"predictions": shown, "milliseconds": answer.milliseconds}
+
+
+def _worth_showing(top: list[tuple[str, float]]) -> list[tuple[str, float]]:
+    """Return the first classes and those after them that the model takes seriously; in percent."""
+    return [place for rank, place in enumerate(top[:TOP_SHOWN]) if rank < ALWAYS_SHOWN or place[1] >= 1]

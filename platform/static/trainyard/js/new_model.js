@@ -83,7 +83,7 @@ function sumUp(form, task, file) {
   show("name", value(form, "name").trim());
   show("file", describe(file.files));
   show("preset", checked("strategy")?.dataset.label);
-  show("split", percent > 0 && percent < 100 ? `${percent} % to train, ${100 - percent} % to validate` : "");
+  show("split", percent > 0 && percent < 100 ? `${percent} : ${100 - percent}` : "");
 }
 
 document.addEventListener("htmx:xhr:progress", (event) => {

@@ -1,0 +1,130 @@
+"""Write docs/screenshots from the running product; `make screenshots`.
+
+Starts a platform of its own in a temporary home, makes an account, trains a model for each task, and
+takes every page wide, on a phone and in the dark.
+"""
+
+import io
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Browser, Page
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT)]
+
+from tests.browser.chromium import open_browser, open_page, sign_up  # noqa: E402
+from tests.platform_process import PlatformProcess  # noqa: E402
+
+TARGET = ROOT / "docs" / "screenshots"
+SAMPLES = ROOT / "samples"
+MODEL_ADDRESS = re.compile(r"/models/(image|text)Classification-")
+TRAINED_WITHIN = 120_000  # milliseconds
+TALLEST = 2400  # pixels; more of a page says nothing more
+COLOURS = 256  # a page has few; a palette makes a third of the bytes
+MODES = {
+    "wide": {"viewport": {"width": 1280, "height": 800}, "color_scheme": "light"},
+    "dark": {"viewport": {"width": 1280, "height": 800}, "color_scheme": "dark"},
+    "phone": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light"},
+}
+SENTENCES = "I am still waiting for my new card to arrive in the post\nWhat is your exchange rate?"
+
+
+class Photographer:
+    """Takes pages in one mode; `model.png` is wide, `model-dark.png` is not."""
+
+    def __init__(self, page: Page, mode: str) -> None:
+        self.page = page
+        self.suffix = "" if mode == "wide" else f"-{mode}"
+
+    def take(self, name: str, path: str | None = None) -> None:
+        """Save the page that is open, or the one at `path`."""
+        if path is not None:
+            self.page.goto(path)
+        self.page.wait_for_load_state("networkidle")
+        self.page.evaluate("window.scrollTo(0, 0)")
+        content = self.page.screenshot(full_page=True)
+        with Image.open(io.BytesIO(content)) as image:
+            cut = image.convert("RGB").crop((0, 0, image.width, min(image.height, TALLEST)))
+            file = TARGET / f"{name}{self.suffix}.png"
+            cut.quantize(COLOURS, dither=Image.Dither.NONE).save(file, optimize=True)
+        print(file.relative_to(ROOT), f"{file.stat().st_size // 1000} kB", flush=True)
+
+
+@contextmanager
+def at_work(browser: Browser, platform: PlatformProcess, mode: str) -> Iterator[Photographer]:
+    """Open a page of the mode, without anybody signed in."""
+    with open_page(browser, platform.base_url, **MODES[mode]) as page:
+        yield Photographer(page, mode)
+
+
+def fill_in(page: Page, file: Path, name: str) -> None:
+    """Fill in the form of a new model; the file says by itself which task it is for."""
+    page.goto("/new/")
+    page.locator("#id_file").set_input_files(file)
+    page.get_by_label("Name of the model").fill(name)
+
+
+def start(page: Page) -> None:
+    """Send the form, and wait for the job's page."""
+    page.get_by_role("button", name="Start training").click()
+    page.wait_for_url("**/jobs/*/")
+
+
+def take_everything(camera: Photographer, mode: str) -> None:
+    """Go through the product as its user does."""
+    page = camera.page
+    camera.take("home", "/")
+    camera.take("sign-in", "/accounts/login/")
+    sign_up(page, f"ada-{mode}")
+    camera.take("models-empty", "/models/")
+    fill_in(page, SAMPLES / "digits.zip", "Handwritten digits")
+    camera.take("new-model")
+    page.get_by_text("Advanced").click()
+    camera.take("new-model-advanced")
+    start(page)
+    page.wait_for_url(MODEL_ADDRESS, timeout=TRAINED_WITHIN)
+    page.locator("#id_try_file").set_input_files(
+        [SAMPLES / "digits_new" / f"{digit}.png" for digit in (5, 7)]
+    )
+    page.locator(".prediction-image").last.wait_for()
+    camera.take("model")
+    fill_in(page, SAMPLES / "banking.csv", "Bank intents")
+    start(page)
+    page.locator(".step-current progress[max]").wait_for()
+    camera.take("job-running")
+    page.wait_for_url(MODEL_ADDRESS, timeout=TRAINED_WITHIN)
+    page.get_by_label("Sentences").fill(SENTENCES)
+    page.get_by_role("button", name="Classify").click()
+    page.locator(".prediction-label").last.wait_for()
+    camera.take("model-text")
+    page.get_by_role("link", name="My jobs").click()
+    page.get_by_role("link", name="Bank intents").click()
+    camera.take("job")
+    camera.take("jobs", "/jobs/")
+    camera.take("models", "/models/")
+    camera.take("password", "/accounts/password/change/")
+
+
+def main() -> None:
+    """Start what it needs, take the pages, stop what it started."""
+    TARGET.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory(prefix="trainyard-screenshots-") as folder,
+        PlatformProcess(Path(folder) / "home") as platform,
+        open_browser() as browser,
+    ):
+        for mode in MODES:
+            with at_work(browser, platform, mode) as camera:
+                take_everything(camera, mode)
+    total = sum(file.stat().st_size for file in TARGET.glob("*.png"))
+    print(f"{total / 1e6:.1f} MB in all")
+
+
+if __name__ == "__main__":
+    main()
