@@ -100,6 +100,8 @@ def _prepare(architecture: Architecture, folder: Path) -> None:
     """Write the prepared files into a temporary folder, then put it in its place."""
     logger.info("Preparing %s in %s", architecture.name, folder)
     weights = read_pinned(architecture.weights)
+    for left in folder.parent.glob(f".{architecture.slug}-*"):  # by a process that was killed
+        shutil.rmtree(left, ignore_errors=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         with warnings.catch_warnings():

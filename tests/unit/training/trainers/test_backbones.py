@@ -119,6 +119,7 @@ def test_broken_preparation_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
         raise OSError("No space left on device")
 
     monkeypatch.setattr(backbones, "_export_onnx", fail)
+    (tmp_path / f".{LITE0.slug}-of-a-killed-process").mkdir()
     with pytest.raises(OSError, match="No space"):
         get_backbone(LITE0, tmp_path)
     assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == []

@@ -1,0 +1,29 @@
+"""What tests run in processes of their own; imports nothing that a trainer's child should not have."""
+
+import json
+import signal
+import sys
+from multiprocessing.connection import Connection
+
+
+def tell_modules(connection: Connection) -> None:
+    """Send which of the heavy packages are loaded, as a child of the fork server sees it."""
+    names = ("django", "torch", "torch._dynamo", "onnxruntime", "matplotlib")
+    connection.send_bytes(json.dumps([name for name in names if name in sys.modules]).encode())
+
+
+def start_and_wait(request: str) -> None:
+    """Start a training, print its process id once it works, and then do nothing."""
+    from training.trainers.process import TrainerProcess
+    from training.trainers.request import TrainingRequest
+
+    trainer = TrainerProcess()
+    trainer.start(TrainingRequest.from_json(json.loads(request)))
+    while trainer.next_event(60) is None:
+        pass
+    print(trainer.pid, flush=True)
+    signal.pause()
+
+
+if __name__ == "__main__":
+    start_and_wait(sys.argv[1])
