@@ -117,18 +117,16 @@ def _judge(report: DataReport, limits: Limits) -> None:
     report.imbalance = max(counts.values()) / min(counts.values())
     small = [name for name, count in counts.items() if FEWEST <= count < SMALL_CLASS]
     if small:
-        report.warnings.append(
-            f"{len(small)} classes have fewer than {SMALL_CLASS} examples: {', '.join(small[:10])}."
-        )
+        report.warnings.append(f"Classes with fewer than {SMALL_CLASS} examples: {', '.join(small[:10])}.")
     if report.unreadable_count:
-        report.warnings.append(f"{report.unreadable_count} examples cannot be read and are left out.")
+        report.warnings.append(f"Examples that cannot be read and are left out: {report.unreadable_count}.")
     if report.duplicates:
         report.warnings.append(
-            f"{report.duplicates} examples are exact copies of others; copies stay on one side of the split."
+            f"Exact copies of other examples: {report.duplicates}. Copies stay on one side of the split."
         )
     if report.conflicting_duplicates:
         report.warnings.append(
-            f"{report.conflicting_duplicates} examples stand in more than one class. Decide for one."
+            f"Examples that stand in more than one class: {report.conflicting_duplicates}. Decide for one class."
         )
     if report.imbalance > 10:
         report.warnings.append(
