@@ -10,7 +10,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from core.models import TimestampedModel
+from core.models import OwnedQuerySet, TimestampedModel
 
 
 class TaskType(models.TextChoices):
@@ -20,7 +20,7 @@ class TaskType(models.TextChoices):
     TEXT = "textclassification", "Texts"
 
 
-class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
+class RegisteredModelQuerySet(OwnedQuerySet):
     """Questions about models in the words of the domain."""
 
     def live(self) -> RegisteredModelQuerySet:
@@ -34,12 +34,6 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
     def awaiting_deletion(self) -> RegisteredModelQuerySet:
         """Retired models, which the next clean-up deletes, and those it was deleting when it stopped."""
         return self.filter(state__in=[RegisteredModel.State.RETIRED, RegisteredModel.State.DELETING])
-
-    def owned_by(self, user: object) -> RegisteredModelQuerySet:
-        """Models that a person may list and change: their own, or all for staff."""
-        if getattr(user, "is_staff", False):
-            return self
-        return self.filter(owner_id=getattr(user, "pk", None))
 
 
 class RegisteredModel(TimestampedModel):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
@@ -11,18 +10,8 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 
-from core.models import TimestampedModel
+from core.models import OwnedQuerySet, TimestampedModel
 from models_registry.models import RegisteredModel, TaskType
-
-
-class OwnedQuerySet(models.QuerySet[Any]):
-    """Rows that belong to somebody."""
-
-    def owned_by(self, user: object) -> OwnedQuerySet:
-        """What a person may see: their own rows, or all for staff."""
-        if getattr(user, "is_staff", False):
-            return self
-        return self.filter(owner_id=getattr(user, "pk", None))
 
 
 class Dataset(TimestampedModel):

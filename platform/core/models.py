@@ -5,6 +5,16 @@ from typing import Any, Self
 from django.db import models
 
 
+class OwnedQuerySet(models.QuerySet[Any]):
+    """Rows that belong to somebody, or, without an owner, to the platform."""
+
+    def owned_by(self, user: Any) -> Self:
+        """What a person may see and change: their own rows; for staff all, for strangers none."""
+        if not user.is_authenticated:
+            return self.none()
+        return self if user.is_staff else self.filter(owner_id=user.pk)
+
+
 class TimestampedModel(models.Model):
     """A row that knows when it came to be and when it last changed (UTC)."""
 
