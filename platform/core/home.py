@@ -5,7 +5,7 @@ import os
 import secrets
 from pathlib import Path
 
-FOLDERS = ("bucket", "broker/messages", "broker/control", "backbones", "jobs", "logs", "tmp")
+FOLDERS = ("bucket", "broker/messages", "broker/control", "backbones", "jobs", "logs", "static", "tmp")
 
 
 def prepare_home(home: Path) -> None:

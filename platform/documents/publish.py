@@ -26,7 +26,7 @@ from core.exceptions import BucketError
 from . import projections
 from .merge import Json
 from .models import Document, OutboxEntry
-from .projections import MergedProjection, StreamProjection
+from .projections import FieldsProjection, MergedProjection, StreamProjection
 from .store import Conflict, DocumentStore, Stored, get_store
 
 logger = structlog.get_logger(__name__)
@@ -89,17 +89,24 @@ def publish_or_raise(key: str, *, timeout_seconds: float = 30) -> None:
 
 
 def publish_waiting() -> dict[str, str]:
-    """Publish every document that has changes waiting, or that was never written."""
+    """Publish every document that has changes waiting or is missing, and take operators' edits over."""
     return {
-        projection.key: publish(projection.key, force=_was_never_written(projection)).value
+        projection.key: publish(projection.key, force=_has_to_be_looked_at(projection)).value
         for projection in projections.registered()
     }
 
 
-def _was_never_written(projection: projections.Projection) -> bool:
-    if isinstance(projection, StreamProjection):
-        return OutboxEntry.objects.filter(document=projection.key).exists()
-    return not Document.objects.filter(key=projection.key, published_at__isnull=False).exists()
+def _has_to_be_looked_at(projection: projections.Projection) -> bool:
+    """Say whether to read the document although nothing may be waiting: an operator may have edited it."""
+    if OutboxEntry.objects.filter(document=projection.key).exists():
+        return True
+    if isinstance(projection, FieldsProjection):
+        return bool(projection.operator_fields)
+    return isinstance(projection, MergedProjection) and not _was_written(projection.key)
+
+
+def _was_written(key: str) -> bool:
+    return Document.objects.filter(key=key, published_at__isnull=False).exists()
 
 
 def _failed_just_now(key: str) -> bool:
@@ -116,6 +123,11 @@ def _write(projection: projections.Projection, store: DocumentStore, *, force: b
         assert isinstance(projection, MergedProjection)
         changes = _write_merged(projection, store, entries={entry for _, entry in waiting if entry})
     OutboxEntry.objects.filter(id__in=[row for row, _ in waiting]).delete()
+    return changes
+
+
+def _news(**changes: Any) -> dict[str, Any]:
+    """Return what to note of a document that was written."""
     return {**changes, "published_at": timezone.now(), "revision": F("revision") + 1}
 
 
@@ -130,11 +142,11 @@ def _write_merged(projection: MergedProjection, store: DocumentStore, *, entries
         remembered = projection.remember(merged.document)
         if current is not None and (merged.document == theirs or current.body == written):
             # nothing to add, or a write of ours had landed although its answer was lost
-            etag = current.etag
+            changes = {"etag": current.etag} if _was_written(key) else _news(etag=current.etag)
         else:
             written = json.dumps(merged.document, indent=2, ensure_ascii=False).encode()
             try:
-                etag = store.put(key, written, if_match=current.etag if current else None)
+                changes = _news(etag=store.put(key, written, if_match=current.etag if current else None))
             except Conflict:
                 time.sleep(random.uniform(0.005, 0.05))  # noqa: S311 - jitter
                 continue
@@ -142,19 +154,20 @@ def _write_merged(projection: MergedProjection, store: DocumentStore, *, entries
             Document.objects.filter(key=key).update(base=remembered)
             if merged.taken:
                 projection.take(merged.taken)
-        return {"etag": etag}
+        return changes
     raise BucketError(f"{key} changed {CONFLICTS_BEFORE_GIVING_UP} times while it was being written.")
 
 
 def _write_stream(projection: StreamProjection, store: DocumentStore, *, force: bool) -> dict[str, Any]:
     published = Document.objects.get(key=projection.key).base.get("version")
     wanted = projection.version()
-    if wanted is None:
-        if published is not None:
-            store.delete(projection.key)
-    elif wanted != published or force:
+    if wanted == published and not force:
+        return {}
+    if wanted is not None:
         store.put_stream(projection.key, projection.chunks(wanted))
-    return {"base": {} if wanted is None else {"version": wanted}}
+    elif published is not None:
+        store.delete(projection.key)
+    return _news(base={} if wanted is None else {"version": wanted})
 
 
 def _parse(key: str, stored: Stored | None, store: DocumentStore) -> Json | None:

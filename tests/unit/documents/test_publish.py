@@ -229,9 +229,21 @@ def test_operators_dev_mode_in_the_document_switches_the_platform(bucket: Path) 
     publish_waiting()
     document = read(bucket, keys.STATUS)
     (bucket / keys.STATUS).write_text(json.dumps({**document, "dev_mode": True, "theirs": 1}))
-    publish(keys.STATUS, force=True)
+    publish_waiting()
     assert PlatformStatus.load().dev_mode is True
     assert read(bucket, keys.STATUS) == {**document, "dev_mode": True, "theirs": 1}
+
+
+def test_looking_again_writes_nothing(bucket: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish_waiting()
+    before = list(Document.objects.values_list("key", "revision", "published_at"))
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("nothing has changed")
+
+    monkeypatch.setattr(FolderStore, "put", refuse)
+    publish_waiting()
+    assert list(Document.objects.values_list("key", "revision", "published_at")) == before
 
 
 def test_invalid_value_of_an_operator_is_not_taken(bucket: Path) -> None:
