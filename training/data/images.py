@@ -16,10 +16,11 @@ from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
+from models_registry.artifacts.images import FORMATS
+
 from .errors import DataError
 from .limits import Limits
 
-IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 IGNORED = {"thumbs.db", "desktop.ini", "__macosx"}
 CHUNK = 1 << 20
 UNREADABLE_ARCHIVE = (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, zlib.error, EOFError)
@@ -152,7 +153,7 @@ def why_unreadable(content: bytes, max_pixels: int) -> str:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(content), formats=IMAGE_FORMATS) as image:
+            with Image.open(io.BytesIO(content), formats=FORMATS) as image:
                 width, height = image.size
                 if width * height > max_pixels:
                     return f"{width} × {height} pixels are more than the {max_pixels:,} allowed"

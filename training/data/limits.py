@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from models_registry.artifacts.images import MAX_PIXELS
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -11,7 +13,7 @@ class Limits:
     max_entries: int = 200_000
     max_entry_bytes: int = 50 * 2**20
     max_compression_ratio: int = 200  # photos hardly compress; a bomb does
-    max_pixels: int = 50_000_000
+    max_pixels: int = MAX_PIXELS
     max_rows: int = 2_000_000
     max_field_chars: int = 20_000
     max_classes: int = 2_000
