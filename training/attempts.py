@@ -35,6 +35,8 @@ from .trainers.request import Hyperparameters, TrainingRequest, TrainingResult
 
 logger = structlog.get_logger(__name__)
 
+worker_stops = threading.Event()  # set when this worker process was asked to end
+
 NEWS_EVERY = 0.5  # seconds; progress reaches the database at most this often
 SILENCE_ALLOWED = 600.0  # seconds without a word from the trainer before the lease is given up
 POLL = 0.2
@@ -44,6 +46,13 @@ LOG_TAIL = 4000  # characters
 
 class CancelRequested(Exception):
     """The owner cancelled the job."""
+
+
+class WorkerStops(TrainyardError):
+    """The worker was asked to end; the job goes back to the queue at once, whatever its attempt."""
+
+    def __init__(self) -> None:
+        super().__init__("its worker was stopped")
 
 
 class TrainerDied(TrainyardError):
@@ -87,6 +96,8 @@ class Heartbeat:
             raise StaleAttempt(f"Attempt {self.job.attempt} lost its lease.")
         if self.cancelled.is_set():
             raise CancelRequested
+        if worker_stops.is_set():
+            raise WorkerStops
 
     def _run(self) -> None:
         lease = settings.TRAINYARD["LEASE"]
@@ -136,28 +147,33 @@ def run_attempt(job: TrainingJob) -> None:
             _publish(job, result, folder, heartbeat)
             committed = True
     except CancelRequested:
-        transitions.finish_cancelling(job.pk, attempt=job.attempt)
+        with contextlib.suppress(StaleAttempt):
+            transitions.finish_cancelling(job.pk, attempt=job.attempt)
         log.info("job.cancelled")
     except HopelessAttempt as error:
-        transitions.fail(job.pk, attempt=job.attempt, error=str(error))
+        with contextlib.suppress(StaleAttempt):
+            transitions.fail(job.pk, attempt=job.attempt, error=str(error))
         log.info("job.failed", error=str(error))
     except StaleAttempt as error:
         log.warning("job.attempt_stale", reason=str(error))
+    except WorkerStops as error:
+        log.info("job.handed_back")
+        _hand_back(job, error, max_attempts=job.attempt + 1)  # the next worker announces it as it starts
     except Exception as error:  # the bucket, the disk, the child: another attempt may succeed
         log.warning("job.attempt_failed", error=repr(error), exc_info=not isinstance(error, TrainyardError))
-        with contextlib.suppress(StaleAttempt):
-            transitions.hand_back(
-                job.pk,
-                attempt=job.attempt,
-                reason=str(error) or type(error).__name__,
-                max_attempts=settings.TRAINYARD["MAX_ATTEMPTS"],
-            )
-            announce(job.pk, queue=job.queue)
+        _hand_back(job, error, max_attempts=settings.TRAINYARD["MAX_ATTEMPTS"])
+        announce(job.pk, queue=job.queue)
     finally:
         if not committed:
             with contextlib.suppress(Exception):  # reconcile sweeps what is left
                 delete_prefix(attempt_prefix(job, job.attempt))
         publish(keys.TRAINING)
+
+
+def _hand_back(job: TrainingJob, error: Exception, *, max_attempts: int) -> None:
+    reason = str(error) or type(error).__name__
+    with contextlib.suppress(StaleAttempt):
+        transitions.hand_back(job.pk, attempt=job.attempt, reason=reason, max_attempts=max_attempts)
 
 
 @contextlib.contextmanager

@@ -14,9 +14,13 @@ def run_training_job(self: Task, job_id: int) -> None:
     from django.conf import settings
 
     from . import transitions
-    from .attempts import run_attempt
+    from .attempts import run_attempt, worker_stops
+    from .models import TrainingJob
 
     if is_halted():
+        return
+    if worker_stops.is_set():
+        TrainingJob.objects.filter(pk=job_id).update(announced_at=None)  # the message ends here; send another
         return
     job = transitions.claim(job_id, worker=str(self.request.hostname), lease=settings.TRAINYARD["LEASE"])
     if job is not None:

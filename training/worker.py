@@ -85,6 +85,14 @@ def worker_is_ready(sender: Any, **_: Any) -> None:
     _life.start()
 
 
+@signals.worker_shutting_down.connect
+def worker_is_asked_to_end(**_: Any) -> None:
+    """Let running jobs go back to the queue: training to the end may take hours, which nobody waits for."""
+    from .attempts import worker_stops
+
+    worker_stops.set()
+
+
 @signals.worker_shutdown.connect
 def worker_shuts_down(**_: Any) -> None:
     """The worker was asked to end."""

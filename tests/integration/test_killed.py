@@ -94,6 +94,21 @@ def test_killed_worker_is_replaced_and_takes_its_trainer_along(embedded: Platfor
     assert_ended_once(embedded, job, attempt=2)
 
 
+def test_stopped_worker_hands_its_job_back_at_once(tmp_path: Path, backbones: Path) -> None:
+    # With a lease of ten minutes nothing but the worker itself can give the job back in time.
+    lasting = {"LEASE_SECONDS": "600", "MAX_ATTEMPTS": "1"}
+    with PlatformProcess(tmp_path / "home", env=lasting, web=False, backbones=backbones) as platform:
+        token = submit(platform)
+        wait_until("a trainer runs", lambda: trainers_of(platform))
+        began = time.monotonic()
+        platform.stop_worker()
+        assert time.monotonic() - began < 15
+        assert platform.manage_json("job", token)["state"] == "queued"
+        platform.start_worker(wait_until_warm=False)
+        job = platform.manage_json("job", token, "--wait", "--timeout", str(PATIENCE))
+        assert_ended_once(platform, job, attempt=2)
+
+
 def test_worker_that_sleeps_past_its_lease_publishes_nothing(embedded: PlatformProcess) -> None:
     token = submit(embedded)
     wait_until("a trainer runs", lambda: trainers_of(embedded))
