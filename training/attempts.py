@@ -165,9 +165,22 @@ def run_attempt(job: TrainingJob) -> None:
         announce(job.pk, queue=job.queue)
     finally:
         if not committed:
-            with contextlib.suppress(Exception):  # reconcile sweeps what is left
-                delete_prefix(attempt_prefix(job, job.attempt))
+            delete_unpublished_files(job)
         publish(keys.TRAINING)
+
+
+def delete_unpublished_files(job: TrainingJob) -> None:
+    """Remove what this attempt has uploaded, unless its model is live after all.
+
+    A commit whose answer was lost looks like a failure here and is none: the row is asked, and
+    locked, so that a commit that is still under way is waited for. What cannot be asked or deleted
+    now, `reconcile` sweeps.
+    """
+    close_old_connections()
+    with contextlib.suppress(Exception), transaction.atomic():
+        row = TrainingJob.objects.select_for_update().get(pk=job.pk)
+        if row.state != TrainingJob.State.SUCCEEDED or row.attempt != job.attempt:
+            delete_prefix(attempt_prefix(job, job.attempt))
 
 
 def _hand_back(job: TrainingJob, error: Exception, *, max_attempts: int) -> None:
