@@ -16,7 +16,7 @@ from typing import Any
 
 from training.data import DataError
 
-from .events import ProgressEvent, TrainingError, TrainingStopped
+from .events import Event, TrainingError, TrainingStopped
 from .request import TrainingRequest
 
 LOG_NAME = "trainer.log"
@@ -53,11 +53,11 @@ def run_job(job: Job, events: Connection, commands: Connection) -> None:
 
 
 def emit_events(
-    work: Callable[[Callable[[ProgressEvent], None]], dict[str, Any]], emit: Callable[[dict[str, Any]], None]
+    work: Callable[[Callable[[Event], None]], dict[str, Any]], emit: Callable[[dict[str, Any]], None]
 ) -> bool:
     """Do the work, turning its progress, its result or its error into events; says whether it succeeded."""
     try:
-        result = work(lambda event: emit({"event": "progress", **event.to_json()}))
+        result = work(lambda event: emit({"event": event.kind, **event.to_json()}))
     except DataError as error:
         emit({"event": "error", "kind": "data", "message": str(error)})
     except TrainingError as error:
@@ -73,9 +73,7 @@ def emit_events(
     return False
 
 
-def _work(
-    job: Job, report: Callable[[ProgressEvent], None], should_stop: Callable[[], bool]
-) -> dict[str, Any]:
+def _work(job: Job, report: Callable[[Event], None], should_stop: Callable[[], bool]) -> dict[str, Any]:
     if job.request is not None:
         from .engine import train
 

@@ -19,7 +19,7 @@ from training.export.parity import SAMPLES, Parity, measure_parity
 from training.export.torchscript import attach_head
 
 from .backbones import PreparedBackbone, get_backbone
-from .events import Progress, ProgressEvent, TrainingError
+from .events import Event, Progress, TrainingError
 from .examples import open_examples
 from .factory import get_strategy
 from .frozen import TrainedHead
@@ -30,7 +30,7 @@ SAFE_TOKEN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")  # it becomes a fi
 
 
 def train(
-    request: TrainingRequest, report: Callable[[ProgressEvent], None], *, should_stop: Callable[[], bool]
+    request: TrainingRequest, report: Callable[[Event], None], *, should_stop: Callable[[], bool]
 ) -> TrainingResult:
     """Train and write the artifacts into the request's output folder.
 

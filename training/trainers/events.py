@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 PHASES = ("prepare", "features", "fit", "export", "verify")
 NEWS_EVERY = 0.2  # seconds; more often nobody can read
@@ -21,6 +21,8 @@ class TrainingStopped(Exception):
 class ProgressEvent:
     """How far a phase is: `done` of `total` steps (0 of 0 when it has none to count)."""
 
+    kind: ClassVar[str] = "progress"
+
     phase: str
     done: int = 0
     total: int = 0
@@ -32,10 +34,30 @@ class ProgressEvent:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class CheckpointEvent:
+    """The checkpoint folder now holds `files`, from which a later attempt can go on after `epoch`.
+
+    The files of one event belong together: keep all of them, or those of the event before.
+    """
+
+    kind: ClassVar[str] = "checkpoint"
+
+    files: tuple[str, ...]
+    epoch: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the event as plain data."""
+        return {"files": list(self.files), "epoch": self.epoch}
+
+
+Event = ProgressEvent | CheckpointEvent
+
+
 class Progress:
     """Passes progress on at a bearable rate, measures the phases, and raises when asked to stop."""
 
-    def __init__(self, report: Callable[[ProgressEvent], None], should_stop: Callable[[], bool]) -> None:
+    def __init__(self, report: Callable[[Event], None], should_stop: Callable[[], bool]) -> None:
         self._report = report
         self._should_stop = should_stop
         self._phase = ""
@@ -65,6 +87,10 @@ class Progress:
         if now - self._told >= NEWS_EVERY or (total and done >= total):
             self._told = now
             self._report(ProgressEvent(self._phase, done, total, message, metrics or {}))
+
+    def checkpoint(self, files: tuple[str, ...], epoch: int) -> None:
+        """Report a checkpoint that is whole on disk."""
+        self._report(CheckpointEvent(files, epoch))
 
     def check(self) -> None:
         """Raise `TrainingStopped` when somebody asked for it."""

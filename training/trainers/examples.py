@@ -13,6 +13,7 @@ import numpy.typing as npt
 from models_registry.artifacts.metadata import IMAGE_CLASSIFICATION
 from training.data import (
     DataError,
+    Limits,
     Split,
     parse_data_split,
     read_image_archive,
@@ -56,10 +57,10 @@ class Examples:
 @contextlib.contextmanager
 def open_examples(request: TrainingRequest) -> Iterator[Examples]:
     """Read a request's data set and keep its file open. Raises `DataError`."""
-    path = Path(request.dataset_path)
+    path, limits = Path(request.dataset_path), Limits(**request.limits)
     _check_digest(path, request.dataset_sha256)
     if request.task_type == IMAGE_CLASSIFICATION:
-        images = read_image_archive(path)
+        images = read_image_archive(path, limits)
         names = tuple(example.name for example in images.examples)
         labels = [example.label for example in images.examples]
         groups = tuple(example.sha256 for example in images.examples)
@@ -70,6 +71,7 @@ def open_examples(request: TrainingRequest) -> Iterator[Examples]:
             path,
             input_column=request.columns.get("input", "input"),
             label_column=request.columns.get("label", "label"),
+            limits=limits,
         )
         yield _number(table.texts, list(table.labels), table.texts, lambda index: table.texts[index])
 

@@ -6,7 +6,12 @@ from typing import Any, Self
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """How to optimise; None leaves a choice to the strategy. The frozen strategy needs none of them."""
+    """How to optimise; None leaves a choice to the strategy. The frozen strategy needs none of them.
+
+    `reduce_lr_on_plateau` has factor, patience (epochs) and min_lr, `step_lr` has step_size (epochs) and
+    gamma; `early_stopping` is a patience in epochs; `trainable` says which layers `finetune` trains:
+    "head", "last" or "all".
+    """
 
     optimizer: str | None = None
     learning_rate: float | None = None
@@ -14,11 +19,24 @@ class Hyperparameters:
     epochs: int | None = None
     reduce_lr_on_plateau: dict[str, Any] | None = None
     step_lr: dict[str, Any] | None = None
+    one_cycle: bool | None = None
+    early_stopping: int | None = None
+    class_weights: bool | None = None
+    augmentation: str | None = None
+    mixed_precision: bool | None = None
+    gradient_clipping: float | None = None
+    label_smoothing: float | None = None
+    trainable: str | None = None
 
 
 @dataclass(frozen=True)
 class TrainingRequest:
-    """One training. Paths are strings; `columns` maps input and label to a table's columns, for texts."""
+    """One training. Paths are strings; `columns` maps input and label to a table's columns, for texts.
+
+    `checkpoint_dir` is a folder that may hold what an earlier attempt at the same job left there, and
+    that takes this one's checkpoints; "" for none. `limits` overrides fields of `Limits`; `device` is
+    torch's name of one, "" for the best there is.
+    """
 
     token: str
     name: str
@@ -34,6 +52,9 @@ class TrainingRequest:
     seed: int = 0
     hyperparameters: Hyperparameters = field(default_factory=Hyperparameters)
     threads: int | None = None
+    checkpoint_dir: str = ""
+    limits: dict[str, int] = field(default_factory=dict)
+    device: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data."""
