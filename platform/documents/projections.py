@@ -6,7 +6,13 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
+from core.exceptions import TrainyardError
+
 from .merge import Json, Merged, merge_entries, merge_fields
+
+
+class Unusable(TrainyardError):
+    """A document that others put into the bucket cannot be taken in; the message says why."""
 
 
 class Projection(ABC):
