@@ -1,5 +1,6 @@
 """What people do: upload a data set, submit a job, cancel it. Each function is one transaction."""
 
+import re
 import tempfile
 import uuid
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from kombu.exceptions import OperationalError
 from control.models import PlatformStatus
 from control.selectors import require_operation
 from core.exceptions import InvalidRequest, PlatformBusy
-from models_registry.models import TaskType
+from models_registry.models import RegisteredModel, TaskType
 from models_registry.tokens import new_token
 
 from . import transitions
@@ -31,6 +32,7 @@ from .task_names import RUN_TRAINING_JOB
 
 logger = structlog.get_logger(__name__)
 
+FOREIGN_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,160}")
 SUFFIXES = {TaskType.IMAGE: (".zip",), TaskType.TEXT: (".csv",)}
 
 
@@ -116,12 +118,18 @@ def _copy_bounded(file: File, path: Path, limit: int) -> None:
             target.write(chunk)
 
 
-def submit_job(*, owner: Any, dataset: Dataset, name: str, choice: JobSettings) -> TrainingJob:
-    """Accept a job. Raises `InvalidRequest`, `MaintenanceMode` or `PlatformBusy`."""
+def submit_job(
+    *, owner: Any, dataset: Dataset, name: str, choice: JobSettings, token: str | None = None
+) -> TrainingJob:
+    """Accept a job. Raises `InvalidRequest`, `MaintenanceMode` or `PlatformBusy`.
+
+    `token` is for a job that somebody else has named already, as a document in the bucket does: 1 to
+    160 letters, digits, underscores and hyphens, which no job and no model has. None makes one.
+    """
     require_operation()
     architecture = _architecture(dataset.task_type, choice)
     job = TrainingJob(
-        token=new_token(dataset.task_type, name),
+        token=new_token(dataset.task_type, name) if token is None else _foreign_token(token),
         name=name.strip(),
         owner=owner,
         dataset=dataset,
@@ -141,6 +149,20 @@ def submit_job(*, owner: Any, dataset: Dataset, name: str, choice: JobSettings) 
         transaction.on_commit(lambda: announce(job.pk, queue=job.queue))
     logger.info("job.queued", job=job.pk, task_type=job.task_type)
     return job
+
+
+def _foreign_token(token: str) -> str:
+    """Return a token that came from outside; it becomes a file's name and part of an address."""
+    if not FOREIGN_TOKEN.fullmatch(token):
+        raise InvalidRequest(
+            "A token has 1 to 160 letters, digits, underscores and hyphens; this one has something else."
+        )
+    if (
+        TrainingJob.objects.filter(token=token).exists()
+        or RegisteredModel.objects.filter(token=token).exists()
+    ):
+        raise InvalidRequest("There is a job or a model with this token already. Choose another one.")
+    return token
 
 
 def _architecture(task_type: str, choice: JobSettings) -> str:
