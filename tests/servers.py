@@ -12,6 +12,10 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 POSTGRES_URL = os.environ.get("TEST_POSTGRES_URL", "postgres://postgres@127.0.0.1:5432/postgres")
 REDIS_URL = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379")
@@ -127,6 +131,24 @@ class S3Server:
             "AWS_DEFAULT_REGION": "us-east-1",
         }
 
+    def client(self, *, attempts: int = 1) -> "S3Client":
+        """Return a plain boto3 client of somebody who knows nothing of the platform."""
+        import boto3
+        from botocore.config import Config
+
+        return boto3.client(
+            "s3",
+            endpoint_url=self.endpoint,
+            aws_access_key_id=self.access_key,
+            aws_secret_access_key=self.secret_key,
+            region_name="us-east-1",
+            config=Config(
+                connect_timeout=1,
+                read_timeout=5,
+                retries={"mode": "standard", "total_max_attempts": attempts},
+            ),
+        )
+
 
 @contextlib.contextmanager
 def s3_server() -> Iterator[S3Server]:
@@ -161,18 +183,9 @@ def s3_server() -> Iterator[S3Server]:
 
 
 def _wait_for_bucket(server: S3Server, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    import boto3
-    from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
 
-    client = boto3.client(
-        "s3",
-        endpoint_url=server.endpoint,
-        aws_access_key_id=server.access_key,
-        aws_secret_access_key=server.secret_key,
-        region_name="us-east-1",
-        config=Config(connect_timeout=1, read_timeout=5, retries={"total_max_attempts": 1}),
-    )
+    client = server.client()
     deadline = time.monotonic() + 60
     while True:
         try:
