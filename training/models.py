@@ -5,13 +5,16 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 
 from core.models import OwnedQuerySet, TimestampedModel
 from models_registry.models import RegisteredModel, TaskType
+
+from .hyperparameters import Defaults, defaults_of
+from .validators import OptionValidator, validate_advanced, validate_plateau, validate_step
 
 
 class Dataset(TimestampedModel):
@@ -65,10 +68,19 @@ class TrainingJobQuerySet(OwnedQuerySet):
         """Jobs whose worker has not renewed its lease."""
         return self.filter(state__in=TrainingJob.HELD, lease_expires_at__lt=now)
 
+    def queued(self) -> TrainingJobQuerySet:
+        """Jobs that no worker holds, in the order in which they are to start."""
+        return self.filter(state=TrainingJob.State.QUEUED).order_by("-priority", "queued_at", "pk")
+
+    def startable(self, now: datetime) -> TrainingJobQuerySet:
+        """Queued jobs that may start now; others wait a while for room on the worker."""
+        return self.queued().filter(Q(not_before__isnull=True) | Q(not_before__lte=now))
+
     def ahead_of(self, job: TrainingJob) -> TrainingJobQuerySet:
         """Queued jobs that will start before this one."""
         before = Q(queued_at__lt=job.queued_at) | Q(queued_at=job.queued_at, pk__lt=job.pk)
-        return self.filter(before, state=TrainingJob.State.QUEUED, queue=job.queue)
+        before = Q(priority__gt=job.priority) | Q(before, priority=job.priority)
+        return self.queued().filter(before, queue=job.queue)
 
 
 class TrainingJob(TimestampedModel):
@@ -90,13 +102,25 @@ class TrainingJob(TimestampedModel):
     class Strategy(models.TextChoices):
         """How the network is trained."""
 
-        FROZEN = "frozen", "Fast: frozen backbone, new head"
+        FROZEN = "frozen", "frozen network, new last layer"
+        FINETUNE = "finetune", "pretrained network, trained further"
+        SCRATCH = "scratch", "from scratch"
 
     class Optimizer(models.TextChoices):
         """The documents' words."""
 
         SGD = "sgd", "SGD"
         ADAM = "adam", "Adam"
+        ADAMW = "adamw", "AdamW"
+
+    class Origin(models.TextChoices):
+        """How a job came in."""
+
+        FORM = "form", "form"
+        REST = "rest", "REST"
+        SHELL = "shell", "shell"
+        DOCUMENT = "document", "document in the bucket"
+        RETRY = "retry", "retry of another job"
 
     token = models.CharField(max_length=160, unique=True, editable=False)
     name = models.CharField(
@@ -112,37 +136,55 @@ class TrainingJob(TimestampedModel):
     strategy = models.CharField(max_length=16, choices=Strategy, default=Strategy.FROZEN)
     downloadable = models.BooleanField(default=True)
 
-    optimizer = models.CharField(max_length=8, choices=Optimizer, default=Optimizer.ADAM)
-    learning_rate = models.FloatField(
-        default=0.001, validators=[MinValueValidator(1e-5), MaxValueValidator(2)]
-    )
+    # Empty: the strategy chooses. `effective` has what is used then.
+    optimizer = models.CharField(max_length=8, choices=Optimizer, blank=True, default="")
+    learning_rate = models.FloatField(null=True, blank=True, validators=[OptionValidator("learning_rate")])
     batch_size = models.PositiveIntegerField(
-        default=32, validators=[MinValueValidator(1), MaxValueValidator(1024)]
+        null=True, blank=True, validators=[OptionValidator("batch_size")]
     )
-    epochs = models.PositiveIntegerField(
-        default=10, validators=[MinValueValidator(1), MaxValueValidator(500)]
-    )
+    epochs = models.PositiveIntegerField(null=True, blank=True, validators=[OptionValidator("epochs")])
     data_split = models.CharField(
         max_length=9,
         default="70 : 30",
         validators=[RegexValidator(r"^\d{1,2} : \d{1,2}$", 'Write it as "70 : 30": training : validation.')],
     )
-    reduce_lr_on_plateau = models.JSONField(null=True, blank=True)
-    step_lr = models.JSONField(null=True, blank=True)
-    seed = models.PositiveIntegerField(default=0)
+    reduce_lr_on_plateau = models.JSONField(null=True, blank=True, validators=[validate_plateau])
+    step_lr = models.JSONField(null=True, blank=True, validators=[validate_step])
+    advanced = models.JSONField(
+        default=dict,
+        blank=True,
+        validators=[validate_advanced],
+        help_text="Further settings; what is missing is the strategy's choice.",
+    )
+    seed = models.PositiveIntegerField(default=0, validators=[OptionValidator("seed")])
+    priority = models.SmallIntegerField(
+        default=0, help_text="Jobs with a higher number start first; equal ones in the order they came."
+    )
+    origin = models.CharField(max_length=8, choices=Origin, default=Origin.FORM, editable=False)
 
     state = models.CharField(max_length=12, choices=State, default=State.QUEUED, editable=False)
     queue = models.CharField(max_length=16, default="cpu", editable=False)
-    attempt = models.PositiveSmallIntegerField(default=0, editable=False)
+    attempt = models.PositiveSmallIntegerField(
+        default=0, editable=False, help_text="Counts claims: every write of a worker names its own."
+    )
+    failures = models.PositiveSmallIntegerField(
+        default=0, editable=False, help_text="Attempts that died; being suspended or stopped does not count."
+    )
     swept_attempt = models.PositiveSmallIntegerField(
         default=0, editable=False, help_text="Attempts up to this one have left nothing in the bucket."
     )
     worker = models.CharField(max_length=128, blank=True, editable=False)
     lease_expires_at = models.DateTimeField(null=True, editable=False)
     announced_at = models.DateTimeField(null=True, editable=False)
+    not_before = models.DateTimeField(
+        null=True, editable=False, help_text="A queued job that waits for room on a worker starts no earlier."
+    )
     queued_at = models.DateTimeField(default=timezone.now, editable=False)
     started_at = models.DateTimeField(null=True, editable=False)
     finished_at = models.DateTimeField(null=True, editable=False)
+    spent = models.DurationField(
+        default=timedelta, editable=False, help_text="What earlier attempts took of the time limit."
+    )
     progress = models.JSONField(default=dict, editable=False)
     log_tail = models.TextField(blank=True, editable=False)
     error = models.TextField(blank=True, editable=False)
@@ -156,7 +198,8 @@ class TrainingJob(TimestampedModel):
         verbose_name = "training job"
         ordering = ("-created_at",)
         indexes = [
-            models.Index(fields=["state", "queued_at"]),
+            models.Index(name="job_in_queue", fields=["state", "-priority", "queued_at"]),
+            models.Index(fields=["state", "-finished_at"]),
             models.Index(fields=["owner", "-created_at"]),
             models.Index(name="job_unswept", fields=["id"], condition=Q(attempt__gt=F("swept_attempt"))),
         ]
@@ -192,16 +235,27 @@ class TrainingJob(TimestampedModel):
         return self.state not in self.UNFINISHED
 
     @property
+    def effective(self) -> Defaults:
+        """Concrete optimizer, learning rate, batch size and epochs, chosen by the owner or the strategy."""
+        chosen = defaults_of(self.strategy, self.task_type)
+        return Defaults(
+            optimizer=self.optimizer or chosen.optimizer,
+            learning_rate=chosen.learning_rate if self.learning_rate is None else self.learning_rate,
+            batch_size=self.batch_size or chosen.batch_size,
+            epochs=self.epochs or chosen.epochs,
+        )
+
+    @property
     def queued_for(self) -> timedelta:
         """How long the job waited for a worker, or has waited so far."""
-        return (self.started_at or self.finished_at or timezone.now()) - self.queued_at
+        return (self.started_at or self.finished_at or timezone.now()) - self.queued_at - self.spent
 
     @property
     def running_for(self) -> timedelta:
-        """How long the job ran, or has run so far; zero before it starts."""
+        """How long workers have worked on the job, in all attempts; zero before it starts."""
         if self.started_at is None:
-            return timedelta()
-        return (self.finished_at or timezone.now()) - self.started_at
+            return self.spent
+        return self.spent + (self.finished_at or timezone.now()) - self.started_at
 
 
 class WorkerHeartbeat(models.Model):
@@ -211,6 +265,7 @@ class WorkerHeartbeat(models.Model):
     queues = models.JSONField(default=list)
     started_at = models.DateTimeField()
     seen_at = models.DateTimeField(db_index=True)
+    slots = models.PositiveSmallIntegerField(default=1, help_text="Jobs at a time.")
     ready = models.BooleanField(default=False, help_text="The backbones are prepared.")
 
     ALIVE = timedelta(seconds=30)

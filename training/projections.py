@@ -54,14 +54,15 @@ class TrainingProjection(StreamProjection):
 
 def job_settings(job: TrainingJob) -> dict[str, object]:
     """Return all of the document but the data set, in the format's order and words."""
+    effective = job.effective
     return {
         "token": job.token,
         "task_type": job.task_type,
         "num_classes": len(job.dataset.classes),
-        "optimizer": job.optimizer,
-        "learning_rate": job.learning_rate,
-        "batch_size": job.batch_size,
-        "epochs": job.epochs,
+        "optimizer": effective.optimizer,
+        "learning_rate": effective.learning_rate,
+        "batch_size": effective.batch_size,
+        "epochs": effective.epochs,
         "data_split": job.data_split,
         "model": job.architecture,
         "pretrain_dataset": get_architecture(job.architecture).pretrained_on or False,
