@@ -22,9 +22,9 @@ from .store import Conflict, DocumentStore
 logger = structlog.get_logger(__name__)
 
 PREFIX = ".probe/"
-WRITERS = 3
+WRITERS = 2  # of one key: some servers let each further one wait for a second
+RACES = 2  # of each kind at once; all their writers together are fewer than boto3's ten connections
 ROUNDS = 5
-# Some servers let a writer that meets another one wait for a second: then fewer rounds have to do.
 ENOUGH = 0.5  # seconds, after which no further round begins
 RISK = (
     "An edit that somebody else makes to a document between Trainyard's reading and its writing can be "
@@ -52,29 +52,26 @@ class ProbeResult:
         return f"The bucket does not enforce conditional writes ({'; '.join(self.problems)}). {RISK}"
 
 
-def probe_conditional_writes(
-    store: DocumentStore, *, writers: int = WRITERS, rounds: int = ROUNDS
-) -> ProbeResult:
+def probe_conditional_writes(store: DocumentStore, *, rounds: int = ROUNDS) -> ProbeResult:
     """Let writers race on throw-away keys for up to `rounds` rounds, then try outdated conditions.
 
-    In each round `writers` threads create one document and as many replace another one, all at once:
-    one of each may win. The keys are removed at the end. Raises `BucketError` when the bucket does not
+    In each round pairs of writers create a document and others replace one, all at once: one of each
+    pair may win. The keys are removed at the end. Raises `BucketError` when the bucket does not
     answer, and when it refuses a write whose condition holds: nothing can be published to such a one.
     """
     began, done = time.monotonic(), 0
     problems: list[str] = []
-    with _throw_away_keys(store) as new_key, ThreadPoolExecutor(2 * writers) as pool:
+    with _throw_away_keys(store) as new_key, ThreadPoolExecutor(2 * RACES * WRITERS) as pool:
         while done < rounds and not problems and (done == 0 or time.monotonic() - began < ENOUGH):
-            existing = new_key()
-            etag = _create(store, existing)
-            start = threading.Barrier(2 * writers)
-            races = [_Race(store, new_key(), None, writers), _Race(store, existing, etag, writers)]
+            start = threading.Barrier(2 * RACES * WRITERS)
+            races = [_Race(store, new_key(), None) for _ in range(RACES)]
+            races += [_Race(store, key, _create(store, key)) for key in (new_key() for _ in range(RACES))]
             for race in races:
                 race.begin(pool, start)
             problems += [problem for race in races for problem in race.problems()]
             done += 1
-        problems += _try_outdated(store, existing, outdated=etag)
-    result = ProbeResult(tuple(problems), done, round(time.monotonic() - began, 3))
+        problems += _try_outdated(store, races[-1].key, outdated=races[-1].if_match or "")
+    result = ProbeResult(tuple(dict.fromkeys(problems)), done, round(time.monotonic() - began, 3))
     log = logger.info if result.enforced else logger.warning
     log("bucket.probed", enforced=result.enforced, problems=result.problems, seconds=result.seconds)
     return result
@@ -83,9 +80,9 @@ def probe_conditional_writes(
 class _Race:
     """Several writers of one key with one condition, started by one barrier."""
 
-    def __init__(self, store: DocumentStore, key: str, if_match: str | None, writers: int) -> None:
+    def __init__(self, store: DocumentStore, key: str, if_match: str | None) -> None:
         self.store, self.key, self.if_match = store, key, if_match
-        self.bodies = [f"writer {number}".encode() for number in range(writers)]
+        self.bodies = [f"writer {number}".encode() for number in range(WRITERS)]
         self._writes: list[Future[bool]] = []
 
     def begin(self, pool: ThreadPoolExecutor, start: threading.Barrier) -> None:
