@@ -2,13 +2,16 @@
 
 from .documents import iter_training_document_dataset
 from .errors import DataError
-from .images import ImageExample, ImageExamples, read_image_archive
+from .examples import Unreadable
+from .images import ImageExample, ImageExamples, iter_image_archive, read_image_archive, why_no_class_name
 from .limits import Limits
 from .report import DataReport, build_report
 from .split import Split, parse_data_split, stratified_split
-from .texts import TextExamples, read_text_table
+from .tables import TABLE_SUFFIXES
+from .texts import TextExamples, iter_text_table, read_text_table
 
 __all__ = [
+    "TABLE_SUFFIXES",
     "DataError",
     "DataReport",
     "ImageExample",
@@ -16,10 +19,14 @@ __all__ = [
     "Limits",
     "Split",
     "TextExamples",
+    "Unreadable",
     "build_report",
+    "iter_image_archive",
+    "iter_text_table",
     "iter_training_document_dataset",
     "parse_data_split",
     "read_image_archive",
     "read_text_table",
     "stratified_split",
+    "why_no_class_name",
 ]

@@ -1,54 +1,92 @@
-"""A data set in the form of training.json, written piece by piece."""
+"""A data set in the form of training.json, written piece by piece.
+
+The data set was validated when it was uploaded, and its digest has been compared since: rows and
+files are passed on as they lie there, and nothing is decoded again.
+"""
 
 import base64
 import csv
 import io
 import json
-import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 
-from .images import read_image_archive
-from .texts import read_text_table
+from .examples import Unreadable
+from .images import open_image_archive, why_unreadable
+from .limits import Limits
+from .texts import iter_text_table
 
-ROWS_AT_ONCE = 1000
+PIECE = 3 << 16  # bytes; base64 pieces join only at multiples of three bytes
 
 
-def iter_training_document_dataset(path: Path, *, task_type: str, columns: dict[str, str]) -> Iterator[bytes]:
-    """Yield the JSON text of the document's `dataset`, in memory of about one example.
+def iter_training_document_dataset(
+    path: Path,
+    *,
+    task_type: str,
+    columns: dict[str, str],
+    unreadable: Collection[str] | None = None,
+    limits: Limits | None = None,
+) -> Iterator[bytes]:
+    """Yield the JSON text of the document's `dataset` in pieces of less than 300 kB.
 
-    Images: `{class: [base64, …]}`. Texts: one base64 string of a CSV with the columns input, label.
+    Images: `{class: [base64, …]}`, each class once. Texts: one base64 string of a CSV with the columns
+    input, label. `unreadable` names the images to leave out; None means to look at each of them.
+    Raises `DataError` for a file that is damaged; what was yielded before must then be thrown away.
     """
+    limits = limits or Limits()
     if task_type == "imageclassification":
-        yield from _images(path)
+        yield from _images(path, unreadable, limits)
     else:
-        yield from _texts(path, columns)
+        yield from _texts(path, columns, limits)
 
 
-def _images(path: Path) -> Iterator[bytes]:
-    examples = sorted(read_image_archive(path).examples, key=lambda example: example.label)
-    yield b"{"
-    with zipfile.ZipFile(path) as archive:
-        for number, (label, members) in enumerate(groupby(examples, key=lambda example: example.label)):
-            yield f"{',' if number else ''}\n    {json.dumps(label, ensure_ascii=False)}: [".encode()
-            for place, member in enumerate(members):
-                comma = b"," if place else b""
-                yield comma + b'\n      "' + base64.b64encode(archive.read(member.name)) + b'"'
+def _images(path: Path, unreadable: Collection[str] | None, limits: Limits) -> Iterator[bytes]:
+    with open_image_archive(path, limits) as (archive, members):
+        if unreadable is None:
+            members = [
+                (member, label)
+                for member, label in members
+                if not why_unreadable(archive.read(member), limits.max_pixels)
+            ]
+        else:
+            members = [(member, label) for member, label in members if member.filename not in unreadable]
+        members.sort(key=lambda pair: pair[1])  # stable: a class's images stay in the archive's order
+        yield b"{"
+        for place, (label, group) in enumerate(groupby(members, key=lambda pair: pair[1])):
+            yield f"{',' if place else ''}\n    {json.dumps(label, ensure_ascii=False)}: [".encode()
+            for number, (member, _) in enumerate(group):
+                yield b',\n      "' if number else b'\n      "'
+                with archive.open(member) as file:
+                    while piece := file.read(PIECE):
+                        yield base64.b64encode(piece)
+                yield b'"'
             yield b"\n    ]"
-    yield b"\n  }"
+        yield b"\n  }"
 
 
-def _texts(path: Path, columns: dict[str, str]) -> Iterator[bytes]:
-    table = read_text_table(path, input_column=columns["input"], label_column=columns["label"])
-    rows = [("input", "label"), *zip(table.texts, table.labels, strict=True)]
+def _texts(path: Path, columns: dict[str, str], limits: Limits) -> Iterator[bytes]:
+    rows = iter_text_table(path, columns=columns, limits=limits)
+    pairs = ((row.text, row.label) for row in rows if not isinstance(row, Unreadable))
     yield b'"'
     left = b""
-    for start in range(0, len(rows), ROWS_AT_ONCE):
-        buffer = io.StringIO(newline="")
-        csv.writer(buffer).writerows(rows[start : start + ROWS_AT_ONCE])
-        left += buffer.getvalue().encode()
-        whole = len(left) - len(left) % 3  # base64 pieces join only at multiples of three bytes
+    for content in _csv_pieces(pairs):
+        left += content
+        whole = len(left) - len(left) % 3
         yield base64.b64encode(left[:whole])
         left = left[whole:]
     yield base64.b64encode(left) + b'"'
+
+
+def _csv_pieces(pairs: Iterable[tuple[str, str]]) -> Iterator[bytes]:
+    """Yield a table as CSV in UTF-8, some rows at a time."""
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer)
+    writer.writerow(("input", "label"))
+    for pair in pairs:
+        writer.writerow(pair)
+        if buffer.tell() >= PIECE:
+            yield buffer.getvalue().encode()
+            buffer.seek(0)
+            buffer.truncate()
+    yield buffer.getvalue().encode()

@@ -4,9 +4,12 @@ Nothing is ever extracted to a path made from a name in the archive: files are r
 one. What cannot be read as an image is listed, not silently dropped.
 """
 
+import contextlib
 import hashlib
 import io
+import lzma
 import stat
+import struct
 import warnings
 import zipfile
 import zlib
@@ -14,16 +17,29 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 from models_registry.artifacts.images import FORMATS
 
 from .errors import DataError
+from .examples import Unreadable
 from .limits import Limits
 
 IGNORED = {"thumbs.db", "desktop.ini", "__macosx"}
 CHUNK = 1 << 20
-UNREADABLE_ARCHIVE = (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, zlib.error, EOFError)
+# What zipfile and its decompressors raise for archives that are damaged or made to do harm.
+UNREADABLE_ARCHIVE = (
+    zipfile.BadZipFile,
+    zipfile.LargeZipFile,
+    NotImplementedError,
+    EOFError,
+    OSError,
+    OverflowError,
+    UnicodeDecodeError,
+    lzma.LZMAError,
+    struct.error,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True)
@@ -51,32 +67,52 @@ class ImageExamples:
 
 
 def read_image_archive(path: Path, limits: Limits | None = None) -> ImageExamples:
-    """Read and check every image of a zip with a folder for each class.
+    """Read and check every image of a zip. Raises what `iter_image_archive` raises."""
+    examples, unreadable = [], []
+    for found in iter_image_archive(path, limits):
+        if isinstance(found, Unreadable):
+            unreadable.append((found.name, found.reason))
+        else:
+            examples.append(found)
+    return ImageExamples(path, tuple(examples), tuple(unreadable))
+
+
+def iter_image_archive(path: Path, limits: Limits | None = None) -> Iterator[ImageExample | Unreadable]:
+    """Read and check every image of a zip with a folder for each class, one after the other.
 
     A single folder around the class folders is fine. Raises `DataError` for an archive that is no
     zip, is encrypted, names files outside itself, or exceeds the limits.
     """
     limits = limits or Limits()
+    total = 0
+    with open_image_archive(path, limits) as (archive, members):
+        for member, label in members:
+            content = _read_member(archive, member, limits)
+            total += len(content)
+            if total > limits.max_bytes:
+                raise DataError(
+                    f"The archive holds more than the {limits.max_bytes:,} bytes that a data set may have."
+                )
+            reason = why_unreadable(content, limits.max_pixels)
+            if reason:
+                yield Unreadable(member.filename, label, reason)
+            else:
+                yield ImageExample(member.filename, label, hashlib.sha256(content).hexdigest())
+
+
+@contextlib.contextmanager
+def open_image_archive(
+    path: Path, limits: Limits | None = None
+) -> Iterator[tuple[zipfile.ZipFile, list[tuple[zipfile.ZipInfo, str]]]]:
+    """Open a zip and pair its files with their classes; nothing is unpacked yet.
+
+    What turns out to be no zip, here or while it is read, becomes a `DataError`.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
-            members = _members(archive, limits)
-            examples, unreadable, total = [], [], 0
-            for member, label in _with_labels(members):
-                content = _read_member(archive, member, limits)
-                total += len(content)
-                if total > limits.max_bytes:
-                    raise DataError(
-                        f"The archive holds more than the {limits.max_bytes:,} bytes that a data set may have."
-                    )
-                reason = why_unreadable(content, limits.max_pixels)
-                if reason:
-                    unreadable.append((member.filename, reason))
-                else:
-                    digest = hashlib.sha256(content).hexdigest()
-                    examples.append(ImageExample(member.filename, label, digest))
+            yield archive, _with_labels(_members(archive, limits or Limits()))
     except UNREADABLE_ARCHIVE as error:
         raise DataError(f"This is not a zip archive that can be read ({error}). Make it anew.") from error
-    return ImageExamples(path, tuple(examples), tuple(unreadable))
 
 
 def _members(archive: zipfile.ZipFile, limits: Limits) -> list[zipfile.ZipInfo]:
@@ -87,9 +123,7 @@ def _members(archive: zipfile.ZipFile, limits: Limits) -> list[zipfile.ZipInfo]:
     members, seen = [], set()
     for info in infos:
         name = PurePosixPath(info.filename)
-        if info.is_dir() or any(part.startswith(".") and part != ".." for part in name.parts):
-            continue
-        if {part.lower() for part in name.parts} & IGNORED:
+        if info.is_dir() or any(_is_litter(part) for part in name.parts):
             continue
         _check_name(info, name)
         folded = info.filename.casefold()
@@ -105,6 +139,22 @@ def _members(archive: zipfile.ZipFile, limits: Limits) -> list[zipfile.ZipInfo]:
             "The archive holds no files. Put each class's images into a folder named like the class."
         )
     return members
+
+
+def _is_litter(part: str) -> bool:
+    """Say whether a file or folder of this name is what file managers leave behind."""
+    return (part.startswith(".") and part != "..") or part.lower() in IGNORED
+
+
+def why_no_class_name(name: str) -> str:
+    """Return why no folder of an archive can have this name; empty when one can."""
+    if not name.strip():
+        return "is empty"
+    if set(name) & set("/\\\0"):
+        return "holds a slash, a backslash or NUL"
+    if _is_litter(name) or name == "..":
+        return "is one that file managers use"
+    return ""
 
 
 def _check_name(info: zipfile.ZipInfo, name: PurePosixPath) -> None:
@@ -146,6 +196,20 @@ def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, limits: Limi
                 )
             pieces.append(piece)
     return b"".join(pieces)
+
+
+def thumbnail(content: bytes, side: int) -> bytes:
+    """Return a readable image as a small upright JPEG that fits a square of `side` pixels."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            image.draft("RGB", (2 * side, 2 * side))
+            small = image.convert("RGB")
+            small.thumbnail((side, side))
+            small = ImageOps.exif_transpose(small)
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=70)
+    return buffer.getvalue()
 
 
 def why_unreadable(content: bytes, max_pixels: int) -> str:

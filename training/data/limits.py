@@ -15,6 +15,8 @@ class Limits:
     max_compression_ratio: int = 200  # photos hardly compress; a bomb does
     max_pixels: int = MAX_PIXELS
     max_rows: int = 2_000_000
+    max_columns: int = 1_000
     max_field_chars: int = 20_000
+    max_line_chars: int = 1_000_000  # of a table's line, which may have many fields
     max_classes: int = 2_000
     max_class_name_chars: int = 200

@@ -1,39 +1,57 @@
 """The data report: what a person sees before anything is queued."""
 
+import base64
 import hashlib
-from collections import Counter
-from collections.abc import Hashable, Sequence
+import zipfile
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from .errors import DataError
-from .images import read_image_archive
+from .examples import Unreadable
+from .images import iter_image_archive, thumbnail
 from .limits import Limits
-from .texts import read_text_table
+from .tally import Copies, Tally
+from .texts import find_columns, iter_text_table
 
 SMALL_CLASS = 10  # examples; below it the validation of a class says little
 FEWEST = 2  # examples of a class, one for each side of the split
 LISTED = 50  # names of one kind that a report lists
+NAMED = 10  # classes that share a problem and are named
 SAMPLES = 3  # of each class
+SAMPLE_CHARACTERS = 200
+PICTURED = 24  # classes of which the report holds thumbnails
+THUMBNAIL = 96  # pixels
+TRAIN_SHARE = 0.7  # of the split that leakage is counted for, the default one
+IMBALANCED = 10  # times the examples of the smallest class
 
 
 @dataclass
 class DataReport:
-    """What was found; `problems` forbid training, `warnings` do not. Sizes in bytes."""
+    """What was found; `problems` forbid training, `warnings` do not. Sizes in bytes.
+
+    `leaking` is how many validation examples may expect an exact copy in the training part at a
+    split of 70 : 30, `leaking_unguarded` how many there would be if copies were not kept together.
+    `columns` are a table's, as they were found; `thumbnails` are base64 JPEGs by class.
+    """
 
     task_type: str
     bytes: int
     sha256: str
     classes: dict[str, int]
     examples: int
+    columns: dict[str, str] = field(default_factory=dict)
     unreadable: list[dict[str, str]] = field(default_factory=list)
     unreadable_count: int = 0
     duplicates: int = 0
     conflicting_duplicates: int = 0
+    leaking: int = 0
+    leaking_unguarded: int = 0
     majority_baseline: float = 0.0
     imbalance: float = 1.0
     samples: dict[str, list[str]] = field(default_factory=dict)
+    thumbnails: dict[str, list[str]] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -42,93 +60,160 @@ class DataReport:
         return asdict(self)
 
 
+class _Example(NamedTuple):
+    """A usable example as the report counts it; `digest` stands for the content."""
+
+    name: str
+    label: str
+    digest: bytes
+
+
 def build_report(
     path: Path, *, task_type: str, columns: dict[str, str], limits: Limits | None = None
 ) -> DataReport:
-    """Read a data set whole and report on it. Raises `DataError` when it cannot be read at all."""
+    """Read a data set once, in bounded memory. Raises `DataError` when it cannot be read at all."""
     limits = limits or Limits()
+    found_columns: dict[str, str] = {}
     if task_type == "imageclassification":
-        images = read_image_archive(path, limits)
-        names: list[str] = [example.name for example in images.examples]
-        labels: Sequence[str] = [example.label for example in images.examples]
-        contents: Sequence[Hashable] = [example.sha256 for example in images.examples]
-        unreadable = images.unreadable
+        examples = _images(path, limits)
     elif task_type == "textclassification":
-        table = read_text_table(
-            path, input_column=columns["input"], label_column=columns["label"], limits=limits
-        )
-        names, labels, contents, unreadable = list(table.texts), table.labels, table.texts, table.unreadable
+        found = find_columns(path, columns, limits)
+        found_columns = {"input": found.text, "label": found.label}
+        examples = _texts(path, found_columns, limits)
     else:
         raise DataError(f"{task_type!r} is no task. Known: imageclassification, textclassification.")
-    counts = dict(sorted(Counter(labels).items()))
+    tally, samples, unreadable = Tally(limits), _Samples(), _UnreadableList(limits)
+    for example in examples:
+        if isinstance(example, Unreadable):
+            unreadable.add(example)
+        else:
+            tally.add(example.label, example.digest)
+            samples.add(example)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     report = DataReport(
         task_type=task_type,
         bytes=path.stat().st_size,
         sha256=digest,
-        classes=counts,
-        examples=len(labels),
-        unreadable=[{"name": name, "reason": reason} for name, reason in unreadable[:LISTED]],
-        unreadable_count=len(unreadable),
-        samples=_samples(names, labels),
+        classes=dict(sorted(tally.counts.items())),
+        examples=tally.counts.total(),
+        columns=found_columns,
+        unreadable=unreadable.listed,
+        unreadable_count=unreadable.count,
+        samples={
+            label: [name[:SAMPLE_CHARACTERS] for name in names] for label, names in samples.names.items()
+        },
     )
-    _count_duplicates(report, labels, contents)
-    _judge(report, limits)
+    if task_type == "imageclassification":
+        report.thumbnails = _thumbnails(path, samples.names)
+    _judge(report, tally.copies(TRAIN_SHARE), limits)
+    _judge_classes_without_examples(report, unreadable.labels - tally.counts.keys())
     return report
 
 
-def _samples(names: Sequence[str], labels: Sequence[str]) -> dict[str, list[str]]:
-    samples: dict[str, list[str]] = {}
-    for name, label in zip(names, labels, strict=True):
-        shown = samples.setdefault(label, [])
+def _images(path: Path, limits: Limits) -> Iterator[_Example | Unreadable]:
+    for image in iter_image_archive(path, limits):
+        if isinstance(image, Unreadable):
+            yield image
+        else:
+            yield _Example(image.name, image.label, bytes.fromhex(image.sha256))
+
+
+def _texts(path: Path, columns: dict[str, str], limits: Limits) -> Iterator[_Example | Unreadable]:
+    for row in iter_text_table(path, columns=columns, limits=limits):
+        if isinstance(row, Unreadable):
+            yield row
+        else:
+            yield _Example(
+                row.text[:SAMPLE_CHARACTERS],
+                row.label,
+                hashlib.blake2b(row.text.encode(), digest_size=8).digest(),
+            )
+
+
+class _Samples:
+    """The first few examples of each class, by name."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, list[str]] = {}
+
+    def add(self, example: _Example) -> None:
+        shown = self.names.setdefault(example.label, [])
         if len(shown) < SAMPLES:
-            shown.append(name[:200])
-    return samples
+            shown.append(example.name)
 
 
-def _count_duplicates(report: DataReport, labels: Sequence[str], contents: Sequence[Hashable]) -> None:
-    labels_of: dict[Hashable, set[str]] = {}
-    for label, content in zip(labels, contents, strict=True):
-        labels_of.setdefault(content, set()).add(label)
-    report.duplicates = len(contents) - len(labels_of)
-    report.conflicting_duplicates = sum(len(found) > 1 for found in labels_of.values())
-    distinct = Counter(label for found in labels_of.values() for label in found)
-    for label in [label for label, count in distinct.items() if count < FEWEST]:
-        report.problems.append(
-            f"Class {label!r} has fewer than {FEWEST} different examples. Add some, or remove the class."
-        )
+class _UnreadableList:
+    """The examples that are left out: all counted, the first ones listed, their classes noted."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._most_labels = limits.max_classes
+        self.count = 0
+        self.listed: list[dict[str, str]] = []
+        self.labels: set[str] = set()
+
+    def add(self, example: Unreadable) -> None:
+        self.count += 1
+        if example.label and len(self.labels) < self._most_labels:
+            self.labels.add(example.label)
+        if len(self.listed) < LISTED:
+            self.listed.append({"name": example.name, "reason": example.reason})
 
 
-def _judge(report: DataReport, limits: Limits) -> None:
+def _thumbnails(path: Path, samples: dict[str, list[str]]) -> dict[str, list[str]]:
+    with zipfile.ZipFile(path) as archive:
+        return {
+            label: [base64.b64encode(thumbnail(archive.read(name), THUMBNAIL)).decode() for name in names]
+            for label, names in sorted(samples.items())[:PICTURED]
+        }
+
+
+def _judge(report: DataReport, copies: Copies, limits: Limits) -> None:
     """Draw the conclusions a person would."""
     counts = report.classes
+    report.duplicates, report.conflicting_duplicates = copies.duplicates, copies.conflicting
+    report.leaking, report.leaking_unguarded = round(copies.leaking), round(copies.leaking_unguarded)
+    few = [label for label, count in copies.distinct.items() if count < FEWEST]
+    report.problems += [
+        f"Class {label!r} has fewer than {FEWEST} different examples. Add some, or remove the class."
+        for label in few[:NAMED]
+    ]
+    if len(few) > NAMED:
+        report.problems.append(f"So have {len(few) - NAMED:,} more classes.")
     if len(counts) < 2:
         report.problems.append(
             f"There {'is only one class' if counts else 'are no readable examples'}; "
             "a classifier needs two classes or more."
         )
         return
-    if len(counts) > limits.max_classes:
-        report.problems.append(f"There are {len(counts):,} classes; the limit is {limits.max_classes:,}.")
     if any(len(name) > limits.max_class_name_chars for name in counts):
         report.problems.append(f"A class's name may have {limits.max_class_name_chars} characters.")
     report.majority_baseline = max(counts.values()) / report.examples
     report.imbalance = max(counts.values()) / min(counts.values())
-    small = [name for name, count in counts.items() if FEWEST <= count < SMALL_CLASS]
+    report.warnings += _warnings(report)
+
+
+def _judge_classes_without_examples(report: DataReport, labels: set[str]) -> None:
+    """A class must not vanish silently because nothing of it can be read."""
+    for label in sorted(labels)[:NAMED]:
+        report.problems.append(f"Nothing of class {label!r} can be read. Mend it, or remove the class.")
+
+
+def _warnings(report: DataReport) -> Iterator[str]:
+    small = [name for name, count in report.classes.items() if FEWEST <= count < SMALL_CLASS]
     if small:
-        report.warnings.append(f"Classes with fewer than {SMALL_CLASS} examples: {', '.join(small[:10])}.")
+        yield f"Classes with fewer than {SMALL_CLASS} examples: {', '.join(small[:NAMED])}."
     if report.unreadable_count:
-        report.warnings.append(f"Examples that cannot be read and are left out: {report.unreadable_count}.")
+        yield f"Examples that cannot be read and are left out: {report.unreadable_count}."
     if report.duplicates:
-        report.warnings.append(
-            f"Exact copies of other examples: {report.duplicates}. Copies stay on one side of the split."
+        yield (
+            f"Exact copies of other examples: {report.duplicates}. The copies of a class stay on one side of the "
+            f"split; drawn singly, about {report.leaking_unguarded} of the validation part would be known already."
         )
     if report.conflicting_duplicates:
-        report.warnings.append(
-            f"Examples that stand in more than one class: {report.conflicting_duplicates}. Decide for one class."
+        yield (
+            f"Examples that stand in more than one class: {report.conflicting_duplicates}. Decide for one class; "
+            f"about {report.leaking} of the validation part will be known from training under another."
         )
-    if report.imbalance > 10:
-        report.warnings.append(
-            f"The largest class has {report.imbalance:.0f} times the examples of the smallest."
-        )
+    if report.imbalance > IMBALANCED:
+        yield f"The largest class has {report.imbalance:.0f} times the examples of the smallest."

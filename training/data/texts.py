@@ -1,15 +1,13 @@
-"""Reader of text data sets: CSV with a header; columns are found by name, never by position."""
+"""Text data sets: sentences with a label each, from whichever table they lie in."""
 
-import csv
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import DataError
+from .examples import Unreadable
 from .limits import Limits
-
-BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+from .tables import Columns, Row, open_table, resolve_columns
 
 
 @dataclass(frozen=True)
@@ -22,81 +20,57 @@ class TextExamples:
     unreadable: tuple[tuple[str, str], ...]
 
 
+def find_columns(path: Path, columns: dict[str, str], limits: Limits | None = None) -> Columns:
+    """Return which columns of a table are meant. Raises `DataError`, as `resolve_columns` does."""
+    return resolve_columns(open_table(path, limits).columns(), columns)
+
+
+def iter_text_table(
+    path: Path, *, columns: dict[str, str], limits: Limits | None = None
+) -> Iterator[Row | Unreadable]:
+    """Yield a table's rows in its order, in memory of a few; without the space around fields.
+
+    A row without a text or a label is `Unreadable`. Raises `DataError` that names the row for a file
+    in an unknown encoding, with NUL characters, without the columns, with ragged rows, or over the limits.
+    """
+    limits = limits or Limits()
+    reader = open_table(path, limits)
+    found = resolve_columns(reader.columns(), columns)
+    for row in reader.rows(text=found.text, label=found.label):
+        text, label = row.text.strip(), row.label.strip()
+        longest = max(len(text), len(label))
+        if longest > limits.max_field_chars:
+            raise DataError(
+                f"A field of {row.place} has {longest:,} characters; "
+                f"a field may have {limits.max_field_chars:,} characters."
+            )
+        reason = _why_unreadable(text, label, found)
+        yield Unreadable(row.place, label, reason) if reason else Row(row.place, text, label)
+
+
+def _why_unreadable(text: str, label: str, columns: Columns) -> str:
+    if not text or not label:
+        return f"no {columns.label if text else columns.text}"
+    both = text + label
+    if "\0" in both:
+        return "holds NUL characters"
+    if not both.isascii():
+        try:
+            both.encode()
+        except UnicodeEncodeError:  # JSON can write half of a surrogate pair
+            return "holds half a character"
+    return ""
+
+
 def read_text_table(
     path: Path, *, input_column: str = "input", label_column: str = "label", limits: Limits | None = None
 ) -> TextExamples:
-    """Read a CSV. Rows without a text or a label are listed as unreadable.
-
-    Raises `DataError` for a file in an unknown encoding, with NUL characters, without the named
-    columns, with rows of another length than the header's, or over the limits; it names the row.
-    """
-    limits = limits or Limits()
+    """Read a table whole. Raises what `iter_text_table` raises."""
     texts, labels, unreadable = [], [], []
-    for number, row in _rows(path, (input_column, label_column), limits):
-        text, label = row[input_column].strip(), row[label_column].strip()
-        if not text or not label:
-            missing = input_column if not text else label_column
-            unreadable.append((f"row {number}", f"no {missing}"))
-            continue
-        texts.append(text)
-        labels.append(label)
+    for row in iter_text_table(path, columns={"input": input_column, "label": label_column}, limits=limits):
+        if isinstance(row, Unreadable):
+            unreadable.append((row.name, row.reason))
+        else:
+            texts.append(row.text)
+            labels.append(row.label)
     return TextExamples(path, tuple(texts), tuple(labels), tuple(unreadable))
-
-
-def _rows(path: Path, columns: tuple[str, str], limits: Limits) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield (line number, row by column) of every data row that is not blank."""
-    csv.field_size_limit(limits.max_field_chars)
-    with path.open("rb") as raw:
-        encoding = _encoding(raw.read(4))
-    with path.open(encoding=encoding, newline="") as file:
-        reader = csv.reader(_without_nul(file), strict=True)
-        try:
-            header = [name.strip() for name in next(reader, [])]
-            _check_header(header, columns)
-            for count, fields in enumerate(reader, start=1):
-                if count > limits.max_rows:
-                    raise DataError(f"The table has more than {limits.max_rows:,} rows, the limit.")
-                if not fields:
-                    continue
-                if len(fields) != len(header):
-                    raise DataError(
-                        f"Row {reader.line_num} has {len(fields)} fields, the header {len(header)}. "
-                        'Put texts that contain commas into double quotes (").'
-                    )
-                yield reader.line_num, dict(zip(header, fields, strict=True))
-        except UnicodeDecodeError as error:
-            raise DataError(
-                f"Row {reader.line_num + 1} is not {error.encoding} text. Save the table as CSV in UTF-8."
-            ) from error
-        except csv.Error as error:
-            raise DataError(
-                f"Row {reader.line_num} cannot be read ({error}). "
-                f"Check its quotes; a field may have {limits.max_field_chars:,} characters."
-            ) from error
-
-
-def _encoding(start: bytes) -> str:
-    for mark, encoding in BYTE_ORDER_MARKS.items():
-        if start.startswith(mark):
-            return encoding
-    return "utf-8"
-
-
-def _without_nul(file: io.TextIOWrapper) -> Iterator[str]:
-    for number, line in enumerate(file, start=1):
-        if "\0" in line:
-            raise DataError(
-                f"Row {number} holds NUL characters, so this is no text file. Save it as CSV in UTF-8."
-            )
-        yield line
-
-
-def _check_header(header: list[str], columns: tuple[str, str]) -> None:
-    if not header:
-        raise DataError("The file is empty. It should be a CSV whose first row names the columns.")
-    if len(set(header)) != len(header):
-        raise DataError("Two columns have the same name. Rename one.")
-    for column in columns:
-        if column not in header:
-            found = ", ".join(repr(name) for name in header[:20])
-            raise DataError(f"There is no column {column!r}. The first row names: {found}.")

@@ -1,0 +1,70 @@
+"""JSON Lines: one object a line; the first names the columns."""
+
+import json
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+from ..errors import DataError
+from .base import Row, TableReader
+from .delimited import bounded_lines, encoding_of, wrong_encoding
+
+
+class JsonLinesReader(TableReader):
+    """Objects whose values are texts, numbers or true and false; null is a missing value."""
+
+    suffixes = (".jsonl", ".ndjson")
+
+    def columns(self) -> list[str]:
+        """Return the keys of the first object."""
+        for _, entry in self._objects():
+            return list(entry)
+        raise DataError("The file is empty. It should hold one JSON object on each line.")
+
+    def rows(self, *, text: str, label: str) -> Iterator[Row]:
+        """Yield the objects' values; a key that an object does not have is a missing value."""
+        for number, entry in self._objects():
+            yield Row(f"row {number}", _as_text(entry, text, number), _as_text(entry, label, number))
+
+    def _objects(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Yield (line number, object) of every line that is not blank."""
+        with self.path.open(encoding=encoding_of(self.path)) as file:
+            try:
+                for number, line in enumerate(bounded_lines(file, self.limits.max_line_chars), start=1):
+                    if number > self.limits.max_rows:
+                        raise DataError(f"The table has more than {self.limits.max_rows:,} rows, the limit.")
+                    if line.strip():
+                        yield number, self._object(line, number)
+            except UnicodeDecodeError as error:
+                raise wrong_encoding(self.path, error) from error
+
+    def _object(self, line: str, number: int) -> dict[str, Any]:
+        try:
+            entry = json.loads(line, parse_constant=_refuse_constant)
+        except (ValueError, RecursionError) as error:
+            raise DataError(
+                f"Row {number} is no JSON ({error}). Each line should hold one object."
+            ) from error
+        if not isinstance(entry, dict):
+            raise DataError(f'Row {number} is no JSON object. Write {{"input": "…", "label": "…"}}.')
+        if len(entry) > self.limits.max_columns:
+            raise DataError(
+                f"Row {number} has {len(entry):,} keys; the limit is {self.limits.max_columns:,}."
+            )
+        return entry
+
+
+def _as_text(entry: dict[str, Any], column: str, number: int) -> str:
+    match entry.get(column):
+        case None:
+            return ""
+        case str(text):
+            return text
+        case bool(truth):
+            return "true" if truth else "false"
+        case int(value) | float(value):
+            return str(value)
+    raise DataError(f"Row {number} has a list or an object as {column!r}; it should be a text.")
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON value")

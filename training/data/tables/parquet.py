@@ -1,0 +1,99 @@
+"""Parquet, read a few rows at a time.
+
+Sizes are looked at before values are made of them: a dictionary page lets a file of some kilobytes
+stand for gigabytes of text.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ..errors import DataError
+from .base import Row, TableReader
+
+if TYPE_CHECKING:
+    import pyarrow
+    import pyarrow.parquet
+
+BATCH = 256  # rows
+BUFFER = 1 << 20  # bytes of a column chunk that are read at once
+BYTES_A_CHARACTER = 4  # at most, in UTF-8
+METADATA_LIMIT = 16 << 20  # of names and counts in the file's footer
+
+
+class ParquetReader(TableReader):
+    """Columns of strings, numbers or truth values; null is a missing value."""
+
+    suffixes = (".parquet",)
+
+    def columns(self) -> list[str]:
+        """Return the names of the schema's columns."""
+        with self._open() as file:
+            return list(file.schema_arrow.names)
+
+    def rows(self, *, text: str, label: str) -> Iterator[Row]:
+        """Yield the rows, numbered from 1."""
+        with self._open() as file:
+            self._check(file, [text, label])
+        with self._open(dictionaries=[text, label]) as file:
+            number = 0
+            for batch in file.iter_batches(batch_size=BATCH, columns=[text, label], use_threads=False):
+                texts, labels = (self._values(batch.column(name), name) for name in (text, label))
+                for pair in zip(texts, labels, strict=True):
+                    number += 1
+                    if number > self.limits.max_rows:
+                        raise DataError(f"The table has more than {self.limits.max_rows:,} rows, the limit.")
+                    yield Row(f"row {number}", *pair)
+
+    @contextlib.contextmanager
+    def _open(self, dictionaries: list[str] | None = None) -> Iterator["pyarrow.parquet.ParquetFile"]:
+        """Open the file; whatever is wrong with it becomes a `DataError`."""
+        import pyarrow.parquet  # 50 MB of memory, which only those who read Parquet shall pay
+
+        try:
+            with pyarrow.parquet.ParquetFile(
+                self.path,
+                buffer_size=BUFFER,
+                pre_buffer=False,
+                read_dictionary=dictionaries,
+                thrift_string_size_limit=METADATA_LIMIT,
+                thrift_container_size_limit=METADATA_LIMIT,
+            ) as file:
+                yield file
+        except DataError:
+            raise
+        except Exception as error:  # its decoders raise all sorts of things on damaged or hostile files
+            reason = str(error).partition("\n")[0][:200]
+            raise DataError(f"This Parquet file cannot be read ({reason}). Write it anew.") from error
+
+    def _check(self, file: "pyarrow.parquet.ParquetFile", columns: list[str]) -> None:
+        import pyarrow.types as types
+
+        if file.metadata.num_rows > self.limits.max_rows:
+            raise DataError(
+                f"The table has {file.metadata.num_rows:,} rows; the limit is {self.limits.max_rows:,}."
+            )
+        for name in columns:
+            kind = file.schema_arrow.field(name).type
+            kind = kind.value_type if types.is_dictionary(kind) else kind
+            wanted = (types.is_string, types.is_large_string, types.is_integer, types.is_floating)
+            if not (any(is_one(kind) for is_one in wanted) or types.is_boolean(kind) or types.is_null(kind)):
+                raise DataError(f"The column {name!r} holds {kind}; it should hold texts.")
+
+    def _values(self, column: "pyarrow.Array", name: str) -> list[str]:
+        import pyarrow.compute as compute
+        import pyarrow.types as types
+
+        values = column.dictionary if types.is_dictionary(column.type) else column
+        if types.is_string(values.type) or types.is_large_string(values.type):
+            longest = compute.max(compute.binary_length(values)).as_py() or 0
+            if longest > BYTES_A_CHARACTER * self.limits.max_field_chars:
+                raise DataError(
+                    f"A field of the column {name!r} has {longest:,} bytes; "
+                    f"a field may have {self.limits.max_field_chars:,} characters."
+                )
+        return ["" if value is None else _as_text(value) for value in column.to_pylist()]
+
+
+def _as_text(value: str | float | bool) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,92 @@
+"""Counts classes and exact copies in eight bytes an example, so that millions fit a web process."""
+
+from array import array
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import DataError
+from .limits import Limits
+
+
+@dataclass(frozen=True)
+class Copies:
+    """What examples have in common. The two last are expected numbers of validation examples.
+
+    `duplicates` are examples beyond the first of their content, `conflicting` contents that stand in
+    more than one class, `distinct` how many contents each class has. Of the validation part,
+    `leaking_unguarded` examples would have a copy in the training part if each example were drawn on
+    its own, `leaking` do although the copies of a class are drawn together.
+    """
+
+    duplicates: int
+    conflicting: int
+    distinct: dict[str, int]
+    leaking_unguarded: float
+    leaking: float
+
+
+class Tally:
+    """Takes examples one by one, each as its class and a 64-bit digest of its content.
+
+    Each becomes one number, the digest's upper bits over the class's number: sorted, copies stand
+    side by side. With 2,000 classes 53 bits of the digest are left, by which one pair in two million
+    examples is mistaken for copies with a probability of 0.0002.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self.counts: Counter[str] = Counter()
+        self._limit = limits.max_classes
+        self._bits = limits.max_classes.bit_length()
+        self._numbers: dict[str, int] = {}
+        self._keys = array("Q")
+
+    def add(self, label: str, digest: bytes) -> None:
+        """Count an example; of its digest eight bytes are used. Raises `DataError` for too many classes."""
+        number = self._numbers.setdefault(label, len(self._numbers))
+        if number >= self._limit:
+            raise DataError(
+                f"There are more than {self._limit:,} classes, the limit. Is {label[:50]!r} really a class?"
+            )
+        self.counts[label] += 1
+        content = int.from_bytes(digest[:8], "big") >> self._bits
+        self._keys.append(content << self._bits | number)
+
+    def copies(self, train_share: float) -> Copies:
+        """Compare all examples; `train_share` is the training part of the split, between 0 and 1."""
+        if not self._keys:
+            return Copies(0, 0, {}, 0.0, 0.0)
+        keys = np.sort(np.frombuffer(self._keys, np.uint64))
+        at_pairs = _starts(keys)  # where a content begins in a class
+        pairs = keys[at_pairs]
+        pair_sizes = np.diff(at_pairs, append=len(keys))
+        at_contents = _starts(pairs >> np.uint64(self._bits))
+        classes_each = np.diff(at_contents, append=len(pairs))
+        content_sizes = np.add.reduceat(pair_sizes, at_contents)
+        distinct = np.bincount((pairs & np.uint64((1 << self._bits) - 1)).astype(np.intp))
+        names = list(self._numbers)
+        return Copies(
+            duplicates=len(keys) - len(at_contents),
+            conflicting=int((classes_each > 1).sum()),
+            distinct={names[number]: int(count) for number, count in enumerate(distinct)},
+            leaking_unguarded=_leaking(content_sizes, content_sizes, train_share),
+            leaking=_leaking(content_sizes, classes_each, train_share),
+        )
+
+
+def _starts(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.intp]:
+    """Return where runs of equal values begin."""
+    return np.flatnonzero(np.concatenate(([True], values[1:] != values[:-1])))
+
+
+def _leaking(sizes: npt.NDArray[np.intp], bundles: npt.NDArray[np.intp], train_share: float) -> float:
+    """Return how many validation examples may expect a copy in the training part.
+
+    A content of `sizes` examples falls into as many `bundles`, each drawn into the training part with
+    the probability p: an example is in the validation part with 1 - p, and then one of the other
+    bundles is in the training part with 1 - (1 - p)^(bundles - 1).
+    """
+    out = 1 - train_share
+    return float((sizes * out * (1 - out ** (bundles - 1))).sum())
