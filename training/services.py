@@ -25,7 +25,7 @@ from models_registry.tokens import new_token
 
 from . import transitions
 from .catalogue import get_architecture
-from .data import DataError, build_report
+from .data import TABLE_SUFFIXES, DataError, build_report
 from .files import dataset_key
 from .models import Dataset, TrainingJob
 from .task_names import RUN_TRAINING_JOB
@@ -33,7 +33,7 @@ from .task_names import RUN_TRAINING_JOB
 logger = structlog.get_logger(__name__)
 
 FOREIGN_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,160}")
-SUFFIXES = {TaskType.IMAGE: (".zip",), TaskType.TEXT: (".csv",)}
+SUFFIXES = {TaskType.IMAGE: (".zip",), TaskType.TEXT: TABLE_SUFFIXES}
 
 
 @dataclass(frozen=True)
@@ -55,24 +55,28 @@ def create_dataset(
     task_type: str,
     file: File,
     columns: dict[str, str] | None = None,
+    identifier: str | None = None,
 ) -> Dataset:
-    """Validate an upload and keep it in the bucket. Raises `InvalidRequest` with what to mend."""
+    """Validate an upload and keep it in the bucket. Raises `InvalidRequest` with what to mend.
+
+    `columns` of a table are recognised by their usual names where none are given. `identifier` is for
+    a data set that is made again after a crash and must then lie in the same place; None makes one.
+    """
     require_operation()
     suffix = Path(file.name or "").suffix.lower()
     expected = SUFFIXES[TaskType(task_type)]
     if suffix not in expected:
         raise InvalidRequest(f"{file.name or 'The file'} is not a {' or '.join(expected)} file.")
-    columns = columns or ({"input": "input", "label": "label"} if task_type == TaskType.TEXT else {})
     with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:
         path = Path(folder) / f"dataset{suffix}"
         _copy_bounded(file, path, settings.TRAINYARD["MAX_DATASET_BYTES"])
         try:
-            report = build_report(path, task_type=task_type, columns=columns)
+            report = build_report(path, task_type=task_type, columns=columns or {})
         except DataError as error:
             raise InvalidRequest(str(error)) from error
         if report.problems:
             raise InvalidRequest(" ".join(report.problems))
-        key = dataset_key(uuid.uuid4().hex, suffix)
+        key = dataset_key(identifier or uuid.uuid4().hex, suffix)
         with path.open("rb") as source:
             storages["default"].save(key, File(source, name=key))
     dataset = Dataset(
@@ -83,7 +87,7 @@ def create_dataset(
         original_name=Path(file.name or "").name[:255],
         size=report.bytes,
         sha256=report.sha256,
-        columns=columns,
+        columns=report.columns,
         classes=list(report.classes),
         examples=report.examples,
         report=report.to_json(),
