@@ -1,12 +1,11 @@
 """How the switches appear in status.json and cleanup.json."""
 
-from typing import Any
-
 from django.db import transaction
 
 from documents import keys
+from documents.merge import Json, Ownership
 from documents.projections import FieldsProjection
-from documents.schemas import CleanupDocument, StatusDocument
+from documents.schemas import CleanupDocument, StatusDocument, read_fields, read_status
 
 from .activity import current_activity
 from .models import CleanupPolicy, PlatformStatus
@@ -17,9 +16,9 @@ class StatusProjection(FieldsProjection):
 
     key = keys.STATUS
     schema = StatusDocument
-    operator_fields = frozenset({"dev_mode"})
+    ownership = Ownership(operator=frozenset({"dev_mode"}))
 
-    def render(self) -> dict[str, Any]:
+    def render(self) -> Json:
         activity = current_activity()
         return {
             "status": "active" if activity else "sleeping",
@@ -28,7 +27,10 @@ class StatusProjection(FieldsProjection):
             "dev_mode": PlatformStatus.load().dev_mode,
         }
 
-    def take(self, fields: dict[str, Any]) -> None:
+    def canonical(self, document: Json) -> Json:
+        return read_status(document)
+
+    def take(self, fields: Json) -> None:
         with transaction.atomic():
             status = PlatformStatus.load()
             status.dev_mode = bool(fields["dev_mode"])
@@ -40,12 +42,15 @@ class CleanupProjection(FieldsProjection):
 
     key = keys.CLEANUP
     schema = CleanupDocument
-    operator_fields = frozenset({"status"})
+    ownership = Ownership(operator=frozenset({"status"}))
 
-    def render(self) -> dict[str, Any]:
+    def render(self) -> Json:
         return {"status": CleanupPolicy.load().status}
 
-    def take(self, fields: dict[str, Any]) -> None:
+    def canonical(self, document: Json) -> Json:
+        return read_fields(CleanupDocument, document)
+
+    def take(self, fields: Json) -> None:
         with transaction.atomic():
             policy = CleanupPolicy.load()
             policy.status = fields["status"]

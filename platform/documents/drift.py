@@ -1,48 +1,68 @@
-"""Where the bucket's documents differ from the database, and how to mend it."""
+"""Where the bucket differs from the database, and how to mend it."""
 
-import json
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from pydantic import ValidationError
-
 from . import projections
-from .merge import Json
-from .models import Document, OutboxEntry
+from .merge import Json, agrees
+from .models import Document, OutboxEntry, PublishedEntry
 from .projections import EntriesProjection, FieldsProjection, StreamProjection
 from .publish import Outcome, publish
+from .serialise import digest_entry, entry_name, parse_document
 from .store import DocumentStore, get_store
+
+FILES = "files"
+SHOWN = 20  # problems of one kind; more of them say nothing new
 
 
 @dataclass(frozen=True)
 class Drift:
-    """What is wrong with one document; nothing for a document in step."""
+    """What is wrong with one document (or with the files); nothing for one in step."""
 
     key: str
     problems: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class KnownFiles:
+    """The files that our tables know below some folders of the bucket.
+
+    `files` maps keys to sizes in bytes; whatever lies below a prefix in `working` may be there or not.
+    """
+
+    files: Mapping[str, int]
+    working: tuple[str, ...] = ()
+
+
+_owners: dict[str, list[Callable[[], KnownFiles]]] = {}
+
+
+def register_files(folder: str, owner: Callable[[], KnownFiles]) -> None:
+    """Name a function that knows what lies in a folder; called while an app becomes ready."""
+    _owners.setdefault(folder, []).append(owner)
+
+
 def check_documents() -> list[Drift]:
-    """Compare every document with the database. Raises `BucketError` when the bucket is away."""
+    """Compare every document, and every file, with the database. Raises `BucketError` when the bucket is away."""
     store = get_store()
-    return [
+    drifts = [
         Drift(projection.key, tuple(_problems(projection, store))) for projection in projections.registered()
     ]
+    return [*drifts, Drift(FILES, tuple(_shortened(list(_file_problems(store)))))]
 
 
 def repair_documents() -> dict[str, str]:
-    """Publish every document anew; an unreadable one (a copy of it is kept) is replaced."""
+    """Write every document anew from the database; an unreadable one (a copy is kept) is replaced.
+
+    Files are left as they are: one that is missing cannot be made, one that nobody knows may be somebody's.
+    """
     store, outcomes = get_store(), {}
     for projection in projections.registered():
-        outcome = publish(projection.key, force=True)
-        if outcome is Outcome.FAILED and _read(projection.key, store) is None:
-            store.delete(projection.key)
-            outcome = publish(projection.key, force=True)
-        if isinstance(projection, EntriesProjection) and outcome is Outcome.CLEAN:
-            OutboxEntry.objects.bulk_create(
-                OutboxEntry(document=projection.key, entry=token)
-                for token in _wrong_entries(projection, store)
-            )
-            outcome = publish(projection.key)
+        outcome = publish(projection.key, repair=True)
+        rejected = Document.objects.get(key=projection.key).rejected_etag
+        if outcome is Outcome.FAILED and rejected and store.head(projection.key) == rejected:
+            store.delete(projection.key, if_match=rejected)
+            outcome = publish(projection.key, repair=True)
         outcomes[projection.key] = outcome.value
     return outcomes
 
@@ -51,42 +71,68 @@ def _problems(projection: projections.Projection, store: DocumentStore) -> list[
     waiting = OutboxEntry.objects.filter(document=projection.key).count()
     problems = [f"{waiting} changes are not published yet"] if waiting else []
     if isinstance(projection, StreamProjection):
-        published = Document.objects.filter(key=projection.key).values_list("base", flat=True).first() or {}
-        if published.get("version") != projection.version():
-            problems.append("does not show the job that is running")
-        return problems
-    document = _read(projection.key, store)
+        return [*problems, *_stream_problems(projection, store)]
+    try:
+        stored = store.get(projection.key)
+        document = parse_document(stored.body) if stored else None
+    except ValueError as error:
+        return [*problems, f"cannot be used: {error}"]
     if document is None:
-        return [*problems, "is missing or not a JSON object"]
-    try:
-        projection.schema.model_validate(document)
-    except ValidationError as error:
-        problems += [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
+        return [*problems, "is missing"]
     if isinstance(projection, FieldsProjection):
-        problems += [
-            f"{name} is {document.get(name)!r}, the database has {value!r}"
-            for name, value in projection.render().items()
-            if document.get(name) != value
-        ]
-    if isinstance(projection, EntriesProjection):
-        problems += [f"{token} differs from the database" for token in _wrong_entries(projection, store)]
-    return problems
+        return [*problems, *_field_problems(projection, document)]
+    assert isinstance(projection, EntriesProjection)
+    return [*problems, *_shortened(list(_entry_problems(projection, document)))]
 
 
-def _wrong_entries(projection: EntriesProjection, store: DocumentStore) -> list[str]:
-    document = _read(projection.key, store) or {}
-    return [
-        token
-        for token, entry in projection.render(None).items()
-        if not isinstance(document.get(token), dict)
-        or any(document[token].get(name) != value for name, value in entry.items())
-    ]
+def _stream_problems(projection: StreamProjection, store: DocumentStore) -> Iterator[str]:
+    row = Document.objects.filter(key=projection.key).first() or Document(key=projection.key)
+    found, wanted = store.head(projection.key), projection.version() or ""
+    if found is not None and found == row.rejected_etag and not wanted:
+        return  # others put it there, it was looked at, and its page says what is wrong with it
+    if wanted and (row.base != wanted or found != row.etag):
+        yield "does not show the job that is running"
+    elif not wanted and found is not None:
+        yield "is there although no job runs"
 
 
-def _read(key: str, store: DocumentStore) -> Json | None:
-    stored = store.get(key)
-    try:
-        document = json.loads(stored.body) if stored else None
-    except ValueError:
-        return None
-    return document if isinstance(document, dict) else None
+def _field_problems(projection: FieldsProjection, document: Json) -> Iterator[str]:
+    for name, value in projection.render().items():
+        if not agrees(document, {name: value}, projection.canonical):
+            yield f"{name} is {document.get(name)!r}, the database has {value!r}"
+
+
+def _entry_problems(projection: EntriesProjection, document: Json) -> Iterator[str]:
+    """Compare each entry with our row of it, and with what we remember of it."""
+    ours = projection.render(None)
+    known = dict(PublishedEntry.objects.filter(document=projection.key).values_list("name", "digest"))
+    for token, entry in ours.items():
+        found = document.get(token)
+        if not isinstance(found, dict) or not agrees(found, entry, projection.canonical):
+            yield f"{token} {'is missing' if found is None else 'differs from the database'}"
+    for token, found in document.items():
+        if known.pop(entry_name(token), None) != digest_entry(found):
+            yield f"{token} was changed by others and is not taken in yet"
+    for name in known:
+        yield f"{name} was removed by others and is not taken in yet"
+
+
+def _file_problems(store: DocumentStore) -> Iterator[str]:
+    for folder, owners in sorted(_owners.items()):
+        known = [owner() for owner in owners]
+        files = {key: size for some in known for key, size in some.files.items()}
+        working = tuple(prefix for some in known for prefix in some.working)
+        found = dict(store.list(folder))
+        for key in sorted(files.keys() - found.keys()):
+            yield f"{key} is missing"
+        for key in sorted(found.keys() - files.keys()):
+            if not key.startswith(working):
+                yield f"{key} belongs to nothing"
+        for key in sorted(files.keys() & found.keys()):
+            if files[key] != found[key]:
+                yield f"{key} has {found[key]:,} bytes and not {files[key]:,}"
+
+
+def _shortened(problems: list[str]) -> list[str]:
+    more = len(problems) - SHOWN
+    return [*problems[:SHOWN], f"and {more} more"] if more > 0 else problems

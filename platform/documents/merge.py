@@ -1,50 +1,151 @@
-"""How our view and the document in the bucket become one. Pure functions of plain data.
+"""How our tables and a document in the bucket become one: three-way merges as pure functions of plain data.
 
-Whatever the platform does not own survives: keys it does not know, entries it did not write.
+The base is the document as we last knew it. What changed on one side only is kept; what changed on
+both is decided by who owns it; what nobody here owns (keys and entries of other programs) stays.
+
+Two spellings of a value may mean the same ("10-01-2021 18:13" and "10-01-21 18:13", 0.66 and 66 %):
+`canonical` gives our spelling of a document's fields, and comparing is done on that, so that a
+document is not rewritten only to spell it our way.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
 Json = dict[str, Any]
+Canonical = Callable[[Json], Json]  # fields it cannot read are left out
+
+_ABSENT: Any = object()
+
+
+@dataclass(frozen=True)
+class Ownership:
+    """Who decides about a field that both sides changed, and which edits of a document we can follow.
+
+    `operator` fields are decided by the document, all others by us. An edit of a field that is not
+    `followed` is undone, because there is nowhere to take it to.
+    """
+
+    operator: frozenset[str] = frozenset()
+    followed: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Overruled:
+    """A change that lost against another: the field, its value, and whose change it was."""
+
+    field: str
+    value: Any
+    by: str  # "database" or "document": the side that won
 
 
 @dataclass(frozen=True)
 class Merged:
-    """The document to write, and the fields in which an operator's edit was taken over."""
+    """The fields to write, those of ours that follow the document (canonical), and what lost."""
 
     document: Json
     taken: Json = field(default_factory=dict)
+    overruled: tuple[Overruled, ...] = ()
 
 
 def merge_fields(
-    *, base: Mapping[str, Any], ours: Json, theirs: Json | None, operator: frozenset[str]
+    *, base: Json | None, ours: Json, theirs: Json, canonical: Canonical, ownership: Ownership
 ) -> Merged:
-    """Merge a document of fixed fields, three-way.
+    """Merge an object of fixed fields; `base` is None when we never knew it, `ours` is canonical."""
+    known, found = canonical(base) if base is not None else {}, canonical(theirs)
+    document, taken, overruled = dict(theirs), {}, []
+    for name, value in ours.items():
+        before, now = _reading(base or {}, known, name, value), _reading(theirs, found, name, value)
+        if now == value:
+            continue
+        followed = name in ownership.followed | ownership.operator and now is not _ABSENT
+        their_edit, our_edit = now != before, value != before
+        if their_edit and followed and (not our_edit or name in ownership.operator):
+            taken[name] = now
+            if our_edit and before is not _ABSENT:
+                overruled.append(Overruled(name, value, by="document"))
+            continue
+        document[name] = value
+        if their_edit and base is not None:
+            overruled.append(Overruled(name, theirs.get(name), by="database"))
+    return Merged(document, taken, tuple(overruled))
 
-    `base` is what we last wrote; empty when we never did. In an `operator` field an edit of the
-    document wins over ours, whether or not ours changed as well; in every other field we win.
+
+def _reading(written: Json, canonical: Json, name: str, ours: Any) -> Any:
+    """Return what a field says; one that is written just as we would write it says what we say."""
+    return ours if written.get(name, _ABSENT) == ours else canonical.get(name, _ABSENT)
+
+
+class Fate(Enum):
+    """What becomes of an entry."""
+
+    KEEP = "keep"  # `document` is what to write
+    GONE = "gone"  # there is no entry (any more) by our doing, or by nobody's
+    VANISHED = "vanished"  # others removed an entry of ours that we had not touched: our row follows
+    FOREIGN = "foreign"  # others brought it: it stays as it is, and may become a row of ours
+
+
+@dataclass(frozen=True)
+class MergedEntry:
+    """What becomes of one entry; `document` is None when there is none to write."""
+
+    fate: Fate
+    document: Any = None
+    taken: Json = field(default_factory=dict)
+    overruled: tuple[Overruled, ...] = ()
+
+
+def merge_entry(
+    *,
+    base: Any,
+    ours: Json | None,
+    theirs: Any,
+    foreign: bool,
+    canonical: Canonical,
+    ownership: Ownership,
+) -> MergedEntry:
+    """Merge one entry of a document of many; None stands for no entry.
+
+    `foreign` tells that we knew the entry, and that it never was one of our rows.
     """
-    theirs = theirs or {}
-    taken = {
-        name: theirs[name]
-        for name in operator
-        if name in theirs and theirs[name] != base.get(name) and theirs[name] != ours[name]
-    }
-    return Merged({**theirs, **ours, **taken}, taken)
+    if ours is None:
+        return _without_ours(base=base, theirs=theirs, foreign=foreign)
+    if not isinstance(theirs, dict):
+        return _without_theirs(base=base, ours=ours, theirs=theirs, canonical=canonical)
+    merged = merge_fields(
+        base=base if isinstance(base, dict) else None,
+        ours=ours,
+        theirs=theirs,
+        canonical=canonical,
+        ownership=ownership,
+    )
+    return MergedEntry(Fate.KEEP, merged.document, merged.taken, merged.overruled)
 
 
-def merge_entries(*, ours: Mapping[str, Json | None], theirs: Json | None) -> Merged:
-    """Merge a document of entries by token: `ours` names the changed ones, None for a removed one.
+def _without_ours(*, base: Any, theirs: Any, foreign: bool) -> MergedEntry:
+    if theirs is None:
+        return MergedEntry(Fate.GONE)
+    if base is None or foreign:
+        return MergedEntry(Fate.FOREIGN, theirs)
+    edited = () if theirs == base else (Overruled("", theirs, by="database"),)
+    return MergedEntry(Fate.GONE, overruled=edited)
 
-    Entries that `ours` does not name, and keys within an entry that we do not write, stay.
-    """
-    document = dict(theirs or {})
-    for token, entry in ours.items():
-        if entry is None:
-            document.pop(token, None)
-        else:
-            known = document.get(token)
-            document[token] = {**(known if isinstance(known, dict) else {}), **entry}
-    return Merged(document)
+
+def _without_theirs(*, base: Any, ours: Json, theirs: Any, canonical: Canonical) -> MergedEntry:
+    untouched = isinstance(base, dict) and agrees(base, ours, canonical)
+    if theirs is None and untouched:
+        return MergedEntry(Fate.VANISHED)
+    overruled = () if base is None and theirs is None else (Overruled("", theirs, by="database"),)
+    return MergedEntry(Fate.KEEP, {**_strangers(base, ours), **ours}, overruled=overruled)
+
+
+def agrees(document: Json, ours: Json, canonical: Canonical) -> bool:
+    """Tell whether a document says what our tables say, whatever the spelling."""
+    found = canonical(document)
+    return all(_reading(document, found, name, value) == value for name, value in ours.items())
+
+
+def _strangers(base: Any, ours: Json) -> Json:
+    """Return the keys of others that an entry had."""
+    return {name: value for name, value in base.items() if name not in ours} if isinstance(base, dict) else {}

@@ -7,18 +7,28 @@ from typing import Any
 
 from django.db import models
 
+from .serialise import NAME_LENGTH
+
 
 class Document(models.Model):
-    """One document: when it was last published, what went wrong, who is writing it now."""
+    """One document: as we last knew it, when it was last published, what went wrong, who writes it now."""
 
     key = models.CharField(max_length=64, primary_key=True)
-    base = models.JSONField(default=dict, editable=False)
-    etag = models.CharField(max_length=128, blank=True)
+    base = models.TextField(
+        blank=True,
+        editable=False,
+        help_text="The document as we last knew it, as JSON; the entries of inference.json have their own rows.",
+    )
+    etag = models.CharField(max_length=128, blank=True, help_text="Of the document as we last knew it.")
+    rejected_etag = models.CharField(
+        max_length=128, blank=True, help_text="Of a version that cannot be used and was left as it is."
+    )
+    rejected_because = models.TextField(blank=True)
     revision = models.PositiveBigIntegerField(default=0)
     published_at = models.DateTimeField(null=True)
     last_error = models.TextField(blank=True)
     failed_at = models.DateTimeField(null=True)
-    writer = models.CharField(max_length=64, blank=True)
+    writer = models.CharField(max_length=128, blank=True)
     writer_until = models.DateTimeField(null=True)
 
     class Meta:
@@ -33,16 +43,45 @@ class Document(models.Model):
 
         A lease and not a row lock: the write may take as long as the bucket does, and SQLite knows
         one writing transaction only. Should a stopped writer wake after its lease, the conditional
-        write makes it read and merge again.
+        write makes it read and merge again, and `note` refuses what it would note.
         """
         cls.objects.get_or_create(key=key)
         free = models.Q(writer="") | models.Q(writer_until__lt=now)
         return bool(cls.objects.filter(free, key=key).update(writer=writer, writer_until=until))
 
     @classmethod
+    def note(cls, key: str, *, writer: str, **changes: Any) -> bool:
+        """Note something about the document; False, and nothing noted, when the lease is another's."""
+        return bool(cls.objects.filter(key=key, writer=writer).update(**changes))
+
+    @classmethod
     def release(cls, key: str, *, writer: str, **changes: Any) -> None:
         """Let go of the document and note how it went."""
-        cls.objects.filter(key=key, writer=writer).update(writer="", writer_until=None, **changes)
+        changes |= {"writer": "", "writer_until": None}
+        cls.objects.filter(key=key, writer=writer).update(**changes)
+
+
+class PublishedEntry(models.Model):
+    """An entry of a document as we last knew it there, kept as the text that stands in it."""
+
+    document = models.CharField(max_length=64)
+    name = models.CharField(
+        max_length=NAME_LENGTH, help_text="The entry's token, or a digest of an unusual one."
+    )
+    text = models.TextField()
+    digest = models.CharField(max_length=32)
+    problem = models.TextField(
+        blank=True, help_text="Why the entry, which others wrote, is not one of our models; empty for ours."
+    )
+
+    class Meta:
+        verbose_name = "published entry"
+        verbose_name_plural = "published entries"
+        constraints = [models.UniqueConstraint(name="entry_once_in_a_document", fields=["document", "name"])]
+        ordering = ("id",)
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class OutboxEntry(models.Model):
@@ -59,3 +98,27 @@ class OutboxEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.document} {self.entry}".strip()
+
+
+class OverruledChange(models.Model):
+    """A change that lost, because the same thing was changed on the other side and that side owns it."""
+
+    class Winner(models.TextChoices):
+        """The side whose value stands."""
+
+        DATABASE = "database", "the database"
+        DOCUMENT = "document", "the document"
+
+    document = models.CharField(max_length=64)
+    entry = models.CharField(max_length=NAME_LENGTH, blank=True)
+    field = models.CharField(max_length=80, blank=True, help_text="Empty: the whole entry.")
+    value = models.TextField(help_text="What lost, as JSON.")
+    winner = models.CharField(max_length=8, choices=Winner)
+    created_at = models.DateTimeField(auto_now_add=True, db_index=True)
+
+    class Meta:
+        verbose_name = "overruled change"
+        ordering = ("-id",)
+
+    def __str__(self) -> str:
+        return f"{self.document} {self.entry} {self.field}".strip()

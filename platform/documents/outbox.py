@@ -13,12 +13,12 @@ def mark_changed(key: str, *entries: str) -> None:
     """Note a change of the document `key`; once the transaction is committed, publish it.
 
     The note is a row of the same transaction: it is there exactly when the change is, and a publish
-    that fails leaves it for `manage.py reconcile`.
+    that fails, however it fails, leaves it for `manage.py reconcile`.
     """
     OutboxEntry.objects.bulk_create(OutboxEntry(document=key, entry=entry) for entry in entries or ("",))
     waker = _waker(key)
     if projections.get(key).eager and all(waiting[1] is not waker for waiting in connection.run_on_commit):
-        transaction.on_commit(waker)
+        transaction.on_commit(waker, robust=True)
 
 
 @cache

@@ -1,14 +1,15 @@
 """What the tables look like in each document: the interface that apps implement and register."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, ClassVar
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, ClassVar
 
 from pydantic import BaseModel
 
 from core.exceptions import TrainyardError
 
-from .merge import Json, Merged, merge_entries, merge_fields
+from .merge import Json, Ownership
 
 
 class Unusable(TrainyardError):
@@ -23,61 +24,67 @@ class Projection(ABC):
     eager: ClassVar[bool] = True
 
 
-class MergedProjection(Projection):
-    """A document that is read, merged and written whole."""
-
-    @abstractmethod
-    def merge(self, *, base: Mapping[str, Any], entries: Iterable[str], theirs: Json | None) -> Merged:
-        """Bring the changed `entries` (or the fields) of our tables into the document `theirs`."""
-
-    @abstractmethod
-    def remember(self, document: Json) -> Json:
-        """Return what the next merge needs to know of the document just written."""
-
-    def take(self, fields: dict[str, Any]) -> None:
-        """Write an operator's edit of the document into our tables."""
-
-
-class FieldsProjection(MergedProjection):
+class FieldsProjection(Projection):
     """A document of fixed fields, some of which are an operator's to edit."""
 
-    operator_fields: ClassVar[frozenset[str]] = frozenset()
+    ownership: ClassVar[Ownership] = Ownership()
 
     @abstractmethod
     def render(self) -> Json:
         """Return all of our fields."""
 
-    def merge(self, *, base: Mapping[str, Any], entries: Iterable[str], theirs: Json | None) -> Merged:
-        valid = theirs if theirs is not None and self._is_valid(theirs) else None
-        operator = self.operator_fields if valid is not None else frozenset()
-        return merge_fields(base=base, ours=self.render(), theirs=theirs, operator=operator)
+    @abstractmethod
+    def canonical(self, document: Json) -> Json:
+        """Return what a document says, in our spelling; fields that cannot be read are left out."""
 
-    def remember(self, document: Json) -> Json:
-        return {name: document[name] for name in self.render()}
-
-    def _is_valid(self, document: Json) -> bool:
-        try:
-            self.schema.model_validate(document)
-        except ValueError:
-            return False
-        return True
+    def take(self, fields: Json) -> None:
+        """Write an operator's edit of the document into our tables."""
 
 
-class EntriesProjection(MergedProjection):
+@dataclass(frozen=True)
+class Edit:
+    """Fields of one of our rows that others changed in its entry.
+
+    `ours` is what the row said when the two were merged: a row that has changed since keeps its value.
+    """
+
+    fields: Json
+    ours: Json
+    entry: Json
+
+
+@dataclass(frozen=True)
+class News:
+    """What others did to a document of entries since we last looked."""
+
+    brought: dict[str, Any] = field(default_factory=dict)
+    edited: dict[str, Edit] = field(default_factory=dict)
+    vanished: dict[str, Json] = field(default_factory=dict)  # with what our rows said
+
+
+class EntriesProjection(Projection):
     """A document of entries by token."""
 
+    ownership: ClassVar[Ownership] = Ownership()
+
     @abstractmethod
-    def render(self, entries: Iterable[str] | None) -> dict[str, Json]:
-        """Return the named entries that exist now; all of them for None. One query."""
+    def render(self, tokens: Collection[str] | None) -> dict[str, Json]:
+        """Return the entries of those of the named rows that belong into the document; for None, of all.
 
-    def merge(self, *, base: Mapping[str, Any], entries: Iterable[str], theirs: Json | None) -> Merged:
-        if theirs is None:
-            return merge_entries(ours=self.render(None), theirs=None)
-        names = list(entries)
-        return merge_entries(ours={**dict.fromkeys(names), **self.render(names)}, theirs=theirs)
+        Two queries, however many there are.
+        """
 
-    def remember(self, document: Json) -> Json:
-        return {}
+    @abstractmethod
+    def canonical(self, entry: Json) -> Json:
+        """Return what an entry says, in our spelling; fields that cannot be read are left out."""
+
+    @abstractmethod
+    def take(self, news: News) -> dict[str, str]:
+        """Bring the news into our tables; called inside a transaction.
+
+        Returns, for each entry that was brought, why it did not become a row; "" when it did, or
+        when the token is ours already and the entry has to follow our tables.
+        """
 
 
 class StreamProjection(Projection):
@@ -92,6 +99,13 @@ class StreamProjection(Projection):
     @abstractmethod
     def chunks(self, version: str) -> Iterator[bytes]:
         """Produce the document piece by piece."""
+
+    def take_in(self, source: BinaryIO, *, etag: str) -> None:
+        """Take in a document that somebody else put there; outside of any transaction.
+
+        Taking in the same document once more changes nothing. Raises `Unusable`.
+        """
+        raise Unusable("This platform writes the document and does not read it.")
 
 
 _registered: dict[str, Projection] = {}

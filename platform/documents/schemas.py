@@ -1,11 +1,19 @@
-"""The documents' formats. Keys that are not named here belong to others and are kept."""
+"""The documents' formats, and how older spellings of them are read.
 
+Keys that are not named here belong to others and are kept.
+"""
+
+from datetime import UTC, datetime
+from functools import cache
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, RootModel, Tag
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, RootModel, Tag, TypeAdapter, ValidationError
+
+from .merge import Json
 
 TaskType = Literal["imageclassification", "textclassification"]
 DATE_PATTERN = r"^\d{2}-\d{2}-\d{2}(\d{2})? \d{2}:\d{2}$"
+DATE_FORMAT = "%d-%m-%y %H:%M"  # UTC
 
 
 class Document(BaseModel):
@@ -114,3 +122,73 @@ class TrainingDocument(Document):
     pretrain_dataset: str | Literal[False] = False
     reduce_lr_on_plateau: ReduceLrOnPlateau | Literal[False] = False
     step_lr: StepLr | Literal[False] = False
+
+
+def read_fields(schema: type[Document], document: Json) -> Json:
+    """Return the fields that a document has and the schema accepts, as the schema's types."""
+    found = {}
+    for name, adapter in _adapters(schema).items():
+        if name in document:
+            try:
+                found[name] = adapter.validate_python(document[name])
+            except ValidationError:
+                continue
+    return found
+
+
+@cache
+def _adapters(schema: type[Document]) -> dict[str, TypeAdapter[Any]]:
+    return {
+        name: TypeAdapter(
+            Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation  # type: ignore[arg-type]
+        )
+        for name, field in schema.model_fields.items()
+    }
+
+
+def read_status(document: Json) -> Json:
+    """Return what a status.json says: while the platform sleeps, its token and task have no meaning."""
+    found = read_fields(StatusDocument, document)
+    if found.get("status") == "sleeping":
+        found |= {"token": "", "task_type": ""}
+    return found
+
+
+ENTRY_KINDS: dict[Any, type[ModelEntry]] = {
+    "imageclassification": ImageModelEntry,
+    "textclassification": TextModelEntry,
+}
+
+
+def read_entry(entry: Json) -> Json:
+    """Return what an entry of inference.json says, in today's spelling.
+
+    Older ones give the accuracy of text models as a fraction, write years with four digits, and leave
+    the .onnx of a text model out.
+    """
+    task = entry.get("task_type")
+    kind = ENTRY_KINDS.get(task) if isinstance(task, str) else None
+    if kind is None:
+        return {}
+    found = read_fields(kind, entry)
+    if kind is TextModelEntry:
+        found["model_filename_onnx"] = found.get("model_filename_onnx") or ""
+        if found.get("accuracy", 100) <= 1:
+            found["accuracy"] *= 100
+    if "accuracy" in found:
+        found["accuracy"] = round(found["accuracy"], 2)
+    if "created" in found:
+        created = parse_date(found.pop("created"))
+        if created is not None:
+            found["created"] = created.strftime(DATE_FORMAT)
+    return found
+
+
+def parse_date(text: str) -> datetime | None:
+    """Read a date as the documents write it, with a year of two or of four digits; None for no date."""
+    for pattern in (DATE_FORMAT, DATE_FORMAT.replace("%y", "%Y")):
+        try:
+            return datetime.strptime(text, pattern).replace(tzinfo=UTC)
+        except ValueError:
+            continue
+    return None

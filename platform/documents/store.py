@@ -4,12 +4,13 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import shutil
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypedDict, cast
 
 from django.conf import settings
 
@@ -17,6 +18,12 @@ from core.exceptions import BucketError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
+
+JSON_TYPE = "application/json"
+PART_BYTES = 8 * 2**20  # of a document written in pieces; 10,000 of them are 80 GiB
+READ_AT_ONCE = 2**20
+CONDITIONAL = ("PutObject", "CompleteMultipartUpload", "DeleteObject")
 
 
 class Stored(NamedTuple):
@@ -31,97 +38,161 @@ class Conflict(Exception):
 
 
 class DocumentStore(ABC):
-    """Documents by key. Every method raises `BucketError` when the bucket does not answer."""
+    """Documents by key. Every method raises `BucketError` when the bucket does not answer.
+
+    Where a method takes `if_match`, it writes only while the document's ETag is that one, or, for
+    None, while there is no document; it raises `Conflict` when somebody else was first.
+    """
 
     @abstractmethod
     def get(self, key: str) -> Stored | None:
         """Read a document; None when there is none."""
 
     @abstractmethod
-    def put(self, key: str, body: bytes, *, if_match: str | None) -> str:
-        """Write when the ETag still is `if_match`, or, for None, when there is no document.
-
-        Returns the new ETag. Raises `Conflict` when somebody else was first.
-        """
+    def head(self, key: str) -> str | None:
+        """Return a document's ETag without reading it; None when there is none."""
 
     @abstractmethod
-    def put_stream(self, key: str, chunks: Iterable[bytes]) -> None:
+    def open(self, key: str) -> "contextlib.AbstractContextManager[BinaryIO | None]":
+        """Open a document of any size for reading from its begin to its end; None when there is none."""
+
+    @abstractmethod
+    def put(self, key: str, body: bytes, *, if_match: str | None) -> str:
+        """Write a document; returns its new ETag."""
+
+    @abstractmethod
+    def put_stream(self, key: str, chunks: Iterable[bytes], *, if_match: str | None) -> str:
         """Write a document of any size in bounded memory; it appears whole or not at all."""
 
     @abstractmethod
-    def delete(self, key: str) -> None:
-        """Remove a document; none there is fine."""
+    def list(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """Yield key and bytes of everything below a prefix."""
+
+    @abstractmethod
+    def copy(self, source: str, target: str) -> None:
+        """Copy a document of any size inside the bucket."""
+
+    @abstractmethod
+    def delete(self, key: str, *, if_match: str | None = None) -> None:
+        """Remove a document, or only the one with this ETag; none there is fine."""
 
 
 class FolderStore(DocumentStore):
-    """A folder with the bucket's keys as paths; the ETag is the content's hash."""
+    """A folder with the bucket's keys as paths; the ETag is the content's hash.
+
+    Conditions hold among all who write through this class; a program that writes files by itself
+    should write another file and rename it.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def get(self, key: str) -> Stored | None:
-        try:
-            body = (self.root / key).read_bytes()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise BucketError(f"Cannot read {key}: {error}.") from error
-        return Stored(body, self._etag(body))
+        with self._errors("read", key):
+            try:
+                body = (self.root / key).read_bytes()
+            except FileNotFoundError:
+                return None
+        return Stored(body, f'"{hashlib.sha256(body).hexdigest()}"')
+
+    def head(self, key: str) -> str | None:
+        digest = hashlib.sha256()
+        with self.open(key) as file:
+            if file is None:
+                return None
+            while piece := file.read(READ_AT_ONCE):
+                digest.update(piece)
+        return f'"{digest.hexdigest()}"'
+
+    @contextlib.contextmanager
+    def open(self, key: str) -> Iterator[BinaryIO | None]:
+        with self._errors("read", key):
+            try:
+                file = (self.root / key).open("rb")
+            except FileNotFoundError:
+                file = None
+        if file is None:
+            yield None
+            return
+        with file:
+            yield file
 
     def put(self, key: str, body: bytes, *, if_match: str | None) -> str:
-        with self._lock(key):
-            current = self.get(key)
-            if (current.etag if current else None) != if_match:
-                raise Conflict(key)
-            self._replace(key, [body])
-        return self._etag(body)
+        return self.put_stream(key, [body], if_match=if_match)
 
-    def put_stream(self, key: str, chunks: Iterable[bytes]) -> None:
-        self._replace(key, chunks)
-
-    def delete(self, key: str) -> None:
-        try:
-            (self.root / key).unlink(missing_ok=True)
-        except OSError as error:
-            raise BucketError(f"Cannot delete {key}: {error}.") from error
-
-    @staticmethod
-    def _etag(body: bytes) -> str:
-        return f'"{hashlib.sha256(body).hexdigest()}"'
-
-    def _replace(self, key: str, chunks: Iterable[bytes]) -> None:
-        path = self.root / key
-        try:
+    def put_stream(self, key: str, chunks: Iterable[bytes], *, if_match: str | None) -> str:
+        path, digest = self.root / key, hashlib.sha256()
+        with self._errors("write", key):
             path.parent.mkdir(parents=True, exist_ok=True)
-            handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+            handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+            draft = Path(name)
             try:
                 with os.fdopen(handle, "wb") as file:
                     for chunk in chunks:
+                        digest.update(chunk)
                         file.write(chunk)
                     file.flush()
                     os.fsync(file.fileno())
-                Path(draft).replace(path)
-            except BaseException:
-                Path(draft).unlink(missing_ok=True)
-                raise
-        except OSError as error:
-            raise BucketError(f"Cannot write {key}: {error}.") from error
+                with self._lock(key):
+                    if self.head(key) != if_match:
+                        raise Conflict(key)
+                    draft.replace(path)
+            finally:
+                draft.unlink(missing_ok=True)
+        return f'"{digest.hexdigest()}"'
+
+    def list(self, prefix: str) -> Iterator[tuple[str, int]]:
+        with self._errors("list", prefix):
+            for folder, _, names in os.walk(self.root / prefix):
+                for name in names:
+                    if not name.startswith("."):  # a draft that is being written
+                        path = Path(folder, name)
+                        yield path.relative_to(self.root).as_posix(), path.stat().st_size
+
+    def copy(self, source: str, target: str) -> None:
+        with self._errors("copy", source):
+            path = self.root / target
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(self.root / source, path)
+
+    def delete(self, key: str, *, if_match: str | None = None) -> None:
+        with self._errors("delete", key), self._lock(key):
+            if if_match is not None and self.head(key) not in (if_match, None):
+                raise Conflict(key)
+            (self.root / key).unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def _lock(self, key: str) -> Iterator[None]:
         path = self.root / ".locks" / key.replace("/", "%")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            file = path.open("w")
-        except OSError as error:
-            raise BucketError(f"Cannot lock {key}: {error}.") from error
-        with file:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
+    @contextlib.contextmanager
+    def _errors(self, verb: str, key: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise BucketError(f"Cannot {verb} {key}: {error}.") from error
+
+
+class _Where(TypedDict):
+    Bucket: str
+    Key: str
+
+
+class _Condition(TypedDict, total=False):
+    IfMatch: str
+    IfNoneMatch: str
+
+
+def _condition(if_match: str | None) -> _Condition:
+    return {"IfNoneMatch": "*"} if if_match is None else {"IfMatch": if_match}
+
 
 class ChunkReader:
-    """Gives an iterator of chunks the `read` that boto3's upload wants."""
+    """Cuts an iterator of chunks into pieces of one size."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks = iter(chunks)
@@ -157,26 +228,88 @@ class S3Store(DocumentStore):
             except self.client.exceptions.NoSuchKey:
                 return None
 
-    def put(self, key: str, body: bytes, *, if_match: str | None) -> str:
-        put = partial(
-            self.client.put_object, Bucket=self.bucket, Key=key, Body=body, ContentType="application/json"
-        )
+    def head(self, key: str) -> str | None:
+        from botocore.exceptions import ClientError
+
         with self._errors(key):
-            answer = put(IfNoneMatch="*") if if_match is None else put(IfMatch=if_match)
+            try:
+                return self.client.head_object(Bucket=self.bucket, Key=key)["ETag"]
+            except ClientError as error:  # a HEAD has no body, so only its number tells
+                if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 404:
+                    return None
+                raise
+
+    @contextlib.contextmanager
+    def open(self, key: str) -> Iterator[BinaryIO | None]:
+        with self._errors(key):
+            try:
+                body = self.client.get_object(Bucket=self.bucket, Key=key)["Body"]
+            except self.client.exceptions.NoSuchKey:
+                yield None
+                return
+            with contextlib.closing(body):
+                yield cast("BinaryIO", body)
+
+    def put(self, key: str, body: bytes, *, if_match: str | None) -> str:
+        with self._errors(key):
+            answer = self.client.put_object(
+                Bucket=self.bucket, Key=key, Body=body, ContentType=JSON_TYPE, **_condition(if_match)
+            )
         return answer["ETag"]
 
-    def put_stream(self, key: str, chunks: Iterable[bytes]) -> None:
+    def put_stream(self, key: str, chunks: Iterable[bytes], *, if_match: str | None) -> str:
+        reader = ChunkReader(chunks)
+        first = reader.read(PART_BYTES)
+        if len(first) < PART_BYTES:
+            return self.put(key, first, if_match=if_match)
+        where: _Where = {"Bucket": self.bucket, "Key": key}
         with self._errors(key):
-            self.client.upload_fileobj(
-                cast("IO[bytes]", ChunkReader(chunks)),
-                self.bucket,
-                key,
-                ExtraArgs={"ContentType": "application/json"},
-            )
+            upload = self.client.create_multipart_upload(**where, ContentType=JSON_TYPE)["UploadId"]
+            try:
+                parts = self._upload_parts(where, upload, first, reader)
+                answer = self.client.complete_multipart_upload(
+                    **where, UploadId=upload, MultipartUpload={"Parts": parts}, **_condition(if_match)
+                )
+            except BaseException:
+                with contextlib.suppress(Exception):  # the first error is the one to tell
+                    self.client.abort_multipart_upload(**where, UploadId=upload)
+                raise
+        return answer["ETag"]
 
-    def delete(self, key: str) -> None:
-        with self._errors(key):
-            self.client.delete_object(Bucket=self.bucket, Key=key)
+    def _upload_parts(
+        self, where: "_Where", upload: str, first: bytes, reader: "ChunkReader"
+    ) -> "list[CompletedPartTypeDef]":
+        parts: list[CompletedPartTypeDef] = []
+        body = first
+        while body:
+            number = len(parts) + 1
+            answer = self.client.upload_part(**where, UploadId=upload, PartNumber=number, Body=body)
+            parts.append({"PartNumber": number, "ETag": answer["ETag"]})
+            body = reader.read(PART_BYTES)
+        return parts
+
+    def list(self, prefix: str) -> Iterator[tuple[str, int]]:
+        with self._errors(prefix):
+            pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
+            for page in pages:
+                for found in page.get("Contents", []):
+                    if not found["Key"].endswith("/"):  # how some programs make a folder
+                        yield found["Key"], found["Size"]
+
+    def copy(self, source: str, target: str) -> None:
+        with self._errors(source):
+            self.client.copy({"Bucket": self.bucket, "Key": source}, self.bucket, target)
+
+    def delete(self, key: str, *, if_match: str | None = None) -> None:
+        try:
+            with self._errors(key):
+                if if_match is None:
+                    self.client.delete_object(Bucket=self.bucket, Key=key)
+                else:
+                    self.client.delete_object(Bucket=self.bucket, Key=key, IfMatch=if_match)
+        except Conflict:
+            if self.head(key) is not None:
+                raise
 
     @contextlib.contextmanager
     def _errors(self, key: str) -> Iterator[None]:
@@ -188,7 +321,7 @@ class S3Store(DocumentStore):
             yield
         except ClientError as error:
             code = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-            if code in (404, 409, 412) and error.operation_name == "PutObject":
+            if code in (404, 409, 412) and error.operation_name in CONDITIONAL:
                 if error.response.get("Error", {}).get("Code") == "NoSuchBucket":
                     raise BucketError(f"There is no bucket {self.bucket}: create it first.") from error
                 raise Conflict(key) from error

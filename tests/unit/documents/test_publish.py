@@ -12,9 +12,9 @@ from control.models import CleanupPolicy, PlatformStatus
 from core.exceptions import BucketError
 from documents import keys
 from documents.drift import check_documents, repair_documents
-from documents.models import Document, OutboxEntry
+from documents.models import Document, OutboxEntry, OverruledChange
 from documents.publish import Outcome, publish, publish_or_raise, publish_waiting
-from documents.store import FolderStore, Stored
+from documents.store import FolderStore
 from models_registry.models import RegisteredModel
 from tests.factories import ArtifactFactory, RegisteredModelFactory
 
@@ -108,27 +108,109 @@ def test_foreign_entries_and_keys_survive(bucket: Path) -> None:
     assert document[model.token]["downloadable"] is False
 
 
-def test_outside_edit_between_read_and_write_survives(bucket: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outside_edit_just_before_our_write_survives(bucket: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     RegisteredModelFactory()
-    get, edits = FolderStore.get, []
+    put, edits = FolderStore.put, []
 
-    def get_then_edit(self: FolderStore, key: str) -> Stored | None:
-        stored = get(self, key)
-        if key == keys.INFERENCE and not edits and threading.current_thread().name == "MainThread":
-            edits.append(key)
-            (bucket / key).write_text(json.dumps({**json.loads(stored.body), "theirs": {}}))  # type: ignore[union-attr]
-        return stored
+    def edit_then_put(self: FolderStore, key: str, body: bytes, *, if_match: str | None) -> str:
+        if key == keys.INFERENCE and len(edits) < 3:
+            document = {**read(bucket, key), f"theirs{len(edits)}": {"task_type": "?"}}
+            edits.append(put(self, key, json.dumps(document).encode(), if_match=self.head(key)))
+        return put(self, key, body, if_match=if_match)
 
-    monkeypatch.setattr(FolderStore, "get", get_then_edit)
+    monkeypatch.setattr(FolderStore, "put", edit_then_put)
     model = RegisteredModelFactory()
-    assert {"theirs", model.token} <= set(read(bucket, keys.INFERENCE))
+    assert {"theirs0", "theirs1", "theirs2", model.token} <= set(read(bucket, keys.INFERENCE))
 
 
-def test_missing_document_is_written_whole(bucket: Path) -> None:
+def test_publishing_without_outside_edits_reads_nothing(
+    bucket: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    RegisteredModelFactory()
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("nobody else has written")
+
+    monkeypatch.setattr(FolderStore, "get", refuse)
     models = [RegisteredModelFactory() for _ in range(3)]
+    assert {model.token for model in models} < set(read(bucket, keys.INFERENCE))
+
+
+def test_missing_document_is_written_whole_with_what_others_had_in_it(bucket: Path) -> None:
+    models = [RegisteredModelFactory() for _ in range(3)]
+    document = {**read(bucket, keys.INFERENCE), "theirs": {"task_type": "?"}, "other": 1}
+    document[models[0].token]["note"] = "kept"
+    (bucket / keys.INFERENCE).write_text(json.dumps(document))
+    publish_waiting()
     (bucket / keys.INFERENCE).unlink()
-    models[0].save()
-    assert set(read(bucket, keys.INFERENCE)) == {model.token for model in models}
+    publish_waiting()
+    assert read(bucket, keys.INFERENCE) == document
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        '{"a": "\\ud800"}',
+        '{"a": "\\u0000"}',
+        '"text"',
+        "[]",
+        "123456789012345678901234567890",
+    ],
+)
+@pytest.mark.parametrize("token", ["plain", "\\u0000", "\\ud83d", "#1", "a/b c", "x" * 300, ""])
+def test_strange_entries_of_others_survive_our_writes(bucket: Path, token: str, entry: str) -> None:
+    RegisteredModelFactory()
+    body = (bucket / keys.INFERENCE).read_text().rstrip()[:-1] + f', "{token}": {entry}}}'
+    (bucket / keys.INFERENCE).write_text(body)
+    before = json.loads(body)
+    publish_waiting()
+    model = RegisteredModelFactory()
+    after = read(bucket, keys.INFERENCE)
+    assert after.pop(model.token)
+    assert after == before
+    publish_waiting()
+    assert not OutboxEntry.objects.exists()
+    assert [drift.problems for drift in check_documents() if drift.key == keys.INFERENCE] == [()]
+
+
+def test_change_that_both_made_is_ours_and_the_loser_is_kept(
+    bucket: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = RegisteredModelFactory(accuracy=90)
+    document = read(bucket, keys.INFERENCE)
+    document[model.token]["accuracy"] = 10.0
+    (bucket / keys.INFERENCE).write_text(json.dumps(document))
+    model.accuracy = 95
+    model.save()
+    model.refresh_from_db()
+    assert model.accuracy == 95
+    assert read(bucket, keys.INFERENCE)[model.token]["accuracy"] == 95
+    lost = OverruledChange.objects.get()
+    assert (lost.entry, lost.field, json.loads(lost.value), lost.winner) == (
+        model.token,
+        "accuracy",
+        10.0,
+        "database",
+    )
+
+
+def test_writer_whose_lease_was_taken_notes_nothing(bucket: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish_waiting()
+    put = FolderStore.put
+
+    def be_replaced(self: FolderStore, key: str, body: bytes, *, if_match: str | None) -> str:
+        etag = put(self, key, body, if_match=if_match)
+        Document.objects.filter(key=key).update(writer="another")
+        return etag
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FolderStore, "put", be_replaced)
+        model = RegisteredModelFactory()
+    assert OutboxEntry.objects.filter(entry=model.token).exists()
+    Document.objects.update(writer="", writer_until=None)
+    assert publish(keys.INFERENCE) is Outcome.CLEAN
+    assert list(read(bucket, keys.INFERENCE)) == [model.token]
+    assert not OverruledChange.objects.exists()
 
 
 def test_bucket_down_commits_and_reconciling_catches_up(
@@ -215,14 +297,20 @@ def test_unreadable_document_is_quarantined_and_left_alone(bucket: Path) -> None
     assert (bucket / keys.INFERENCE).read_text() == "{half a docu"
     copies = list((bucket / "quarantine").glob("inference.json.*"))
     assert [copy.read_text() for copy in copies] == ["{half a docu"]
+    publish_waiting()
+    assert len(list((bucket / "quarantine").iterdir())) == 1, "one copy of a version is enough"
     assert "--repair" in Document.objects.get(key=keys.INFERENCE).last_error
 
 
-def test_repair_replaces_an_unreadable_document(bucket: Path) -> None:
-    (bucket / keys.INFERENCE).write_text("[]")
+@pytest.mark.parametrize("body", ["[]", "", "null", '{"a": NaN}', "[" * 100_000, '{"a": 1e400}'])
+def test_repair_replaces_an_unreadable_document(bucket: Path, body: str) -> None:
+    first = RegisteredModelFactory()
+    (bucket / keys.INFERENCE).write_text(body)
     model = RegisteredModelFactory()
+    assert (bucket / keys.INFERENCE).read_text() == body
+    assert RegisteredModel.objects.live().count() == 2, "it is never taken as empty"
     repair_documents()
-    assert list(read(bucket, keys.INFERENCE)) == [model.token]
+    assert list(read(bucket, keys.INFERENCE)) == [first.token, model.token]
 
 
 def test_operators_dev_mode_in_the_document_switches_the_platform(bucket: Path) -> None:
@@ -264,7 +352,10 @@ def test_switch_in_the_database_reaches_the_document(bucket: Path) -> None:
 
 def test_check_finds_drift_and_repair_mends_it(bucket: Path) -> None:
     publish_waiting()
-    model = ArtifactFactory().model
+    artifact = ArtifactFactory()
+    model, path = artifact.model, bucket / artifact.key
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"123")
     assert not any(drift.problems for drift in check_documents())
     (bucket / keys.INFERENCE).write_text("{}")
     (bucket / keys.STATUS).write_text('{"status": "active"}')
@@ -273,3 +364,19 @@ def test_check_finds_drift_and_repair_mends_it(bucket: Path) -> None:
     repair_documents()
     assert not any(drift.problems for drift in check_documents())
     assert list(read(bucket, keys.INFERENCE)) == [model.token]
+
+
+def test_check_compares_files_with_the_registry(bucket: Path) -> None:
+    publish_waiting()
+    artifacts = [ArtifactFactory() for _ in range(2)]
+    for artifact, body in zip(artifacts, (b"123", b"12"), strict=True):
+        (bucket / artifact.key).parent.mkdir(parents=True)
+        (bucket / artifact.key).write_bytes(body)
+    missing = ArtifactFactory()
+    (bucket / "textclassification").mkdir()
+    (bucket / "textclassification" / "left").write_bytes(b"?")
+    assert check_documents()[-1].problems == (
+        f"{missing.key} is missing",
+        f"{artifacts[1].key} has 2 bytes and not 3",
+        "textclassification/left belongs to nothing",
+    )

@@ -69,10 +69,41 @@ def test_put_conflicts_with_a_vanished_document(store: DocumentStore) -> None:
 
 def test_put_stream_writes_all_chunks(store: DocumentStore) -> None:
     chunks = [bytes([number]) * 700_000 for number in range(20)]
-    store.put_stream("training/training.json", iter(chunks))
-    stored = store.get("training/training.json")
+    key = "training/training.json"
+    etag = store.put_stream(key, iter(chunks), if_match=None)
+    stored = store.get(key)
     assert stored is not None
     assert stored.body == b"".join(chunks)
+    assert stored.etag == etag == store.head(key)
+    for stale in (None, '"another"'):
+        with pytest.raises(Conflict):
+            store.put_stream(key, iter([b"x" * 9_000_000] * 2), if_match=stale)
+    assert store.head(key) == etag
+    assert store.put_stream(key, iter([b"small"]), if_match=etag) == store.head(key)
+
+
+def test_open_reads_in_pieces_and_copy_keeps_everything(store: DocumentStore) -> None:
+    store.put_stream("a/b.json", iter([b"x" * 10_000_000, b"y"]), if_match=None)
+    store.copy("a/b.json", "quarantine/a/b.json")
+    with store.open("quarantine/a/b.json") as source:
+        assert source is not None
+        assert source.read(3) == b"xxx"
+        assert source.read(10_000_000)[-1:] == b"y"
+    with store.open("nothing") as source:
+        assert source is None
+    assert store.head("nothing") is None
+    assert dict(store.list("quarantine/")) == {"quarantine/a/b.json": 10_000_001}
+
+
+def test_delete_spares_a_newer_document(store: DocumentStore) -> None:
+    old = store.put("a.json", b"1", if_match=None)
+    new = store.put("a.json", b"2", if_match=old)
+    with pytest.raises(Conflict):
+        store.delete("a.json", if_match=old)
+    assert store.head("a.json") == new
+    store.delete("a.json", if_match=new)
+    assert store.head("a.json") is None
+    store.delete("a.json", if_match=new)
 
 
 def test_put_stream_that_fails_leaves_the_old_document(store: DocumentStore) -> None:
@@ -80,9 +111,9 @@ def test_put_stream_that_fails_leaves_the_old_document(store: DocumentStore) -> 
         yield b"half"
         raise RuntimeError("the source broke")
 
-    store.put("a.json", b"whole", if_match=None)
+    etag = store.put("a.json", b"whole", if_match=None)
     with pytest.raises(RuntimeError):
-        store.put_stream("a.json", chunks())
+        store.put_stream("a.json", chunks(), if_match=etag)
     stored = store.get("a.json")
     assert stored is not None
     assert stored.body == b"whole"

@@ -1,4 +1,4 @@
-"""Compare the four documents with the database, and mend them.
+"""Compare the four documents and the files in the bucket with the database, and mend them.
 
 Exits 1 on any difference, so that cron and scripts notice.
 """
@@ -39,4 +39,6 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps({"documents": wrong or "ok"}))
         if wrong:
-            raise CommandError(f"{len(wrong)} of {len(drifts)} documents differ. --repair mends them.")
+            raise CommandError(
+                f"The bucket differs from the database: {', '.join(wrong)}. --repair writes the documents anew."
+            )

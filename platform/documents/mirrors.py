@@ -1,0 +1,315 @@
+"""Bring one document into step with our tables, both ways: a function for each kind of document.
+
+The first try assumes that nobody has written since we last did and asks the store to refuse if that
+is wrong (`If-Match`): most of the time, publishing is one query and one PUT. Only when it is refused
+the document is read and merged. A write of ours that landed although its answer was lost shows then,
+too: the document is what we wrote, byte for byte.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from .merge import Fate, Json, Merged, MergedEntry, merge_entry, merge_fields
+from .models import Document, PublishedEntry
+from .projections import (
+    Edit,
+    EntriesProjection,
+    FieldsProjection,
+    News,
+    Projection,
+    StreamProjection,
+    Unusable,
+)
+from .serialise import (
+    digest_entry,
+    entry_name,
+    format_document,
+    format_entry,
+    join_entries,
+    parse_document,
+    parse_entry,
+)
+from .session import CONFLICTS_BEFORE_GIVING_UP, Session
+from .store import Conflict
+
+MANY = 500  # above this, rows are read all at once and not by name
+
+
+def synchronise(projection: Projection, session: Session) -> None:
+    """Bring a document into step. Raises `BucketError`, `UnreadableDocument`, `LostLease`."""
+    if isinstance(projection, FieldsProjection):
+        _synchronise_fields(projection, session)
+    elif isinstance(projection, EntriesProjection):
+        _synchronise_entries(projection, session)
+    else:
+        assert isinstance(projection, StreamProjection)
+        with session.kept():
+            _synchronise_stream(projection, session)
+
+
+def _synchronise_fields(projection: FieldsProjection, session: Session) -> None:
+    body = b""
+    for number in range(CONFLICTS_BEFORE_GIVING_UP):
+        waiting, row = session.waiting(), session.row()
+        known = parse_document(row.base.encode()) if row.base else None
+        landed = False
+        etag: str | None = row.etag
+        if number == 0 and row.etag and known is not None and not session.look:
+            theirs = known
+        else:
+            stored, found = session.read()
+            etag = stored.etag if stored else None
+            theirs = found if found is not None else known or {}
+            landed = stored is not None and stored.body == body
+        ours = projection.render()
+        merged = merge_fields(
+            base=theirs if session.repair else known,
+            ours=ours,
+            theirs=theirs,
+            canonical=projection.canonical,
+            ownership=projection.ownership,
+        )
+        wrote = landed
+        if etag is None or merged.document != theirs:
+            body, wrote = format_document(merged.document), True
+            if (etag := session.put(body, if_match=etag)) is None:
+                continue
+        session.record(
+            etag=etag,
+            wrote=wrote,
+            done=waiting,
+            remember=lambda merged=merged: _remember_fields(projection, session, merged),  # type: ignore[misc]
+            base=format_document(merged.document).decode(),
+            accepted=True,
+        )
+        return
+    raise session.gave_up()
+
+
+def _remember_fields(projection: FieldsProjection, session: Session, merged: Merged) -> None:
+    session.note_overruled("", merged.overruled)
+    if merged.taken:
+        projection.take(merged.taken)
+
+
+@dataclass
+class _Plan:
+    """What becomes of the entries that somebody has touched, and how they stood in the document."""
+
+    merged: dict[str, MergedEntry] = field(default_factory=dict)
+    ours: dict[str, Json] = field(default_factory=dict)
+    theirs: dict[str, Any] = field(default_factory=dict)
+    rows: dict[str, PublishedEntry] = field(default_factory=dict)  # by token, as we last knew them
+
+    def changes_the_document(self) -> bool:
+        return any(merged.document != self.theirs.get(token) for token, merged in self.merged.items())
+
+    def news(self) -> News:
+        news = News()
+        for token, merged in self.merged.items():
+            if merged.fate is Fate.FOREIGN and self._is_new(token, merged.document):
+                news.brought[token] = merged.document
+            elif merged.fate is Fate.VANISHED:
+                news.vanished[token] = self.ours[token]
+            elif merged.taken:
+                news.edited[token] = Edit(merged.taken, self.ours[token], merged.document)
+        return news
+
+    def _is_new(self, token: str, entry: Any) -> bool:
+        return token not in self.rows or self.rows[token].digest != digest_entry(entry)
+
+
+def _synchronise_entries(projection: EntriesProjection, session: Session) -> None:
+    body = b""
+    for number in range(CONFLICTS_BEFORE_GIVING_UP):
+        waiting, row = session.waiting(), session.row()
+        everything = session.repair or row.published_at is None
+        if session.look and not waiting and not everything and session.store.head(session.key) == row.etag:
+            return
+        etag: str | None = row.etag
+        theirs: Json | None = None
+        landed = False
+        if number or session.look or everything or not row.etag:
+            stored, theirs = session.read()
+            etag = stored.etag if stored else None
+            landed = stored is not None and stored.body == body
+        touched = None if everything else {entry for entry in waiting.values() if entry}
+        plan = _plan(projection, touched=touched, theirs=theirs, repair=session.repair)
+        wrote = landed
+        if etag is None or plan.changes_the_document():
+            body, wrote = _assemble(session.key, plan), True
+            if (etag := session.put(body, if_match=etag)) is None:
+                continue
+        session.record(
+            etag=etag,
+            wrote=wrote,
+            done=waiting,
+            remember=lambda plan=plan: _remember_entries(projection, session, plan),  # type: ignore[misc]
+            accepted=True,
+        )
+        return
+    raise session.gave_up()
+
+
+def _plan(
+    projection: EntriesProjection, *, touched: set[str] | None, theirs: Json | None, repair: bool
+) -> _Plan:
+    """Merge the entries that we changed (`touched`; None: all) with those that others changed.
+
+    `theirs` is the document as it was read; None: as we last knew it.
+    """
+    key, plan = projection.key, _Plan()
+    changed = _changed_by_others(key, theirs) if theirs is not None else set()
+    if touched is None:
+        plan.ours = projection.render(None)
+        touched = {*plan.ours, *_names_of_ours(key)}
+    else:
+        plan.ours = projection.render({token for token in touched | changed if entry_name(token) == token})
+    tokens = touched | changed
+    plan.rows = _rows(key, tokens)
+    for token in tokens:
+        row = plan.rows.get(token)
+        known = parse_entry(row.text)[1] if row else None
+        found = known if theirs is None else theirs.get(token)
+        ours = plan.ours.get(token)
+        if found is not None:
+            plan.theirs[token] = found
+        plan.merged[token] = merge_entry(
+            base=found if repair and ours is not None else known,
+            ours=ours,
+            theirs=found,
+            foreign=bool(row and row.problem),
+            canonical=projection.canonical,
+            ownership=projection.ownership,
+        )
+    return plan
+
+
+def _changed_by_others(key: str, theirs: Json) -> set[str]:
+    """Return the tokens whose entries differ from what we last knew: new, changed and vanished ones."""
+    known = dict(PublishedEntry.objects.filter(document=key).values_list("name", "digest"))
+    changed = set()
+    for token, entry in theirs.items():
+        if known.pop(entry_name(token), None) != digest_entry(entry):
+            changed.add(token)
+    return changed | _tokens(key, known)
+
+
+def _tokens(key: str, names: Iterable[str]) -> set[str]:
+    """Return the tokens behind rows' names."""
+    unusual = [name for name in names if name.startswith("#")]
+    texts = PublishedEntry.objects.filter(document=key, name__in=unusual).values_list("text", flat=True)
+    return {name for name in names if not name.startswith("#")} | {parse_entry(text)[0] for text in texts}
+
+
+def _names_of_ours(key: str) -> Iterable[str]:
+    return PublishedEntry.objects.filter(document=key, problem="").values_list("name", flat=True)
+
+
+def _rows(key: str, tokens: Collection[str]) -> dict[str, PublishedEntry]:
+    names = {entry_name(token): token for token in tokens}
+    rows = PublishedEntry.objects.filter(document=key)
+    if len(names) <= MANY:
+        rows = rows.filter(name__in=names)
+    return {names[row.name]: row for row in rows.iterator() if row.name in names}
+
+
+def _assemble(key: str, plan: _Plan) -> bytes:
+    """Return the whole document: what nobody touched as it was, the rest as it was merged."""
+    texts = dict(PublishedEntry.objects.filter(document=key).order_by("id").values_list("name", "text"))
+    for token, merged in plan.merged.items():
+        if merged.document is None:
+            texts.pop(entry_name(token), None)
+        else:
+            texts[entry_name(token)] = format_entry(token, merged.document)
+    return join_entries(texts.values())
+
+
+def _remember_entries(projection: EntriesProjection, session: Session, plan: _Plan) -> Collection[str]:
+    """Keep the entries as they are in the document now, and take in what others did to it."""
+    news = plan.news()
+    problems = projection.take(news) if news != News() else {}
+    gone, kept = [], []
+    for token, merged in plan.merged.items():
+        session.note_overruled(token, merged.overruled)
+        if merged.document is None:
+            gone.append(entry_name(token))
+        elif row := _row_to_keep(session.key, token, merged, plan.rows.get(token), problems.get(token)):
+            kept.append(row)
+    _delete_rows(session.key, gone)
+    PublishedEntry.objects.bulk_create(
+        kept,
+        update_conflicts=True,
+        unique_fields=["document", "name"],
+        update_fields=["text", "digest", "problem"],
+        batch_size=MANY,
+    )
+    followed = {token for token, problem in problems.items() if not problem}
+    return followed | news.edited.keys() | news.vanished.keys()
+
+
+def _row_to_keep(
+    key: str, token: str, merged: MergedEntry, row: PublishedEntry | None, problem: str | None
+) -> PublishedEntry | None:
+    """Return the entry's row as it has to be; None when it is that already."""
+    if problem is None:
+        problem = row.problem if row and merged.fate is Fate.FOREIGN else ""
+    digest = digest_entry(merged.document)
+    if row is not None and row.digest == digest and row.problem == problem:
+        return None
+    text = format_entry(token, merged.document)
+    return PublishedEntry(document=key, name=entry_name(token), text=text, digest=digest, problem=problem)
+
+
+def _delete_rows(key: str, names: list[str]) -> None:
+    for start in range(0, len(names), MANY):
+        PublishedEntry.objects.filter(document=key, name__in=names[start : start + MANY]).delete()
+
+
+def _synchronise_stream(projection: StreamProjection, session: Session) -> None:
+    for _ in range(CONFLICTS_BEFORE_GIVING_UP):
+        waiting, row = session.waiting(), session.row()
+        wanted, found = projection.version(), session.store.head(session.key)
+        try:
+            if found is not None and found != row.etag:
+                if _take_in(projection, session, found):
+                    continue
+                if wanted is None:
+                    session.record(etag="", wrote=False, done=waiting, base="")
+                    return
+                session.set_aside()
+            etag, wrote = _bring_about(projection, session, row, wanted=wanted, found=found)
+        except Conflict:
+            continue
+        session.record(etag=etag, wrote=wrote, done=waiting, base=wanted or "", accepted=True)
+        return
+    raise session.gave_up()
+
+
+def _take_in(projection: StreamProjection, session: Session, etag: str) -> bool:
+    """Take in a document that is not ours; says whether it was, and is gone. Raises `Conflict`."""
+    if session.row().rejected_etag == etag:
+        return False
+    try:
+        with session.store.open(session.key) as source:
+            if source is not None:
+                projection.take_in(source, etag=etag)
+    except Unusable as error:
+        session.reject(etag, str(error))
+        return False
+    session.store.delete(session.key, if_match=etag)
+    return True
+
+
+def _bring_about(
+    projection: StreamProjection, session: Session, row: Document, *, wanted: str | None, found: str | None
+) -> tuple[str, bool]:
+    """Write or remove the document, whichever is due; returns its ETag and whether that was needed."""
+    if wanted is not None:
+        if found is not None and found == row.etag and row.base == wanted:
+            return found, False
+        return session.store.put_stream(session.key, projection.chunks(wanted), if_match=found), True
+    if found is not None:
+        session.store.delete(session.key, if_match=found)
+    return "", found is not None

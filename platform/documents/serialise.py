@@ -1,0 +1,77 @@
+"""Documents as bytes, and entries as pieces of them that are kept and joined without being parsed again."""
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable
+from typing import Any, NoReturn
+
+from .merge import Json
+
+NAME_LENGTH = 255
+
+
+def parse_document(body: bytes) -> Json:
+    """Read a document. Raises ValueError when it is not a JSON object."""
+    try:
+        document = json.loads(body, parse_constant=_refuse, parse_float=_finite)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    if not isinstance(document, dict):
+        raise ValueError("it is not a JSON object")
+    return document
+
+
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON value")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text} is too large a number")
+    return number
+
+
+def format_document(document: Json) -> bytes:
+    """Write a document of fixed fields for people and programs."""
+    return _dumps(document).encode()
+
+
+def format_entry(token: str, entry: Any) -> str:
+    """Write one entry as it stands in its document: `"token": {…}`."""
+    return f"{_dumps(token)}: {_dumps(entry)}".replace("\n", "\n  ")  # a string holds no raw line break
+
+
+def parse_entry(text: str) -> tuple[str, Any]:
+    """Read what `format_entry` wrote."""
+    ((token, entry),) = json.loads(f"{{{text}}}").items()
+    return token, entry
+
+
+def join_entries(texts: Iterable[str]) -> bytes:
+    """Put a document together from its entries' texts."""
+    inside = ",\n  ".join(texts)
+    return (f"{{\n  {inside}\n}}\n" if inside else "{}\n").encode()
+
+
+def digest_entry(entry: Any) -> str:
+    """Return 128 bits that tell whether two entries are equal as JSON values, whatever their spelling."""
+    text = json.dumps(entry, sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def entry_name(token: str) -> str:
+    """Return the name under which a database can keep an entry: its token, where that is storable."""
+    if len(token) <= NAME_LENGTH and token.isprintable() and not token.startswith("#"):
+        return token
+    return "#" + hashlib.sha256(json.dumps(token).encode()).hexdigest()
+
+
+def _dumps(value: Any) -> str:
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half a surrogate pair, which JSON may hold and UTF-8 may not
+        return json.dumps(value, indent=2)
+    return text
