@@ -64,7 +64,9 @@ def load_predictor(model: RegisteredModel) -> Predictor:
     artifact = next((found for found in model.artifacts.all() if found.kind == Artifact.Kind.ONNX), None)
     if artifact is None:
         raise BucketError(f"{model.name} has no ONNX file; train it again.")
-    return _cache().get(artifact.sha256, lambda: _fetch(artifact))
+    if model.unusable_because:
+        raise InvalidRequest(f"{model.name} cannot be used: {model.unusable_because}")
+    return _cache().get(artifact.sha256, lambda: _fetch(artifact), image_classes=model.classes_to_tell)
 
 
 def _fetch(artifact: Artifact) -> bytes:

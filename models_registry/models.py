@@ -31,9 +31,16 @@ class RegisteredModelQuerySet(OwnedQuerySet):
         """Live models whose time is over and that nobody pinned."""
         return self.live().filter(pinned=False, expires_at__lte=now)
 
-    def awaiting_deletion(self) -> RegisteredModelQuerySet:
-        """Retired models, which the next clean-up deletes, and those it was deleting when it stopped."""
-        return self.filter(state__in=[RegisteredModel.State.RETIRED, RegisteredModel.State.DELETING])
+    def awaiting_deletion(self, now: datetime) -> RegisteredModelQuerySet:
+        """Retired models, which the next clean-up deletes, and those it was deleting when it stopped.
+
+        One that vanished from inference.json gets a day: the program that removed it may have
+        written an old copy of the document back by mistake.
+        """
+        spared = Q(retired_by_document=True, retired_at__gt=now - RegisteredModel.SPARED)
+        return self.filter(
+            Q(state=RegisteredModel.State.DELETING) | Q(~spared, state=RegisteredModel.State.RETIRED)
+        )
 
 
 class RegisteredModel(TimestampedModel):
@@ -47,7 +54,16 @@ class RegisteredModel(TimestampedModel):
         DELETING = "deleting", "being deleted"
         DELETED = "deleted", "deleted"
 
+    class Origin(models.TextChoices):
+        """How a model came to be here."""
+
+        TRAINED = "trained", "trained here"
+        IMPORTED = "imported", "taken from inference.json"
+
+    SPARED = timedelta(days=1)
+
     token = models.CharField(max_length=160, unique=True, editable=False)
+    origin = models.CharField(max_length=8, choices=Origin, default=Origin.TRAINED, editable=False)
     name = models.CharField(
         max_length=100,
         validators=[RegexValidator(r"^[\w -]+$", "Use letters, digits, spaces, hyphens and underscores.")],
@@ -70,6 +86,15 @@ class RegisteredModel(TimestampedModel):
     live_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField(null=True, blank=True, help_text="Empty: never.")
     retired_at = models.DateTimeField(null=True, editable=False)
+    retired_by_document = models.BooleanField(
+        default=False, editable=False, help_text="Somebody removed the model from inference.json."
+    )
+    unusable_because = models.TextField(
+        blank=True, editable=False, help_text="Why the model cannot predict; empty when it can."
+    )
+    checked_at = models.DateTimeField(
+        null=True, editable=False, help_text="When files that were not made here were last looked at."
+    )
 
     objects = RegisteredModelQuerySet.as_manager()
 
@@ -92,6 +117,7 @@ class RegisteredModel(TimestampedModel):
         indexes = [
             models.Index(fields=["state", "expires_at"]),
             models.Index(fields=["owner", "-created_at"]),
+            models.Index(name="model_unusable", fields=["checked_at"], condition=~Q(unusable_because="")),
         ]
 
     def __str__(self) -> str:
@@ -101,6 +127,12 @@ class RegisteredModel(TimestampedModel):
     def is_live(self) -> bool:
         """Whether the model predicts."""
         return self.state == self.State.LIVE
+
+    @property
+    def classes_to_tell(self) -> list[str]:
+        """The classes that a file of others may not name itself; ours do."""
+        foreign = self.origin == self.Origin.IMPORTED and self.task_type == TaskType.IMAGE
+        return self.classes if foreign else []
 
     @property
     def time_left(self) -> timedelta | None:
@@ -124,7 +156,12 @@ class Artifact(models.Model):
     kind = models.CharField(max_length=16, choices=Kind)
     key = models.CharField(max_length=400, unique=True)
     size = models.PositiveBigIntegerField(help_text="Bytes.")
-    sha256 = models.CharField(max_length=64, validators=[RegexValidator(r"^[0-9a-f]{64}$")])
+    sha256 = models.CharField(
+        max_length=64,
+        blank=True,
+        validators=[RegexValidator(r"^[0-9a-f]{64}$")],
+        help_text="Empty for a file of others that could not be read yet.",
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(name="one_artifact_of_a_kind", fields=["model", "kind"])]

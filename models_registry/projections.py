@@ -1,15 +1,29 @@
 """How live models appear in inference.json."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from datetime import UTC
 from typing import Any
 
 from documents import keys
-from documents.merge import Json
-from documents.projections import EntriesProjection
-from documents.schemas import InferenceDocument
+from documents.merge import Json, Ownership
+from documents.projections import EntriesProjection, News
+from documents.schemas import DATE_FORMAT, InferenceDocument, read_entry
 
 from .models import Artifact, RegisteredModel, TaskType
+
+FOLLOWED = frozenset(
+    {
+        "model_filename",
+        "model_filename_onnx",
+        "metadata_filename",
+        "classes",
+        "downloadable",
+        "accuracy",
+        "accuracy_plot",
+        "created",
+    }
+)
+AT_ONCE = 1000  # databases bound the parameters of a query
 
 
 class InferenceProjection(EntriesProjection):
@@ -17,12 +31,26 @@ class InferenceProjection(EntriesProjection):
 
     key = keys.INFERENCE
     schema = InferenceDocument
+    ownership = Ownership(followed=FOLLOWED)
 
-    def render(self, entries: Iterable[str] | None) -> dict[str, Json]:
+    def render(self, tokens: Collection[str] | None) -> dict[str, Json]:
         models = RegisteredModel.objects.live().prefetch_related("artifacts")
-        if entries is not None:
-            models = models.filter(token__in=list(entries))
-        return {model.token: render_entry(model) for model in models}
+        if tokens is None:
+            return {model.token: render_entry(model) for model in models.iterator(chunk_size=AT_ONCE)}
+        chosen = sorted(tokens)
+        return {
+            model.token: render_entry(model)
+            for start in range(0, len(chosen), AT_ONCE)
+            for model in models.filter(token__in=chosen[start : start + AT_ONCE])
+        }
+
+    def canonical(self, entry: Json) -> Json:
+        return read_entry(entry)
+
+    def take(self, news: News) -> dict[str, str]:
+        from .taking_in import take_news
+
+        return take_news(news)
 
 
 def render_entry(model: RegisteredModel) -> Json:
@@ -41,5 +69,5 @@ def render_entry(model: RegisteredModel) -> Json:
         "downloadable": model.downloadable,
         "accuracy": round(model.accuracy, 2),
         "accuracy_plot": model.accuracy_plot,
-        "created": model.live_at.astimezone(UTC).strftime("%d-%m-%y %H:%M"),
+        "created": model.live_at.astimezone(UTC).strftime(DATE_FORMAT),
     }

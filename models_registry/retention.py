@@ -55,7 +55,7 @@ def clean_up(*, dry_run: bool = False) -> CleanupReport:
     report.pinned = RegisteredModel.objects.live().filter(pinned=True, expires_at__lte=now).count()
     if report.reason:
         return report
-    due = RegisteredModel.objects.expired(now) | RegisteredModel.objects.awaiting_deletion()
+    due = RegisteredModel.objects.expired(now) | RegisteredModel.objects.awaiting_deletion(now)
     if dry_run:
         for model in due.prefetch_related("artifacts"):
             report.deleted.append(model.token)
@@ -93,7 +93,7 @@ def _batches(ids: list[int]) -> Iterator[list[int]]:
 def _bury(ids: list[int]) -> None:
     """Tombstone those that are still due: a model pinned or extended a moment ago is spared."""
     now = timezone.now()
-    still_due = RegisteredModel.objects.expired(now) | RegisteredModel.objects.awaiting_deletion()
+    still_due = RegisteredModel.objects.expired(now) | RegisteredModel.objects.awaiting_deletion(now)
     buried = list(still_due.select_for_update().filter(pk__in=ids).values_list("pk", "token"))
     RegisteredModel.objects.filter(pk__in=[pk for pk, _ in buried]).update(
         state=RegisteredModel.State.DELETING, retired_at=now

@@ -75,7 +75,7 @@ def restore_model(*, model: RegisteredModel) -> None:
     """Bring a retired model back, with at least an hour to live."""
     now = timezone.now()
     changed = RegisteredModel.objects.filter(pk=model.pk, state=RegisteredModel.State.RETIRED)
-    if not changed.update(state=RegisteredModel.State.LIVE, retired_at=None):
+    if not changed.update(state=RegisteredModel.State.LIVE, retired_at=None, retired_by_document=False):
         raise InvalidRequest(f"{model.name} is gone: the clean-up has deleted its files.")
     model.refresh_from_db()
     if model.expires_at is not None:

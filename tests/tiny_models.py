@@ -58,6 +58,23 @@ def colour_model(token: str = "t") -> bytes:
     return model.SerializeToString()
 
 
+def undescribed_colour_model(batch: int | None = None) -> bytes:
+    """The same network as others export it: no metadata, names of its own, logits, any size of image."""
+    nodes = [
+        helper.make_node("GlobalAveragePool", ["input.1"], ["pooled"]),
+        helper.make_node("Flatten", ["pooled"], ["output"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "torch_jit",
+        [helper.make_tensor_value_info("input.1", TensorProto.FLOAT, [batch or "N", 3, SIZE, SIZE])],
+        [helper.make_tensor_value_info("output", TensorProto.FLOAT, [batch or "N", 3])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
+
+
 def live_colour_model(**fields: object) -> RegisteredModel:
     """A registered model with that file in the bucket."""
     model = RegisteredModelFactory(name="Colours", classes=list(COLOURS), **fields)

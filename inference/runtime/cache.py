@@ -2,10 +2,12 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
 from models_registry.artifacts import Predictor
+
+_Key = tuple[str, ...]  # the file's digest and, for a file that does not name them, its classes
 
 
 class PredictorCache:
@@ -19,23 +21,26 @@ class PredictorCache:
         self._max_bytes = max_bytes
         self._threads = threads
         self._lock = threading.Lock()
-        self._loaded: OrderedDict[str, tuple[Predictor, int]] = OrderedDict()
-        self._loading: dict[str, Future[Predictor]] = {}
+        self._loaded: OrderedDict[_Key, tuple[Predictor, int]] = OrderedDict()
+        self._loading: dict[_Key, Future[Predictor]] = {}
 
-    def get(self, sha256: str, load: Callable[[], bytes]) -> Predictor:
+    def get(self, sha256: str, load: Callable[[], bytes], *, image_classes: Sequence[str] = ()) -> Predictor:
         """Return the model whose file has this SHA-256; `load` fetches the file when it is not in memory.
+
+        `image_classes` are for a file that does not name its own.
 
         What `load` or the file raises reaches everybody who waits for it, and the next call tries again.
         """
+        key = (sha256, *image_classes)
         with self._lock:
-            if sha256 in self._loaded:
-                self._loaded.move_to_end(sha256)
-                return self._loaded[sha256][0]
-            future = self._loading.get(sha256)
+            if key in self._loaded:
+                self._loaded.move_to_end(key)
+                return self._loaded[key][0]
+            future = self._loading.get(key)
             if mine := future is None:
-                future = self._loading[sha256] = Future()
+                future = self._loading[key] = Future()
         if mine:
-            self._load(sha256, load, future)
+            self._load(key, load, future)
         return future.result()
 
     @property
@@ -44,18 +49,18 @@ class PredictorCache:
         with self._lock:
             return sum(size for _, size in self._loaded.values())
 
-    def _load(self, sha256: str, load: Callable[[], bytes], future: Future[Predictor]) -> None:
+    def _load(self, key: _Key, load: Callable[[], bytes], future: Future[Predictor]) -> None:
         try:
             content = load()
-            predictor = Predictor.from_bytes(content, threads=self._threads)
+            predictor = Predictor.from_bytes(content, threads=self._threads, image_classes=key[1:])
         except BaseException as error:
             with self._lock:
-                del self._loading[sha256]
+                del self._loading[key]
             future.set_exception(error)
             return
         with self._lock:
-            del self._loading[sha256]
-            self._loaded[sha256] = (predictor, len(content))
+            del self._loading[key]
+            self._loaded[key] = (predictor, len(content))
             used = sum(size for _, size in self._loaded.values())
             while used > self._max_bytes and len(self._loaded) > 1:
                 used -= self._loaded.popitem(last=False)[1][1]

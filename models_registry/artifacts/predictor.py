@@ -13,6 +13,7 @@ from .images import MAX_PIXELS, ImagePreprocessing
 from .metadata import IMAGE_CLASSIFICATION, METADATA_KEY, TOKENIZER_KEY, ModelMetadata
 from .sessions import open_session
 from .texts import TextEncoder, TextPreprocessing, length_batches, pad
+from .undescribed import UndescribedSession, describe
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -90,18 +91,26 @@ class TextBatches:
 class Predictor:
     """A loaded model. Safe to use from many threads at a time."""
 
-    def __init__(self, session: "InferenceSession", metadata: ModelMetadata, inputs: Preprocessor) -> None:
+    def __init__(
+        self, session: "InferenceSession | UndescribedSession", metadata: ModelMetadata, inputs: Preprocessor
+    ) -> None:
         self._session = session
         self._inputs = inputs
         self.metadata = metadata
 
     @classmethod
     def from_bytes(
-        cls, onnx: bytes, *, threads: int | None = None, max_pixels: int = MAX_PIXELS
+        cls,
+        onnx: bytes,
+        *,
+        threads: int | None = None,
+        max_pixels: int = MAX_PIXELS,
+        image_classes: Sequence[str] = (),
     ) -> "Predictor":
-        """Load an .onnx of ours; `threads` within one prediction, None for one per core.
+        """Load an .onnx; `threads` within one prediction, None for one per core.
 
-        Raises `InvalidModel` for a file that does not load or does not describe itself.
+        An image model that does not describe itself, because others made it, needs its
+        `image_classes` in the order of its scores. Raises `InvalidModel` for a file that does not load.
         """
         try:
             session = open_session(onnx, threads=threads)
@@ -109,6 +118,10 @@ class Predictor:
             raise InvalidModel(f"The file is no ONNX model that can be loaded ({error}).") from error
         properties = session.get_modelmeta().custom_metadata_map
         if METADATA_KEY not in properties:
+            if image_classes:
+                foreign = UndescribedSession(session, len(image_classes))
+                metadata = describe(foreign, image_classes)
+                return cls(foreign, metadata, _preprocessor(metadata, properties, max_pixels))
             raise InvalidModel(
                 f"The file has no {METADATA_KEY!r} metadata: it was not made by this platform."
             )

@@ -1,0 +1,179 @@
+"""Follow what others wrote into inference.json: their models, their edits, their removals.
+
+Called with the document's news inside the transaction that remembers the document. A row that has
+changed since the two were merged keeps its own value: the next publish writes it out again.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from django.utils import timezone
+from pydantic import ValidationError
+
+from documents.merge import Json
+from documents.projections import Edit, News
+from documents.schemas import ENTRY_KINDS, parse_date, read_entry
+
+from .models import Artifact, RegisteredModel
+from .projections import render_entry
+
+logger = structlog.get_logger(__name__)
+
+State = RegisteredModel.State
+
+TOKEN = re.compile(r"[^\s/\\?#%]{1,160}")  # it has to stand in an address
+FILE = re.compile(r"(imageclassification|textclassification)(/[^/\\\x00-\x1f]+)+")
+FLASH_TOKEN = re.compile(r"(?:image|text)classification-(?P<name>.+)-[A-Za-z0-9]+", re.IGNORECASE)
+UNCHECKED = "Its files have not been looked at yet; that takes up to a minute."
+FIELDS_OF_FILES = {
+    "model_filename": Artifact.Kind.TORCHSCRIPT,
+    "model_filename_onnx": Artifact.Kind.ONNX,
+    "metadata_filename": Artifact.Kind.METADATA,
+}
+
+
+@dataclass(frozen=True)
+class _Described:
+    """An entry as columns of a model, and its files by kind."""
+
+    columns: dict[str, Any]
+    files: dict[str, str]
+
+
+def take_news(news: News) -> dict[str, str]:
+    """Follow a document's news; returns why brought entries did not become models, "" where they did."""
+    for token, ours in news.vanished.items():
+        _retire(token, ours)
+    for token, edit in news.edited.items():
+        _follow(token, edit)
+    return {token: _import(token, entry) for token, entry in news.brought.items()}
+
+
+def _retire(token: str, ours: Json) -> None:
+    """Take a model out of service because its entry was removed from the document."""
+    model = _locked(token)
+    if model is None or not model.is_live or render_entry(model) != ours:
+        return
+    model.state, model.retired_at, model.retired_by_document = State.RETIRED, timezone.now(), True
+    model.save()
+    logger.info("model.vanished", model=model.pk)
+
+
+def _follow(token: str, edit: Edit) -> None:
+    """Bring an entry's edited fields into its model."""
+    model = _locked(token)
+    if model is None or not model.is_live:
+        return
+    now = render_entry(model)
+    fields = {name: value for name, value in edit.fields.items() if now.get(name) == edit.ours.get(name)}
+    described = _describe(fields)
+    if any(_file_problem(key, token) for key in described.files.values()):
+        return
+    for name, value in described.columns.items():
+        setattr(model, name, value)
+    if described.files or "classes" in fields:
+        model.unusable_because, model.checked_at = UNCHECKED, None
+        _replace_files(model, described.files)
+    model.save()
+    logger.info("model.edited_in_document", model=model.pk, fields=sorted(fields))
+
+
+def _import(token: str, entry: Any) -> str:
+    """Make (or revive) the model of an entry that others brought; returns what is wrong with it."""
+    known = _locked(token)
+    if known is not None and known.origin == RegisteredModel.Origin.TRAINED:
+        if known.state == State.RETIRED and known.retired_by_document:
+            known.state, known.retired_at, known.retired_by_document = State.LIVE, None, False
+            known.save()
+        return ""  # otherwise the model was deleted here, and its entry has to go
+    problem = _problem(token, entry)
+    if problem:
+        return problem
+    described = _describe(read_entry(entry))
+    model = known or RegisteredModel(token=token, origin=RegisteredModel.Origin.IMPORTED, name=_name(token))
+    for name, value in described.columns.items():
+        setattr(model, name, value)
+    model.state, model.retired_at, model.retired_by_document = State.LIVE, None, False
+    model.unusable_because, model.checked_at = UNCHECKED, None
+    model.save()
+    _replace_files(model, described.files)
+    logger.info("model.imported", model=model.pk, task_type=model.task_type)
+    return ""
+
+
+def _locked(token: str) -> RegisteredModel | None:
+    if not TOKEN.fullmatch(token) or not token.isprintable():
+        return None
+    return RegisteredModel.objects.select_for_update().filter(token=token).first()
+
+
+def _describe(fields: Json) -> _Described:
+    """Translate an entry's fields, in today's spelling, into columns."""
+    columns: dict[str, Any] = {
+        name: fields[name]
+        for name in ("task_type", "classes", "downloadable", "accuracy", "accuracy_plot")
+        if name in fields
+    }
+    if "created" in fields:
+        columns["live_at"] = parse_date(fields["created"])
+    return _Described(
+        columns, {kind: fields[name] for name, kind in FIELDS_OF_FILES.items() if name in fields}
+    )
+
+
+def _problem(token: str, entry: Any) -> str:
+    """Return why an entry cannot be a model; empty when it can."""
+    if not TOKEN.fullmatch(token) or not token.isprintable():
+        return "The token cannot stand in an address: use up to 160 visible characters, no slash or space."
+    return " ".join(_entry_problems(token, entry))
+
+
+def _entry_problems(token: str, entry: Any) -> Iterator[str]:
+    kind = ENTRY_KINDS.get(entry.get("task_type")) if isinstance(entry, dict) else None
+    if kind is None:
+        yield f"`task_type` has to be one of {', '.join(ENTRY_KINDS)}."
+        return
+    try:
+        kind.model_validate(entry)
+    except ValidationError as error:
+        for item in error.errors():
+            yield f"{'.'.join(map(str, item['loc']))}: {item['msg']}."
+        return
+    fields = read_entry(entry)
+    if "created" not in fields:
+        yield f"created: {entry['created']!r} is no date."
+    names = [fields[name] for name in FIELDS_OF_FILES if fields.get(name)]
+    if len(set(names)) < len(names):
+        yield "The same file is named twice."
+    for name in names:
+        yield from filter(None, [_file_problem(name, token)])
+
+
+def _file_problem(key: str, token: str) -> str:
+    """Return why a file may not belong to a model: clean-up deletes a model's files."""
+    if not key:
+        return ""
+    if len(key) > 400 or not FILE.fullmatch(key) or ".." in key.split("/") or "." in key.split("/"):
+        return f"{key[:100]!r} does not lie below imageclassification/ or textclassification/."
+    if Artifact.objects.filter(key=key).exclude(model__token=token).exists():
+        return f"{key} is a file of another model."
+    return ""
+
+
+def _replace_files(model: RegisteredModel, files: dict[str, str]) -> None:
+    for kind, key in files.items():
+        model.artifacts.filter(kind=kind).exclude(key=key).delete()
+        if key:
+            Artifact.objects.get_or_create(
+                model=model, kind=kind, key=key, defaults={"size": 0, "sha256": ""}
+            )
+
+
+def _name(token: str) -> str:
+    """Return a readable name: Flash's tokens carry the one that was chosen."""
+    match = FLASH_TOKEN.fullmatch(token)
+    name = re.sub(r"[^\w -]+", " ", (match["name"] if match else token).replace("_", " ")).strip()
+    return name[:100] or "Imported model"
