@@ -11,7 +11,8 @@ import hashlib
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,15 @@ from django.core.files import File
 from django.core.files.storage import Storage, storages
 from django.db import DatabaseError, close_old_connections, connection, transaction
 
+from control.selectors import is_halted
 from core.exceptions import StaleAttempt, TrainyardError
 from documents import keys
 from documents.publish import publish
 from models_registry.services import ModelDescription, StoredFile, publish_model
 
 from . import transitions
+from .checkpoints import CheckpointKeeper, delete_checkpoints
+from .devices import DevicePool, visible_gpus
 from .files import attempt_prefix, delete_prefix, hash_file
 from .models import Dataset, TrainingJob
 from .services import announce
@@ -35,12 +39,15 @@ from .trainers.request import Hyperparameters, TrainingRequest, TrainingResult
 
 logger = structlog.get_logger(__name__)
 
+devices = DevicePool(visible_gpus())
 worker_stops = threading.Event()  # set when this worker process was asked to end
 
 NEWS_EVERY = 0.5  # seconds; progress reaches the database at most this often
 SILENCE_ALLOWED = 600.0  # seconds without a word from the trainer before the lease is given up
 POLL = 0.2
-STOP_GRACE = 2.0
+STOP_GRACE = 1.0  # for a trainer whose work is not wanted any more
+SUSPEND_GRACE = 5.0  # for one that may be writing a checkpoint
+FLUSH_WITHIN = 60.0  # seconds for the upload of the last checkpoint
 LOG_TAIL = 4000  # characters
 
 
@@ -48,11 +55,22 @@ class CancelRequested(Exception):
     """The owner cancelled the job."""
 
 
-class WorkerStops(TrainyardError):
-    """The worker was asked to end; the job goes back to the queue at once, whatever its attempt."""
+class Interruption(TrainyardError):
+    """The job has to make room through no fault of its own; it goes on from its last checkpoint."""
+
+
+class Halted(Interruption):
+    """Maintenance mode was switched on."""
 
     def __init__(self) -> None:
-        super().__init__("its worker was stopped")
+        super().__init__("Suspended for maintenance")
+
+
+class WorkerStops(Interruption):
+    """The worker was asked to end; the job goes back to the queue at once."""
+
+    def __init__(self) -> None:
+        super().__init__("Queued again because its worker was stopped")
 
 
 class TrainerDied(TrainyardError):
@@ -68,8 +86,10 @@ class Heartbeat:
 
     def __init__(self, job: TrainingJob) -> None:
         self.job = job
+        self.progress: dict[str, Any] = job.progress  # what was told last
         self.lost = threading.Event()
         self.cancelled = threading.Event()
+        self.halted = threading.Event()
         self._done = threading.Event()
         self._news: dict[str, Any] = {}
         self._lock = threading.Lock()
@@ -88,14 +108,17 @@ class Heartbeat:
         """Note fields of the job to write with the next renewal."""
         with self._lock:
             self._news.update(news)
+            self.progress = news.get("progress", self.progress)
             self._heard_at = time.monotonic()
 
     def check(self) -> None:
-        """Raise when the attempt should stop: `StaleAttempt` or `CancelRequested`."""
+        """Raise when the attempt should stop: `StaleAttempt`, `CancelRequested` or an `Interruption`."""
         if self.lost.is_set():
             raise StaleAttempt(f"Attempt {self.job.attempt} lost its lease.")
         if self.cancelled.is_set():
             raise CancelRequested
+        if self.halted.is_set():
+            raise Halted
         if worker_stops.is_set():
             raise WorkerStops
 
@@ -111,19 +134,20 @@ class Heartbeat:
                 if silent_for > SILENCE_ALLOWED:
                     logger.warning("trainer.silent", job=self.job.pk, seconds=round(silent_for))
                     self.lost.set()
-                elif news or due or not self.cancelled.is_set():
+                else:
                     self._renew(lease, news if news or due else None)
                     renewed_at = time.monotonic() if news or due else renewed_at
         finally:
             connection.close()
 
     def _renew(self, lease: Any, news: dict[str, Any] | None) -> None:
-        """Renew (or, without news, only look whether the owner has cancelled)."""
+        """Renew (or, without news, only look), and notice what others have decided about the job."""
         try:
-            if news is None:
-                state = TrainingJob.objects.values_list("state", flat=True).get(pk=self.job.pk)
-            else:
-                state = transitions.renew(self.job.pk, attempt=self.job.attempt, lease=lease, **news)
+            if news is not None:
+                transitions.renew(self.job.pk, attempt=self.job.attempt, lease=lease, **news)
+            state = transitions.state_of(self.job.pk, attempt=self.job.attempt)
+            if is_halted():
+                self.halted.set()
         except StaleAttempt:
             self.lost.set()
         except DatabaseError as error:
@@ -139,11 +163,20 @@ def run_attempt(job: TrainingJob) -> None:
     """Carry a claimed job to an end, whatever happens to the trainer."""
     log = logger.bind(job=job.pk, attempt=job.attempt)
     log.info("job.started", task_type=job.task_type, architecture=job.architecture)
+    with _training_document():
+        _carry(job, log)
+    publish(keys.TRAINING)
+
+
+def _carry(job: TrainingJob, log: Any) -> None:
+    """Train and publish, and note in the row how it ended before anything is tidied up."""
     folder = settings.HOME / "jobs" / f"{job.pk}-{job.attempt}"
+    keeper, heartbeat = CheckpointKeeper(job, folder), Heartbeat(job)
     committed = False
     try:
-        with _scratch(folder), Heartbeat(job) as heartbeat, _training_document():
-            result = _train(job, folder, heartbeat)
+        with _scratch(folder), heartbeat:
+            with devices.take() as device:
+                result = _train(job, folder, heartbeat, keeper, device)
             _publish(job, result, folder, heartbeat)
             committed = True
     except CancelRequested:
@@ -156,17 +189,32 @@ def run_attempt(job: TrainingJob) -> None:
         log.info("job.failed", error=str(error))
     except StaleAttempt as error:
         log.warning("job.attempt_stale", reason=str(error))
-    except WorkerStops as error:
-        log.info("job.handed_back")
-        _hand_back(job, error, max_attempts=job.attempt + 1)  # the next worker announces it as it starts
+    except Interruption as error:  # who ends the interruption announces the job
+        with contextlib.suppress(StaleAttempt):
+            transitions.suspend(
+                job.pk,
+                attempt=job.attempt,
+                reason=str(error),
+                progress={**heartbeat.progress, **_kept(keeper)},
+            )
+        log.info("job.suspended", reason=type(error).__name__, kept_epoch=keeper.kept_epoch)
     except Exception as error:  # the bucket, the disk, the child: another attempt may succeed
         log.warning("job.attempt_failed", error=repr(error), exc_info=not isinstance(error, TrainyardError))
-        _hand_back(job, error, max_attempts=settings.TRAINYARD["MAX_ATTEMPTS"])
+        reason, limit = str(error) or type(error).__name__, settings.TRAINYARD["MAX_ATTEMPTS"]
+        with contextlib.suppress(StaleAttempt):
+            transitions.hand_back(
+                job.pk,
+                attempt=job.attempt,
+                reason=reason,
+                max_attempts=limit,
+                progress={**heartbeat.progress, **_kept(keeper)},
+            )
         announce(job.pk, queue=job.queue)
     finally:
+        keeper.close()
         if not committed:
             delete_unpublished_files(job)
-        publish(keys.TRAINING)
+        delete_unneeded_checkpoints(job)
 
 
 def delete_unpublished_files(job: TrainingJob) -> None:
@@ -183,10 +231,12 @@ def delete_unpublished_files(job: TrainingJob) -> None:
             delete_prefix(attempt_prefix(job, job.attempt))
 
 
-def _hand_back(job: TrainingJob, error: Exception, *, max_attempts: int) -> None:
-    reason = str(error) or type(error).__name__
-    with contextlib.suppress(StaleAttempt):
-        transitions.hand_back(job.pk, attempt=job.attempt, reason=reason, max_attempts=max_attempts)
+def delete_unneeded_checkpoints(job: TrainingJob) -> None:
+    """Remove the checkpoints of a job that has ended; what fails here, `reconcile` sweeps."""
+    close_old_connections()
+    with contextlib.suppress(Exception):
+        if not TrainingJob.objects.unfinished().filter(pk=job.pk).exists():
+            delete_checkpoints(job)
 
 
 @contextlib.contextmanager
@@ -217,34 +267,60 @@ def _training_document() -> Iterator[None]:
         thread.join()
 
 
-def _train(job: TrainingJob, folder: Path, heartbeat: Heartbeat) -> TrainingResult:
+def _train(
+    job: TrainingJob, folder: Path, heartbeat: Heartbeat, keeper: CheckpointKeeper, device: str
+) -> TrainingResult:
     """Run the trainer in a child process until it has a result."""
     began = time.monotonic()
-    heartbeat.tell(progress={"phase": "fetch", "message": "Fetching the data set"})
-    data = fetch_dataset(job.dataset, folder)
+    shown = {name: job.progress[name] for name in ("metrics", "checkpoint") if name in job.progress}
+    heartbeat.tell(progress={**shown, "phase": "fetch", "message": "Fetching the data set"})
+    data = fetch_dataset(job.dataset, folder, heartbeat.check)
+    resumed_from = keeper.fetch()
     fetched = time.monotonic()
     output = folder / "output"
     output.mkdir()
-    deadline = began + settings.TRAINYARD["JOB_DEADLINE"].total_seconds()
+    deadline = began + (settings.TRAINYARD["JOB_DEADLINE"] - job.spent).total_seconds()
     trainer = TrainerProcess()
-    trainer.start(_request(job, data, output))
+    trainer.start(replace(_request(job, data, output), checkpoint_dir=str(keeper.local), device=device))
     try:
         for event in _events(trainer, heartbeat, deadline):
             if event["event"] == "progress":
-                heartbeat.tell(progress=_shown(event), log_tail=trainer.log_tail(LOG_TAIL))
+                heartbeat.tell(progress=_shown(event, keeper), log_tail=trainer.log_tail(LOG_TAIL))
+            elif event["event"] == "checkpoint":
+                keeper.take(event["files"], event["epoch"])
             elif event["event"] == "result":
                 result = TrainingResult.from_json(event["result"])
                 result.phase_seconds["fetch"] = round(fetched - began, 2)
+                logger.info("trainer.finished", job=job.pk, resumed_from=resumed_from)
                 return result
-            elif event["kind"] in ("data", "training"):
-                raise HopelessAttempt(event["message"])
             else:
-                raise HopelessAttempt(
-                    f"The trainer failed, which is not your data's fault: {event['message']}"
-                )
+                raise _failure(event)
         raise TrainerDied(f"the trainer died (exit code {trainer.exitcode})")
+    except Interruption:
+        _save_progress(trainer, heartbeat, keeper)
+        raise
     finally:
         trainer.stop(STOP_GRACE)
+
+
+def _failure(event: dict[str, Any]) -> Exception:
+    """Return what an error of the trainer means for the job."""
+    if event["kind"] in ("data", "training"):
+        return HopelessAttempt(event["message"])
+    if event["kind"] == "stopped":
+        return TrainerDied("somebody stopped the trainer")
+    return HopelessAttempt(f"The trainer failed, which is not your data's fault: {event['message']}")
+
+
+def _save_progress(trainer: TrainerProcess, heartbeat: Heartbeat, keeper: CheckpointKeeper) -> None:
+    """Let the trainer come to its end, and keep the last checkpoint that it wrote."""
+    trainer.stop(SUSPEND_GRACE)
+    while (event := trainer.next_event(timeout=0)) is not None:
+        if event["event"] == "checkpoint":
+            keeper.take(event["files"], event["epoch"])
+        elif event["event"] == "progress":
+            heartbeat.tell(progress=_shown(event, keeper), log_tail=trainer.log_tail(LOG_TAIL))
+    keeper.flush(FLUSH_WITHIN)
 
 
 def _events(trainer: TrainerProcess, heartbeat: Heartbeat, deadline: float) -> Iterator[dict[str, Any]]:
@@ -263,8 +339,15 @@ def _events(trainer: TrainerProcess, heartbeat: Heartbeat, deadline: float) -> I
             return
 
 
-def _shown(event: dict[str, Any]) -> dict[str, Any]:
-    return {name: event[name] for name in ("phase", "done", "total", "message", "metrics") if name in event}
+def _shown(event: dict[str, Any], keeper: CheckpointKeeper) -> dict[str, Any]:
+    """Return what the job's page shows of an event of the trainer."""
+    names = ("phase", "done", "total", "message", "metrics")
+    shown: dict[str, Any] = {name: event[name] for name in names if name in event}
+    return {**shown, **_kept(keeper)}
+
+
+def _kept(keeper: CheckpointKeeper) -> dict[str, Any]:
+    return {} if keeper.kept_epoch is None else {"checkpoint": {"epoch": keeper.kept_epoch}}
 
 
 def _request(job: TrainingJob, data: Path, output: Path) -> TrainingRequest:
@@ -294,12 +377,16 @@ def _request(job: TrainingJob, data: Path, output: Path) -> TrainingRequest:
     )
 
 
-def fetch_dataset(dataset: Dataset, folder: Path) -> Path:
-    """Copy a data set out of the bucket and check that it is the one that was validated."""
+def fetch_dataset(dataset: Dataset, folder: Path, check: Callable[[], None]) -> Path:
+    """Copy a data set out of the bucket and check that it is the one that was validated.
+
+    `check` is called between pieces and may raise to stop.
+    """
     path = folder / f"dataset{Path(dataset.original_name).suffix.lower()}"
     digest = hashlib.sha256()
     with storages["default"].open(dataset.key) as source, path.open("wb") as target:
         for chunk in source.chunks(1 << 20):
+            check()
             digest.update(chunk)
             target.write(chunk)
     if digest.hexdigest() != dataset.sha256:

@@ -72,6 +72,15 @@ def steps_of(state: str, progress: Mapping[str, Any]) -> list[Step]:
     ]
 
 
+def where_it_goes_on(progress: Mapping[str, Any]) -> str:
+    """Return where a job that was interrupted takes up again, as the end of a sentence; "" when nowhere."""
+    checkpoint, metrics = progress.get("checkpoint") or {}, progress.get("metrics") or {}
+    epoch, epochs = checkpoint.get("epoch"), metrics.get("epochs")
+    if epoch is None:
+        return ""
+    return f" at epoch {epoch} of {epochs}" if epochs else f" after epoch {epoch}"
+
+
 def _step(index: int, at: int, state: str, progress: Mapping[str, Any], seconds: float | None) -> Step:
     name, title, words = PHASES[index]
     if index < at or state == "succeeded":

@@ -14,14 +14,15 @@ from django.utils import timezone
 from control.selectors import is_halted
 from documents.publish import publish_waiting
 
+from .checkpoints import delete_checkpoints
+from .dispatch import route_queued_jobs
 from .files import attempt_prefix, delete_prefix
-from .models import TrainingJob, WorkerHeartbeat
-from .services import announce
+from .models import TrainingJob
+from .selectors import slots_by_queue
+from .services import ANNOUNCED_AT_ONCE, announce
 from .transitions import take_from_dead_worker
 
 logger = structlog.get_logger(__name__)
-
-ANNOUNCED_AT_ONCE = 10  # the head of the queue; the others follow as it moves
 
 
 @dataclass
@@ -35,9 +36,10 @@ class ReconcileReport:
 
 
 def reconcile() -> ReconcileReport:
-    """Rescue jobs of dead workers, announce forgotten ones, sweep files, publish documents."""
+    """Rescue jobs of dead workers, route and announce queued ones, sweep files, publish documents."""
     report = ReconcileReport()
     _rescue(report)
+    route_queued_jobs()
     if not is_halted():
         _announce(report)
     _sweep(report)
@@ -56,9 +58,10 @@ def _rescue(report: ReconcileReport) -> None:
 
 def _announce(report: ReconcileReport) -> None:
     """Send the hint again where it seems lost: a job waits although a worker has nothing to do."""
-    stale = timezone.now() - settings.TRAINYARD["RECONCILE_EVERY"]
+    now = timezone.now()
+    stale = now - settings.TRAINYARD["RECONCILE_EVERY"]
     unheard = Q(announced_at__isnull=True) | Q(announced_at__lt=stale)
-    queued = TrainingJob.objects.filter(unheard, state=TrainingJob.State.QUEUED).order_by("queued_at", "pk")
+    queued = TrainingJob.objects.startable(now).filter(unheard)
     idle = _idle_queues()
     for job_id, queue, announced_at in queued.values_list("pk", "queue", "announced_at")[:ANNOUNCED_AT_ONCE]:
         if announced_at is None or queue in idle:
@@ -66,23 +69,19 @@ def _announce(report: ReconcileReport) -> None:
 
 
 def _idle_queues() -> set[str]:
-    """Return the queues that more workers serve than jobs run in."""
-    since = timezone.now() - WorkerHeartbeat.ALIVE
-    serving = Counter(
-        queue
-        for queues in WorkerHeartbeat.objects.filter(seen_at__gt=since).values_list("queues", flat=True)
-        for queue in queues
-    )
+    """Return the queues that workers could take more jobs of than they do."""
     held = Counter(TrainingJob.objects.running().values_list("queue", flat=True))
-    return {queue for queue, workers in serving.items() if workers > held[queue]}
+    return {queue for queue, slots in slots_by_queue().items() if slots > held[queue]}
 
 
 def _sweep(report: ReconcileReport) -> None:
-    """Delete what attempts left in the bucket that did not make the model."""
+    """Delete what attempts left in the bucket that did not make the model, and what nobody goes on from."""
     unswept = TrainingJob.objects.exclude(state__in=TrainingJob.HELD).filter(attempt__gt=F("swept_attempt"))
     for job in unswept:
         last = job.attempt
         for attempt in range(job.swept_attempt + 1, last + 1):
             if not (job.state == TrainingJob.State.SUCCEEDED and attempt == last):
                 report.swept += delete_prefix(attempt_prefix(job, attempt))
-        TrainingJob.objects.filter(pk=job.pk, attempt=last).update(swept_attempt=last)
+        if job.is_final:
+            report.swept += delete_checkpoints(job)
+        TrainingJob.objects.filter(pk=job.pk, attempt=last, state=job.state).update(swept_attempt=last)

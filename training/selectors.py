@@ -1,5 +1,6 @@
 """Questions about jobs and workers."""
 
+from collections import Counter
 from datetime import timedelta
 
 from django.utils import timezone
@@ -22,9 +23,16 @@ def position_in_queue(job: TrainingJob) -> int:
 
 def a_worker_is_alive(queue: str) -> bool:
     """Tell whether some worker that serves this queue was heard of lately."""
+    return queue in slots_by_queue()
+
+
+def slots_by_queue() -> dict[str, int]:
+    """Return for each queue that live workers serve how many of its jobs they could run at a time."""
     since = timezone.now() - WorkerHeartbeat.ALIVE
-    queues = WorkerHeartbeat.objects.filter(seen_at__gt=since).values_list("queues", flat=True)
-    return any(queue in served for served in queues)
+    slots: Counter[str] = Counter()
+    for queues, count in WorkerHeartbeat.objects.filter(seen_at__gt=since).values_list("queues", "slots"):
+        slots.update(dict.fromkeys(queues, count))
+    return dict(slots)
 
 
 def seconds(span: timedelta) -> float:

@@ -19,19 +19,30 @@ from kombu.exceptions import OperationalError
 
 from control.models import PlatformStatus
 from control.selectors import require_operation
-from core.exceptions import InvalidRequest, PlatformBusy
+from core.exceptions import InvalidRequest, MaintenanceMode, PlatformBusy, TrainyardError
 from models_registry.models import RegisteredModel, TaskType
 from models_registry.tokens import new_token
 
 from . import transitions
 from .catalogue import get_architecture
-from .data import TABLE_SUFFIXES, DataError, build_report
+from .data import TABLE_SUFFIXES, DataError, build_report, parse_data_split
+from .dispatch import route
 from .files import dataset_key
 from .models import Dataset, TrainingJob
 from .task_names import RUN_TRAINING_JOB
 
 logger = structlog.get_logger(__name__)
 
+ANNOUNCED_AT_ONCE = 10  # the head of the queue; the others follow as it moves
+HYPERPARAMETERS = (
+    "optimizer",
+    "learning_rate",
+    "batch_size",
+    "epochs",
+    "reduce_lr_on_plateau",
+    "step_lr",
+    "advanced",
+)
 FOREIGN_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,160}")
 SUFFIXES = {TaskType.IMAGE: (".zip",), TaskType.TEXT: TABLE_SUFFIXES}
 
@@ -122,8 +133,21 @@ def _copy_bounded(file: File, path: Path, limit: int) -> None:
             target.write(chunk)
 
 
+class TooManyJobs(PlatformBusy):
+    """Somebody has as many unfinished jobs as they may."""
+
+    def __init__(self, words: str) -> None:
+        TrainyardError.__init__(self, words)
+
+
 def submit_job(
-    *, owner: Any, dataset: Dataset, name: str, choice: JobSettings, token: str | None = None
+    *,
+    owner: Any,
+    dataset: Dataset,
+    name: str,
+    choice: JobSettings,
+    token: str | None = None,
+    origin: str = TrainingJob.Origin.FORM,
 ) -> TrainingJob:
     """Accept a job. Raises `InvalidRequest`, `MaintenanceMode` or `PlatformBusy`.
 
@@ -143,16 +167,53 @@ def submit_job(
         data_split=choice.data_split,
         downloadable=choice.downloadable,
         seed=choice.seed,
+        origin=origin,
+        queue=route(choice.strategy),
         **choice.more,
     )
     _check(job, exclude=["owner", "dataset", "registered_model"])
+    _check_together(job)
     with transaction.atomic():
-        if not PlatformStatus.load().queue_while_active and TrainingJob.objects.unfinished().exists():
-            raise PlatformBusy
+        _make_room(owner)
         job.save()
         transaction.on_commit(lambda: announce(job.pk, queue=job.queue))
     logger.info("job.queued", job=job.pk, task_type=job.task_type)
     return job
+
+
+def _make_room(owner: Any) -> None:
+    """Raise `PlatformBusy` when no further job may wait; one submission at a time is counted."""
+    PlatformStatus.load()
+    status = PlatformStatus.objects.select_for_update().get()
+    if status.dev_mode:
+        raise MaintenanceMode
+    unfinished = TrainingJob.objects.unfinished()
+    if not status.queue_while_active and unfinished.exists():
+        raise PlatformBusy
+    most = settings.TRAINYARD["MAX_UNFINISHED_JOBS"]
+    if unfinished.count() >= most:
+        raise TooManyJobs(
+            f"All {most:,} places in the queue are taken. Submit again when some jobs have ended."
+        )
+    most = settings.TRAINYARD["MAX_UNFINISHED_JOBS_PER_USER"]
+    if owner is not None and unfinished.filter(owner=owner).count() >= most:
+        raise TooManyJobs(
+            f"You have {most:,} jobs that have not ended, which is the most at a time. "
+            "Wait until one has ended, or cancel one."
+        )
+
+
+def _check_together(job: TrainingJob) -> None:
+    """Raise `InvalidRequest` for settings that contradict each other."""
+    try:
+        parse_data_split(job.data_split)
+    except DataError as error:
+        raise InvalidRequest(str(error)) from error
+    if job.advanced.get("one_cycle") and (job.reduce_lr_on_plateau or job.step_lr):
+        raise InvalidRequest(
+            "One-cycle sets the learning rate of every step, so it leaves nothing to a plateau or to steps. "
+            "Choose one of the three."
+        )
 
 
 def _foreign_token(token: str) -> str:
@@ -199,6 +260,46 @@ def announce(job_id: int, *, queue: str) -> bool:
         return False
     TrainingJob.objects.filter(pk=job_id).update(announced_at=timezone.now())
     return True
+
+
+def announce_waiting() -> int:
+    """Announce the jobs that wait unannounced, as after maintenance; returns how many were."""
+    waiting = TrainingJob.objects.startable(timezone.now()).filter(announced_at=None)
+    found = waiting.values_list("pk", "queue")[:ANNOUNCED_AT_ONCE]
+    return sum(announce(job_id, queue=queue) for job_id, queue in found)
+
+
+def retry_job(*, job: TrainingJob, owner: Any) -> TrainingJob:
+    """Submit a job that failed or was cancelled once more, as a new job with the same data and settings.
+
+    Raises what `submit_job` raises.
+    """
+    if job.state not in (TrainingJob.State.FAILED, TrainingJob.State.CANCELLED):
+        raise InvalidRequest(
+            f"{job.name} is {job.get_state_display()}; only a job that failed is tried again."
+        )
+    choice = JobSettings(
+        architecture=job.architecture,
+        strategy=job.strategy,
+        data_split=job.data_split,
+        downloadable=job.downloadable,
+        seed=job.seed,
+        more={name: getattr(job, name) for name in HYPERPARAMETERS},
+    )
+    return submit_job(
+        owner=owner, dataset=job.dataset, name=job.name, choice=choice, origin=TrainingJob.Origin.RETRY
+    )
+
+
+def requeue_job(*, job: TrainingJob) -> None:
+    """Take a running job from its worker, or announce a queued one again. Raises `InvalidRequest`."""
+    require_operation()
+    if not transitions.requeue(job.pk) and not TrainingJob.objects.queued().filter(pk=job.pk).exists():
+        raise InvalidRequest(
+            f"{job.name} is {job.get_state_display()}; only a running or queued job can wait again."
+        )
+    job.refresh_from_db()
+    announce(job.pk, queue=job.queue)
 
 
 def cancel_job(*, job: TrainingJob) -> None:

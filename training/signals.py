@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from django.db import transaction
 from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 
+from control.models import PlatformStatus
 from documents import keys
 from documents.outbox import mark_changed
 
@@ -16,3 +18,12 @@ def job_changed(**_: Any) -> None:
     """A job was made, changed or removed by hand; `transitions` marks its own changes."""
     mark_changed(keys.STATUS)
     mark_changed(keys.TRAINING)
+
+
+@receiver(post_save, sender=PlatformStatus)
+def operation_goes_on(instance: PlatformStatus, created: bool, **_: Any) -> None:
+    """Suspended jobs need not wait for the next reconcile when maintenance ends."""
+    from .services import announce_waiting
+
+    if not created and not instance.dev_mode:
+        transaction.on_commit(announce_waiting)

@@ -10,18 +10,17 @@ from .task_names import RUN_TRAINING_JOB
 
 @shared_task(bind=True, name=RUN_TRAINING_JOB, ignore_result=True)
 def run_training_job(self: Task, job_id: int) -> None:
-    """Run a job, if it still waits for somebody; a message that came twice finds nothing to do."""
-    from django.conf import settings
-
-    from . import transitions
+    """Run the job that is due in the queue of this message; one that came twice finds nothing to do."""
     from .attempts import run_attempt, worker_stops
+    from .dispatch import take_next
     from .models import TrainingJob
 
-    if is_halted():
+    if is_halted() or worker_stops.is_set():
+        # The message ends here: the job has to be announced again.
+        TrainingJob.objects.filter(pk=job_id).update(announced_at=None)
         return
-    if worker_stops.is_set():
-        TrainingJob.objects.filter(pk=job_id).update(announced_at=None)  # the message ends here; send another
-        return
-    job = transitions.claim(job_id, worker=str(self.request.hostname), lease=settings.TRAINYARD["LEASE"])
+    queue = (self.request.delivery_info or {}).get("routing_key")
+    queue = queue or TrainingJob.objects.values_list("queue", flat=True).filter(pk=job_id).first() or "cpu"
+    job = take_next(queue, worker=str(self.request.hostname))
     if job is not None:
         run_attempt(job)

@@ -10,14 +10,16 @@ from typing import Any
 
 import structlog
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import Exists, F, QuerySet
 from django.utils import timezone
 
+from control.models import PlatformStatus
 from core.exceptions import StaleAttempt
 from documents import keys
 from documents.outbox import mark_changed
 
 from .models import TrainingJob
+from .phases import where_it_goes_on
 
 logger = structlog.get_logger(__name__)
 
@@ -57,26 +59,39 @@ def _held(job_id: int, attempt: int) -> QuerySet[TrainingJob]:
 
 
 def claim(job_id: int, *, worker: str, lease: timedelta) -> TrainingJob | None:
-    """Take a queued job for a new attempt; None when there is nothing to take."""
+    """Take a queued job for a new attempt; None when there is nothing to take, or nothing may start."""
     now = timezone.now()
-    changes: dict[str, Any] = {
-        "attempt": F("attempt") + 1,
-        "worker": worker,
-        "lease_expires_at": now + lease,
-        "started_at": now,
-        "progress": {"phase": "claimed"},
-    }
+    halted = Exists(PlatformStatus.objects.filter(dev_mode=True))
     with transaction.atomic():
-        if not _move(TrainingJob.objects.filter(pk=job_id), State.RUNNING, **changes):
+        job = TrainingJob.objects.select_related("dataset").filter(pk=job_id).first()
+        if job is None:
             return None
-        return TrainingJob.objects.select_related("dataset").get(pk=job_id)
+        changes: dict[str, Any] = {
+            "attempt": F("attempt") + 1,
+            "worker": worker,
+            "lease_expires_at": now + lease,
+            "started_at": now,
+            "not_before": None,
+            "progress": {**_kept(job.progress), "phase": "claimed"},
+        }
+        if not _move(TrainingJob.objects.filter(~halted, pk=job_id), State.RUNNING, **changes):
+            return None
+        job.refresh_from_db()
+        return job
 
 
-def renew(job_id: int, *, attempt: int, lease: timedelta, **news: Any) -> State:
-    """Prolong the lease and note progress; returns the state. Raises `StaleAttempt`."""
+def renew(job_id: int, *, attempt: int, lease: timedelta, **news: Any) -> None:
+    """Prolong the lease and note progress. Raises `StaleAttempt`."""
     if not _held(job_id, attempt).update(lease_expires_at=timezone.now() + lease, **news):
         raise StaleAttempt(f"Attempt {attempt} does not hold the job any more.")
-    return State(TrainingJob.objects.values_list("state", flat=True).get(pk=job_id))
+
+
+def state_of(job_id: int, *, attempt: int) -> State:
+    """Return the state of a job that this attempt holds. Raises `StaleAttempt`."""
+    state = _held(job_id, attempt).values_list("state", flat=True).first()
+    if state is None:
+        raise StaleAttempt(f"Attempt {attempt} does not hold the job any more.")
+    return State(state)
 
 
 def succeed(job_id: int, *, attempt: int, model_id: int, **news: Any) -> None:
@@ -105,19 +120,51 @@ def finish_cancelling(job_id: int, *, attempt: int) -> None:
         raise StaleAttempt(f"Attempt {attempt} does not hold the job any more.")
 
 
-def hand_back(job_id: int, *, attempt: int, reason: str, max_attempts: int) -> None:
-    """Return a job whose trainer died to the queue, or fail it after the last attempt."""
-    if attempt >= max_attempts:
-        fail(job_id, attempt=attempt, error=f"Gave up after {attempt} attempts: {reason}")
-    elif not _move(_held(job_id, attempt), State.QUEUED, **_queued_again(reason)):
-        raise StaleAttempt(f"Attempt {attempt} does not hold the job any more.")
+def suspend(job_id: int, *, attempt: int, reason: str, progress: dict[str, Any]) -> None:
+    """Return a job to the queue through no fault of its own; it goes on from its last checkpoint."""
+    _return(_held(job_id, attempt), attempt=attempt, reason=reason, progress=progress)
+
+
+def hand_back(job_id: int, *, attempt: int, reason: str, max_attempts: int, progress: dict[str, Any]) -> None:
+    """Return a job whose trainer died to the queue, or fail it when that has happened too often."""
+    held = _held(job_id, attempt)
+    if held.filter(failures__gte=max_attempts - 1).exists():
+        fail(job_id, attempt=attempt, error=_gave_up(max_attempts, reason), failures=F("failures") + 1)
+        return
+    reason = f"Queued again: {reason}"
+    _return(held, attempt=attempt, reason=reason, progress=progress, failures=F("failures") + 1)
+
+
+def requeue(job_id: int) -> bool:
+    """Take a running job from its worker, which notices and stops; False when it does not run."""
+    jobs = TrainingJob.objects.filter(pk=job_id, state=State.RUNNING)
+    job = jobs.first()
+    if job is None:
+        return False
+    changes = _queued_again(job, "Put back into the queue by an administrator", job.progress)
+    return _move(jobs.filter(attempt=job.attempt), State.QUEUED, **changes)
+
+
+def postpone(job_id: int, *, until: datetime, reason: str) -> None:
+    """Let a queued job wait, and others go before it."""
+    TrainingJob.objects.filter(pk=job_id, state=State.QUEUED).update(
+        not_before=until, announced_at=None, progress={"phase": "queued", "message": reason}
+    )
+
+
+def refuse(job_id: int, *, error: str) -> None:
+    """End a queued job that cannot be run here."""
+    queued = TrainingJob.objects.filter(pk=job_id, state=State.QUEUED)
+    _move(queued, State.FAILED, error=error, finished_at=timezone.now(), swept_attempt=0)
 
 
 def cancel(job_id: int) -> bool:
     """End a queued job, or ask a running one to end; False when it has ended already."""
     job = TrainingJob.objects.filter(pk=job_id)
+    # A queued job may have a checkpoint in the bucket: `swept_attempt=0` lets reconcile look once more.
+    ended = {"finished_at": timezone.now(), "swept_attempt": 0}
     return (
-        _move(job.filter(state=State.QUEUED), State.CANCELLED, finished_at=timezone.now())
+        _move(job.filter(state=State.QUEUED), State.CANCELLED, **ended)
         or _move(job, State.CANCELLING)
         or job.filter(state=State.CANCELLING).exists()
     )
@@ -128,23 +175,50 @@ def take_from_dead_worker(job: TrainingJob, *, now: datetime, max_attempts: int)
     row = TrainingJob.objects.filter(pk=job.pk, attempt=job.attempt, lease_expires_at__lt=now)
     reason = f"worker {job.worker or '?'} stopped answering in attempt {job.attempt}"
     over: dict[str, Any] = {"lease_expires_at": None, "finished_at": now}
+    failures = job.failures + 1
     if _move(row.filter(state=State.CANCELLING), State.CANCELLED, **over):
         return State.CANCELLED
-    if job.attempt >= max_attempts:
-        error = f"Gave up after {job.attempt} attempts: {reason}"
-        return State.FAILED if _move(row, State.FAILED, error=error, **over) else None
-    return (
-        State.QUEUED
-        if _move(row.filter(~Q(state=State.QUEUED)), State.QUEUED, **_queued_again(reason))
-        else None
-    )
+    if failures >= max_attempts:
+        error = _gave_up(failures, reason)
+        return State.FAILED if _move(row, State.FAILED, error=error, failures=failures, **over) else None
+    changes = _queued_again(job, f"Queued again: {reason}", job.progress, failures=failures)
+    return State.QUEUED if _move(row.filter(state=State.RUNNING), State.QUEUED, **changes) else None
 
 
-def _queued_again(reason: str) -> dict[str, Any]:
+@transaction.atomic
+def _return(
+    held: QuerySet[TrainingJob], *, attempt: int, reason: str, progress: dict[str, Any], **changes: Any
+) -> None:
+    """Put a held job back into the queue; one that was cancelled in this moment ends instead."""
+    job = held.first()
+    if job is None:
+        raise StaleAttempt(f"Attempt {attempt} does not hold the job any more.")
+    changes = _queued_again(job, reason, progress, **changes)
+    if not _move(held.filter(state=State.RUNNING), State.QUEUED, **changes):
+        finish_cancelling(job.pk, attempt=attempt)
+
+
+def _queued_again(job: TrainingJob, reason: str, progress: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """Return what changes in a job that goes back to the queue; what it has reached stays in view."""
+    now = timezone.now()
     return {
+        **changes,
         "lease_expires_at": None,
         "worker": "",
         "announced_at": None,
         "started_at": None,
-        "progress": {"phase": "queued", "message": f"Queued again: {reason}."},
+        "spent": job.spent + (now - (job.started_at or now)),
+        "progress": {
+            **_kept(progress),
+            "phase": "queued",
+            "message": f"{reason}{where_it_goes_on(progress)}.",
+        },
     }
+
+
+def _kept(progress: dict[str, Any]) -> dict[str, Any]:
+    return {name: progress[name] for name in ("metrics", "checkpoint") if name in progress}
+
+
+def _gave_up(failures: int, reason: str) -> str:
+    return f"Gave up after {failures} failed attempt{'' if failures == 1 else 's'}: {reason}"

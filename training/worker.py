@@ -21,9 +21,10 @@ BEAT = timedelta(seconds=5)
 class WorkerLife:
     """The threads of a worker that is up."""
 
-    def __init__(self, name: str, queues: list[str]) -> None:
+    def __init__(self, name: str, queues: list[str], slots: int) -> None:
         self.name = name
         self.queues = queues
+        self.slots = slots
         self._done = threading.Event()
 
     def start(self) -> None:
@@ -59,9 +60,9 @@ class WorkerLife:
         started_at = timezone.now()
         while not self._done.is_set():
             try:
+                known = {"queues": self.queues, "slots": self.slots, "started_at": started_at}
                 WorkerHeartbeat.objects.update_or_create(
-                    name=self.name,
-                    defaults={"queues": self.queues, "started_at": started_at, "seen_at": timezone.now()},
+                    name=self.name, defaults={**known, "seen_at": timezone.now()}
                 )
                 if time.monotonic() >= next_reconcile:
                     next_reconcile = time.monotonic() + pause
@@ -81,7 +82,7 @@ def worker_is_ready(sender: Any, **_: Any) -> None:
     """The worker consumes messages from now on."""
     global _life
     queues = [str(queue) for queue in sender.app.amqp.queues.consume_from]
-    _life = WorkerLife(str(sender.hostname), queues)
+    _life = WorkerLife(str(sender.hostname), queues, slots=sender.controller.concurrency)
     _life.start()
 
 

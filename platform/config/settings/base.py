@@ -334,6 +334,9 @@ TRAINYARD = {
     "LEASE": timedelta(seconds=env.int("LEASE_SECONDS", default=60)),
     "MAX_ATTEMPTS": env.int("MAX_ATTEMPTS", default=3),
     "JOB_DEADLINE": timedelta(seconds=env.int("JOB_DEADLINE_SECONDS", default=6 * 3600)),
+    # jobs that have not ended: of everybody, and of one person
+    "MAX_UNFINISHED_JOBS": env.int("MAX_UNFINISHED_JOBS", default=1000),
+    "MAX_UNFINISHED_JOBS_PER_USER": env.int("MAX_UNFINISHED_JOBS_PER_USER", default=20),
     # how often each worker looks for lost jobs and unpublished documents
     "RECONCILE_EVERY": timedelta(seconds=env.int("RECONCILE_SECONDS", default=30)),
     # threads of one training; None leaves the choice to the machine

@@ -1,15 +1,27 @@
+import threading
+import time
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
+from celery import current_app
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
+from django.db import connection
 
+from control.models import PlatformStatus
+from documents import keys
 from tests.factories import DatasetFactory, RegisteredModelFactory, TrainingJobFactory
-from training import transitions
+from training import attempts, checkpoints, transitions
 from training.attempts import HopelessAttempt, delete_unpublished_files, fetch_dataset
 from training.files import attempt_prefix
 from training.models import TrainingJob
+from training.trainers import process
+
+from . import probe_trainer
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -37,7 +49,7 @@ def test_files_of_a_commit_whose_answer_was_lost_stay(bucket: Path) -> None:
 
 def test_files_of_an_attempt_that_another_one_overtook_go(bucket: Path) -> None:
     job, name = claimed_with_file()
-    transitions.hand_back(job.pk, attempt=1, reason="killed", max_attempts=3)
+    transitions.hand_back(job.pk, attempt=1, reason="killed", max_attempts=3, progress={})
     second = transitions.claim(job.pk, worker="w2", lease=timedelta(minutes=1))
     assert second is not None
     kept = storages["default"].save(f"{attempt_prefix(second, 2)}model.onnx", ContentFile(b"abc"))
@@ -51,4 +63,158 @@ def test_data_set_that_changed_in_the_bucket_is_not_trained_on(tmp_path: Path) -
     dataset = DatasetFactory()
     storages["default"].save(dataset.key, ContentFile(b"something else"))
     with pytest.raises(HopelessAttempt, match="has changed"):
-        fetch_dataset(dataset, tmp_path)
+        fetch_dataset(dataset, tmp_path, lambda: None)
+
+
+PATIENCE = 60.0  # seconds, on a machine that others use as well
+State = TrainingJob.State
+
+
+@pytest.fixture
+def probe(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let jobs be run by a trainer that counts epochs, in a real child process."""
+    monkeypatch.setattr(process, "run_job", probe_trainer.run_job)
+    monkeypatch.setattr(process, "PRELOADED", [])
+    monkeypatch.setattr(checkpoints, "UPLOAD_EVERY", 0.05)
+    monkeypatch.setattr(attempts, "NEWS_EVERY", 0.05)
+    monkeypatch.setattr(current_app, "send_task", lambda *_, **__: None)
+    yield
+    attempts.worker_stops.clear()
+
+
+class Runner:
+    """Runs one attempt at a job in a thread, as a worker does."""
+
+    def __init__(self, job: TrainingJob) -> None:
+        claimed = transitions.claim(job.pk, worker="w1", lease=timedelta(minutes=1))
+        assert claimed is not None
+        self.job = claimed
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            attempts.run_attempt(self.job)
+        finally:
+            connection.close()
+
+    def wait(self) -> TrainingJob:
+        """Return the job when the attempt is over."""
+        self._thread.join(PATIENCE)
+        assert not self._thread.is_alive()
+        return TrainingJob.objects.get(pk=self.job.pk)
+
+    def wait_for(self, what: str, holds: Callable[[TrainingJob], Any]) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not holds(job := TrainingJob.objects.get(pk=self.job.pk)):
+            assert time.monotonic() < deadline, f"{what} did not happen: {job.state} {job.progress}"
+            time.sleep(0.01)
+
+
+def new_job(**fields: Any) -> TrainingJob:
+    content = b"input,label\nhello,x\nbye,y\n"
+    dataset = DatasetFactory(
+        task_type="textclassification",
+        key="training/datasets/1/dataset.csv",
+        original_name="d.csv",
+        columns={"input": "input", "label": "label"},
+        sha256=sha256(content).hexdigest(),
+    )
+    storages["default"].save(dataset.key, ContentFile(content))
+    return TrainingJobFactory(dataset=dataset, architecture="minilm", **fields)
+
+
+def kept_epoch(job: TrainingJob) -> int:
+    return int((job.progress.get("checkpoint") or {}).get("epoch", 0))
+
+
+def first_epoch(job: TrainingJob) -> int:
+    """The epoch with which the attempt that succeeded began."""
+    assert job.registered_model is not None
+    return int(job.registered_model.metrics["first_epoch"])
+
+
+def files_of_jobs(bucket: Path) -> list[Path]:
+    return [path for path in (bucket / "training" / "jobs").rglob("*") if path.is_file()]
+
+
+@pytest.mark.usefixtures("probe")
+def test_uninterrupted_job_succeeds_and_leaves_no_checkpoint(bucket: Path) -> None:
+    job = Runner(new_job()).wait()
+    assert (job.state, first_epoch(job)) == (State.SUCCEEDED, 1)
+    assert files_of_jobs(bucket) == []
+
+
+@pytest.mark.usefixtures("probe")
+def test_maintenance_suspends_a_job_within_two_seconds_and_it_goes_on_later(bucket: Path) -> None:
+    job = new_job()
+    runner = Runner(job)
+    runner.wait_for("a checkpoint", lambda job: kept_epoch(job) >= 2)
+    began = time.monotonic()
+    PlatformStatus(dev_mode=True).save()
+    job = runner.wait()
+    assert time.monotonic() - began < 2
+    assert (job.state, job.failures, job.registered_model) == (State.QUEUED, 0, None)
+    epoch = kept_epoch(job)
+    assert job.progress["message"] == f"Suspended for maintenance at epoch {epoch} of {probe_trainer.EPOCHS}."
+    assert files_of_jobs(bucket) != []
+    assert not (bucket / keys.TRAINING).exists()
+
+    PlatformStatus(dev_mode=False).save()
+    job = Runner(job).wait()
+    assert (job.state, job.attempt, job.failures) == (State.SUCCEEDED, 2, 0)
+    assert first_epoch(job) == epoch + 1
+    assert files_of_jobs(bucket) == []
+
+
+@pytest.mark.usefixtures("probe")
+def test_checkpoint_that_was_not_due_yet_is_uploaded_at_suspension(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoints, "UPLOAD_EVERY", 600.0)
+    runner = Runner(new_job())
+    runner.wait_for("an epoch", lambda job: job.progress.get("done", 0) >= 2)
+    attempts.worker_stops.set()
+    job = runner.wait()
+    assert (job.state, job.failures) == (State.QUEUED, 0)
+    assert kept_epoch(job) >= 2
+    assert "its worker was stopped" in job.progress["message"]
+
+
+@pytest.mark.usefixtures("probe")
+def test_trainer_that_dies_is_a_failure_and_goes_on_from_its_checkpoint(bucket: Path) -> None:
+    runner = Runner(new_job(seed=4))
+    job = runner.wait()
+    assert (job.state, job.failures) == (State.QUEUED, 1)
+    assert "Queued again: the trainer died (exit code 9)" in job.progress["message"]
+    job = Runner(job).wait()
+    assert job.state == State.SUCCEEDED
+    assert first_epoch(job) > 1
+    assert files_of_jobs(bucket) == []
+
+
+@pytest.mark.usefixtures("probe")
+def test_cancel_ends_a_training_job_within_three_seconds(bucket: Path) -> None:
+    runner = Runner(new_job())
+    runner.wait_for("a checkpoint", lambda job: kept_epoch(job) >= 1)
+    began = time.monotonic()
+    transitions.cancel(runner.job.pk)
+    job = runner.wait()
+    assert time.monotonic() - began < 3
+    assert job.state == State.CANCELLED
+    assert files_of_jobs(bucket) == []
+
+
+@pytest.mark.usefixtures("probe")
+def test_job_that_an_administrator_takes_away_is_left_alone() -> None:
+    runner = Runner(new_job())
+    runner.wait_for("an epoch", lambda job: job.progress.get("done", 0) >= 1)
+    assert transitions.requeue(runner.job.pk)
+    job = runner.wait()
+    assert (job.state, job.attempt, job.failures) == (State.QUEUED, 1, 0)
+
+
+@pytest.mark.usefixtures("probe")
+def test_time_limit_counts_all_attempts(settings: Any) -> None:
+    job = new_job(spent=settings.TRAINYARD["JOB_DEADLINE"])
+    job = Runner(job).wait()
+    assert job.state == State.FAILED
+    assert "took longer" in job.error

@@ -7,6 +7,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
+from control.models import PlatformStatus
 from core.exceptions import StaleAttempt
 from documents import keys
 from models_registry.models import RegisteredModel
@@ -89,12 +90,13 @@ def test_status_document_names_the_longest_running_job(bucket: Path) -> None:
 
 def test_renew_prolongs_the_lease_and_tells_the_state() -> None:
     job = claimed()
-    assert transitions.renew(job.pk, attempt=1, lease=2 * LEASE, progress={"phase": "fit"}) is State.RUNNING
+    transitions.renew(job.pk, attempt=1, lease=2 * LEASE, progress={"phase": "fit"})
+    assert transitions.state_of(job.pk, attempt=1) is State.RUNNING
     job.refresh_from_db()
     assert job.lease_expires_at > timezone.now() + LEASE
     assert job.progress == {"phase": "fit"}
     assert transitions.cancel(job.pk)
-    assert transitions.renew(job.pk, attempt=1, lease=LEASE) is State.CANCELLING
+    assert transitions.state_of(job.pk, attempt=1) is State.CANCELLING
 
 
 def test_attempt_whose_lease_is_over_can_do_nothing() -> None:
@@ -145,13 +147,95 @@ def test_last_attempt_of_a_dead_worker_fails_with_the_reason() -> None:
 
 def test_hand_back_queues_again_until_the_last_attempt() -> None:
     job = claimed()
-    transitions.hand_back(job.pk, attempt=1, reason="killed", max_attempts=2)
+    transitions.hand_back(job.pk, attempt=1, reason="killed", max_attempts=2, progress={})
     assert state(job) == State.QUEUED
     assert job.started_at is None
     transitions.claim(job.pk, worker="w2", lease=LEASE)
-    transitions.hand_back(job.pk, attempt=2, reason="killed", max_attempts=2)
+    transitions.hand_back(job.pk, attempt=2, reason="killed", max_attempts=2, progress={})
     assert state(job) == State.FAILED
-    assert "2 attempts" in job.error
+    assert "2 failed attempts" in job.error
+
+
+def test_suspension_is_no_failure_and_shows_what_was_reached() -> None:
+    job = claimed()
+    progress = {
+        "phase": "train",
+        "metrics": {"epoch": 4, "epochs": 10},
+        "checkpoint": {"epoch": 3},
+        "done": 4,
+    }
+    transitions.suspend(job.pk, attempt=1, reason="Suspended for maintenance", progress=progress)
+    assert state(job) == State.QUEUED
+    assert (job.failures, job.announced_at, job.lease_expires_at) == (0, None, None)
+    assert job.progress["message"] == "Suspended for maintenance at epoch 3 of 10."
+    assert job.progress["metrics"] == {"epoch": 4, "epochs": 10}
+    assert job.spent > timedelta()
+
+
+def test_stopped_workers_never_use_up_a_job() -> None:
+    job = TrainingJobFactory()
+    for attempt in range(1, 6):
+        assert transitions.claim(job.pk, worker="w", lease=LEASE)
+        transitions.suspend(job.pk, attempt=attempt, reason="Stopped", progress={})
+    transitions.claim(job.pk, worker="w", lease=LEASE)
+    transitions.hand_back(job.pk, attempt=6, reason="killed", max_attempts=3, progress={})
+    assert state(job) == State.QUEUED
+    assert (job.attempt, job.failures) == (6, 1)
+
+
+def test_time_of_all_attempts_is_counted() -> None:
+    job = claimed()
+    TrainingJob.objects.filter(pk=job.pk).update(started_at=timezone.now() - timedelta(minutes=5))
+    transitions.suspend(job.pk, attempt=1, reason="Suspended", progress={})
+    job.refresh_from_db()
+    assert timedelta(minutes=5) <= job.running_for < timedelta(minutes=6)
+    transitions.claim(job.pk, worker="w2", lease=LEASE)
+    job.refresh_from_db()
+    assert job.running_for >= timedelta(minutes=5)
+
+
+def test_job_that_is_cancelled_while_it_is_suspended_ends() -> None:
+    job = claimed()
+    transitions.cancel(job.pk)
+    transitions.suspend(job.pk, attempt=1, reason="Suspended", progress={})
+    assert state(job) == State.CANCELLED
+
+
+@pytest.mark.parametrize("late", ["suspend", "hand_back"])
+def test_late_attempt_cannot_put_the_job_back(late: str) -> None:
+    job = claimed()
+    assert transitions.requeue(job.pk)
+    assert transitions.claim(job.pk, worker="w2", lease=LEASE)
+    with pytest.raises(StaleAttempt):
+        if late == "suspend":
+            transitions.suspend(job.pk, attempt=1, reason="late", progress={})
+        else:
+            transitions.hand_back(job.pk, attempt=1, reason="late", max_attempts=3, progress={})
+    assert state(job) == State.RUNNING
+
+
+def test_requeue_takes_a_running_job_from_its_worker() -> None:
+    job = claimed()
+    assert transitions.requeue(job.pk)
+    assert state(job) == State.QUEUED
+    with pytest.raises(StaleAttempt):
+        transitions.state_of(job.pk, attempt=1)
+    assert not transitions.requeue(job.pk), "it is queued already"
+
+
+def test_nothing_is_claimed_while_the_platform_is_halted() -> None:
+    job = TrainingJobFactory()
+    PlatformStatus(dev_mode=True).save()
+    assert transitions.claim(job.pk, worker="w1", lease=LEASE) is None
+    PlatformStatus(dev_mode=False).save()
+    assert transitions.claim(job.pk, worker="w1", lease=LEASE) is not None
+
+
+def test_claim_keeps_what_was_reached_in_view() -> None:
+    reached = {"phase": "queued", "message": "…", "metrics": {"epoch": 3}, "checkpoint": {"epoch": 3}}
+    job = transitions.claim(TrainingJobFactory(progress=reached).pk, worker="w1", lease=LEASE)
+    assert job is not None
+    assert job.progress == {"phase": "claimed", "metrics": {"epoch": 3}, "checkpoint": {"epoch": 3}}
 
 
 def test_cancel_queued_ends_it_and_running_asks_the_worker() -> None:

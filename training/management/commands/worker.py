@@ -11,25 +11,27 @@ from typing import Any
 from celery import current_app
 from django.core.management.base import BaseCommand, CommandParser
 
+from training.devices import visible_gpus
+
 
 class Command(BaseCommand):
-    """`manage.py worker [--queues cpu,gpu] [--slots 1]`."""
+    """`manage.py worker [--queues cpu,gpu] [--slots N]`."""
 
     help = "Run jobs until stopped."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--queues", default="cpu,gpu", help="comma-separated (default: cpu,gpu)")
-        parser.add_argument(
-            "--slots", type=int, default=1, help="jobs at a time; one for each GPU (default: 1)"
-        )
+        parser.add_argument("--queues", help="comma-separated (default: cpu, and gpu where there is one)")
+        parser.add_argument("--slots", type=int, help="jobs at a time (default: one for each GPU, or 1)")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        gpus = visible_gpus()
+        queues, slots = options["queues"] or ("cpu,gpu" if gpus else "cpu"), options["slots"] or max(1, gpus)
         current_app.worker_main(
             [
                 "worker",
                 "--pool=threads",
-                f"--concurrency={options['slots']}",
-                f"--queues={options['queues']}",
+                f"--concurrency={slots}",
+                f"--queues={queues}",
                 f"--hostname=worker-{os.getpid()}@{socket.gethostname()}",
                 "--without-gossip",
                 "--without-mingle",

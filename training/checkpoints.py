@@ -1,0 +1,238 @@
+"""Checkpoints between the trainer's folder and the bucket, so that the next attempt goes on.
+
+Each checkpoint lies in a folder of its own, `training/jobs/<token>/checkpoint/<attempt>-<number>/`,
+whose manifest is written last: without one it does not count, so a half-uploaded checkpoint is never
+used. Names, sizes and SHA-256 are checked when it is fetched. Attempts never write into each other's
+folders; all of them go when the job has ended.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+from django.core.files import File
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
+
+from .files import delete_prefix, hash_file
+from .models import TrainingJob
+
+logger = structlog.get_logger(__name__)
+
+UPLOAD_EVERY = 3.0  # seconds between uploads at least, and as long as the last one took
+MANIFEST = "manifest.json"
+FOLDER = re.compile(r"(\d{1,6})-(\d{1,9})")
+SAFE_NAME = re.compile(r"checkpoint[A-Za-z0-9_.-]{0,80}\.(pt|npz|safetensors|json)")
+CHUNK = 1 << 20  # bytes
+
+
+class UnusableCheckpoint(Exception):
+    """What lies in the bucket is no whole checkpoint."""
+
+
+@dataclass(frozen=True)
+class CheckpointFile:
+    """A file of a checkpoint: bytes and SHA-256."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What makes a checkpoint whole, and after which epoch it was taken."""
+
+    epoch: int
+    files: tuple[CheckpointFile, ...]
+
+    def to_bytes(self) -> bytes:
+        """Return the manifest as it lies in the bucket."""
+        return json.dumps(asdict(self), indent=2).encode()
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> "Manifest":
+        """Read what lies in the bucket. Raises `UnusableCheckpoint`."""
+        try:
+            found = json.loads(content)
+            files = tuple(CheckpointFile(**file) for file in found["files"])
+            manifest = cls(epoch=int(found["epoch"]), files=files)
+        except (ValueError, TypeError, KeyError) as error:
+            raise UnusableCheckpoint(f"its manifest cannot be read: {error}") from error
+        if not files or any(not SAFE_NAME.fullmatch(file.name) for file in files):
+            raise UnusableCheckpoint("its manifest names files that no trainer writes")
+        return manifest
+
+
+def checkpoint_prefix(job: TrainingJob) -> str:
+    """Return the folder of a job's checkpoints, with a slash at its end."""
+    return f"training/jobs/{job.token}/checkpoint/"
+
+
+def delete_checkpoints(job: TrainingJob) -> int:
+    """Delete every checkpoint of a job that has ended; returns how many files there were."""
+    return delete_prefix(f"training/jobs/{job.token}/")
+
+
+class CheckpointKeeper:
+    """Keeps the newest checkpoint of one attempt in the bucket, from a thread beside the training.
+
+    A bucket that fails costs nothing but the progress since the last checkpoint that it took.
+    """
+
+    def __init__(self, job: TrainingJob, folder: Path) -> None:
+        """Use `folder` for the trainer (`local`) and for what waits to be uploaded."""
+        self.local = folder / "checkpoint"
+        self.kept_epoch: int | None = None  # of the newest checkpoint that lies whole in the bucket
+        self._prefix = checkpoint_prefix(job)
+        self._attempt = job.attempt
+        self._waiting_room = folder / "waiting"
+        self._number = 0
+        self._outdated: list[str] = []
+        self._next: tuple[int, Path] | None = None  # epoch, folder
+        self._changed = threading.Condition()
+        self._done = False
+        self._thread: threading.Thread | None = None
+
+    def fetch(self) -> int | None:
+        """Put the newest whole checkpoint of earlier attempts into `local`; returns its epoch, if any."""
+        self.local.mkdir(parents=True)
+        if self._attempt == 1:
+            return None
+        for name in self._stored():
+            try:
+                self.kept_epoch = self._download(f"{self._prefix}{name}/")
+            except Exception as error:  # not whole, or a bucket that fails: an older one, or from the start
+                logger.warning("checkpoint.not_used", folder=name, error=str(error))
+                _empty(self.local)
+                continue
+            logger.info("checkpoint.fetched", folder=name, epoch=self.kept_epoch)
+            return self.kept_epoch
+        return None
+
+    def take(self, files: Sequence[str], epoch: int) -> None:
+        """Note a checkpoint that the trainer has just written; it is uploaded when its time has come.
+
+        The files are linked aside at once, because the trainer replaces them with the next ones.
+        """
+        self._number += 1
+        aside = self._waiting_room / str(self._number)
+        aside.mkdir(parents=True)
+        try:
+            for name in files:
+                if not SAFE_NAME.fullmatch(name):
+                    raise UnusableCheckpoint(f"{name!r} is no name of a checkpoint's file")
+                os.link(self.local / name, aside / name)
+        except (OSError, UnusableCheckpoint) as error:
+            logger.warning("checkpoint.not_taken", error=str(error))
+            shutil.rmtree(aside, ignore_errors=True)
+            return
+        with self._changed:
+            replaced, self._next = self._next, (epoch, aside)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._upload_all, name="checkpoints", daemon=True)
+                self._thread.start()
+            self._changed.notify_all()
+        if replaced is not None:
+            shutil.rmtree(replaced[1], ignore_errors=True)
+
+    def flush(self, timeout: float) -> None:
+        """Upload what waits now, and return when that is done, has failed, or took too long."""
+        with self._changed:
+            self._done = True
+            self._changed.notify_all()
+        if self._thread is not None:
+            self._thread.join(timeout)
+
+    def close(self) -> None:
+        """Give up what waits; an upload that is under way ends first."""
+        with self._changed:
+            self._done = True
+            self._next = None
+            self._changed.notify_all()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _upload_all(self) -> None:
+        """Upload the newest checkpoint again and again, with a pause between, until nobody trains."""
+        pause = UPLOAD_EVERY
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._done, timeout=pause)
+                self._changed.wait_for(lambda: self._done or self._next is not None)
+                if self._next is None:
+                    return
+                (epoch, folder), self._next = self._next, None
+            began = time.monotonic()
+            try:
+                self._upload(folder, epoch)
+            except Exception as error:  # whichever storage, whatever it raises: the next one may land
+                logger.warning("checkpoint.not_kept", epoch=epoch, error=str(error))
+            shutil.rmtree(folder, ignore_errors=True)
+            pause = max(UPLOAD_EVERY, time.monotonic() - began)
+
+    def _upload(self, folder: Path, epoch: int) -> None:
+        storage, prefix = storages["default"], f"{self._prefix}{self._attempt}-{int(folder.name)}/"
+        files = []
+        for path in sorted(folder.iterdir()):
+            with path.open("rb") as source:
+                storage.save(f"{prefix}{path.name}", File(source, name=path.name))
+            files.append(CheckpointFile(path.name, path.stat().st_size, hash_file(path)))
+        manifest = Manifest(epoch, tuple(files))
+        storage.save(f"{prefix}{MANIFEST}", ContentFile(manifest.to_bytes()))
+        self.kept_epoch = epoch
+        logger.info("checkpoint.kept", epoch=epoch, bytes=sum(file.size for file in files))
+        outdated, self._outdated = self._outdated, [prefix]
+        for old in outdated:
+            with contextlib.suppress(Exception):  # goes with the job at the latest
+                delete_prefix(old)
+
+    def _stored(self) -> list[str]:
+        """Return the folders of earlier attempts' checkpoints, newest first."""
+        try:
+            names, _ = storages["default"].listdir(self._prefix)
+        except FileNotFoundError:
+            return []
+        numbered = {name: FOLDER.fullmatch(name) for name in names}
+        found = {name: (int(match[1]), int(match[2])) for name, match in numbered.items() if match}
+        self._outdated = [f"{self._prefix}{name}/" for name in found]
+        return sorted(found, key=lambda name: found[name], reverse=True)
+
+    def _download(self, prefix: str) -> int:
+        storage = storages["default"]
+        if not storage.exists(f"{prefix}{MANIFEST}"):
+            raise UnusableCheckpoint("it was not uploaded to its end")
+        with storage.open(f"{prefix}{MANIFEST}") as source:
+            manifest = Manifest.from_bytes(source.read())
+        for file in manifest.files:
+            _fetch_file(storage, f"{prefix}{file.name}", file, self.local / file.name)
+        return manifest.epoch
+
+
+def _fetch_file(storage: Any, key: str, expected: CheckpointFile, path: Path) -> None:
+    """Copy a file out of the bucket, never more than its manifest says. Raises `UnusableCheckpoint`."""
+    digest, size = hashlib.sha256(), 0
+    with storage.open(key) as source, path.open("wb") as target:
+        for chunk in source.chunks(CHUNK):
+            size += len(chunk)
+            if size > expected.size:
+                break
+            digest.update(chunk)
+            target.write(chunk)
+    if size != expected.size or digest.hexdigest() != expected.sha256:
+        raise UnusableCheckpoint(f"{expected.name} is not the file that was uploaded")
+
+
+def _empty(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.mkdir()
