@@ -3,6 +3,7 @@
 from .documents import iter_training_document_dataset
 from .errors import DataError
 from .examples import Unreadable
+from .foreign import ForeignDocument, take_apart
 from .images import ImageExample, ImageExamples, iter_image_archive, read_image_archive, why_no_class_name
 from .limits import Limits
 from .report import DataReport, build_report
@@ -14,6 +15,7 @@ __all__ = [
     "TABLE_SUFFIXES",
     "DataError",
     "DataReport",
+    "ForeignDocument",
     "ImageExample",
     "ImageExamples",
     "Limits",
@@ -28,5 +30,6 @@ __all__ = [
     "read_image_archive",
     "read_text_table",
     "stratified_split",
+    "take_apart",
     "why_no_class_name",
 ]
