@@ -1,0 +1,149 @@
+"""The mirror under many writers: processes of the platform and an honest outsider, all at once.
+
+Every entry that should be in inference.json at the end is there, once and as it should be, and nothing
+else is. The control shows that this is not so by chance: the same work, published by reading, changing
+and writing, does lose entries.
+"""
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import servers
+from tests.integration.mirror_outsider import Bucket, FolderBucket, Outsider, S3Bucket
+from tests.integration.mirror_worker import STEP, Book, Console, MirrorWorker, Order, let_work
+from tests.platform_process import PlatformProcess
+
+SHARED = "imageClassification-shared"
+
+
+@dataclass
+class Mirrored:
+    """A platform without web and worker, and the bucket as an outsider sees it."""
+
+    platform: PlatformProcess
+    console: Console
+    bucket: Bucket
+    processes: int
+    saves: int
+
+    def orders(self, saves: int | None = None, **more: Any) -> list[Order]:
+        """Return an order for each process."""
+        return [
+            Order(f"p{number}", saves or self.saves, seed=number, shared=SHARED, **more)
+            for number in range(self.processes)
+        ]
+
+    def document(self, key: str = "inference.json") -> Any:
+        """Read a document."""
+        return json.loads(self.bucket.read(key)[0])
+
+
+PARTS = [
+    pytest.param((), id="sqlite-folder"),
+    pytest.param(("postgres", "s3"), id="postgres-s3", marks=pytest.mark.servers),
+]
+
+
+@pytest.fixture(params=PARTS)
+def mirrored(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Mirrored]:
+    """SQLite has one writer at a time: half of the processes and of the saves say as much there."""
+    with contextlib.ExitStack() as stack:
+        env: dict[str, str] = {}
+        bucket: Bucket = FolderBucket(tmp_path / "home" / "bucket")
+        if request.param:
+            server = stack.enter_context(servers.s3_server())
+            env = {"DATABASE_URL": stack.enter_context(servers.postgres_database()), **server.env}
+            bucket = S3Bucket(server)
+        platform = stack.enter_context(PlatformProcess(tmp_path / "home", env=env, web=False, worker=False))
+        console = stack.enter_context(Console(env=platform.env))
+        size = (8, 50) if request.param else (4, 25)
+        mirror = Mirrored(platform, console, bucket, *size)
+        create_shared(mirror)
+        yield mirror
+
+
+def create_shared(mirror: Mirrored) -> None:
+    """Make the model that every process changes."""
+    fields = {
+        "token": SHARED,
+        "name": "Shared",
+        "task_type": "imageclassification",
+        "classes": ["a", "b"],
+        "accuracy": 10,
+    }
+    mirror.console.ask(f"RegisteredModel.objects.create(**{fields!r}).pk")
+    assert SHARED in mirror.document()
+
+
+def wrong_entries(document: Mapping[str, Any], book: Book) -> dict[str, str]:
+    """Say what is wrong with the entries that the book names: lost, left over, or not as they should be."""
+    wrong = {}
+    for token, entry in book.items():
+        found = document.get(token)
+        if entry is None:
+            if found is not None:
+                wrong[token] = "was deleted and is there"
+        elif found is None:
+            wrong[token] = "is lost"
+        elif different := {name: found.get(name) for name in entry if found.get(name) != entry[name]}:
+            wrong[token] = f"differs: {different}"
+    return wrong
+
+
+def test_processes_and_an_outsider_lose_nothing(mirrored: Mirrored) -> None:
+    outsider = Outsider(mirrored.bucket, noted=SHARED, edits=25)
+    outsider.start()
+    reports = let_work(mirrored.orders(), env=mirrored.platform.env)
+    outsider.end()
+    mirrored.platform.manage("reconcile")
+
+    document = mirrored.document()
+    book: Book = {token: entry for report in reports for token, entry in report["book"].items()}
+    assert len(book) > mirrored.processes * mirrored.saves / 6
+    assert wrong_entries(document, book) == {}
+    assert wrong_entries(document, outsider.entries) == {}
+    assert wrong_entries(document, outsider.strange) == {}
+    raised = sum(report["raised"] for report in reports)
+    assert raised >= mirrored.processes
+    assert document[SHARED]["accuracy"] == pytest.approx(10 + STEP * raised), "the last save is what counts"
+    assert document[SHARED].get("their_note", 0) == outsider.note
+    living = {token for token, entry in {**book, **outsider.entries}.items() if entry is not None}
+    assert set(document) == living | set(outsider.strange) | {SHARED}, "nothing else is there"
+
+    status = mirrored.document("status.json")
+    assert status["dev_mode"] == outsider.dev_mode
+    assert status.get("their_remark", 0) == outsider.remark
+    assert mirrored.console.ask("PlatformStatus.load().dev_mode") == outsider.dev_mode
+    assert mirrored.console.ask("OutboxEntry.objects.count()") == 0
+    outsider.take_strange_out()  # which --check names, as it should
+    assert mirrored.platform.manage_json("sync_documents", "--check") == {"documents": "ok"}
+
+
+def test_naive_publisher_loses_entries(mirrored: Mirrored) -> None:
+    """The control: what the first test shows is not what anybody would get."""
+    with contextlib.ExitStack() as stack:
+        workers = [
+            stack.enter_context(MirrorWorker(order, env=mirrored.platform.env))
+            for order in mirrored.orders(saves=10, publisher="naive")
+        ]
+        for said, answer in (("ready", "go"), ("read", "")):
+            for worker in workers:
+                worker.hear(said)
+            for worker in workers if answer else ():
+                worker.say(answer)
+        for worker in workers:  # all have read the same document; one after the other replaces it
+            worker.say("write")
+            worker.hear("written")
+        for worker in workers:
+            worker.say("go on")
+        reports = [worker.report() for worker in workers]
+    book: Book = {token: entry for report in reports for token, entry in report["book"].items()}
+    lost = wrong_entries(mirrored.document(), book)
+    firsts = {f"imageClassification-{worker.order.name}-1" for worker in workers[:-1]}
+    assert firsts <= set(lost)
