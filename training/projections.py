@@ -1,19 +1,22 @@
-"""How the running job appears in training/training.json."""
+"""How the running job appears in training/training.json, and how a job that somebody puts there is taken in."""
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from django.conf import settings
-from django.core.files.storage import storages
 
+from core.exceptions import BucketError
 from documents import keys
 from documents.projections import StreamProjection
 from documents.schemas import TrainingDocument
 
 from .catalogue import get_architecture
-from .data import iter_training_document_dataset
+from .data import DataError, iter_training_document_dataset
+from .downloads import download
+from .foreign import take_in_document
 from .models import Dataset, TrainingJob
 
 INLINE_LIMIT = 2**30  # bytes of a data set; a larger one is named instead of written out
@@ -30,30 +33,21 @@ class TrainingProjection(StreamProjection):
         return f"{job[0]} {job[1]}" if job else None
 
     def chunks(self, version: str) -> Iterator[bytes]:
+        """Yield the document, in memory of one piece; `BucketError` before the end of one that is not whole."""
         job = TrainingJob.objects.select_related("dataset").get(token=version.split()[0])
         head = json.dumps(job_settings(job), indent=2, ensure_ascii=False)
         yield head.removesuffix("\n}").encode()
         yield b',\n  "dataset": '
-        yield from self._dataset(job.dataset)
+        yield from _dataset(job.dataset)
         yield b"\n}\n"
 
-    def _dataset(self, dataset: Dataset) -> Iterator[bytes]:
-        if dataset.size > INLINE_LIMIT:
-            reference = {"$ref": dataset.key, "sha256": dataset.sha256, "bytes": dataset.size}
-            yield json.dumps(reference).encode()
-            return
-        with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:
-            path = Path(folder) / f"dataset{Path(dataset.key).suffix}"
-            with storages["default"].open(dataset.key) as source, path.open("wb") as target:
-                for chunk in source.chunks(1 << 20):
-                    target.write(chunk)
-            yield from iter_training_document_dataset(
-                path, task_type=dataset.task_type, columns=dataset.columns
-            )
+    def take_in(self, source: BinaryIO, *, etag: str) -> None:
+        take_in_document(source, etag=etag)
 
 
 def job_settings(job: TrainingJob) -> dict[str, object]:
     """Return all of the document but the data set, in the format's order and words."""
+    pretrained_on = get_architecture(job.architecture).pretrained_on
     effective = job.effective
     return {
         "token": job.token,
@@ -65,7 +59,37 @@ def job_settings(job: TrainingJob) -> dict[str, object]:
         "epochs": effective.epochs,
         "data_split": job.data_split,
         "model": job.architecture,
-        "pretrain_dataset": get_architecture(job.architecture).pretrained_on or False,
+        "pretrain_dataset": (job.strategy != job.Strategy.SCRATCH and pretrained_on) or False,
         "reduce_lr_on_plateau": job.reduce_lr_on_plateau or False,
         "step_lr": job.step_lr or False,
     }
+
+
+def _dataset(dataset: Dataset) -> Iterator[bytes]:
+    if dataset.size > INLINE_LIMIT:
+        yield json.dumps(_reference(dataset)).encode()
+        return
+    with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:
+        path = Path(folder) / f"dataset{Path(dataset.key).suffix}"
+        download(dataset.key, path, sha256=dataset.sha256, limit=dataset.size)
+        try:
+            yield from iter_training_document_dataset(
+                path,
+                task_type=dataset.task_type,
+                columns=dataset.columns,
+                unreadable=_unreadable(dataset),
+            )
+        except DataError as error:
+            raise BucketError(f"The data set {dataset.name} cannot be written out: {error}") from error
+
+
+def _reference(dataset: Dataset) -> dict[str, object]:
+    """Name a data set; of a table also the columns, which the format's own CSV has by its names."""
+    reference = {"$ref": dataset.key, "sha256": dataset.sha256, "bytes": dataset.size}
+    return {**reference, "columns": dataset.columns} if dataset.columns else reference
+
+
+def _unreadable(dataset: Dataset) -> Collection[str] | None:
+    """Return which files the upload's report found unreadable; None when it does not name them all."""
+    listed = {entry["name"] for entry in dataset.report.get("unreadable", [])}
+    return listed if dataset.report.get("unreadable_count", -1) == len(listed) else None

@@ -39,11 +39,11 @@ def submit_upload(*, owner: Any, submission: Submission) -> TrainingJob:
     try:
         return submit_job(owner=owner, dataset=dataset, name=submission.name, choice=submission.choice)
     except TrainyardError:
-        _discard(dataset)
+        discard_dataset(dataset)
         raise
 
 
-def _discard(dataset: Dataset) -> None:
+def discard_dataset(dataset: Dataset) -> None:
     """Forget a data set that no job uses; a file that cannot be deleted now is only an orphan."""
     dataset.delete()
     with contextlib.suppress(Exception):  # whichever storage, whatever it raises

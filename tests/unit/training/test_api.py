@@ -49,7 +49,7 @@ def test_upload_validates_and_keeps_the_data_set(client: APIClient, bucket: Path
     ("content", "name", "message"),
     [
         ("input,label\na,b,c\n", "data.csv", "Row 2"),
-        ("text,label\na,b\n", "data.csv", "no column 'input'"),
+        ("words,label\na,b\n", "data.csv", "no column 'input'"),
         (TABLE, "data.exe", "not a .csv"),
         ("input,label\na,x\nb,x\n", "data.csv", "two classes"),
     ],

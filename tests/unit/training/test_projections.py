@@ -99,6 +99,7 @@ def test_large_data_set_is_named_instead_of_written_out(
         "$ref": job.dataset.key,
         "sha256": job.dataset.sha256,
         "bytes": len(TABLE),
+        "columns": {"input": "text", "label": "intent"},
     }
 
 

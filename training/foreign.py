@@ -1,0 +1,234 @@
+"""From a training.json that somebody else put into the bucket to a queued job of ours.
+
+Whatever runs twice must not make two jobs: the data set lies under a key made from the document's
+ETag. A document whose data set has a job was taken in before; one whose data set has none is where an
+earlier try stopped, and goes on from there.
+"""
+
+import hashlib
+import re
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO, Literal, TypeVar
+
+import structlog
+from django.conf import settings
+from django.core.files import File
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from control.selectors import require_operation
+from core.exceptions import InvalidRequest
+from documents import keys
+from documents.projections import Unusable
+from models_registry.models import RegisteredModel, TaskType
+
+from .catalogue import Architecture, get_architecture
+from .data import DataError, ForeignDocument, Limits, parse_data_split, take_apart
+from .downloads import WrongFile, download
+from .files import dataset_key
+from .models import Dataset, TrainingJob
+from .services import FOREIGN_TOKEN, SUFFIXES, JobSettings, create_dataset, submit_job
+from .submissions import discard_dataset
+
+logger = structlog.get_logger(__name__)
+
+AnyModel = TypeVar("AnyModel", bound=BaseModel)
+
+REFERENCES = "training/"  # where a data set may lie that a document only names
+NAME_LENGTH = 100
+
+
+def _lower(value: Any) -> Any:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+def _absent(value: Any) -> Any:
+    """Read the ways in which writers say that a scheduler is off."""
+    return None if value in (None, False, "", "false", "False") else value
+
+
+class Plateau(BaseModel):
+    """`reduce_lr_on_plateau`; its ranges are the job's own."""
+
+    factor: float
+    patience: int
+    min_lr: float
+
+
+class Step(BaseModel):
+    """`step_lr`."""
+
+    step_size: int
+    gamma: float
+
+
+class ForeignSettings(BaseModel):
+    """The document's values, numbers perhaps as texts; everything is in the seed's format."""
+
+    model_config = ConfigDict(allow_inf_nan=False, str_strip_whitespace=True)
+
+    token: str = Field(min_length=1, max_length=160)
+    task_type: Annotated[Literal["imageclassification", "textclassification"], BeforeValidator(_lower)]
+    num_classes: int
+    optimizer: Annotated[str, BeforeValidator(_lower)]
+    learning_rate: float
+    batch_size: int
+    epochs: int
+    data_split: str
+    model: str = Field(max_length=100)
+    pretrain_dataset: Annotated[str | bool | None, BeforeValidator(_lower)] = None
+    reduce_lr_on_plateau: Annotated[Plateau | None, BeforeValidator(_absent)] = None
+    step_lr: Annotated[Step | None, BeforeValidator(_absent)] = None
+
+
+class Reference(BaseModel):
+    """A data set that lies in the bucket, beside the document."""
+
+    key: str = Field(alias="$ref", max_length=400)
+    sha256: Annotated[str, BeforeValidator(_lower), Field(pattern=r"^[0-9a-f]{64}$")]
+    bytes: int = Field(ge=0)
+    columns: dict[str, str] = {}
+
+
+def take_in_document(source: BinaryIO, *, etag: str) -> None:
+    """Make a queued job, nobody's, of the document with this ETag; none if it has one already.
+
+    Raises `Unusable` that says what is wrong with the document and where. `MaintenanceMode`,
+    `PlatformBusy` and `BucketError` say nothing about it: try again later.
+    """
+    require_operation()
+    identifier = hashlib.sha256(etag.encode()).hexdigest()[:32]
+    if TrainingJob.objects.filter(dataset__key__startswith=dataset_key(identifier, "")).exists():
+        logger.info("document.taken_before", document=keys.TRAINING)
+        return
+    with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:
+        try:
+            job = _take_in(source, Path(folder), identifier)
+        except (DataError, InvalidRequest, WrongFile) as error:
+            raise Unusable(f"{keys.TRAINING} cannot become a job: {error}") from error
+    logger.info("document.taken_in", document=keys.TRAINING, job=job.pk)
+
+
+def _take_in(source: BinaryIO, folder: Path, identifier: str) -> TrainingJob:
+    limits = Limits(max_bytes=settings.TRAINYARD["MAX_DATASET_BYTES"])
+    document = take_apart(source, folder, keys=ForeignSettings.model_fields, limits=limits)
+    wanted = _read(ForeignSettings, document.settings)
+    _check_token(wanted.token)
+    name, choice = _name(wanted.token), _choice(wanted)
+    path, columns = _data(document, folder, wanted.task_type, limits)
+    dataset = Dataset.objects.filter(key=dataset_key(identifier, path.suffix)).first()
+    if dataset is None:
+        with path.open("rb") as file:
+            dataset = create_dataset(
+                owner=None,
+                name=name,
+                task_type=wanted.task_type,
+                file=File(file, name=path.name),
+                columns=columns,
+                identifier=identifier,
+            )
+    try:
+        if len(dataset.classes) != wanted.num_classes:
+            raise InvalidRequest(
+                f"num_classes is {wanted.num_classes}, but the data set has {len(dataset.classes)} classes."
+            )
+        return submit_job(
+            owner=None,
+            dataset=dataset,
+            name=name,
+            choice=choice,
+            token=wanted.token,
+            origin=TrainingJob.Origin.DOCUMENT,
+        )
+    except BaseException:
+        discard_dataset(dataset)
+        raise
+
+
+def _read(model: type[AnyModel], values: dict[str, Any], *, place: str = "") -> AnyModel:
+    """Return the values as a model. `InvalidRequest` names the fields, but not what they hold."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        told = (f"{place}{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        raise InvalidRequest("; ".join(told) + ".") from error
+
+
+def _check_token(token: str) -> None:
+    """Refuse a token that cannot be one, or is another job's, before its data set is stored."""
+    if not FOREIGN_TOKEN.fullmatch(token):
+        raise InvalidRequest("token: it has 1 to 160 letters, digits, underscores and hyphens.")
+    if TrainingJob.objects.filter(token=token).exists():
+        raise InvalidRequest("token: there is a job with this token already, made from another document.")
+    if RegisteredModel.objects.filter(token=token).exists():
+        raise InvalidRequest("token: there is a model with this token already. Choose another one.")
+
+
+def _name(token: str) -> str:
+    """Return the readable middle of `{taskType}-{name with _}-{random}`; all of it where that is missing."""
+    readable = re.sub(r"^(image|text)classification-|-[^-]*$", "", token, flags=re.IGNORECASE)
+    return (re.sub(r"[^\w-]+|_+", " ", readable).strip() or token)[:NAME_LENGTH]
+
+
+def _choice(wanted: ForeignSettings) -> JobSettings:
+    try:
+        architecture = get_architecture(wanted.model)
+        percent = parse_data_split(wanted.data_split)
+    except ValueError as error:
+        raise InvalidRequest(str(error)) from error
+    if architecture.task_type != wanted.task_type:
+        raise InvalidRequest(f"model: {architecture.name} is no model for {wanted.task_type}.")
+    return JobSettings(
+        architecture=architecture.name,
+        strategy=choose_strategy(architecture, wanted.pretrain_dataset),
+        data_split=f"{percent} : {100 - percent}",
+        more={
+            **wanted.model_dump(include={"optimizer", "learning_rate", "batch_size", "epochs"}),
+            "reduce_lr_on_plateau": wanted.reduce_lr_on_plateau and wanted.reduce_lr_on_plateau.model_dump(),
+            "step_lr": wanted.step_lr and wanted.step_lr.model_dump(),
+        },
+    )
+
+
+def choose_strategy(architecture: Architecture, pretrain_dataset: str | bool | None) -> str:
+    """Return how a document wants its model trained, as far as it can be done here.
+
+    A pretrained network is trained further, and one that shall not be pretrained from scratch. Where
+    the document says nothing, or that cannot be done, it is the first thing that can. Raises
+    `InvalidRequest` with the reason when nothing can.
+    """
+    possible = architecture.available_strategies
+    if not possible:
+        raise InvalidRequest(architecture.unavailable_because())
+    if pretrain_dataset is None:
+        return possible[0]
+    is_pretrained = pretrain_dataset not in (False, "", "false")
+    wanted = TrainingJob.Strategy.FINETUNE if is_pretrained else TrainingJob.Strategy.SCRATCH
+    if wanted not in possible:
+        logger.warning("document.strategy_replaced", wanted=wanted, used=possible[0])
+        return possible[0]
+    return wanted
+
+
+def _data(
+    document: ForeignDocument, folder: Path, task_type: str, limits: Limits
+) -> tuple[Path, dict[str, str]]:
+    """Return the data set's file and which of a table's columns are meant (none named: the usual ones)."""
+    if document.path is not None:
+        columns: dict[str, str] = {}
+        path = document.path
+    else:
+        reference = _read(Reference, document.reference or {}, place="dataset.")
+        path, columns = _fetch(reference, folder, limits), reference.columns
+    if path.suffix not in SUFFIXES[TaskType(task_type)]:
+        raise InvalidRequest(f"dataset: it is a {path.suffix} file's, which is no data set for {task_type}.")
+    return path, columns
+
+
+def _fetch(reference: Reference, folder: Path, limits: Limits) -> Path:
+    key = reference.key
+    if not key.startswith(REFERENCES) or key == keys.TRAINING or {"", ".", ".."} & set(key.split("/")):
+        raise InvalidRequest(f"dataset.$ref: {key!r} is no key below {REFERENCES}.")
+    path = folder / f"dataset{Path(key).suffix.lower()}"
+    download(key, path, sha256=reference.sha256, limit=min(reference.bytes, limits.max_bytes))
+    return path
