@@ -1,9 +1,10 @@
 """Checkpoints between the trainer's folder and the bucket, so that the next attempt goes on.
 
-Each checkpoint lies in a folder of its own, `training/jobs/<token>/checkpoint/<attempt>-<number>/`,
-whose manifest is written last: without one it does not count, so a half-uploaded checkpoint is never
-used. Names, sizes and SHA-256 are checked when it is fetched. Attempts never write into each other's
-folders; all of them go when the job has ended.
+Each attempt has a folder of its own, `training/jobs/<token>/checkpoint/<attempt>/`. Files lie there
+under their SHA-256, so that what has not changed is not uploaded again. A checkpoint's manifest,
+`<number>.json`, names the files that belong together and is written last: without one they do not
+count, so a half-uploaded checkpoint is never used. Names, sizes and SHA-256 are checked when it is
+fetched. All folders go when the job has ended.
 """
 
 import contextlib
@@ -30,8 +31,7 @@ from .models import TrainingJob
 logger = structlog.get_logger(__name__)
 
 UPLOAD_EVERY = 3.0  # seconds between uploads at least, and as long as the last one took
-MANIFEST = "manifest.json"
-FOLDER = re.compile(r"(\d{1,6})-(\d{1,9})")
+MANIFEST = re.compile(r"(\d{1,9})\.json")
 SAFE_NAME = re.compile(r"checkpoint[A-Za-z0-9_.-]{0,80}\.(pt|npz|safetensors|json)")
 CHUNK = 1 << 20  # bytes
 
@@ -47,6 +47,11 @@ class CheckpointFile:
     name: str
     size: int
     sha256: str
+
+    @property
+    def stored_name(self) -> str:
+        """Return the name under which the file lies in its attempt's folder."""
+        return f"{self.sha256}-{self.name}"
 
 
 @dataclass(frozen=True)
@@ -98,7 +103,9 @@ class CheckpointKeeper:
         self._attempt = job.attempt
         self._waiting_room = folder / "waiting"
         self._number = 0
-        self._outdated: list[str] = []
+        self._earlier: list[str] = []  # folders of earlier attempts
+        self._uploaded: set[str] = set()  # names in this attempt's folder
+        self._digests: dict[tuple[int, int, int], str] = {}  # by inode, time and size
         self._next: tuple[int, Path] | None = None  # epoch, folder
         self._changed = threading.Condition()
         self._done = False
@@ -109,14 +116,14 @@ class CheckpointKeeper:
         self.local.mkdir(parents=True)
         if self._attempt == 1:
             return None
-        for name in self._stored():
+        for key in self._stored():
             try:
-                self.kept_epoch = self._download(f"{self._prefix}{name}/")
+                self.kept_epoch = self._download(key)
             except Exception as error:  # not whole, or a bucket that fails: an older one, or from the start
-                logger.warning("checkpoint.not_used", folder=name, error=str(error))
+                logger.warning("checkpoint.not_used", key=key, error=str(error))
                 _empty(self.local)
                 continue
-            logger.info("checkpoint.fetched", folder=name, epoch=self.kept_epoch)
+            logger.info("checkpoint.fetched", key=key, epoch=self.kept_epoch)
             return self.kept_epoch
         return None
 
@@ -182,40 +189,60 @@ class CheckpointKeeper:
             pause = max(UPLOAD_EVERY, time.monotonic() - began)
 
     def _upload(self, folder: Path, epoch: int) -> None:
-        storage, prefix = storages["default"], f"{self._prefix}{self._attempt}-{int(folder.name)}/"
-        files = []
-        for path in sorted(folder.iterdir()):
-            with path.open("rb") as source:
-                storage.save(f"{prefix}{path.name}", File(source, name=path.name))
-            files.append(CheckpointFile(path.name, path.stat().st_size, hash_file(path)))
-        manifest = Manifest(epoch, tuple(files))
-        storage.save(f"{prefix}{MANIFEST}", ContentFile(manifest.to_bytes()))
+        storage, prefix = storages["default"], f"{self._prefix}{self._attempt}/"
+        files = [self._describe(path) for path in sorted(folder.iterdir())]
+        for file in files:
+            if file.stored_name not in self._uploaded:
+                with (folder / file.name).open("rb") as source:
+                    storage.save(f"{prefix}{file.stored_name}", File(source, name=file.name))
+                self._uploaded.add(file.stored_name)
+        manifest = f"{folder.name}.json"
+        storage.save(f"{prefix}{manifest}", ContentFile(Manifest(epoch, tuple(files)).to_bytes()))
         self.kept_epoch = epoch
         logger.info("checkpoint.kept", epoch=epoch, bytes=sum(file.size for file in files))
-        outdated, self._outdated = self._outdated, [prefix]
-        for old in outdated:
-            with contextlib.suppress(Exception):  # goes with the job at the latest
-                delete_prefix(old)
+        self._uploaded.add(manifest)
+        self._forget_all_but({manifest, *(file.stored_name for file in files)})
+
+    def _describe(self, path: Path) -> CheckpointFile:
+        found = path.stat()
+        same = (found.st_ino, found.st_mtime_ns, found.st_size)
+        if same not in self._digests:
+            self._digests[same] = hash_file(path)
+        return CheckpointFile(path.name, found.st_size, self._digests[same])
+
+    def _forget_all_but(self, kept: set[str]) -> None:
+        """Delete what the newest checkpoint has made superfluous; what fails goes with the job."""
+        earlier, self._earlier = self._earlier, []
+        for folder in earlier:
+            with contextlib.suppress(Exception):
+                delete_prefix(folder)
+        for name in self._uploaded - kept:
+            with contextlib.suppress(Exception):
+                storages["default"].delete(f"{self._prefix}{self._attempt}/{name}")
+        self._uploaded = kept
 
     def _stored(self) -> list[str]:
-        """Return the folders of earlier attempts' checkpoints, newest first."""
+        """Return the manifests of earlier attempts, newest first."""
+        storage = storages["default"]
         try:
-            names, _ = storages["default"].listdir(self._prefix)
+            names, _ = storage.listdir(self._prefix)
         except FileNotFoundError:
             return []
-        numbered = {name: FOLDER.fullmatch(name) for name in names}
-        found = {name: (int(match[1]), int(match[2])) for name, match in numbered.items() if match}
-        self._outdated = [f"{self._prefix}{name}/" for name in found]
-        return sorted(found, key=lambda name: found[name], reverse=True)
+        attempts = sorted((int(name) for name in names if name.isdecimal()), reverse=True)
+        self._earlier = [f"{self._prefix}{attempt}/" for attempt in attempts]
+        manifests = []
+        for folder in self._earlier:
+            matches = filter(None, map(MANIFEST.fullmatch, storage.listdir(folder)[1]))
+            newest_first = sorted(matches, key=lambda match: int(match[1]), reverse=True)
+            manifests += [f"{folder}{match[0]}" for match in newest_first]
+        return manifests
 
-    def _download(self, prefix: str) -> int:
-        storage = storages["default"]
-        if not storage.exists(f"{prefix}{MANIFEST}"):
-            raise UnusableCheckpoint("it was not uploaded to its end")
-        with storage.open(f"{prefix}{MANIFEST}") as source:
+    def _download(self, key: str) -> int:
+        storage, folder = storages["default"], key.rpartition("/")[0]
+        with storage.open(key) as source:
             manifest = Manifest.from_bytes(source.read())
         for file in manifest.files:
-            _fetch_file(storage, f"{prefix}{file.name}", file, self.local / file.name)
+            _fetch_file(storage, f"{folder}/{file.stored_name}", file, self.local / file.name)
         return manifest.epoch
 
 

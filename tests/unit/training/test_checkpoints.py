@@ -49,9 +49,16 @@ def write(keeper: CheckpointKeeper, epoch: int, content: str = "") -> None:
     keeper.take(["checkpoint.json", "checkpoint-2.npz"], epoch)
 
 
-def folders_in(bucket: Path, job: TrainingJob) -> list[str]:
+def stored(bucket: Path, job: TrainingJob) -> list[str]:
+    """What lies in the bucket, as attempt/name, with the digests in front of the names left out."""
     folder = bucket / checkpoint_prefix(job)
-    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return sorted(f"{path.parent.name}/{path.name.partition('-')[2] or path.name}" for path in files)
+
+
+def file_of(folder: Path, name: str) -> Path:
+    [path] = folder.glob(f"*-{name}")
+    return path
 
 
 def test_checkpoint_goes_from_one_attempt_to_the_next(tmp_path: Path, bucket: Path) -> None:
@@ -76,12 +83,39 @@ def test_only_the_newest_checkpoint_stays(tmp_path: Path, bucket: Path) -> None:
         write(first, epoch)
         wait_until(lambda epoch=epoch: first.kept_epoch == epoch)
     first.close()
-    assert len(folders_in(bucket, job)) == 1
+    assert stored(bucket, job) == ["1/2.json", "1/checkpoint-2.npz", "1/checkpoint.json"]
     second = keeper_of(2, tmp_path, job)
     write(second, 5)
     second.flush(PATIENCE)
     second.close()
-    assert folders_in(bucket, job) == ["2-1"]
+    assert stored(bucket, job) == ["2/1.json", "2/checkpoint-2.npz", "2/checkpoint.json"]
+
+
+def test_what_has_not_changed_is_not_uploaded_again(
+    tmp_path: Path, bucket: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, storage = TrainingJobFactory(), storages["default"]
+    save, saved = storage.save, []
+
+    def note(name: str, content: Any) -> str:
+        saved.append(name.rpartition("/")[2].partition("-")[2])
+        return str(save(name, content))
+
+    monkeypatch.setattr(storage, "save", note)
+    keeper = keeper_of(1, tmp_path, job)
+    (keeper.local / "checkpoint-large.npz").write_text("the same")
+    for epoch in (1, 2):
+        draft = keeper.local / "draft"
+        draft.write_text(f"epoch {epoch}")
+        draft.replace(keeper.local / "checkpoint.json")
+        keeper.take(["checkpoint.json", "checkpoint-large.npz"], epoch)
+        wait_until(lambda epoch=epoch: keeper.kept_epoch == epoch)
+    keeper.close()
+    assert saved.count("checkpoint-large.npz") == 1
+    assert saved.count("checkpoint.json") == 2
+    second = keeper_of(2, tmp_path, job)
+    assert (second.local / "checkpoint-large.npz").read_text() == "the same"
+    assert (second.local / "checkpoint.json").read_text() == "epoch 2"
 
 
 def test_latest_wins_when_epochs_are_faster_than_uploads(
@@ -92,10 +126,10 @@ def test_latest_wins_when_epochs_are_faster_than_uploads(
     keeper = keeper_of(1, tmp_path, job)
     for epoch in range(1, 30):
         write(keeper, epoch)
-    assert folders_in(bucket, job) == []
+    assert stored(bucket, job) == []
     keeper.flush(PATIENCE)
     assert keeper.kept_epoch == 29
-    assert len(folders_in(bucket, job)) == 1
+    assert len(stored(bucket, job)) == 3
 
 
 def test_files_that_the_trainer_replaces_meanwhile_are_kept_as_they_were(
@@ -113,29 +147,29 @@ def test_files_that_the_trainer_replaces_meanwhile_are_kept_as_they_were(
 
 
 def damage_manifest(folder: Path) -> None:
-    (folder / "manifest.json").write_text("{")
+    (folder / "1.json").write_text("{")
 
 
 def forget_manifest(folder: Path) -> None:
-    (folder / "manifest.json").unlink()
+    (folder / "1.json").unlink()
 
 
 def change_file(folder: Path) -> None:
-    (folder / "checkpoint.json").write_text("epoch 7")
+    file_of(folder, "checkpoint.json").write_text("epoch 7")
 
 
 def lengthen_file(folder: Path) -> None:
-    (folder / "checkpoint.json").write_text("epoch 2 and much more")
+    file_of(folder, "checkpoint.json").write_text("epoch 2 and much more")
 
 
 def lose_file(folder: Path) -> None:
-    (folder / "checkpoint-2.npz").unlink()
+    file_of(folder, "checkpoint-2.npz").unlink()
 
 
 def name_outside(folder: Path) -> None:
-    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest = json.loads((folder / "1.json").read_text())
     manifest["files"][0]["name"] = "../../checkpoint.json"
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    (folder / "1.json").write_text(json.dumps(manifest))
 
 
 @pytest.mark.parametrize(
@@ -151,7 +185,7 @@ def test_checkpoint_that_is_not_whole_gives_way_to_an_older_one(
         keeper.local.mkdir(parents=True)
         write(keeper, epoch)
         keeper.flush(PATIENCE)
-    harm(bucket / checkpoint_prefix(job) / "2-1")
+    harm(bucket / checkpoint_prefix(job) / "2")
     third = keeper_of(3, tmp_path, job)
     assert third.kept_epoch == 1
     assert (third.local / "checkpoint.json").read_text() == "epoch 1"
@@ -162,7 +196,7 @@ def test_without_a_whole_checkpoint_the_folder_is_empty(tmp_path: Path, bucket: 
     keeper = keeper_of(1, tmp_path, job)
     write(keeper, 1)
     keeper.flush(PATIENCE)
-    change_file(bucket / checkpoint_prefix(job) / "1-1")
+    change_file(bucket / checkpoint_prefix(job) / "1")
     second = keeper_of(2, tmp_path, job)
     assert second.kept_epoch is None
     assert list(second.local.iterdir()) == []
@@ -203,7 +237,7 @@ def test_close_gives_up_what_waits(tmp_path: Path, bucket: Path, monkeypatch: py
     keeper = keeper_of(1, tmp_path, job)
     write(keeper, 1)
     keeper.close()
-    assert folders_in(bucket, job) == []
+    assert stored(bucket, job) == []
 
 
 def test_delete_leaves_nothing(tmp_path: Path, bucket: Path) -> None:
