@@ -44,7 +44,15 @@ class RegisteredModelAdmin(ModelAdmin):
         "expires_at",
         "live_at",
     )
-    list_filter = ("state", "task_type", "pinned", "downloadable", "architecture")
+    list_filter = (
+        "state",
+        "task_type",
+        "origin",
+        ("unusable_because", admin.EmptyFieldListFilter),
+        "pinned",
+        "downloadable",
+        "architecture",
+    )
     list_select_related = ("owner",)
     search_fields = ("name", "token")
     date_hierarchy = "created_at"
@@ -54,6 +62,8 @@ class RegisteredModelAdmin(ModelAdmin):
         "token",
         "owner",
         "state",
+        "unusable_because",
+        "origin",
         "task_type",
         "architecture",
         "strategy",
@@ -64,11 +74,15 @@ class RegisteredModelAdmin(ModelAdmin):
         "live_at",
         "expires_at",
         "retired_at",
+        "retired_by_document",
+        "checked_at",
     )
     readonly_fields = (
         "token",
         "owner",
         "state",
+        "unusable_because",
+        "origin",
         "task_type",
         "architecture",
         "strategy",
@@ -76,6 +90,8 @@ class RegisteredModelAdmin(ModelAdmin):
         "accuracy",
         "live_at",
         "retired_at",
+        "retired_by_document",
+        "checked_at",
     )
     inlines = (ArtifactInline,)
     actions = ("retire", "restore", "keep_a_week", "pin", "unpin")
@@ -89,11 +105,11 @@ class RegisteredModelAdmin(ModelAdmin):
     @display(
         description="state",
         ordering="state",
-        label={"live": "success", "retired": "warning", "deleting": "danger"},
+        label={"live": "success", "unusable": "danger", "retired": "warning", "deleting": "danger"},
     )
     def state_label(self, model: RegisteredModel) -> str:
-        """Colour the state."""
-        return model.state
+        """Colour the state; a live model that cannot predict says so."""
+        return "unusable" if model.is_live and model.unusable_because else model.state
 
     @admin.display(description="accuracy", ordering="accuracy")
     def accuracy_percent(self, model: RegisteredModel) -> str:

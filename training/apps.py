@@ -1,5 +1,7 @@
 """Application configuration."""
 
+from functools import partial
+
 from django.apps import AppConfig
 
 
@@ -11,11 +13,16 @@ class TrainingConfig(AppConfig):
 
     def ready(self) -> None:
         from control.activity import set_activity_source
+        from documents.drift import register_files
         from documents.projections import register
+        from models_registry.models import TaskType
 
         from . import signals  # noqa: F401
+        from .files import known_files
         from .projections import TrainingProjection
         from .selectors import running_activity
 
         register(TrainingProjection())
         set_activity_source(running_activity)
+        for folder in (*(f"{task}/" for task in TaskType), "training/datasets/"):
+            register_files(folder, partial(known_files, folder))

@@ -5,8 +5,13 @@ import hashlib
 from pathlib import Path
 
 from django.core.files.storage import storages
+from django.db.models import F
 
-from .models import TrainingJob
+from documents.drift import KnownFiles
+
+from .models import Dataset, TrainingJob
+
+DATASETS = "training/datasets/"
 
 
 def attempt_prefix(job: TrainingJob, attempt: int) -> str:
@@ -16,7 +21,15 @@ def attempt_prefix(job: TrainingJob, attempt: int) -> str:
 
 def dataset_key(identifier: str, suffix: str) -> str:
     """Return where an uploaded data set lies; nothing of its user-given name but a known suffix."""
-    return f"training/datasets/{identifier}/dataset{suffix}"
+    return f"{DATASETS}{identifier}/dataset{suffix}"
+
+
+def known_files(folder: str) -> KnownFiles:
+    """Return the data sets, or what unfinished and unswept attempts may have left in a task's folder."""
+    if folder == DATASETS:
+        return KnownFiles(dict(Dataset.objects.values_list("key", "size")))
+    jobs = TrainingJob.objects.filter(attempt__gt=F("swept_attempt"))
+    return KnownFiles({}, tuple(f"{task}/{token}/" for task, token in jobs.values_list("task_type", "token")))
 
 
 def delete_prefix(prefix: str) -> int:

@@ -45,10 +45,13 @@ def register_files(folder: str, owner: Callable[[], KnownFiles]) -> None:
 def check_documents() -> list[Drift]:
     """Compare every document, and every file, with the database. Raises `BucketError` when the bucket is away."""
     store = get_store()
-    drifts = [
-        Drift(projection.key, tuple(_problems(projection, store))) for projection in projections.registered()
-    ]
+    drifts = [check_document(projection.key) for projection in projections.registered()]
     return [*drifts, Drift(FILES, tuple(_shortened(list(_file_problems(store)))))]
+
+
+def check_document(key: str) -> Drift:
+    """Compare one document with the database. Raises `BucketError` when the bucket is away."""
+    return Drift(key, tuple(_problems(projections.get(key), get_store())))
 
 
 def repair_documents() -> dict[str, str]:
@@ -56,15 +59,17 @@ def repair_documents() -> dict[str, str]:
 
     Files are left as they are: one that is missing cannot be made, one that nobody knows may be somebody's.
     """
-    store, outcomes = get_store(), {}
-    for projection in projections.registered():
-        outcome = publish(projection.key, repair=True)
-        rejected = Document.objects.get(key=projection.key).rejected_etag
-        if outcome is Outcome.FAILED and rejected and store.head(projection.key) == rejected:
-            store.delete(projection.key, if_match=rejected)
-            outcome = publish(projection.key, repair=True)
-        outcomes[projection.key] = outcome.value
-    return outcomes
+    return {projection.key: repair_document(projection.key).value for projection in projections.registered()}
+
+
+def repair_document(key: str) -> Outcome:
+    """Write one document anew from the database. Raises `BucketError` when the bucket is away."""
+    outcome, store = publish(key, repair=True), get_store()
+    rejected = Document.objects.get(key=key).rejected_etag
+    if outcome is Outcome.FAILED and rejected and store.head(key) == rejected:
+        store.delete(key, if_match=rejected)
+        outcome = publish(key, repair=True)
+    return outcome
 
 
 def _problems(projection: projections.Projection, store: DocumentStore) -> list[str]:

@@ -7,6 +7,8 @@ from typing import Any
 
 from django.db import models
 
+from core.models import SingletonModel
+
 from .serialise import NAME_LENGTH
 
 
@@ -98,6 +100,18 @@ class OutboxEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.document} {self.entry}".strip()
+
+
+class BucketCheck(SingletonModel):
+    """What a probe of the bucket found when it was last made."""
+
+    store = models.CharField(max_length=255, blank=True)
+    enforced = models.BooleanField(null=True, help_text="Conditional writes are refused when they should be.")
+    message = models.TextField(blank=True)
+    checked_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class OverruledChange(models.Model):

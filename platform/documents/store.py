@@ -87,6 +87,9 @@ class FolderStore(DocumentStore):
     def __init__(self, root: Path) -> None:
         self.root = root
 
+    def __str__(self) -> str:
+        return f"the folder {self.root.name}"
+
     def get(self, key: str) -> Stored | None:
         with self._errors("read", key):
             try:
@@ -219,6 +222,9 @@ class S3Store(DocumentStore):
     def __init__(self, client: "S3Client", bucket: str) -> None:
         self.client = client
         self.bucket = bucket
+
+    def __str__(self) -> str:
+        return f"the bucket {self.bucket} at {self.client.meta.endpoint_url}"
 
     def get(self, key: str) -> Stored | None:
         with self._errors(key):

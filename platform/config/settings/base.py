@@ -278,6 +278,8 @@ UNFOLD = {
                     _admin_link("Clean-up", "mop", "control.cleanuppolicy"),
                     _admin_link("Documents", "description", "documents.document"),
                     _admin_link("Unpublished changes", "outbox", "documents.outboxentry"),
+                    _admin_link("Published entries", "data_object", "documents.publishedentry"),
+                    _admin_link("Overruled changes", "rule", "documents.overruledchange"),
                 ],
             },
             {

@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from core.exceptions import BucketError
+from documents.bucket import check_bucket
 from documents.drift import check_documents, repair_documents
 from documents.publish import publish_waiting
 
@@ -30,9 +31,12 @@ class Command(BaseCommand):
                 repair_documents()
             elif not options["check"]:
                 publish_waiting()
+            bucket = check_bucket(anew=True)
             drifts = check_documents()
         except BucketError as error:
             raise CommandError(str(error)) from error
+        if not bucket.enforced:
+            self.stderr.write(self.style.WARNING(bucket.message))
         for drift in drifts:
             self.stdout.write(f"{drift.key}: {'; '.join(drift.problems) or 'in step'}")
         wrong = {drift.key: drift.problems for drift in drifts if drift.problems}
