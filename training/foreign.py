@@ -14,10 +14,10 @@ from typing import Annotated, Any, BinaryIO, Literal, TypeVar
 import structlog
 from django.conf import settings
 from django.core.files import File
+from django.db import transaction
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from control.selectors import require_operation
-from core.exceptions import InvalidRequest
+from core.exceptions import BucketError, InvalidRequest, MaintenanceMode, PlatformBusy
 from documents import keys
 from documents.projections import Unusable
 from models_registry.models import RegisteredModel, TaskType
@@ -27,7 +27,7 @@ from .data import DataError, ForeignDocument, Limits, parse_data_split, take_apa
 from .downloads import WrongFile, download
 from .files import dataset_key
 from .models import Dataset, TrainingJob
-from .services import FOREIGN_TOKEN, SUFFIXES, JobSettings, create_dataset, submit_job
+from .services import FOREIGN_TOKEN, SUFFIXES, JobSettings, create_dataset, make_room, submit_job
 from .submissions import discard_dataset
 
 logger = structlog.get_logger(__name__)
@@ -90,23 +90,36 @@ class Reference(BaseModel):
     columns: dict[str, str] = {}
 
 
+class Postponed(BucketError):
+    """Nothing is wrong with the document, but now is not the time."""
+
+
 def take_in_document(source: BinaryIO, *, etag: str) -> None:
     """Make a queued job, nobody's, of the document with this ETag; none if it has one already.
 
-    Raises `Unusable` that says what is wrong with the document and where. `MaintenanceMode`,
-    `PlatformBusy` and `BucketError` say nothing about it: try again later.
+    Raises `Unusable` that says what is wrong with the document and where; `Postponed`, or another
+    `BucketError`, when it should be tried again later.
     """
-    require_operation()
     identifier = hashlib.sha256(etag.encode()).hexdigest()[:32]
-    if TrainingJob.objects.filter(dataset__key__startswith=dataset_key(identifier, "")).exists():
+    if _has_job(identifier):
         logger.info("document.taken_before", document=keys.TRAINING)
         return
-    with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:
-        try:
+    try:
+        with transaction.atomic():  # before the work, and again when the job is accepted
+            make_room(None)
+        with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:
             job = _take_in(source, Path(folder), identifier)
-        except (DataError, InvalidRequest, WrongFile) as error:
-            raise Unusable(f"{keys.TRAINING} cannot become a job: {error}") from error
+    except (MaintenanceMode, PlatformBusy) as error:
+        raise Postponed(f"{keys.TRAINING} waits: {error}") from error
+    except (DataError, InvalidRequest, WrongFile) as error:
+        if _has_job(identifier):  # somebody took it in meanwhile
+            return
+        raise Unusable(f"{keys.TRAINING} cannot become a job: {error}") from error
     logger.info("document.taken_in", document=keys.TRAINING, job=job.pk)
+
+
+def _has_job(identifier: str) -> bool:
+    return TrainingJob.objects.filter(dataset__key__startswith=dataset_key(identifier, "")).exists()
 
 
 def _take_in(source: BinaryIO, folder: Path, identifier: str) -> TrainingJob:

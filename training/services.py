@@ -1,5 +1,6 @@
 """What people do: upload a data set, submit a job, cancel it. Each function is one transaction."""
 
+import contextlib
 import re
 import tempfile
 import uuid
@@ -87,30 +88,37 @@ def create_dataset(
             raise InvalidRequest(str(error)) from error
         if report.problems:
             raise InvalidRequest(" ".join(report.problems))
-        key = dataset_key(identifier or uuid.uuid4().hex, suffix)
-        with path.open("rb") as source:
-            storages["default"].save(key, File(source, name=key))
-    dataset = Dataset(
-        name=name,
-        owner=owner,
-        task_type=task_type,
-        key=key,
-        original_name=Path(file.name or "").name[:255],
-        size=report.bytes,
-        sha256=report.sha256,
-        columns=report.columns,
-        classes=list(report.classes),
-        examples=report.examples,
-        report=report.to_json(),
-    )
-    try:
+        dataset = Dataset(
+            name=name,
+            owner=owner,
+            task_type=task_type,
+            key=dataset_key(identifier or uuid.uuid4().hex, suffix),
+            original_name=Path(file.name or "").name[:255],
+            size=report.bytes,
+            sha256=report.sha256,
+            columns=report.columns,
+            classes=list(report.classes),
+            examples=report.examples,
+            report=report.to_json(),
+        )
         _check(dataset, exclude=["owner"])
-        dataset.save()
-    except BaseException:
-        storages["default"].delete(key)
-        raise
+        _keep(dataset, path)
     logger.info("dataset.created", dataset=dataset.pk, bytes=dataset.size, classes=len(dataset.classes))
     return dataset
+
+
+def _keep(dataset: Dataset, path: Path) -> None:
+    """Put a data set's file into the bucket and its row into the table: both, or neither."""
+    storage = storages["default"]
+    try:
+        with path.open("rb") as source:
+            storage.save(dataset.key, File(source, name=dataset.key))
+        dataset.save()
+    except BaseException:
+        if not Dataset.objects.filter(key=dataset.key).exists():  # else somebody made the same one meanwhile
+            with contextlib.suppress(Exception):  # whichever storage, whatever it raises
+                storage.delete(dataset.key)
+        raise
 
 
 def _check(row: Dataset | TrainingJob, *, exclude: list[str]) -> None:
@@ -174,14 +182,14 @@ def submit_job(
     _check(job, exclude=["owner", "dataset", "registered_model"])
     _check_together(job)
     with transaction.atomic():
-        _make_room(owner)
+        make_room(owner)
         job.save()
         transaction.on_commit(lambda: announce(job.pk, queue=job.queue))
     logger.info("job.queued", job=job.pk, task_type=job.task_type)
     return job
 
 
-def _make_room(owner: Any) -> None:
+def make_room(owner: Any) -> None:
     """Raise `PlatformBusy` when no further job may wait; one submission at a time is counted."""
     PlatformStatus.load()
     status = PlatformStatus.objects.select_for_update().get()

@@ -12,7 +12,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from control.models import PlatformStatus
-from core.exceptions import MaintenanceMode
 from documents import keys
 from documents.projections import Unusable
 from documents.schemas import TrainingDocument
@@ -21,7 +20,7 @@ from tests.unit.training.data.test_images import archive, picture, two_classes
 from training import foreign, transitions
 from training.catalogue import get_architecture
 from training.data import iter_image_archive
-from training.foreign import choose_strategy, take_in_document
+from training.foreign import Postponed, choose_strategy, take_in_document
 from training.models import Dataset, TrainingJob
 from training.projections import TrainingProjection
 from training.services import JobSettings, create_dataset, submit_job
@@ -286,8 +285,35 @@ def test_too_large_a_data_set_is_refused(bucket: Path, temporary: Path, settings
 def test_maintenance_says_nothing_about_the_document() -> None:
     PlatformStatus.load()
     PlatformStatus.objects.update(dev_mode=True)
-    with pytest.raises(MaintenanceMode):
+    with pytest.raises(Postponed, match="halted"):
         take_in(image_document())
+    PlatformStatus.objects.update(dev_mode=False)
+    take_in(image_document())
+    assert TrainingJob.objects.count() == 1
+
+
+def test_full_queue_postpones_before_anything_is_read() -> None:
+    PlatformStatus.load()
+    PlatformStatus.objects.update(queue_while_active=False)
+    TrainingJobFactory()
+    with pytest.raises(Postponed, match="Submit again"):
+        take_in(b"not even read")
+
+
+def test_two_that_take_in_at_once_make_one_job(bucket: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    create = foreign.create_dataset
+
+    def create_after_the_other(**values: Any) -> Dataset:
+        with monkeypatch.context() as patch:
+            patch.setattr(foreign, "create_dataset", create)
+            take_in(image_document())
+        return create(**values)
+
+    monkeypatch.setattr(foreign, "create_dataset", create_after_the_other)
+    take_in(image_document())
+    job = TrainingJob.objects.select_related("dataset").get()
+    assert Dataset.objects.count() == 1
+    assert files_in(bucket) == [job.dataset.key]
 
 
 def test_errors_do_not_tell_the_values(caplog: pytest.LogCaptureFixture) -> None:
