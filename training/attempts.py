@@ -31,6 +31,7 @@ from models_registry.services import ModelDescription, StoredFile, publish_model
 from . import transitions
 from .checkpoints import CheckpointKeeper, delete_checkpoints
 from .devices import DevicePool, visible_gpus
+from .downloads import WrongFile, download
 from .files import attempt_prefix, delete_prefix, hash_file
 from .models import Dataset, TrainingJob
 from .services import announce
@@ -382,17 +383,13 @@ def fetch_dataset(dataset: Dataset, folder: Path, check: Callable[[], None]) -> 
 
     `check` is called between pieces and may raise to stop.
     """
-    path = folder / f"dataset{Path(dataset.original_name).suffix.lower()}"
-    digest = hashlib.sha256()
-    with storages["default"].open(dataset.key) as source, path.open("wb") as target:
-        for chunk in source.chunks(1 << 20):
-            check()
-            digest.update(chunk)
-            target.write(chunk)
-    if digest.hexdigest() != dataset.sha256:
+    path = folder / f"dataset{Path(dataset.key).suffix}"
+    try:
+        download(dataset.key, path, sha256=dataset.sha256, limit=dataset.size, check=check)
+    except WrongFile as error:
         raise HopelessAttempt(
             f"The data set {dataset.name} has changed in the bucket since it was checked. Upload it again."
-        )
+        ) from error
     return path
 
 

@@ -8,7 +8,6 @@ fetched. All folders go when the job has ended.
 """
 
 import contextlib
-import hashlib
 import json
 import os
 import re
@@ -18,13 +17,15 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import structlog
 from django.core.files import File
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 
+from documents.store import get_store
+
+from .downloads import download
 from .files import delete_prefix, hash_file
 from .models import TrainingJob
 
@@ -33,7 +34,6 @@ logger = structlog.get_logger(__name__)
 UPLOAD_EVERY = 3.0  # seconds between uploads at least, and as long as the last one took
 MANIFEST = re.compile(r"(\d{1,9})\.json")
 SAFE_NAME = re.compile(r"checkpoint[A-Za-z0-9_.-]{0,80}\.(pt|npz|safetensors|json)")
-CHUNK = 1 << 20  # bytes
 
 
 class UnusableCheckpoint(Exception):
@@ -238,26 +238,12 @@ class CheckpointKeeper:
         return manifests
 
     def _download(self, key: str) -> int:
-        storage, folder = storages["default"], key.rpartition("/")[0]
-        with storage.open(key) as source:
-            manifest = Manifest.from_bytes(source.read())
+        stored, folder = get_store().get(key), key.rpartition("/")[0]
+        manifest = Manifest.from_bytes(stored.body if stored else b"")
         for file in manifest.files:
-            _fetch_file(storage, f"{folder}/{file.stored_name}", file, self.local / file.name)
+            source = f"{folder}/{file.stored_name}"
+            download(source, self.local / file.name, sha256=file.sha256, limit=file.size)
         return manifest.epoch
-
-
-def _fetch_file(storage: Any, key: str, expected: CheckpointFile, path: Path) -> None:
-    """Copy a file out of the bucket, never more than its manifest says. Raises `UnusableCheckpoint`."""
-    digest, size = hashlib.sha256(), 0
-    with storage.open(key) as source, path.open("wb") as target:
-        for chunk in source.chunks(CHUNK):
-            size += len(chunk)
-            if size > expected.size:
-                break
-            digest.update(chunk)
-            target.write(chunk)
-    if size != expected.size or digest.hexdigest() != expected.sha256:
-        raise UnusableCheckpoint(f"{expected.name} is not the file that was uploaded")
 
 
 def _empty(folder: Path) -> None:

@@ -79,14 +79,14 @@ TRAIN_PERCENT = Number(
     10, 95, "The rest is the validation part, which the accuracy is measured on.", whole=True
 )
 
-PLATEAU: Mapping[str, Option] = {
+PLATEAU: Mapping[str, Number] = {
     "factor": Number(0.01, 0.9, "The learning rate is multiplied by it."),
     "patience": Number(1, 100, "Epochs without progress before that.", whole=True),
     "min_lr": Number(1e-8, 2, "The learning rate never falls below it."),
 }
 PLATEAU_DEFAULTS: Mapping[str, Any] = {"factor": 0.1, "patience": 5, "min_lr": 1e-5}
 
-STEP: Mapping[str, Option] = {
+STEP: Mapping[str, Number] = {
     "step_size": Number(1, 100, "Epochs between two steps.", whole=True),
     "gamma": Number(0.01, 0.99, "The learning rate is multiplied by it at each step."),
 }

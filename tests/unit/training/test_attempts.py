@@ -114,6 +114,7 @@ class Runner:
 def new_job(**fields: Any) -> TrainingJob:
     content = b"input,label\nhello,x\nbye,y\n"
     dataset = DatasetFactory(
+        size=len(content),
         task_type="textclassification",
         key="training/datasets/1/dataset.csv",
         original_name="d.csv",
