@@ -19,6 +19,7 @@ PHASES = (
     ),
     ("features", "Looking at every example", "The pretrained network turns each example into numbers."),
     ("fit", "Learning your classes", "The last layer is fitted to the training part."),
+    ("train", "Training the network", "The network itself learns from the training part, epoch by epoch."),
     ("export", "Writing the files", "The model is written as ONNX and as TorchScript."),
     (
         "verify",
@@ -28,6 +29,8 @@ PHASES = (
     ("publish", "Going live", "The files are uploaded and the model gets its address."),
 )
 NAMES = tuple(name for name, _, _ in PHASES)
+# Strategies leave out what they do not need.
+LEFT_OUT = {"frozen": ("train",), "finetune": ("fit",), "scratch": ("features", "fit")}
 # What the worker writes that is no phase of its own.
 STANDS_FOR = {"claimed": "fetch", "done": "publish"}
 
@@ -62,13 +65,16 @@ def current_phase(state: str, progress: Mapping[str, Any]) -> str:
     return phase if phase in NAMES else "fetch"
 
 
-def steps_of(state: str, progress: Mapping[str, Any]) -> list[Step]:
-    """Return every phase with how far it is; progress may lack any of its keys."""
-    at = NAMES.index(current_phase(state, progress))
+def steps_of(state: str, progress: Mapping[str, Any], strategy: str = "frozen") -> list[Step]:
+    """Return every phase of a strategy with how far it is; progress may lack any of its keys."""
+    current = current_phase(state, progress)
+    left_out = LEFT_OUT.get(strategy, ())
+    phases = [phase for phase in PHASES if phase[0] == current or phase[0] not in left_out]
+    at = next(index for index, phase in enumerate(phases) if phase[0] == current)
     spent = progress.get("phase_seconds") or {}
     return [
-        _step(index, at, state, progress, spent.get(name) if isinstance(spent, dict) else None)
-        for index, name in enumerate(NAMES)
+        _step(phase, index - at, state, progress, spent.get(phase[0]) if isinstance(spent, dict) else None)
+        for index, phase in enumerate(phases)
     ]
 
 
@@ -76,16 +82,19 @@ def where_it_goes_on(progress: Mapping[str, Any]) -> str:
     """Return where a job that was interrupted takes up again, as the end of a sentence; "" when nowhere."""
     checkpoint, metrics = progress.get("checkpoint") or {}, progress.get("metrics") or {}
     epoch, epochs = checkpoint.get("epoch"), metrics.get("epochs")
-    if epoch is None:
-        return ""
+    if not epoch:
+        return ""  # what was kept is no epoch yet, but what the network saw in the examples
     return f" at epoch {epoch} of {epochs}" if epochs else f" after epoch {epoch}"
 
 
-def _step(index: int, at: int, state: str, progress: Mapping[str, Any], seconds: float | None) -> Step:
-    name, title, words = PHASES[index]
-    if index < at or state == "succeeded":
+def _step(
+    phase: tuple[str, str, str], ahead: int, state: str, progress: Mapping[str, Any], seconds: float | None
+) -> Step:
+    """Describe a phase that is so many places ahead of the current one."""
+    name, title, words = phase
+    if ahead < 0 or state == "succeeded":
         return Step(name, title, words, "done", seconds=seconds)
-    if index > at:
+    if ahead > 0:
         return Step(name, title, words, "ahead")
     if state in ("failed", "cancelled"):
         return Step(name, title, words, "failed")

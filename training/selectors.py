@@ -1,13 +1,17 @@
 """Questions about jobs and workers."""
 
 from collections import Counter
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.utils import timezone
 
 from control.activity import Activity
 
 from .models import TrainingJob, WorkerHeartbeat
+from .schedule import Durations, Kind, seconds_until_start
+
+LOOKED_AT = 200  # jobs ahead, and jobs that ended lately
+DURATION_FIELDS = ("task_type", "architecture", "strategy", "started_at", "finished_at", "spent")
 
 
 def running_activity() -> Activity | None:
@@ -33,6 +37,45 @@ def slots_by_queue() -> dict[str, int]:
     for queues, count in WorkerHeartbeat.objects.filter(seen_at__gt=since).values_list("queues", "slots"):
         slots.update(dict.fromkeys(queues, count))
     return dict(slots)
+
+
+def expected_start(job: TrainingJob) -> datetime | None:
+    """Return about when a queued job starts; None when nobody works or nothing is known of like jobs."""
+    slots = slots_by_queue().get(job.queue)
+    if not slots or job.state != TrainingJob.State.QUEUED:
+        return None
+    durations, now = recent_durations(), timezone.now()
+    ahead = TrainingJob.objects.ahead_of(job).values_list("task_type", "architecture", "strategy")
+    lengths = [durations.of(Kind(*kind)) for kind in ahead[:LOOKED_AT]]
+    running = TrainingJob.objects.running().filter(queue=job.queue).only(*DURATION_FIELDS, "progress")
+    left = [_seconds_left(other, durations) for other in running]
+    if None in lengths or None in left:
+        return None
+    known_lengths, known_left = [one or 0 for one in lengths], [one or 0 for one in left]
+    wait = seconds_until_start(slots=slots, running=known_left, ahead=known_lengths)
+    start = now + timedelta(seconds=wait)
+    return max(start, job.not_before) if job.not_before else start
+
+
+def recent_durations() -> Durations:
+    """Return what the jobs that succeeded lately took."""
+    ended = TrainingJob.objects.filter(state=TrainingJob.State.SUCCEEDED).order_by("-finished_at")
+    return Durations(
+        (_kind(job), job.running_for.total_seconds()) for job in ended.only(*DURATION_FIELDS)[:LOOKED_AT]
+    )
+
+
+def _seconds_left(job: TrainingJob, durations: Durations) -> float | None:
+    """Return what a running job will still take, as its trainer or like jobs tell."""
+    told = (job.progress.get("metrics") or {}).get("seconds_left")
+    if isinstance(told, int | float):
+        return float(told)
+    usual = durations.of(_kind(job))
+    return None if usual is None else max(0.0, usual - job.running_for.total_seconds())
+
+
+def _kind(job: TrainingJob) -> Kind:
+    return Kind(job.task_type, job.architecture, job.strategy)
 
 
 def seconds(span: timedelta) -> float:

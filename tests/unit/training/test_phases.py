@@ -1,6 +1,6 @@
 import pytest
 
-from training.phases import NAMES, steps_of
+from training.phases import LEFT_OUT, NAMES, steps_of, where_it_goes_on
 
 
 def states(state: str, progress: dict[str, object]) -> dict[str, str]:
@@ -47,4 +47,32 @@ def test_job_that_waits_again_starts_at_the_queue() -> None:
 
 def test_progress_without_anything_is_fine() -> None:
     for state in ("queued", "running", "cancelling", "succeeded", "failed", "cancelled"):
-        assert [step.name for step in steps_of(state, {})] == list(NAMES)
+        for strategy, left_out in LEFT_OUT.items():
+            names = [step.name for step in steps_of(state, {}, strategy)]
+            assert names == [name for name in NAMES if name not in left_out]
+
+
+def test_strategies_have_the_steps_that_they_take() -> None:
+    names = [step.name for step in steps_of("running", {"phase": "train"}, "scratch")]
+    assert names == ["queued", "fetch", "prepare", "train", "export", "verify", "publish"]
+    assert "train" not in [step.name for step in steps_of("running", {}, "frozen")]
+
+
+def test_phase_that_a_strategy_does_not_usually_have_is_shown_when_it_comes() -> None:
+    assert {step.name: step.state for step in steps_of("running", {"phase": "fit"}, "scratch")}[
+        "fit"
+    ] == "current"
+
+
+@pytest.mark.parametrize(
+    ("progress", "words"),
+    [
+        ({}, ""),
+        ({"metrics": {"epoch": 4, "epochs": 10}}, ""),
+        ({"checkpoint": {"epoch": 0}, "metrics": {"epochs": 10}}, ""),
+        ({"checkpoint": {"epoch": 3}, "metrics": {"epoch": 4, "epochs": 10}}, " at epoch 3 of 10"),
+        ({"checkpoint": {"epoch": 3}}, " after epoch 3"),
+    ],
+)
+def test_where_a_job_goes_on_is_its_last_checkpoint(progress: dict[str, object], words: str) -> None:
+    assert where_it_goes_on(progress) == words
