@@ -12,7 +12,9 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from control.selectors import is_halted
+from documents.bucket import check_bucket, forget_overruled_changes
 from documents.publish import publish_waiting
+from models_registry.checks import check_imported_models
 
 from .checkpoints import delete_checkpoints
 from .dispatch import route_queued_jobs
@@ -32,18 +34,26 @@ class ReconcileReport:
     rescued: dict[int, str] = field(default_factory=dict)  # job id → its new state
     announced: int = 0
     swept: int = 0  # files of dead attempts
+    checked: int = 0  # models of others that turned out to be usable
     documents: dict[str, str] = field(default_factory=dict)
 
 
 def reconcile() -> ReconcileReport:
-    """Rescue jobs of dead workers, route and announce queued ones, sweep files, publish documents."""
+    """Rescue jobs of dead workers, bring documents into step, announce queued jobs, sweep and check files.
+
+    Raises `BucketError` when the bucket stops answering half-way.
+    """
     report = ReconcileReport()
     _rescue(report)
+    report.documents = publish_waiting()  # first, because it may find that an operator halts the platform
     route_queued_jobs()
     if not is_halted():
         _announce(report)
     _sweep(report)
-    report.documents = publish_waiting()
+    if "failed" not in report.documents.values():
+        check_bucket()
+        report.checked = check_imported_models()
+    forget_overruled_changes()
     return report
 
 

@@ -29,7 +29,7 @@ class WorkerLife:
 
     def start(self) -> None:
         """Begin to warm up and to beat; returns at once."""
-        for work in (self._warm_up, self._beat):
+        for work in (self._warm_up, self._beat, self._reconcile):
             threading.Thread(target=work, name=work.__name__.strip("_"), daemon=True).start()
 
     def stop(self) -> None:
@@ -54,9 +54,6 @@ class WorkerLife:
         logger.info("worker.warm", seconds=round(time.monotonic() - began, 1))
 
     def _beat(self) -> None:
-        from .reconcile import reconcile
-
-        pause, next_reconcile = settings.TRAINYARD["RECONCILE_EVERY"].total_seconds(), 0.0
         started_at = timezone.now()
         while not self._done.is_set():
             try:
@@ -64,14 +61,24 @@ class WorkerLife:
                 WorkerHeartbeat.objects.update_or_create(
                     name=self.name, defaults={**known, "seen_at": timezone.now()}
                 )
-                if time.monotonic() >= next_reconcile:
-                    next_reconcile = time.monotonic() + pause
-                    reconcile()
-            except Exception as error:  # database or bucket away: the next beat tries again
+            except Exception as error:  # the database is away: the next beat tries again
                 logger.warning("worker.beat_failed", error=repr(error))
             finally:
                 connection.close()
-            self._done.wait(min(BEAT.total_seconds(), pause))
+            self._done.wait(BEAT.total_seconds())
+
+    def _reconcile(self) -> None:
+        """Reconcile from a thread of its own: taking in a large document must not look like a death."""
+        from .reconcile import reconcile
+
+        while not self._done.is_set():
+            try:
+                reconcile()
+            except Exception as error:  # database or bucket away: the next round tries again
+                logger.warning("worker.reconcile_failed", error=repr(error))
+            finally:
+                connection.close()
+            self._done.wait(settings.TRAINYARD["RECONCILE_EVERY"].total_seconds())
 
 
 _life: WorkerLife | None = None

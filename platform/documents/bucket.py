@@ -1,14 +1,15 @@
-"""What we know of the bucket itself: does it refuse a write whose condition does not hold?"""
+"""What is known beside the documents: does the bucket keep its word, and which changes have lost?"""
 
 from datetime import timedelta
 
 from django.utils import timezone
 
-from .models import BucketCheck
+from .models import BucketCheck, OverruledChange
 from .probe import ProbeResult, probe_conditional_writes
 from .store import get_store
 
 FRESH = timedelta(days=1)
+REMEMBERED = timedelta(days=90)  # changes that lost in a merge
 
 
 def check_bucket(*, anew: bool = False) -> BucketCheck:
@@ -24,3 +25,8 @@ def check_bucket(*, anew: bool = False) -> BucketCheck:
         known.checked_at = timezone.now()
         known.save()
     return known
+
+
+def forget_overruled_changes() -> None:
+    """Delete the notes of changes that lost so long ago that nobody will ask for them."""
+    OverruledChange.objects.filter(created_at__lt=timezone.now() - REMEMBERED).delete()
