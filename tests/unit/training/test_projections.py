@@ -1,5 +1,7 @@
 import base64
+import hashlib
 import json
+import tracemalloc
 from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
@@ -8,14 +10,16 @@ from typing import Any
 import pytest
 from django.core.files import File
 
+from core.exceptions import BucketError
 from documents import keys
 from documents.drift import check_documents
-from documents.publish import publish, publish_waiting
+from documents.models import Document
+from documents.publish import Outcome, publish, publish_waiting
 from documents.schemas import TrainingDocument
 from tests.factories import UserFactory
-from tests.unit.training.data.test_images import archive, two_classes
+from tests.unit.training.data.test_images import archive, picture, two_classes
 from training import transitions
-from training.models import TrainingJob
+from training.models import Dataset, TrainingJob
 from training.projections import TrainingProjection
 from training.services import JobSettings, create_dataset, submit_job
 
@@ -117,3 +121,79 @@ def test_chunks_are_small() -> None:
     version = projection.version()
     assert version is not None
     assert max(map(len, projection.chunks(version))) < 10_000
+
+
+def test_classes_that_take_turns_in_the_zip_appear_once(tmp_path: Path, bucket: Path) -> None:
+    files = {f"{'ab'[number % 2]}/{number}.png": picture(number) for number in range(8)}
+    start("imageclassification", "d.zip", archive(tmp_path, files).read_bytes())
+    publish(keys.TRAINING)
+    text = (bucket / keys.TRAINING).read_text()
+    assert (text.count('"a":'), text.count('"b":')) == (1, 1)
+    assert [base64.b64decode(image) for image in json.loads(text)["dataset"]["b"]] == [
+        files[f"b/{number}.png"] for number in (1, 3, 5, 7)
+    ]
+
+
+@pytest.mark.parametrize("broken", [2, 60])
+def test_files_that_cannot_be_read_are_left_out(tmp_path: Path, bucket: Path, broken: int) -> None:
+    files = two_classes() | {f"a/broken{number}.png": b"no image" for number in range(broken)}
+    job = start("imageclassification", "d.zip", archive(tmp_path, files).read_bytes())
+    assert job.dataset.report["unreadable_count"] == broken
+    publish(keys.TRAINING)
+    assert {label: len(images) for label, images in read(bucket)["dataset"].items()} == {"a": 3, "b": 3}
+
+
+def test_data_set_that_has_changed_makes_no_document(bucket: Path) -> None:
+    job = start_texts()
+    (bucket / job.dataset.key).write_bytes(TABLE.replace(b"hello", b"hallo"))
+    assert publish(keys.TRAINING) is Outcome.FAILED
+    assert not (bucket / keys.TRAINING).exists()
+    assert "SHA-256" in Document.objects.get(key=keys.TRAINING).last_error
+
+
+def test_file_that_is_damaged_ends_the_document_with_an_error(bucket: Path, tmp_path: Path) -> None:
+    job = start("imageclassification", "d.zip", archive(tmp_path, two_classes()).read_bytes())
+    path = bucket / job.dataset.key
+    content = bytearray(path.read_bytes())
+    content[content.rindex(b"IDAT") + 6] ^= 255  # in the last image
+    path.write_bytes(bytes(content))
+    Dataset.objects.update(sha256=hashlib.sha256(content).hexdigest())
+    projection = TrainingProjection()
+    version = projection.version()
+    assert version is not None
+    pieces = []
+    with pytest.raises(BucketError, match="cannot be written out"):
+        for piece in projection.chunks(version):
+            pieces.append(piece)
+    with pytest.raises(ValueError):
+        json.loads(b"".join(pieces))
+    assert publish(keys.TRAINING) is Outcome.FAILED
+    assert not (bucket / keys.TRAINING).exists()
+
+
+def test_nothing_is_left_on_this_machines_disk(tmp_path: Path, settings: Any) -> None:
+    settings.FILE_UPLOAD_TEMP_DIR = tmp_path / "temporary"
+    settings.FILE_UPLOAD_TEMP_DIR.mkdir()
+    start_texts()
+    publish(keys.TRAINING)
+    chunks = TrainingProjection().chunks(str(TrainingProjection().version()))
+    while b'"dataset"' not in next(chunks):
+        pass
+    next(chunks)
+    assert list(settings.FILE_UPLOAD_TEMP_DIR.iterdir())
+    chunks.close()  # type: ignore[attr-defined]
+    assert not list(settings.FILE_UPLOAD_TEMP_DIR.iterdir())
+
+
+def test_memory_does_not_grow_with_the_data_set(tmp_path: Path) -> None:
+    files = {
+        f"{label}/{number}.png": picture(number) + bytes(4 << 20) for label in "ab" for number in range(6)
+    }
+    start("imageclassification", "d.zip", archive(tmp_path, files).read_bytes())
+    projection = TrainingProjection()
+    tracemalloc.start()
+    length = sum(len(chunk) for chunk in projection.chunks(str(projection.version())))
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert length > 48 << 20
+    assert most < 4 << 20
