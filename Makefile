@@ -7,7 +7,7 @@ PORT ?= 8000
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint format bench lock screenshots clean
+.PHONY: help run demo test lint format bench lock screenshots schemas clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -53,6 +53,9 @@ format: $(VENV)/dev  ## rewrite the code in the project's format
 
 bench: $(VENV)/dev  ## every benchmark
 	$(BIN)/python -m benchmarks all
+
+schemas: $(VENV)/dev  ## docs/schemas, from the models that check the documents
+	$(BIN)/python docs/write_schemas.py
 
 screenshots: $(VENV)/dev  ## docs/screenshots, from the running product
 	$(BIN)/python docs/screenshots.py

@@ -19,22 +19,29 @@ DATE_FORMAT = "%d-%m-%y %H:%M"  # UTC
 class Document(BaseModel):
     """A JSON object that may carry more than we know."""
 
-    model_config = ConfigDict(extra="allow", allow_inf_nan=False, protected_namespaces=())
+    model_config = ConfigDict(
+        extra="allow", allow_inf_nan=False, protected_namespaces=(), use_attribute_docstrings=True
+    )
 
 
 class StatusDocument(Document):
     """status.json."""
 
     status: Literal["active", "sleeping"]
+    """`active` while a model is being trained."""
     token: str
+    """Of the model that is being trained; without a meaning while the platform sleeps."""
     task_type: TaskType | Literal[""]
+    """Of the model that is being trained; without a meaning while the platform sleeps."""
     dev_mode: bool = Field(strict=True)
+    """True halts every operation, for maintenance. Operators may set it here."""
 
 
 class CleanupDocument(Document):
     """cleanup.json."""
 
     status: Literal["active", "sleeping"]
+    """`sleeping` keeps the clean-up from deleting models. Operators may set it here."""
 
 
 class ModelEntry(Document):
@@ -42,10 +49,15 @@ class ModelEntry(Document):
 
     task_type: TaskType
     model_filename: str
+    """Key of the .pt file in the bucket."""
     downloadable: bool
+    """Whether the files may be downloaded by whoever has the token."""
     accuracy: float = Field(ge=0, le=100)
+    """Percent of the validation part; older entries of text models give a fraction, 0 to 1."""
     accuracy_plot: str
+    """A small PNG or JPEG in base64."""
     created: str = Field(pattern=DATE_PATTERN)
+    """Day-month-year and time, UTC; the year in two digits, in older entries also four."""
 
 
 class ImageModelEntry(ModelEntry):
@@ -53,7 +65,9 @@ class ImageModelEntry(ModelEntry):
 
     task_type: Literal["imageclassification"]
     model_filename_onnx: str
+    """Key of the .onnx file in the bucket."""
     classes: list[str] = Field(min_length=1)
+    """In the order of the network's outputs."""
 
 
 class TextModelEntry(ModelEntry):
@@ -61,7 +75,9 @@ class TextModelEntry(ModelEntry):
 
     task_type: Literal["textclassification"]
     model_filename_onnx: str | None = None
+    """Key of the .onnx file in the bucket; older entries have none."""
     metadata_filename: str
+    """Key of the file with classes and tokenizer: JSON; in older entries a pickle, which is never opened."""
 
 
 def _kind(entry: Any) -> str:
@@ -110,6 +126,7 @@ class TrainingDocument(Document):
     """training/training.json: the job that status.json names."""
 
     token: str
+    """Under which the model will be live."""
     task_type: TaskType
     num_classes: int
     optimizer: str
@@ -117,7 +134,9 @@ class TrainingDocument(Document):
     batch_size: int
     epochs: int
     data_split: str
+    """Training part and validation part in percent, as "70 : 30"."""
     dataset: DatasetReference | dict[str, list[str]] | str
+    """Images: base64 files by class. Texts: one base64 CSV with the columns input and label."""
     model: str
     pretrain_dataset: str | Literal[False] = False
     reduce_lr_on_plateau: ReduceLrOnPlateau | Literal[False] = False

@@ -1,6 +1,10 @@
+import json
+
+import jsonschema
 import pytest
 from pydantic import ValidationError
 
+from docs.write_schemas import DOCUMENTS, ROOT, render
 from documents.schemas import CleanupDocument, InferenceDocument, StatusDocument, TrainingDocument
 
 IMAGE = {
@@ -86,3 +90,14 @@ def test_training_schedulers_may_be_false_and_the_data_set_a_reference() -> None
     changed = TRAINING | {"step_lr": False, "reduce_lr_on_plateau": False, "dataset": reference}
     assert TrainingDocument.model_validate(TRAINING)
     assert TrainingDocument.model_validate(changed)
+
+
+@pytest.mark.parametrize("name", list(DOCUMENTS))
+def test_published_schema_is_current_and_accepts_the_sample(name: str) -> None:
+    published = (ROOT / "docs" / "schemas" / f"{name}.schema.json").read_text()
+    assert published == render(name), "run `make schemas`"
+    sample = json.loads((ROOT / "tests" / "seed" / f"{name}.json").read_text())
+    jsonschema.validate(sample, json.loads(published))
+    wrong = {"theirs": {}} if name == "inference" else {**sample, "status": 1, "epochs": "many"}
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(wrong, json.loads(published))
