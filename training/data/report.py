@@ -1,6 +1,7 @@
 """The data report: what a person sees before anything is queued."""
 
 import base64
+import contextlib
 import hashlib
 import zipfile
 from collections.abc import Iterator
@@ -161,11 +162,14 @@ class _UnreadableList:
 
 
 def _thumbnails(path: Path, samples: dict[str, list[str]]) -> dict[str, list[str]]:
+    shown: dict[str, list[str]] = {}
     with zipfile.ZipFile(path) as archive:
-        return {
-            label: [base64.b64encode(thumbnail(archive.read(name), THUMBNAIL)).decode() for name in names]
-            for label, names in sorted(samples.items())[:PICTURED]
-        }
+        for label, names in sorted(samples.items())[:PICTURED]:
+            for name in names:
+                with contextlib.suppress(Exception):  # damaged EXIF: an image that is good, but not for show
+                    small = thumbnail(archive.read(name), THUMBNAIL)
+                    shown.setdefault(label, []).append(base64.b64encode(small).decode())
+    return shown
 
 
 def _judge(report: DataReport, copies: Copies, limits: Limits) -> None:

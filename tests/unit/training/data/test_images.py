@@ -1,12 +1,16 @@
+import base64
 import io
 import stat
 import zipfile
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from training.data import DataError, Limits, build_report, read_image_archive
+from training.data.images import thumbnail, why_unreadable
 
 
 def picture(colour: int = 0, kind: str = "PNG", size: tuple[int, int] = (8, 8), mode: str = "RGB") -> bytes:
@@ -190,3 +194,70 @@ def test_report_class_of_copies_is_a_problem(tmp_path: Path) -> None:
     files = two_classes() | {f"c/{number}.png": picture(77) for number in range(4)}
     report = build_report(archive(tmp_path, files), task_type="imageclassification", columns={})
     assert any("'c'" in problem for problem in report.problems)
+
+
+def test_report_class_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
+    files = two_classes() | {"c/0.png": b"x", "c/1.png": b"y", "a/broken.png": b"z"}
+    report = build_report(archive(tmp_path, files), task_type="imageclassification", columns={})
+    assert report.problems == ["Nothing of class 'c' can be read. Mend it, or remove the class."]
+
+
+def test_report_shows_small_upright_pictures(tmp_path: Path) -> None:
+    turned = Image.new("RGB", (400, 100), "red")
+    exif = turned.getexif()
+    exif[0x0112] = 6  # stored lying on its side
+    buffer = io.BytesIO()
+    turned.save(buffer, "JPEG", exif=exif)
+    files = {"a/" + "long" * 70 + ".jpg": buffer.getvalue(), "a/2.png": picture(2)} | {
+        f"b/{number}.png": picture(number, mode="P") for number in range(9)
+    }
+    report = build_report(archive(tmp_path, files), task_type="imageclassification", columns={})
+    assert {label: len(shown) for label, shown in report.thumbnails.items()} == {"a": 2, "b": 3}
+    with Image.open(io.BytesIO(base64.b64decode(report.thumbnails["a"][0]))) as shown:
+        assert (shown.format, shown.size) == ("JPEG", (24, 96))
+
+
+def test_report_counts_what_would_leak(tmp_path: Path) -> None:
+    files = two_classes() | {f"a/copy{number}.png": picture(0) for number in range(9)}
+    report = build_report(archive(tmp_path, files), task_type="imageclassification", columns={})
+    assert (report.duplicates, report.leaking_unguarded, report.leaking) == (9, 3, 0)
+    files |= {f"b/copy{number}.png": picture(0) for number in range(10)}
+    report = build_report(archive(tmp_path, files), task_type="imageclassification", columns={})
+    assert report.leaking == round(20 * 0.3 * 0.7)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    at=st.integers(0, 5000),
+    junk=st.binary(min_size=1, max_size=4),
+    cut=st.booleans(),
+    compression=st.sampled_from(
+        [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
+    ),
+)
+def test_damaged_archives_end_in_a_data_error_or_examples(
+    tmp_path: Path, at: int, junk: bytes, cut: bool, compression: int
+) -> None:
+    path = archive(tmp_path, two_classes(), compression)
+    content = bytearray(path.read_bytes())
+    at %= len(content)
+    content[at : len(content) if cut else at + len(junk)] = junk
+    path.write_bytes(bytes(content))
+    try:
+        read_image_archive(path)
+    except DataError as error:
+        assert str(error)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    kind=st.sampled_from(["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"]),
+    at=st.integers(0, 2000),
+    junk=st.binary(min_size=1, max_size=4),
+)
+def test_damaged_images_are_unreadable_or_have_a_thumbnail(kind: str, at: int, junk: bytes) -> None:
+    content = bytearray(picture(1, kind, (32, 24)))
+    at %= len(content)
+    content[at : at + len(junk)] = junk
+    if not why_unreadable(bytes(content), 10**6):
+        thumbnail(bytes(content), 96)
