@@ -6,7 +6,7 @@ Honest: it writes only what it has just read, changed, with If-Match. So nothing
 import json
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -30,6 +30,9 @@ class Bucket(Protocol):
     def add(self, key: str, body: bytes) -> None:
         """Write a file."""
 
+    def remove(self, key: str) -> None:
+        """Delete a file."""
+
 
 class S3Bucket:
     """A plain boto3 client."""
@@ -52,6 +55,9 @@ class S3Bucket:
 
     def add(self, key: str, body: bytes) -> None:
         self.client.put_object(Bucket=self.name, Key=key, Body=body)
+
+    def remove(self, key: str) -> None:
+        self.client.delete_object(Bucket=self.name, Key=key)
 
 
 class FolderBucket:
@@ -80,6 +86,9 @@ class FolderBucket:
         (self.root / key).parent.mkdir(parents=True, exist_ok=True)
         (self.root / key).write_bytes(body)
 
+    def remove(self, key: str) -> None:
+        (self.root / key).unlink()
+
 
 class Outsider(threading.Thread):
     """Edits until it is told to end, and has made at least `edits` edits.
@@ -89,8 +98,10 @@ class Outsider(threading.Thread):
     `noted`, `dev_mode` and `remark` in status.json.
     """
 
-    def __init__(self, bucket: Bucket, *, noted: str, edits: int, seed: int = 0) -> None:
-        super().__init__(name="outsider", daemon=True)
+    def __init__(
+        self, bucket: Bucket, *, noted: str, edits: int, name: str = "foreign", seed: int = 0
+    ) -> None:
+        super().__init__(name=name, daemon=True)
         self.bucket, self.noted, self.edits = bucket, noted, edits
         self.dice = random.Random(seed)
         self.ending = threading.Event()
@@ -135,7 +146,7 @@ class Outsider(threading.Thread):
     def add(self) -> None:
         """Put a model of its own there, files first."""
         self.made += 1
-        token = f"imageClassification-foreign-{self.made}"
+        token = f"imageClassification-{self.name}-{self.made}"
         for ending in ("pt", "onnx"):
             self.bucket.add(f"imageclassification/{token}.{ending}", b"foreign")
         entry = {
@@ -181,14 +192,12 @@ class Outsider(threading.Thread):
         self.change("inference.json", lambda document: document.update({key: {"not": "a model"}}))
         self.strange[key] = {"not": "a model"}
 
-    def take_strange_out(self) -> None:
-        """Remove what is no model."""
-
-        def remove(document: Json) -> None:
-            for key in self.strange:
-                del document[key]
-
-        self.change("inference.json", remove)
+    def clean_up(self, taken_in: Collection[str]) -> None:
+        """Remove the files of entries that it took out before the platform had seen them."""
+        for token, entry in self.entries.items():
+            if entry is None and token not in taken_in:
+                for ending in ("pt", "onnx"):
+                    self.bucket.remove(f"imageclassification/{token}.{ending}")
 
     def flip(self) -> None:
         """Switch the platform off or on, and leave a remark."""
