@@ -8,14 +8,18 @@ import contextlib
 import hashlib
 import io
 import lzma
+import os
 import stat
 import struct
 import warnings
 import zipfile
 import zlib
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from PIL import Image, ImageOps
 
@@ -26,7 +30,12 @@ from .examples import Unreadable
 from .limits import Limits
 
 IGNORED = {"thumbs.db", "desktop.ini", "__macosx"}
+# Pillow warns of what is checked here anyway; a filter for each call would be one for all threads.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 CHUNK = 1 << 20
+CHECKERS = min(4, os.cpu_count() or 1)  # threads that decode
+FILES_AHEAD = 8 * CHECKERS
+BYTES_AHEAD = 16 << 20
 # What zipfile and its decompressors raise for archives that are damaged or made to do harm.
 UNREADABLE_ARCHIVE = (
     zipfile.BadZipFile,
@@ -84,20 +93,53 @@ def iter_image_archive(path: Path, limits: Limits | None = None) -> Iterator[Ima
     zip, is encrypted, names files outside itself, or exceeds the limits.
     """
     limits = limits or Limits()
-    total = 0
-    with open_image_archive(path, limits) as (archive, members):
-        for member, label in members:
-            content = _read_member(archive, member, limits)
-            total += len(content)
-            if total > limits.max_bytes:
-                raise DataError(
-                    f"The archive holds more than the {limits.max_bytes:,} bytes that a data set may have."
-                )
-            reason = why_unreadable(content, limits.max_pixels)
+    with open_image_archive(path, limits) as (archive, members), ThreadPoolExecutor(CHECKERS) as pool:
+        for started in _checks(archive, members, pool, limits):
+            digest, reason = started.result.result()
             if reason:
-                yield Unreadable(member.filename, label, reason)
+                yield Unreadable(started.name, started.label, reason)
             else:
-                yield ImageExample(member.filename, label, hashlib.sha256(content).hexdigest())
+                yield ImageExample(started.name, started.label, digest)
+
+
+class _Check(NamedTuple):
+    """A file that a thread looks at; `result` will have its SHA-256 and why it is unreadable."""
+
+    name: str
+    label: str
+    size: int
+    result: Future[tuple[str, str]]
+
+
+def _checks(
+    archive: zipfile.ZipFile,
+    members: list[tuple[zipfile.ZipInfo, str]],
+    pool: ThreadPoolExecutor,
+    limits: Limits,
+) -> Iterator[_Check]:
+    """Read files a little ahead of those that are checked: hashes and decoders let other threads run."""
+    ahead: deque[_Check] = deque()
+    total = held = 0
+    for member, label in members:
+        content = _read_member(archive, member, limits)
+        total += len(content)
+        if total > limits.max_bytes:
+            raise DataError(
+                f"The archive holds more than the {limits.max_bytes:,} bytes that a data set may have."
+            )
+        result = pool.submit(_check, content, limits.max_pixels)
+        ahead.append(_Check(member.filename, label, len(content), result))
+        held += len(content)
+        while held > BYTES_AHEAD or len(ahead) > FILES_AHEAD:
+            oldest = ahead.popleft()
+            held -= oldest.size
+            yield oldest
+    yield from ahead
+
+
+def _check(content: bytes, max_pixels: int) -> tuple[str, str]:
+    """Return the SHA-256 of a file, and why it is no usable image."""
+    return hashlib.sha256(content).hexdigest(), why_unreadable(content, max_pixels)
 
 
 @contextlib.contextmanager
@@ -200,13 +242,11 @@ def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, limits: Limi
 
 def thumbnail(content: bytes, side: int) -> bytes:
     """Return a readable image as a small upright JPEG that fits a square of `side` pixels."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            image.draft("RGB", (2 * side, 2 * side))
-            small = image.convert("RGB")
-            small.thumbnail((side, side))
-            small = ImageOps.exif_transpose(small)
+    with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        image.draft("RGB", (2 * side, 2 * side))
+        small = image.convert("RGB")
+        small.thumbnail((side, side))
+        small = ImageOps.exif_transpose(small)
     buffer = io.BytesIO()
     small.save(buffer, "JPEG", quality=70)
     return buffer.getvalue()
@@ -215,14 +255,12 @@ def thumbnail(content: bytes, side: int) -> bytes:
 def why_unreadable(content: bytes, max_pixels: int) -> str:
     """Return why these bytes are no usable image; empty when they are one. Decodes the whole image."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-                width, height = image.size
-                if width * height > max_pixels:
-                    return f"{width} × {height} pixels are more than the {max_pixels:,} allowed"
-                image.draft("RGB", (64, 64))
-                image.load()
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            width, height = image.size
+            if width * height > max_pixels:
+                return f"{width} × {height} pixels are more than the {max_pixels:,} allowed"
+            image.draft("RGB", (64, 64))
+            image.load()
     except Image.UnidentifiedImageError:
         return "not an image, or of an unknown format"
     except Exception as error:  # decoders raise whatever they like on broken files
