@@ -4,6 +4,7 @@ Called with the document's news inside the transaction that remembers the docume
 changed since the two were merged keeps its own value: the next publish writes it out again.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -48,8 +49,19 @@ def take_news(news: News) -> dict[str, str]:
     for token, ours in news.vanished.items():
         _retire(token, ours)
     for token, edit in news.edited.items():
-        _follow(token, edit)
+        if _is_storable(edit.fields):
+            _follow(token, edit)
     return {token: _import(token, entry) for token, entry in news.brought.items()}
+
+
+def _is_storable(value: Any) -> bool:
+    """Tell whether a database can hold a value's texts: JSON may hold NUL and half surrogate pairs."""
+    text = json.dumps(value, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\\u0000" not in text
 
 
 def _retire(token: str, ours: Json) -> None:
@@ -132,9 +144,13 @@ def _problem(token: str, entry: Any) -> str:
 
 
 def _entry_problems(token: str, entry: Any) -> Iterator[str]:
-    kind = ENTRY_KINDS.get(entry.get("task_type")) if isinstance(entry, dict) else None
+    task = entry.get("task_type") if isinstance(entry, dict) else None
+    kind = ENTRY_KINDS.get(task) if isinstance(task, str) else None
     if kind is None:
         yield f"`task_type` has to be one of {', '.join(ENTRY_KINDS)}."
+        return
+    if not _is_storable(entry):
+        yield "It holds characters that cannot be stored (NUL or half a surrogate pair)."
         return
     try:
         kind.model_validate(entry)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from django.db import models
+from django.db import models, transaction
 
 from core.models import SingletonModel
 
@@ -22,6 +22,9 @@ class Document(models.Model):
         help_text="The document as we last knew it, as JSON; the entries of inference.json have their own rows.",
     )
     etag = models.CharField(max_length=128, blank=True, help_text="Of the document as we last knew it.")
+    store = models.CharField(
+        max_length=255, blank=True, help_text="Where the document as we last knew it lies."
+    )
     rejected_etag = models.CharField(
         max_length=128, blank=True, help_text="Of a version that cannot be used and was left as it is."
     )
@@ -50,6 +53,19 @@ class Document(models.Model):
         cls.objects.get_or_create(key=key)
         free = models.Q(writer="") | models.Q(writer_until__lt=now)
         return bool(cls.objects.filter(free, key=key).update(writer=writer, writer_until=until))
+
+    @classmethod
+    def move_to(cls, key: str, *, store: str) -> None:
+        """Forget what is known of the document when it lies in another bucket now.
+
+        What others had in the old one is not missing from the new one, and what they have in the new
+        one is news.
+        """
+        moved = cls.objects.filter(key=key).exclude(store=store)
+        if moved.exists():
+            with transaction.atomic():
+                PublishedEntry.objects.filter(document=key).delete()
+                moved.update(store=store, etag="", base="", rejected_etag="", published_at=None)
 
     @classmethod
     def note(cls, key: str, *, writer: str, **changes: Any) -> bool:

@@ -27,6 +27,7 @@ from .store import get_store
 logger = structlog.get_logger(__name__)
 
 REST_AFTER_FAILURE = timedelta(seconds=5)
+LONGEST_TURN = 10.0  # seconds that one process publishes what others keep changing
 
 
 class Outcome(Enum):
@@ -46,12 +47,15 @@ def publish(key: str, *, force: bool = False, repair: bool = False) -> Outcome:
     force = force or repair
     if not force and _failed_just_now(key):
         return Outcome.FAILED
+    deadline = time.monotonic() + LONGEST_TURN
     while force or OutboxEntry.objects.filter(document=key).exists():
         writer, now = f"{socket.gethostname()[:80]}:{os.getpid()}:{uuid.uuid4().hex[:8]}", timezone.now()
         if not Document.acquire(key, writer=writer, now=now, until=now + WRITER_LEASE):
             return Outcome.BUSY
-        session = Session(key=key, writer=writer, store=get_store(), look=force, repair=repair)
         try:
+            store = get_store()
+            Document.move_to(key, store=str(store)[:255])
+            session = Session(key=key, writer=writer, store=store, look=force, repair=repair)
             synchronise(projections.get(key), session)
         except BucketError as error:
             logger.warning("document.publish_failed", document=key, error=str(error))
@@ -60,11 +64,13 @@ def publish(key: str, *, force: bool = False, repair: bool = False) -> Outcome:
         except LostLease:
             logger.warning("document.lease_lost", document=key)
             return Outcome.BUSY
-        except BaseException:
-            Document.release(key, writer=writer)
+        except BaseException as error:
+            Document.release(key, writer=writer, last_error=f"Unexpected: {error!r}")
             raise
         Document.release(key, writer=writer, last_error="", failed_at=None)
         force = repair = False
+        if time.monotonic() > deadline:
+            return Outcome.BUSY  # those who keep changing it take their turns as well
     return Outcome.CLEAN
 
 
@@ -81,10 +87,18 @@ def publish_or_raise(key: str, *, timeout_seconds: float = 30) -> None:
 
 
 def publish_waiting() -> dict[str, str]:
-    """Bring every document into step: publish what waits, take in what others have written."""
-    return {
-        projection.key: publish(projection.key, force=True).value for projection in projections.registered()
-    }
+    """Bring every document into step: publish what waits, take in what others have written.
+
+    Returns how it ended, by document; whatever is wrong with one of them does not keep the others.
+    """
+    outcomes = {}
+    for projection in projections.registered():
+        try:
+            outcomes[projection.key] = publish(projection.key, force=True).value
+        except Exception:
+            logger.exception("document.publish_crashed", document=projection.key)
+            outcomes[projection.key] = Outcome.FAILED.value
+    return outcomes
 
 
 def _failed_just_now(key: str) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 from django.db import DatabaseError, connection, transaction
 from django.db.models import F
+from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
 from core.exceptions import BucketError
@@ -142,6 +143,8 @@ class Session:
             changes |= {"rejected_etag": "", "rejected_because": ""}
         if wrote:
             changes |= {"published_at": timezone.now(), "revision": F("revision") + 1}
+        elif etag:
+            changes |= {"published_at": Coalesce("published_at", Now())}
         with transaction.atomic():
             if not Document.note(self.key, writer=self.writer, etag=etag, **changes):
                 raise LostLease(self.key)

@@ -88,7 +88,7 @@ class FolderStore(DocumentStore):
         self.root = root
 
     def __str__(self) -> str:
-        return f"the folder {self.root.name}"
+        return f"the folder {self.root}"
 
     def get(self, key: str) -> Stored | None:
         with self._errors("read", key):

@@ -14,7 +14,7 @@ from documents import keys
 from documents.drift import check_documents, repair_documents
 from documents.models import Document, OutboxEntry, OverruledChange
 from documents.publish import Outcome, publish, publish_or_raise, publish_waiting
-from documents.store import FolderStore
+from documents.store import FolderStore, get_store
 from models_registry.models import RegisteredModel
 from tests.factories import ArtifactFactory, RegisteredModelFactory
 
@@ -380,3 +380,52 @@ def test_check_compares_files_with_the_registry(bucket: Path) -> None:
         f"{artifacts[1].key} has 2 bytes and not 3",
         "textclassification/left belongs to nothing",
     )
+
+
+def test_other_bucket_with_documents_of_its_own_retires_nothing(
+    bucket: Path, tmp_path: Path, settings: Any
+) -> None:
+    model = RegisteredModelFactory()
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / keys.INFERENCE).write_text('{"theirs": {"task_type": "?"}}')
+    settings.BUCKET_FOLDER = other
+    get_store.cache_clear()
+    publish_waiting()
+    model.refresh_from_db()
+    assert model.is_live
+    assert set(read(other, keys.INFERENCE)) == {model.token, "theirs"}
+
+
+def test_one_document_that_crashes_does_not_keep_the_others(
+    bucket: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("control.projections.CleanupProjection.render", crash)
+        outcomes = publish_waiting()
+    assert outcomes == {
+        keys.STATUS: "clean",
+        keys.CLEANUP: "failed",
+        keys.TRAINING: "clean",
+        keys.INFERENCE: "clean",
+    }
+    assert "a bug" in Document.objects.get(key=keys.CLEANUP).last_error
+    assert publish_waiting()[keys.CLEANUP] == "clean", "it has let go of the document"
+
+
+def test_document_that_was_right_from_the_start_is_not_read_again(
+    bucket: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (bucket / keys.INFERENCE).write_text("{}")
+    publish_waiting()
+    assert Document.objects.get(key=keys.INFERENCE).revision == 0
+
+    def refuse(self: FolderStore, key: str) -> None:
+        assert key != keys.INFERENCE, "its ETag says that nothing has changed"
+
+    monkeypatch.setattr(FolderStore, "get", refuse)
+    publish(keys.INFERENCE, force=True)
+    assert Document.objects.get(key=keys.INFERENCE).last_error == ""
