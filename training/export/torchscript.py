@@ -1,4 +1,4 @@
-"""The .pt of a trained model: the prepared backbone's TorchScript and a scripted head.
+"""The .pt of a trained model: its network's TorchScript and a scripted head.
 
 `torch.jit.load` alone loads it, without this package, timm or transformers: whoever serves it needs
 nothing else. It returns logits.
@@ -48,13 +48,13 @@ class TextClassifier(nn.Module):
 
 
 def attach_head(
-    backbone: Path,
+    backbone: torch.jit.ScriptModule,
     weight: npt.NDArray[np.float32],
     bias: npt.NDArray[np.float32],
     metadata: ModelMetadata,
     tokenizer: str | None,
 ) -> bytes:
-    """Return the .pt of a prepared backbone with a head of `weight` (dimension × classes) and `bias`."""
+    """Return the .pt of a backbone with a head of `weight` (dimension × classes) and `bias`."""
     head = nn.Linear(*weight.shape)
     with torch.no_grad():
         head.weight.copy_(torch.from_numpy(weight.T.copy()))
@@ -65,7 +65,7 @@ def attach_head(
         extra_files[TOKENIZER_KEY] = tokenizer
     buffer = io.BytesIO()
     with _without_deprecations():
-        network = kind(_load(backbone), head).eval()
+        network = kind(backbone, head).eval()
         torch.jit.save(torch.jit.script(network), buffer, _extra_files=extra_files)
     return buffer.getvalue()
 
@@ -80,6 +80,12 @@ def load_torchscript(path: Path) -> tuple[torch.jit.ScriptModule, dict[str, str]
         for name, content in extra_files.items()
     }
     return network.eval(), texts
+
+
+def load_script(path: Path) -> torch.jit.ScriptModule:
+    """Load TorchScript of this platform's own."""
+    with _without_deprecations():
+        return _load(path)
 
 
 def _load(path: Path, extra_files: dict[str, str] | None = None) -> torch.jit.ScriptModule:

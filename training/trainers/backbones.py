@@ -1,14 +1,14 @@
-"""Pretrained backbones, made ready once on each machine: ONNX for features and files, TorchScript for files.
+"""Networks made ready once on each machine: ONNX for features and files, TorchScript for files.
 
-Exporting takes ten seconds and needs timm or transformers; a job then only loads what lies in the
-cache folder. Image backbones take input normalised by ImageNet's mean and std, as all clients send
-it, and convert it inside the graph to what they were trained with.
+Exporting takes ten seconds and needs timm; a job then only loads what lies in the cache folder. Every
+tensor of the prepared files has its name in the network's state, so that trained weights are poured
+into them, and nothing is exported anew. Recurrent networks need no preparation: see
+`training.export.recurrent_graph`.
 """
 
 import contextlib
 import fcntl
 import hashlib
-import io
 import logging
 import os
 import shutil
@@ -16,6 +16,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +25,28 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from models_registry.artifacts.images import IMAGENET_MEAN, IMAGENET_STD
-from models_registry.artifacts.metadata import IMAGE_CLASSIFICATION
+from models_registry.artifacts import ImagePreprocessing
 from models_registry.artifacts.sessions import open_session
-from training.catalogue import ARCHITECTURES, Architecture, PackagedFile
+from training.catalogue import ARCHITECTURES, FROZEN, SCRATCH, Architecture, WeightsFile
+from training.export.onnx_graph import initializer_names, pour_weights
+from training.export.recurrent_graph import recurrent_graph
+from training.export.torchscript import load_script
 
 from .events import TrainingError
+from .networks import (
+    EMBEDDING,
+    RECURRENT_LAYERS,
+    VOCABULARY,
+    Network,
+    State,
+    TextNetwork,
+    build,
+    pretrained_state,
+)
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 1  # raised when prepared files change, so that old ones in a cache are not used
+FORMAT = 2  # raised when prepared files change, so that old ones in a cache are not used
 TOLERANCE = 1e-3  # between eager network, TorchScript and ONNX, on features of order 1
 
 
@@ -46,13 +59,18 @@ class PreparedBackbone:
 
     @property
     def onnx(self) -> Path:
-        """The network as ONNX, from its inputs to the output `features`."""
+        """The network as ONNX, from its inputs to `features` and to `stage.n`, what each stage takes in."""
         return self.folder / "backbone.onnx"
 
     @property
     def torchscript(self) -> Path:
-        """The same network as TorchScript."""
+        """The same network as TorchScript, its weights frozen into it."""
         return self.folder / "backbone.pt"
+
+    @property
+    def template(self) -> Path:
+        """The same network as TorchScript that takes other weights."""
+        return self.folder / "template.pt"
 
     def tokenizer(self) -> str | None:
         """Return the tokenizer's file; None for images."""
@@ -60,32 +78,57 @@ class PreparedBackbone:
         return path.read_text(encoding="utf-8") if path.exists() else None
 
 
-def get_backbone(architecture: Architecture, cache_dir: Path) -> PreparedBackbone:
-    """Return the prepared backbone, preparing it when this machine has not done so yet.
+def get_backbone(architecture: Architecture, cache_dir: Path, *, pretrained: bool = True) -> PreparedBackbone:
+    """Return the prepared network, preparing it when this machine has not done so yet.
 
+    Without `pretrained` its weights need not be at hand: it is then good only for pouring others in.
     Raises `TrainingError` when the weights are missing or are not the pinned ones.
     """
-    folder = cache_dir / f"{architecture.slug}-{_fingerprint(architecture)}"
+    pretrained = pretrained or not architecture.unavailable_because(FROZEN)
+    folder = cache_dir / f"{architecture.slug}-{_fingerprint(architecture, pretrained)}"
     if not folder.is_dir():
         cache_dir.mkdir(parents=True, exist_ok=True)
         with _locked(cache_dir / f"{architecture.slug}.lock"):
             if not folder.is_dir():
-                _prepare(architecture, folder)
+                _prepare(architecture, folder, pretrained)
     return PreparedBackbone(architecture, folder)
+
+
+def exported_network(
+    architecture: Architecture, state: State | None, cache_dir: Path
+) -> tuple[bytes, torch.jit.ScriptModule]:
+    """Return a network up to its features as ONNX and as TorchScript, with the weights of a state.
+
+    Without one, it is the pretrained network as it was.
+    """
+    if state is None:
+        backbone = get_backbone(architecture, cache_dir)
+        return backbone.onnx.read_bytes(), load_script(backbone.torchscript)
+    arrays = {name: value.numpy() for name, value in state.items()}
+    if architecture.family == "recurrent":
+        network = build(architecture, vocabulary=len(state[EMBEDDING])).eval()
+        network.load_state_dict(state)
+        graph = recurrent_graph(architecture.network, arrays, EMBEDDING, RECURRENT_LAYERS)
+        return graph, trace(network, _text_examples(3, 17, vocabulary=len(state[EMBEDDING])))
+    backbone = get_backbone(architecture, cache_dir, pretrained=False)
+    script = load_script(backbone.template)
+    script.load_state_dict(state)
+    return pour_weights(backbone.onnx.read_bytes(), arrays), script
 
 
 def prepare_all(cache_dir: Path) -> None:
     """Prepare every architecture whose weights are at hand."""
     for architecture in ARCHITECTURES.values():
-        reason = architecture.unavailable_because()
+        reason = architecture.unavailable_because(FROZEN)
         if reason:
-            logger.warning("%s is not prepared: %s", architecture.name, reason)
+            logger.info("%s is not prepared: %s", architecture.name, reason)
         else:
             get_backbone(architecture, cache_dir)
 
 
-def _fingerprint(architecture: Architecture) -> str:
-    parts = (FORMAT, torch.__version__, architecture.weights.sha256, architecture.preprocessing.to_json())
+def _fingerprint(architecture: Architecture, pretrained: bool) -> str:
+    weights = repr(architecture.weights) if pretrained else SCRATCH
+    parts = (FORMAT, torch.__version__, weights, architecture.network, architecture.preprocessing.to_json())
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
 
 
@@ -96,28 +139,20 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _prepare(architecture: Architecture, folder: Path) -> None:
+def _prepare(architecture: Architecture, folder: Path, pretrained: bool) -> None:
     """Write the prepared files into a temporary folder, then put it in its place."""
     logger.info("Preparing %s in %s", architecture.name, folder)
-    weights = read_pinned(architecture.weights)
+    network = build(architecture)
+    if pretrained:
+        content = read_pinned(architecture.weights)
+        network.load_state_dict(pretrained_state(architecture, network, content))
     for left in folder.parent.glob(f".{architecture.slug}-*"):  # by a process that was killed
         shutil.rmtree(left, ignore_errors=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the exporters; the check below is what counts
-            network = BUILDERS[architecture.name](weights).eval().requires_grad_(False)
-            is_image = architecture.task_type == IMAGE_CLASSIFICATION
-            examples = _image_examples if is_image else _text_examples
-            onnx = _export_onnx(network, examples(3, 17), is_image)
-            with torch.inference_mode():
-                traced = torch.jit.trace(  # type: ignore[no-untyped-call]
-                    network, examples(3, 17), check_trace=False
-                )
-            script = torch.jit.freeze(traced)
-            _check(architecture, network, script, onnx, examples)
-            (temporary / "backbone.onnx").write_bytes(onnx)
-            torch.jit.save(script, str(temporary / "backbone.pt"))
+            _write_files(architecture, network.eval().requires_grad_(False), temporary)
         if architecture.tokenizer:
             (temporary / "tokenizer.json").write_bytes(read_pinned(architecture.tokenizer))
         for path in temporary.iterdir():
@@ -129,125 +164,99 @@ def _prepare(architecture: Architecture, folder: Path) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def read_pinned(source: PackagedFile) -> bytes:
-    """Read a packaged file and check its digest. Raises `TrainingError`."""
+def _write_files(architecture: Architecture, network: Network, folder: Path) -> None:
+    examples = example_inputs(architecture)
+    onnx = _export_onnx(network, examples(3, 17))
+    script = trace(network, examples(3, 17))
+    torch.jit.save(script, str(folder / "template.pt"))
+    frozen = torch.jit.freeze(script)
+    _check(architecture, network, frozen, onnx, examples)
+    (folder / "backbone.onnx").write_bytes(onnx)
+    torch.jit.save(frozen, str(folder / "backbone.pt"))
+
+
+def read_pinned(source: WeightsFile) -> bytes:
+    """Read a file and check its digest. Raises `TrainingError`."""
     try:
-        content = source.path().read_bytes()
+        path = source.path()
+        content = path.read_bytes()
     except OSError as error:
         raise TrainingError(str(error)) from error
-    found = hashlib.sha256(content).hexdigest()
-    if found != source.sha256:
+    expected, found = source.digest(path), hashlib.sha256(content).hexdigest()
+    if not found.startswith(expected):
         raise TrainingError(
-            f"{source.file} of the package {source.package} has the SHA-256 {found}, not the expected "
-            f"{source.sha256}. Reinstall the package."
+            f"{path.name} has the SHA-256 {found}, not the expected {expected}. Install or fetch it again."
         )
     return content
 
 
-class ImageBackbone(nn.Module):
-    """A network for images that takes ImageNet's normalisation, whatever its own is."""
-
-    scale: Tensor
-    shift: Tensor
-
-    def __init__(self, network: nn.Module, mean: float, std: float) -> None:
-        super().__init__()
-        self.network = network
-        theirs, spread = (torch.tensor(values).view(1, 3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
-        self.register_buffer("scale", spread / std)
-        self.register_buffer("shift", (theirs - mean) / std)
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Return features, N × dimension."""
-        image = image * self.scale + self.shift
-        # On CPUs, convolutions run twice as fast in this layout; a no-op in ONNX.
-        return self.network(image.contiguous(memory_format=torch.channels_last))  # type: ignore[no-any-return]
-
-
-class TextBackbone(nn.Module):
-    """An encoder for texts and the mean over its tokens, padding left out."""
-
-    def __init__(self, encoder: nn.Module) -> None:
-        super().__init__()
-        self.encoder = encoder
-
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Return features, N × dimension."""
-        hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        mask = attention_mask.unsqueeze(-1).to(hidden.dtype)
-        return (hidden * mask).sum(1) / mask.sum(1).clamp(min=1)  # type: ignore[no-any-return]
-
-
-def _build_lite0(weights: bytes) -> nn.Module:
-    import timm
-
-    network = timm.create_model("tf_efficientnet_lite0", pretrained=False, scriptable=False)
-    ours = network.state_dict()
-    theirs = torch.load(io.BytesIO(weights), weights_only=True, map_location="cpu")
-    # The package's names are of another library, but the tensors line up one to one, in order.
-    if [value.shape for value in ours.values()] != [value.shape for value in theirs.values()]:
-        raise TrainingError(
-            "The weights of efficientnet lite0 do not fit the installed timm. Pin timm as released."
+def trace(network: nn.Module, examples: tuple[Tensor, ...]) -> torch.jit.ScriptModule:
+    """Return a network in evaluation mode as TorchScript that takes other weights."""
+    with torch.inference_mode(False), torch.no_grad():
+        traced: torch.jit.ScriptModule = torch.jit.trace(  # type: ignore[no-untyped-call]
+            network, examples, check_trace=False
         )
-    network.load_state_dict(dict(zip(ours, theirs.values(), strict=True)))
-    network.reset_classifier(0)
-    return ImageBackbone(network, mean=0.5, std=0.5)
+    return traced
 
 
-def _build_minilm(weights: bytes) -> nn.Module:
-    from safetensors.torch import load
-    from transformers import BertConfig, BertModel
-
-    # all-MiniLM-L6-v2's config.json; everything else is BERT's default.
-    config = BertConfig(
-        vocab_size=30522,
-        hidden_size=384,
-        num_hidden_layers=6,
-        num_attention_heads=12,
-        intermediate_size=1536,
-        attn_implementation="eager",
-    )
-    encoder = BertModel(config, add_pooling_layer=False)
-    tensors = {name: value for name, value in load(weights).items() if not name.startswith("pooler.")}
-    missing, _ = encoder.load_state_dict(tensors, strict=False)
-    if missing:
-        raise TrainingError(f"The weights of minilm lack {', '.join(missing)}. Reinstall their package.")
-    return TextBackbone(encoder)
+def example_inputs(architecture: Architecture) -> Callable[[int, int], tuple[Tensor, ...]]:
+    """Return what makes inputs for a network, of a batch and a length (of texts)."""
+    if isinstance(architecture.preprocessing, ImagePreprocessing):
+        return partial(_image_examples, architecture.preprocessing.crop)
+    return _text_examples
 
 
-BUILDERS: dict[str, Callable[[bytes], nn.Module]] = {
-    "efficientnet lite0": _build_lite0,
-    "minilm": _build_minilm,
-}
+def _image_examples(size: int, batch: int, _: int) -> tuple[Tensor, ...]:
+    return (torch.randn(batch, 3, size, size, generator=torch.Generator().manual_seed(batch)),)
 
 
-def _image_examples(batch: int, _: int) -> tuple[Tensor, ...]:
-    return (torch.randn(batch, 3, 224, 224, generator=torch.Generator().manual_seed(batch)),)
-
-
-def _text_examples(batch: int, length: int) -> tuple[Tensor, ...]:
-    ids = torch.randint(999, 20_000, (batch, length), generator=torch.Generator().manual_seed(length))
+def _text_examples(batch: int, length: int, vocabulary: int = VOCABULARY) -> tuple[Tensor, ...]:
+    ids = torch.randint(vocabulary, (batch, length), generator=torch.Generator().manual_seed(length))
     mask = torch.ones_like(ids)
     mask[-1, (length + 1) // 2 :] = 0
     return ids, mask
 
 
-def _export_onnx(network: nn.Module, examples: tuple[Tensor, ...], is_image: bool) -> bytes:
+class _WithStages(nn.Module):
+    """A network that also returns what every stage but the first takes in."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.stages = network.stages  # under the same name, so that tensors keep theirs
+        self.texts = isinstance(network, TextNetwork)
+
+    def forward(self, *inputs: Tensor) -> list[Tensor]:
+        value, mask = inputs[0], inputs[1] if self.texts else None
+        values = []
+        for stage in self.stages:
+            value = stage(value, mask)
+            values.append(value)
+        return [values[-1], *values[:-1]]
+
+
+def _export_onnx(network: Network, examples: tuple[Tensor, ...]) -> bytes:
     batch, length = torch.export.Dim("batch"), torch.export.Dim("length", max=512)
-    free = {0: batch} if is_image else {0: batch, 1: length}
+    is_text = isinstance(network, TextNetwork)
+    free = {0: batch, 1: length} if is_text else {0: batch}
     program: Any = torch.onnx.export(
-        network,
+        _WithStages(network),
         examples,
         dynamo=True,
-        dynamic_shapes=tuple(free for _ in examples),
-        input_names=["image"] if is_image else ["input_ids", "attention_mask"],
-        output_names=["features"],
+        dynamic_shapes=(tuple(free for _ in examples),),
+        input_names=["input_ids", "attention_mask"] if is_text else ["image"],
+        output_names=["features", *(f"stage.{number}" for number in range(1, len(network.stages)))],
+        optimize=False,  # the runtime does as much when it loads the file, and tensors keep their names
         verbose=False,
     )
     model = program.model_proto
     for node in model.graph.node:  # stack traces with this machine's paths
         del node.metadata_props[:]
         node.doc_string = ""
+    missing = {name for name, value in network.state_dict().items() if value.ndim} - initializer_names(model)
+    if missing:
+        raise TrainingError(
+            f"The exporter renamed {min(missing)}. Install the torch that requirements.txt pins."
+        )
     content: bytes = model.SerializeToString()
     return content
 
@@ -268,7 +277,7 @@ def _check(
         with torch.inference_mode():
             expected = network(*tensors).numpy()
             scripted = script(*tensors).numpy()
-        for kind, found in (("ONNX", session.run(None, feeds)[0]), ("TorchScript", scripted)):
+        for kind, found in (("ONNX", session.run(["features"], feeds)[0]), ("TorchScript", scripted)):
             _compare(architecture, kind, expected, found)
 
 
@@ -276,7 +285,7 @@ def _compare(
     architecture: Architecture, kind: str, expected: npt.NDArray[np.float32], found: npt.NDArray[np.float32]
 ) -> None:
     difference = float(np.abs(expected - found).max())
-    if not difference <= TOLERANCE or expected.shape[1] != architecture.dimension:
+    if not difference <= TOLERANCE or expected.shape[1] != (architecture.dimension or expected.shape[1]):
         raise TrainingError(
             f"{architecture.name} as {kind} differs from the network by {difference:.1e}. "
             "Install the versions of torch and onnx that requirements.txt pins."

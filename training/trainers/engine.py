@@ -1,4 +1,4 @@
-"""One training from request to result: prepare, features, fit, export, verify."""
+"""One training from request to result: prepare, what the strategy does, export, verify."""
 
 import json
 import os
@@ -18,12 +18,14 @@ from training.export.onnx_graph import graft_head
 from training.export.parity import SAMPLES, Parity, measure_parity
 from training.export.torchscript import attach_head
 
-from .backbones import PreparedBackbone, get_backbone
+from .backbones import exported_network
+from .checkpoints import Checkpoints
 from .events import Event, Progress, TrainingError
 from .examples import open_examples
 from .factory import get_strategy
-from .frozen import TrainedHead
+from .faults import crash_point
 from .request import TrainingRequest, TrainingResult
+from .strategy import Assignment, TrainedModel
 
 LIBRARIES = ("torch", "onnx", "onnxruntime", "tokenizers", "numpy", "pillow")
 SAFE_TOKEN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")  # it becomes a file's name
@@ -42,16 +44,25 @@ def train(
     architecture = _check(request)
     threads = request.threads or len(os.sched_getaffinity(0))
     torch.set_num_threads(threads)
-    backbone = get_backbone(architecture, Path(request.cache_dir))
     with open_examples(request) as examples:
         trained = get_strategy(request.strategy)(
-            request, backbone, examples, threads=threads, progress=progress
+            Assignment(
+                request=request,
+                architecture=architecture,
+                examples=examples,
+                threads=threads,
+                device=choose_device(request.device),
+                progress=progress,
+                checkpoints=Checkpoints(request, progress),
+            )
         )
         progress.enter("export", "Writing the model's files")
         metadata = _describe(request, architecture, trained.classes)
-        artifacts, onnx = _export(request, backbone, trained, metadata, progress)
+        artifacts, onnx = _export(request, architecture, trained, metadata, progress)
+        crash_point("export.done")
         progress.enter("verify", "Comparing the files on validation examples")
         parity = _verify(request, artifacts, onnx, trained, threads, progress)
+        crash_point("verify.done")
     progress.leave()
     return TrainingResult(
         accuracy=round(100 * trained.metrics["accuracy"], 2),
@@ -62,6 +73,19 @@ def train(
         parity=parity.to_json(),
         phase_seconds=progress.phase_seconds,
     )
+
+
+def choose_device(wanted: str) -> torch.device:
+    """Return the device asked for, or the best there is. Raises `TrainingError`."""
+    try:
+        device = torch.device(wanted or ("cuda" if torch.cuda.is_available() else "cpu"))
+    except RuntimeError as error:
+        raise TrainingError(f"There is no device {wanted!r}. Use cpu, cuda or cuda:1.") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise TrainingError(
+            f"The device {wanted} is asked for, but this machine has no GPU that torch can use."
+        )
+    return device
 
 
 def _check(request: TrainingRequest) -> Architecture:
@@ -77,6 +101,9 @@ def _check(request: TrainingRequest) -> Architecture:
         raise TrainingError(
             f"{architecture.name} cannot be trained by {request.strategy}. Choose one of {known}."
         )
+    reason = architecture.unavailable_because(request.strategy)
+    if reason:
+        raise TrainingError(reason)
     if not SAFE_TOKEN.fullmatch(request.token):
         raise TrainingError(
             "The token may have letters, digits, '_', '-' and '.' only: files are named by it."
@@ -103,18 +130,20 @@ def _describe(
 
 def _export(
     request: TrainingRequest,
-    backbone: PreparedBackbone,
-    trained: TrainedHead,
+    architecture: Architecture,
+    trained: TrainedModel,
     metadata: ModelMetadata,
     progress: Progress,
 ) -> tuple[dict[str, str], bytes]:
     """Write the files; returns their names by kind, and the .onnx."""
-    output, head, tokenizer = Path(request.output_dir), trained.head, backbone.tokenizer()
+    output, head, tokenizer = Path(request.output_dir), trained.head, trained.tokenizer
     artifacts = {"onnx": f"{request.token}.onnx", "torchscript": f"{request.token}.pt"}
-    onnx = graft_head(backbone.onnx.read_bytes(), head.weight, head.bias, metadata, tokenizer)
+    graph, script = exported_network(architecture, trained.state, Path(request.cache_dir))
+    onnx = graft_head(graph, head.weight, head.bias, metadata, tokenizer)
     progress.check()
     write_atomically(output / artifacts["onnx"], onnx)
-    torchscript = attach_head(backbone.torchscript, head.weight, head.bias, metadata, tokenizer)
+    crash_point("export.onnx")
+    torchscript = attach_head(script, head.weight, head.bias, metadata, tokenizer)
     progress.check()
     write_atomically(output / artifacts["torchscript"], torchscript)
     if tokenizer is not None:
@@ -128,7 +157,7 @@ def _verify(
     request: TrainingRequest,
     artifacts: dict[str, str],
     onnx: bytes,
-    trained: TrainedHead,
+    trained: TrainedModel,
     threads: int,
     progress: Progress,
 ) -> Parity:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
-PHASES = ("prepare", "features", "fit", "export", "verify")
+PHASES = ("prepare", "features", "fit", "train", "export", "verify")  # not every strategy has all
 NEWS_EVERY = 0.2  # seconds; more often nobody can read
 
 
@@ -83,10 +83,13 @@ class Progress:
     ) -> None:
         """Report how far the phase is, unless that was done just now. Raises `TrainingStopped`."""
         self.check()
-        now = time.monotonic()
-        if now - self._told >= NEWS_EVERY or (total and done >= total):
-            self._told = now
+        if self.is_due() or (total and done >= total):
+            self._told = time.monotonic()
             self._report(ProgressEvent(self._phase, done, total, message, metrics or {}))
+
+    def is_due(self) -> bool:
+        """Say whether `tell` would report now, for figures that cost something to find."""
+        return time.monotonic() - self._told >= NEWS_EVERY
 
     def checkpoint(self, files: tuple[str, ...], epoch: int) -> None:
         """Report a checkpoint that is whole on disk."""

@@ -1,30 +1,15 @@
 """The strategies by name."""
 
-from typing import Protocol
+from .finetune import train_finetune
+from .frozen import train_frozen
+from .scratch import train_scratch
+from .strategy import Strategy
 
-from .backbones import PreparedBackbone
-from .events import Progress
-from .examples import Examples
-from .frozen import TrainedHead, train_frozen
-from .request import TrainingRequest
-
-
-class Strategy(Protocol):
-    """A way to train."""
-
-    def __call__(
-        self,
-        request: TrainingRequest,
-        backbone: PreparedBackbone,
-        examples: Examples,
-        *,
-        threads: int,
-        progress: Progress,
-    ) -> TrainedHead:
-        """Train, telling the phases after `prepare`."""
-
-
-STRATEGIES: dict[str, Strategy] = {"frozen": train_frozen}
+STRATEGIES: dict[str, Strategy] = {
+    "frozen": train_frozen,
+    "finetune": train_finetune,
+    "scratch": train_scratch,
+}
 
 
 def get_strategy(name: str) -> Strategy:

@@ -6,65 +6,41 @@ that regularisation on both parts (`refit_on_all` in the metrics): with few exam
 part is worth too much to be left unused.
 """
 
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
 
-from .backbones import PreparedBackbone
+from .backbones import get_backbone
 from .events import Progress, TrainingError
 from .examples import Examples
-from .features import extract_features
-from .head import STRENGTHS, Head, PathPoint, refit_head, select_head
+from .faults import crash_point
+from .features import Features, extract_features
+from .head import STRENGTHS, PathPoint, Selection, refit_head, select_head
 from .metrics import evaluate
-from .plot import draw_accuracy
-from .request import Hyperparameters, TrainingRequest
+from .plot import draw_path
+from .request import Hyperparameters
+from .strategy import Assignment, TrainedModel
+
+NOT_FINITE = "The network gave features that are no numbers. Report this with the data set."
 
 
-@dataclass(frozen=True)
-class TrainedHead:
-    """What `frozen` found: the head to publish, its figures, and which examples they were measured on."""
-
-    head: Head
-    classes: tuple[str, ...]
-    metrics: dict[str, Any]
-    accuracy_plot: str
-    examples: Examples
-    validation: tuple[int, ...]
-
-
-def train_frozen(
-    request: TrainingRequest,
-    backbone: PreparedBackbone,
-    examples: Examples,
-    *,
-    threads: int,
-    progress: Progress,
-) -> TrainedHead:
+def train_frozen(assignment: Assignment) -> TrainedModel:
     """Train a head. Raises `DataError`, `TrainingError`, `TrainingStopped`."""
+    request, examples, progress = assignment.request, assignment.examples, assignment.progress
+    backbone = get_backbone(assignment.architecture, assignment.cache_dir)
     progress.enter("features", "The pretrained network looks at every example", len(examples))
-    features, unreadable = extract_features(backbone, examples, threads=threads, progress=progress)
+    features, unreadable = extract_features(
+        backbone,
+        examples,
+        threads=assignment.threads,
+        progress=progress,
+        checkpoints=assignment.checkpoints,
+    )
     if unreadable:
         features = np.delete(features, list(unreadable), axis=0)
         examples = examples.without(frozenset(unreadable))
-    if not np.isfinite(features).all():
-        raise TrainingError("The network gave features that are no numbers. Report this with the data set.")
-    progress.enter("fit", "The classifier learns the classes", len(STRENGTHS))
     split = examples.split(request.data_split, request.seed)
     train, validation = list(split.train), list(split.validation)
     labels = examples.labels
-
-    def tell(number: int, point: PathPoint) -> None:
-        shown = f"{100 * point.validation_accuracy:.1f} % of the validation part right"
-        progress.tell(number, len(STRENGTHS), shown, point.to_json())
-
-    selection = select_head(
-        (features[train], labels[train]),
-        (features[validation], labels[validation]),
-        len(examples.classes),
-        on_point=tell,
-        check=progress.check,
-    )
+    selection = fit_head(features, examples, (train, validation), progress)
     probabilities = selection.head.probabilities(features[validation])
     names = [examples.names[index] for index in validation]
     metrics = evaluate(probabilities, labels[validation], examples.classes, names)
@@ -79,8 +55,44 @@ def train_frozen(
         "unreadable": len(unreadable),
         "unused_settings": unused_settings(request.hyperparameters),
     }
-    plot = draw_accuracy(selection.points, selection.chosen, metrics["majority_baseline"])
-    return TrainedHead(head, examples.classes, metrics, plot, examples, split.validation)
+    plot = draw_path(selection.points, selection.chosen, metrics["majority_baseline"])
+    return TrainedModel(
+        head=head,
+        state=None,
+        tokenizer=backbone.tokenizer(),
+        classes=examples.classes,
+        metrics=metrics,
+        accuracy_plot=plot,
+        examples=examples,
+        validation=split.validation,
+    )
+
+
+def fit_head(
+    features: Features, examples: Examples, parts: tuple[list[int], list[int]], progress: Progress
+) -> Selection:
+    """Fit a head on the features of the training part, its strength chosen on the validation part.
+
+    Raises `TrainingError`, `TrainingStopped`.
+    """
+    if not np.isfinite(features).all():
+        raise TrainingError(NOT_FINITE)
+    progress.enter("fit", "The classifier learns the classes", len(STRENGTHS))
+
+    def tell(number: int, point: PathPoint) -> None:
+        shown = f"{100 * point.validation_accuracy:.1f} % of the validation part right"
+        progress.tell(number, len(STRENGTHS), shown, point.to_json())
+
+    train, validation = parts
+    selection = select_head(
+        (features[train], examples.labels[train]),
+        (features[validation], examples.labels[validation]),
+        len(examples.classes),
+        on_point=tell,
+        check=progress.check,
+    )
+    crash_point("fit.done")
+    return selection
 
 
 def unused_settings(hyperparameters: Hyperparameters) -> list[str]:

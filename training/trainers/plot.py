@@ -3,34 +3,73 @@
 import base64
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from PIL import Image
 
 from .head import PathPoint
+from .loop import Epoch
 
 MAX_CHARACTERS = 16_000  # of base64, which is a third longer than the file
 COLOURS = (64, 32, 16, 8)
 TRAINING, VALIDATION, BASELINE, INK = "#8a94a6", "#1f6feb", "#c2410c", "#334155"
 
 
-def draw_accuracy(points: Sequence[PathPoint], chosen: int, majority_baseline: float) -> str:
+@dataclass(frozen=True)
+class Course:
+    """Accuracies (0…1) along an axis, and the place of the point that was chosen."""
+
+    places: Sequence[float]
+    trained: Sequence[float]
+    validated: Sequence[float]
+    chosen: int
+
+
+def draw_path(points: Sequence[PathPoint], chosen: int, majority_baseline: float) -> str:
     """Return a base64 PNG of accuracy against regularisation, with the chosen point marked."""
     figure = Figure(figsize=(6.4, 3.6), dpi=100, layout="constrained")
     axes = figure.add_subplot()
-    freedom = [1 / point.strength for point in points]
-    trained = [100 * point.train_accuracy for point in points]
-    validated = [100 * point.validation_accuracy for point in points]
     axes.set_xscale("log")
-    axes.plot(freedom, trained, color=TRAINING, marker="o", markersize=3, label="training part")
-    axes.plot(freedom, validated, color=VALIDATION, marker="o", markersize=4, lw=2, label="validation part")
+    axes.set_xlabel("freedom of the classifier (1 / regularisation)", color=INK)
+    freedom = [1 / point.strength for point in points]
+    trained = [point.train_accuracy for point in points]
+    validated = [point.validation_accuracy for point in points]
+    _draw(axes, Course(freedom, trained, validated, chosen), majority_baseline)
+    return encode(figure)
+
+
+def draw_epochs(epochs: Sequence[Epoch], best_epoch: int, majority_baseline: float) -> str:
+    """Return a base64 PNG of accuracy against epochs, with the best one marked."""
+    figure = Figure(figsize=(6.4, 3.6), dpi=100, layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_xlabel("epoch", color=INK)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    trained = [epoch.train_accuracy for epoch in epochs]
+    validated = [epoch.validation_accuracy for epoch in epochs]
+    _draw(
+        axes,
+        Course([epoch.epoch for epoch in epochs], trained, validated, best_epoch - 1),
+        majority_baseline,
+    )
+    return encode(figure)
+
+
+def _draw(axes: Axes, course: Course, majority_baseline: float) -> None:
+    trained, validated = ([100 * value for value in values] for values in (course.trained, course.validated))
+    place, best = course.places[course.chosen], validated[course.chosen]
+    axes.plot(course.places, trained, color=TRAINING, marker="o", markersize=3, label="training part")
+    axes.plot(
+        course.places, validated, color=VALIDATION, marker="o", markersize=4, lw=2, label="validation part"
+    )
     axes.axhline(100 * majority_baseline, color=BASELINE, linestyle=":", label="always the largest class")
-    axes.plot(freedom[chosen], validated[chosen], "o", ms=11, mfc="none", mec=VALIDATION, mew=1.5)
+    axes.plot(place, best, "o", ms=11, mfc="none", mec=VALIDATION, mew=1.5)
     axes.annotate(
-        f"{validated[chosen]:.1f} %",
-        (freedom[chosen], validated[chosen]),
+        f"{best:.1f} %",
+        (place, best),
         xytext=(0, -20),
         textcoords="offset points",
         ha="center",
@@ -40,12 +79,10 @@ def draw_accuracy(points: Sequence[PathPoint], chosen: int, majority_baseline: f
     axes.set_ylim(min(0.0, *validated), 104)
     axes.yaxis.set_major_locator(MaxNLocator(6))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f} %"))
-    axes.set_xlabel("freedom of the classifier (1 / regularisation)", color=INK)
     axes.set_ylabel("accuracy", color=INK)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(loc="lower right", framealpha=1, edgecolor="none", fontsize=9)
-    return encode(figure)
 
 
 def encode(figure: Figure) -> str:

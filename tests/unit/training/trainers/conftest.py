@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from training.catalogue import default_architecture
+from training.trainers.events import PHASES
 from training.trainers.request import TrainingRequest
 
 SAMPLES = Path(__file__).resolve().parents[4] / "samples"
 DATA = {"imageclassification": SAMPLES / "digits.zip", "textclassification": SAMPLES / "banking.csv"}
+FROZEN_PHASES = tuple(phase for phase in PHASES if phase != "train")
 
 MakeRequest = Callable[..., TrainingRequest]
 

