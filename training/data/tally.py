@@ -10,6 +10,8 @@ import numpy.typing as npt
 from .errors import DataError
 from .limits import Limits
 
+BLOCK = 1 << 16  # examples that are compared at once; each takes some hundred bytes meanwhile
+
 
 @dataclass(frozen=True)
 class Copies:
@@ -40,6 +42,7 @@ class Tally:
         self.counts: Counter[str] = Counter()
         self._limit = limits.max_classes
         self._bits = limits.max_classes.bit_length()
+        self._mask = (1 << self._bits) - 1
         self._numbers: dict[str, int] = {}
         self._keys = array("Q")
 
@@ -56,24 +59,41 @@ class Tally:
 
     def copies(self, train_share: float) -> Copies:
         """Compare all examples; `train_share` is the training part of the split, between 0 and 1."""
-        if not self._keys:
-            return Copies(0, 0, {}, 0.0, 0.0)
-        keys = np.sort(np.frombuffer(self._keys, np.uint64))
+        found = _Found(len(self._numbers))
+        keys = np.frombuffer(self._keys, np.uint64)
+        keys.sort()  # in place: nobody needs the order in which they came
+        start = 0
+        while start < len(keys):
+            last = keys[min(start + BLOCK, len(keys)) - 1]
+            end = int(np.searchsorted(keys, last | np.uint64(self._mask), side="right"))
+            found.add(keys[start:end], self._bits, train_share)
+            start = end
+        distinct = {name: int(found.distinct[number]) for name, number in self._numbers.items()}
+        return Copies(found.duplicates, found.conflicting, distinct, found.leaking_unguarded, found.leaking)
+
+
+class _Found:
+    """Sums over blocks of sorted keys. A block ends where a content ends, so that none is cut."""
+
+    def __init__(self, classes: int) -> None:
+        self.duplicates = self.conflicting = 0
+        self.distinct = np.zeros(classes, np.intp)
+        self.leaking_unguarded = self.leaking = 0.0
+
+    def add(self, keys: npt.NDArray[np.uint64], bits: int, train_share: float) -> None:
+        """Compare the examples of a block."""
         at_pairs = _starts(keys)  # where a content begins in a class
         pairs = keys[at_pairs]
         pair_sizes = np.diff(at_pairs, append=len(keys))
-        at_contents = _starts(pairs >> np.uint64(self._bits))
+        at_contents = _starts(pairs >> np.uint64(bits))
         classes_each = np.diff(at_contents, append=len(pairs))
         content_sizes = np.add.reduceat(pair_sizes, at_contents)
-        distinct = np.bincount((pairs & np.uint64((1 << self._bits) - 1)).astype(np.intp))
-        names = list(self._numbers)
-        return Copies(
-            duplicates=len(keys) - len(at_contents),
-            conflicting=int((classes_each > 1).sum()),
-            distinct={names[number]: int(count) for number, count in enumerate(distinct)},
-            leaking_unguarded=_leaking(content_sizes, content_sizes, train_share),
-            leaking=_leaking(content_sizes, classes_each, train_share),
-        )
+        labels = (pairs & np.uint64((1 << bits) - 1)).astype(np.intp)
+        self.duplicates += len(keys) - len(at_contents)
+        self.conflicting += int((classes_each > 1).sum())
+        self.distinct += np.bincount(labels, minlength=len(self.distinct))
+        self.leaking_unguarded += _leaking(content_sizes, content_sizes, train_share)
+        self.leaking += _leaking(content_sizes, classes_each, train_share)
 
 
 def _starts(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.intp]:

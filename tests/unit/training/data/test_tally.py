@@ -1,4 +1,5 @@
 import hashlib
+import tracemalloc
 from collections import Counter, defaultdict
 
 import numpy as np
@@ -19,13 +20,15 @@ def tally_of(examples: list[tuple[int, int]]) -> Tally:
     return tally
 
 
-@given(EXAMPLES)
-def test_copies_are_counted_as_by_hand(examples: list[tuple[int, int]]) -> None:
+@given(examples=EXAMPLES, block=st.integers(1, 70))
+def test_copies_are_counted_as_by_hand(examples: list[tuple[int, int]], block: int) -> None:
     labels_of = defaultdict(set)
     for label, content in examples:
         labels_of[content].add(str(label))
     tally = tally_of(examples)
-    copies = tally.copies(0.7)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("training.data.tally.BLOCK", block)
+        copies = tally.copies(0.7)
     assert tally.counts == Counter(str(label) for label, _ in examples)
     assert copies.duplicates == len(examples) - len(labels_of)
     assert copies.conflicting == sum(len(labels) > 1 for labels in labels_of.values())
@@ -57,3 +60,13 @@ def test_too_many_classes_are_refused_while_counting() -> None:
         tally.add(label, b"12345678")
     with pytest.raises(DataError, match="more than 3 classes"):
         tally.add("d", b"12345678")
+
+
+def test_comparing_takes_little_more_memory_than_the_examples() -> None:
+    tally = Tally(Limits())
+    for number in range(400_000):
+        tally.add(str(number % 9), number.to_bytes(8, "big")[::-1])
+    tracemalloc.start()
+    assert tally.copies(0.7).duplicates == 0
+    assert tracemalloc.get_traced_memory()[1] < 12 << 20
+    tracemalloc.stop()
