@@ -46,7 +46,8 @@ def take_apart(
     """
     limits = limits or Limits()
     # four characters of base64 for three bytes, and as much again for escapes and white space
-    events = json_events(source, limit=limits.max_bytes * 8 // 3 + MORE_THAN_THE_DATA)
+    longest = limits.max_bytes * 8 // 3 + MORE_THAN_THE_DATA
+    events = json_events(source, limit=longest, folder=folder)
     return _TakingApart(events, folder, frozenset(keys), limits).document()
 
 

@@ -9,7 +9,8 @@ import json
 import re
 import tempfile
 from collections.abc import Iterator
-from typing import IO, Any, BinaryIO
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import ijson
 
@@ -29,9 +30,12 @@ _bare = re.compile(rb'[^\s",:\[\]{}]+')
 class LongString:
     """A string's bytes as they stand between the quotes, escapes and all."""
 
-    def __init__(self) -> None:
-        self._file: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 - closed below
+    def __init__(self, folder: Path) -> None:
+        self._file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY, dir=str(folder))  # noqa: SIM115 - see __del__
         self._has_escapes = False
+
+    def __del__(self) -> None:
+        self._file.close()
 
     def write(self, piece: bytes) -> None:
         """Append to the string."""
@@ -39,15 +43,14 @@ class LongString:
         self._file.write(piece)
 
     def pieces(self) -> Iterator[bytes]:
-        """Yield the string in pieces, escapes resolved, and forget it. Raises ValueError for bad escapes."""
+        """Yield the string in pieces, escapes resolved. Raises ValueError for what is no escape."""
         self._file.seek(0)
         left = b""
-        with self._file:
-            while piece := self._file.read(PIECE):
-                if self._has_escapes:
-                    piece, left = _cut_before_escape(left + piece)
-                    piece = _unescape(piece)
-                yield piece
+        while piece := self._file.read(PIECE):
+            if self._has_escapes:
+                piece, left = _cut_before_escape(left + piece)
+                piece = _unescape(piece)
+            yield piece
         yield _unescape(left)
 
 
@@ -64,13 +67,13 @@ def _unescape(piece: bytes) -> bytes:
     return str(json.loads(b'"' + piece + b'"')).encode() if b"\\" in piece else piece
 
 
-def json_events(source: BinaryIO, *, limit: int) -> Iterator[tuple[str, Any]]:
+def json_events(source: BinaryIO, *, limit: int, folder: Path) -> Iterator[tuple[str, Any]]:
     """Yield ijson's events (name, value) of one JSON value; long strings come as `LongString`.
 
-    Only the value of the latest event may be used. Raises `DataError` for what is no JSON, has more
+    Those lie in `folder` as long as somebody holds them. Raises `DataError` for what is no JSON, has more
     than `limit` bytes, or is nested more deeply than any document.
     """
-    text, depth = _ShortenedText(source, limit), 0
+    text, depth = _ShortenedText(source, limit, folder), 0
     try:
         for event, value in ijson.basic_parse(text, buf_size=PIECE):
             if event in ("start_map", "start_array"):
@@ -98,9 +101,9 @@ def _reason(error: Exception) -> str:
 class _ShortenedText:
     """The parser's view of the source. After each cut-out string it pauses, so that `long` is that one."""
 
-    def __init__(self, source: BinaryIO, limit: int) -> None:
+    def __init__(self, source: BinaryIO, limit: int, folder: Path) -> None:
         self.long: LongString | None = None
-        self._source, self._limit, self._seen = source, limit, 0
+        self._source, self._limit, self._folder, self._seen = source, limit, folder, 0
         self._text = self._shortened()
 
     def read(self, size: int = -1) -> bytes:
@@ -125,7 +128,7 @@ class _ShortenedText:
                     end = len(piece) if quote < 0 else quote + 1
                     bare = _check_bare(piece[at:end], bare)
                     yield piece[at:end]
-                    string = None if quote < 0 else _String()
+                    string = None if quote < 0 else _String(self._folder)
                     at = end
                     continue
                 at = string.take(piece, at)
@@ -151,7 +154,8 @@ def _check_bare(piece: bytes, before: int) -> int:
 class _String:
     """A string whose opening quote has been read."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self.ended = False
         self.long: LongString | None = None
         self._kept = b""
@@ -182,6 +186,6 @@ class _String:
             self._kept += content
             return
         if self.long is None:
-            self.long = LongString()
+            self.long = LongString(self._folder)
             self.long.write(self._kept)
         self.long.write(content)

@@ -1,6 +1,8 @@
 import io
 import json
 from collections.abc import Iterator
+from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 import ijson
@@ -34,7 +36,7 @@ class Dripping(io.RawIOBase):
 
 
 def events_of(content: bytes, size: int = 7, limit: int = 10**7) -> Iterator[tuple[str, Any]]:
-    for event, value in stream.json_events(Dripping(content, size), limit=limit):  # type: ignore[arg-type]
+    for event, value in stream.json_events(Dripping(content, size), limit=limit, folder=Path(gettempdir())):  # type: ignore[arg-type]
         if isinstance(value, stream.LongString):
             value = b"".join(value.pieces()).decode()
         yield event, value
@@ -96,7 +98,7 @@ def test_memory_does_not_grow_with_a_string_or_a_number() -> None:
 
     tracemalloc.start()
     with pytest.raises(DataError, match="within a string"):
-        list(stream.json_events(Endless(), limit=1 << 30))  # type: ignore[arg-type]
+        list(stream.json_events(Endless(), limit=1 << 30, folder=Path(gettempdir())))  # type: ignore[arg-type]
     assert tracemalloc.get_traced_memory()[1] < 8 << 20
     tracemalloc.stop()
 
