@@ -1,5 +1,8 @@
 """Admin pages of data sets, jobs and workers. What the machine owns is read-only."""
 
+from collections.abc import Callable
+from typing import Any
+
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -10,7 +13,7 @@ from core.exceptions import TrainyardError
 
 from .models import Dataset, TrainingJob, WorkerHeartbeat
 from .selectors import seconds
-from .services import announce, cancel_job
+from .services import cancel_job, requeue_job, retry_job, set_priority
 
 
 @admin.register(Dataset)
@@ -32,14 +35,38 @@ class DatasetAdmin(MachineOwnedAdmin):
 
 @admin.register(TrainingJob)
 class TrainingJobAdmin(MachineOwnedAdmin):
-    """Jobs and how they ended; they are cancelled here, never edited."""
+    """Jobs and how they ended. They are steered by actions; only the priority of one is edited."""
 
-    list_display = ("name", "state_label", "task_type", "owner", "phase", "attempt", "took", "created_at")
-    list_filter = ("state", "task_type", "architecture", "strategy")
+    list_display = (
+        "name",
+        "state_label",
+        "task_type",
+        "strategy",
+        "owner",
+        "phase",
+        "queue",
+        "priority",
+        "attempt",
+        "failures",
+        "took",
+        "created_at",
+    )
+    list_filter = ("state", "queue", "task_type", "architecture", "strategy", "origin")
     list_select_related = ("owner",)
     search_fields = ("name", "token")
     date_hierarchy = "created_at"
-    actions = ("cancel", "send_again")
+    actions = ("cancel", "requeue", "retry")
+    editable = ("priority",)
+
+    def has_change_permission(self, request: HttpRequest, obj: TrainingJob | None = None) -> bool:
+        return self.has_operate_permission(request)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: TrainingJob | None = None) -> list[str]:
+        return [field.name for field in TrainingJob._meta.fields if field.name not in self.editable]
+
+    def save_model(self, request: HttpRequest, obj: TrainingJob, form: Any, change: bool) -> None:
+        """Write what was edited and nothing else: meanwhile a worker may have moved the job."""
+        set_priority(job=obj, priority=obj.priority)
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
         """Tell whether this person may cancel jobs: who may change them could."""
@@ -67,28 +94,44 @@ class TrainingJobAdmin(MachineOwnedAdmin):
     @action(description="Cancel", permissions=["operate"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[TrainingJob]) -> None:
         """End the chosen jobs."""
-        for job in queryset:
+        self._each(request, queryset, lambda job: cancel_job(job=job), "Cancelled.")
+
+    @action(description="Put back into the queue", permissions=["operate"])
+    def requeue(self, request: HttpRequest, queryset: QuerySet[TrainingJob]) -> None:
+        """Take running jobs from their workers, and announce queued ones again."""
+        self._each(request, queryset, lambda job: requeue_job(job=job), "Put back into the queue.")
+
+    @action(description="Try again, as new jobs", permissions=["operate"])
+    def retry(self, request: HttpRequest, queryset: QuerySet[TrainingJob]) -> None:
+        """Submit jobs that failed or were cancelled once more."""
+        self._each(request, queryset, lambda job: retry_job(job=job, owner=job.owner), "Tried again.")
+
+    def _each(
+        self,
+        request: HttpRequest,
+        queryset: QuerySet[TrainingJob],
+        act: Callable[[TrainingJob], Any],
+        history: str,
+    ) -> None:
+        """Do something with each job, say what could not be done, and keep the rest in the history."""
+        done = 0
+        for job in queryset.select_related("owner", "dataset"):
             try:
-                cancel_job(job=job)
+                act(job)
             except TrainyardError as error:
                 self.message_user(request, str(error), messages.WARNING)
             else:
-                self.log_change(request, job, "Cancelled.")
-
-    @action(description="Send to the workers again", permissions=["operate"])
-    def send_again(self, request: HttpRequest, queryset: QuerySet[TrainingJob]) -> None:
-        """Announce the chosen queued jobs once more."""
-        sent = sum(
-            announce(job.pk, queue=job.queue) for job in queryset.filter(state=TrainingJob.State.QUEUED)
-        )
-        self.message_user(request, f"{sent} queued jobs were announced again.")
+                done += 1
+                self.log_change(request, job, history)
+        if done:
+            self.message_user(request, f"{done} job{'' if done == 1 else 's'}: {history}")
 
 
 @admin.register(WorkerHeartbeat)
 class WorkerHeartbeatAdmin(MachineOwnedAdmin):
     """Worker processes and when they were last heard of."""
 
-    list_display = ("name", "alive", "ready", "queues", "started_at", "seen_at")
+    list_display = ("name", "alive", "ready", "queues", "slots", "started_at", "seen_at")
 
     @admin.display(boolean=True)
     def alive(self, worker: WorkerHeartbeat) -> bool:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 WIDTH, HEIGHT = 320, 120  # of a drawing, in its own units
 LEAST_POINTS = 2  # fewer make no line
@@ -80,21 +80,27 @@ def _chart(
     bottom: float | None = None,
     top: float | None = None,
 ) -> Chart | None:
-    values = {name: [row.get(name) for row in curve] for name in names}
-    values = {name: column for name, column in values.items() if all(map(_is_number, column))}
+    values = {name: _column(curve, name) for name in names}
+    values = {name: column for name, column in values.items() if column}
     if not values:
         return None
-    everything = [float(value) for column in values.values() for value in column]
+    everything = [value for column in values.values() for value in column]
     low = min(everything) if bottom is None else bottom
     high = max(everything) if top is None else top
     lines = [
-        Line(names[name], names[name], _points(column, low, high, epochs), write(float(column[-1])))
+        Line(names[name], names[name], _points(column, low, high, epochs), write(column[-1]))
         for name, column in values.items()
     ]
     return Chart(title, lines, write(low), write(high), epochs)
 
 
-def _points(column: Sequence[Any], low: float, high: float, epochs: int) -> str:
+def _column(curve: Sequence[Mapping[str, Any]], name: str) -> list[float]:
+    """Return a figure of every epoch; nothing when one of them has no number for it."""
+    found = [float(value) for row in curve if _is_number(value := row.get(name))]
+    return found if len(found) == len(curve) else []
+
+
+def _points(column: Sequence[float], low: float, high: float, epochs: int) -> str:
     across, span = WIDTH / max(1, epochs - 1), (high - low) or 1.0
     return " ".join(
         f"{index * across:.1f},{HEIGHT - HEIGHT * min(1.0, max(0.0, (value - low) / span)):.1f}"
@@ -102,7 +108,7 @@ def _points(column: Sequence[Any], low: float, high: float, epochs: int) -> str:
     )
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 

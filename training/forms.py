@@ -4,7 +4,7 @@ Ranges hold what older clients of the platform offer and more. The browser is to
 what counts is what is checked here.
 """
 
-from dataclasses import dataclass
+import json
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,35 +17,118 @@ from django.template.defaultfilters import filesizeformat
 
 from models_registry.models import TaskType
 
-from .catalogue import available
+from .hyperparameters import (
+    ADVANCED,
+    BATCH_SIZE,
+    EPOCHS,
+    LEARNING_RATE,
+    PLATEAU,
+    PLATEAU_DEFAULTS,
+    SEED,
+    STEP,
+    STEP_DEFAULTS,
+    TRAIN_PERCENT,
+    Choice,
+    Number,
+    Option,
+)
 from .models import TrainingJob
+from .presets import PRESETS, networks, why_not_at_all
 from .services import SUFFIXES, JobSettings
 
 NAME_RULE = "Use letters, digits, spaces, hyphens and underscores."
+OPEN = "The preset's choice"
+SWITCH = (("", OPEN), ("on", "On"), ("off", "Off"))
 
 
-@dataclass(frozen=True)
-class Preset:
-    """A way to train under a name that says what it is good for."""
+class NetworkSelect(forms.Select):
+    """Shows networks that cannot be used here as disabled, and says which strategies each one has."""
 
-    strategy: str
-    label: str
-    promise: str
+    def __init__(self, task_type: str) -> None:
+        super().__init__()
+        self.task_type = task_type
+
+    def create_option(self, name: str, value: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Mark one network."""
+        option: dict[str, Any] = super().create_option(name, value, *args, **kwargs)
+        network = next((one for one in _networks(self.task_type) if one.name == value), None)
+        if network is not None:
+            reasons = {preset.strategy: network.unavailable_because(preset.strategy) for preset in PRESETS}
+            missing = {strategy: reason for strategy, reason in reasons.items() if reason}
+            option["attrs"]["data-not-for"] = json.dumps(missing)
+            if len(missing) == len(PRESETS):
+                option["attrs"]["disabled"] = True
+                option["label"] = f"{network.label} (not available here)"
+        return option
 
 
-PRESETS = (
-    Preset(
-        strategy=TrainingJob.Strategy.FROZEN,
-        label="Fast",
-        promise="Keeps a pretrained network as it is and fits a new last layer to your classes. "
-        "Done in seconds, and good with few examples.",
-    ),
-)
+def _networks(task_type: str) -> list[Any]:
+    return networks(task_type, settings.TRAINYARD["FURTHER_NETWORKS"])
 
 
 def models_of(task_type: str) -> list[tuple[str, str]]:
-    """Return the networks of a task as choices, the task's own first."""
-    return [(architecture.name, architecture.label) for architecture in available(task_type)]
+    """Return the networks of a task as choices, after the one that leaves it open."""
+    return [("", OPEN), *((network.name, network.label) for network in _networks(task_type))]
+
+
+def why_models_are_missing() -> list[tuple[str, str]]:
+    """Return the networks that cannot be used here in some way, with the reason."""
+    return [
+        (network.label, reason)
+        for task_type in TaskType.values
+        for network in _networks(task_type)
+        if (reason := network.unavailable_because())
+    ]
+
+
+def why_presets_are_missing() -> dict[str, dict[str, str]]:
+    """Return for each task the strategies that no network can be trained by here, with the reason."""
+    allowed = settings.TRAINYARD["FURTHER_NETWORKS"]
+    return {
+        task_type: {
+            preset.strategy: reason
+            for preset in PRESETS
+            if (reason := why_not_at_all(task_type, preset.strategy, allowed))
+        }
+        for task_type in TaskType.values
+    }
+
+
+def number_field(label: str, number: Number, *, initial: Any = None, required: bool = False) -> forms.Field:
+    """Return a field for a number, which states its range and why."""
+    stated = {
+        "label": label,
+        "initial": initial,
+        "required": required,
+        "help_text": f"{number.span}. {number.why}",
+    }
+    field: forms.Field
+    if number.whole:
+        field = forms.IntegerField(min_value=int(number.least), max_value=int(number.most), **stated)
+    else:
+        field = forms.FloatField(min_value=number.least, max_value=number.most, **stated)
+    field.widget.attrs["step"] = "1" if number.whole else "any"
+    if initial is None:
+        field.widget.attrs["placeholder"] = OPEN
+    return field
+
+
+def option_field(name: str, label: str) -> forms.Field:
+    """Return a field for a further setting, empty for the preset's choice."""
+    option: Option = ADVANCED[name]
+    if isinstance(option, Number):
+        return number_field(label, option)
+    if isinstance(option, Choice):
+        choices = [("", OPEN), *((word, word.capitalize()) for word in option.words)]
+        return forms.ChoiceField(label=label, choices=choices, required=False, help_text=option.why)
+    return forms.TypedChoiceField(
+        label=label,
+        choices=SWITCH,
+        required=False,
+        coerce=lambda word: word == "on",
+        empty_value=None,
+        help_text=option.why,
+    )
 
 
 class NewModelForm(forms.Form):
@@ -65,10 +148,16 @@ class NewModelForm(forms.Form):
     )
     file = forms.FileField(label="File", error_messages={"required": "Choose the file with your data."})
     input_column = forms.CharField(
-        label="Column of the sentences", max_length=100, required=False, initial="input"
+        label="Column of the sentences",
+        max_length=100,
+        required=False,
+        help_text="Empty: recognised by its name, as input, text or sentence.",
     )
     label_column = forms.CharField(
-        label="Column of the labels", max_length=100, required=False, initial="label"
+        label="Column of the labels",
+        max_length=100,
+        required=False,
+        help_text="Empty: recognised by its name, as label, class or category.",
     )
 
     strategy = forms.ChoiceField(
@@ -78,26 +167,19 @@ class NewModelForm(forms.Form):
         widget=forms.RadioSelect,
     )
     image_model = forms.ChoiceField(
-        label="Pretrained network", choices=partial(models_of, TaskType.IMAGE), required=False
+        label="Network",
+        choices=partial(models_of, TaskType.IMAGE),
+        required=False,
+        widget=NetworkSelect(TaskType.IMAGE),
     )
     text_model = forms.ChoiceField(
-        label="Pretrained network", choices=partial(models_of, TaskType.TEXT), required=False
+        label="Network",
+        choices=partial(models_of, TaskType.TEXT),
+        required=False,
+        widget=NetworkSelect(TaskType.TEXT),
     )
-    train_percent = forms.IntegerField(
-        label="Share for training, in percent",
-        min_value=10,
-        max_value=95,
-        initial=70,
-        help_text="10 to 95. The rest is the validation part: the model never learns from it, and its accuracy is "
-        "measured there. 70 suits most data; take more when examples are few.",
-    )
-    seed = forms.IntegerField(
-        label="Seed",
-        min_value=0,
-        max_value=2**31 - 1,
-        initial=0,
-        help_text="0 to 2,147,483,647. Decides the split: the same data and seed give the same model again.",
-    )
+    train_percent = number_field("Share for training, in percent", TRAIN_PERCENT, initial=70, required=True)
+    seed = number_field("Seed", SEED, initial=0, required=True)
     downloadable = forms.BooleanField(
         label="Whoever has the token may download the files",
         required=False,
@@ -107,76 +189,39 @@ class NewModelForm(forms.Form):
 
     optimizer = forms.ChoiceField(
         label="Optimizer",
-        choices=TrainingJob.Optimizer.choices,
-        initial=TrainingJob.Optimizer.ADAM,
-        help_text="Adam finds its own step sizes; SGD often ends a little better when the learning rate is right.",
+        choices=[("", OPEN), *TrainingJob.Optimizer.choices],
+        required=False,
+        help_text="Adam and AdamW find their own step sizes; SGD often ends a little better when the learning "
+        "rate is right.",
     )
-    learning_rate = forms.FloatField(
-        label="Learning rate",
-        min_value=1e-5,
-        max_value=2,
-        initial=0.001,
-        help_text="0.00001 to 2. Too large does not settle, too small takes for ever. 0.001 for Adam, 0.01 for SGD.",
-    )
-    batch_size = forms.IntegerField(
-        label="Batch size",
-        min_value=1,
-        max_value=1024,
-        initial=32,
-        help_text="1 to 1,024 examples a step. Larger is faster and needs more memory.",
-    )
-    epochs = forms.IntegerField(
-        label="Epochs",
-        min_value=1,
-        max_value=500,
-        initial=10,
-        help_text="1 to 500 passes over the training part.",
-    )
+    learning_rate = number_field("Learning rate", LEARNING_RATE)
+    batch_size = number_field("Batch size", BATCH_SIZE)
+    epochs = number_field("Epochs", EPOCHS)
+    trainable = option_field("trainable", "Layers to train")
+    augmentation = option_field("augmentation", "Augmentation")
+    early_stopping = option_field("early_stopping", "Early stopping")
+    class_weights = option_field("class_weights", "Class weights")
+    label_smoothing = option_field("label_smoothing", "Label smoothing")
+    gradient_clipping = option_field("gradient_clipping", "Gradient clipping")
+    mixed_precision = option_field("mixed_precision", "Mixed precision")
+    one_cycle = option_field("one_cycle", "One-cycle learning rate")
     use_plateau = forms.BooleanField(
         label="Reduce the learning rate on a plateau",
         required=False,
         help_text="Takes smaller steps once the validation loss has stopped falling.",
     )
-    plateau_factor = forms.FloatField(
-        label="Factor",
-        min_value=0.01,
-        max_value=0.9,
-        initial=0.1,
-        required=False,
-        help_text="0.01 to 0.9. The learning rate is multiplied by it.",
-    )
-    plateau_patience = forms.IntegerField(
-        label="Patience",
-        min_value=1,
-        max_value=100,
-        initial=5,
-        required=False,
-        help_text="1 to 100 epochs without progress before that.",
-    )
-    plateau_min_lr = forms.FloatField(
-        label="Smallest learning rate",
-        min_value=1e-5,
-        max_value=2,
-        initial=1e-5,
-        required=False,
-        help_text="0.00001 to 2. It never falls below this.",
+    plateau_factor = number_field("Factor", PLATEAU["factor"], initial=PLATEAU_DEFAULTS["factor"])
+    plateau_patience = number_field("Patience", PLATEAU["patience"], initial=PLATEAU_DEFAULTS["patience"])
+    plateau_min_lr = number_field(
+        "Smallest learning rate", PLATEAU["min_lr"], initial=PLATEAU_DEFAULTS["min_lr"]
     )
     use_step = forms.BooleanField(
         label="Lower the learning rate in steps",
         required=False,
         help_text="Takes smaller steps after a fixed number of epochs, whatever the loss does.",
     )
-    step_size = forms.IntegerField(
-        label="Step size", min_value=1, max_value=100, initial=4, required=False, help_text="1 to 100 epochs."
-    )
-    step_gamma = forms.FloatField(
-        label="Gamma",
-        min_value=0.01,
-        max_value=0.99,
-        initial=0.1,
-        required=False,
-        help_text="0.01 to 0.99. The learning rate is multiplied by it after each step.",
-    )
+    step_size = number_field("Step size", STEP["step_size"], initial=STEP_DEFAULTS["step_size"])
+    step_gamma = number_field("Gamma", STEP["gamma"], initial=STEP_DEFAULTS["gamma"])
 
     GROUPS = {
         "use_plateau": {
@@ -192,8 +237,6 @@ class NewModelForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.fields["file"].widget.attrs["data-max-bytes"] = settings.TRAINYARD["MAX_DATASET_BYTES"]
         self.fields["name"].widget.attrs.update(autocomplete="off", placeholder="Flowers of my garden")
-        for name in ("learning_rate", "plateau_factor", "plateau_min_lr", "step_gamma"):
-            self.fields[name].widget.attrs["step"] = "any"
         for field in self.fields.values():
             _dress(field.widget)
 
@@ -217,12 +260,13 @@ class NewModelForm(forms.Form):
             for name in group.values() if values.get(switch) else ():
                 if name not in self.errors and values.get(name) is None:
                     self.add_error(name, f"Give a value, or switch off “{self.fields[switch].label}”.")
-        if values.get("task_type") == TaskType.TEXT:
-            columns = [values.get("input_column") or "input", values.get("label_column") or "label"]
-            if columns[0] == columns[1]:
-                self.add_error(
-                    "label_column", f"The sentences and the labels cannot both be in “{columns[0]}”."
-                )
+        if values.get("one_cycle") and (values.get("use_plateau") or values.get("use_step")):
+            self.add_error(
+                "one_cycle", "One-cycle sets the whole course of the learning rate. Choose one way."
+            )
+        column = values.get("input_column")
+        if values.get("task_type") == TaskType.TEXT and column and column == values.get("label_column"):
+            self.add_error("label_column", f"The sentences and the labels cannot both be in “{column}”.")
         return values
 
     def _clean_file(self, values: dict[str, Any]) -> None:
@@ -237,8 +281,8 @@ class NewModelForm(forms.Form):
             )
         suffix = Path(file.name or "").suffix.lower()
         if task and suffix not in SUFFIXES[TaskType(task)]:
-            what = "a zip with a folder for each class" if task == TaskType.IMAGE else "a CSV file"
-            self.add_error("file", f"{file.name} is not {what}.")
+            kinds = " or ".join(SUFFIXES[TaskType(task)])
+            self.add_error("file", f"{file.name} is not a {kinds} file.")
 
     @property
     def columns(self) -> dict[str, str] | None:
@@ -246,7 +290,8 @@ class NewModelForm(forms.Form):
         values = self.cleaned_data
         if values["task_type"] != TaskType.TEXT:
             return None
-        return {"input": values["input_column"] or "input", "label": values["label_column"] or "label"}
+        given = {role: values[f"{role}_column"] for role in ("input", "label")}
+        return {role: column for role, column in given.items() if column}
 
     @property
     def job_settings(self) -> JobSettings:
@@ -254,6 +299,7 @@ class NewModelForm(forms.Form):
         values = self.cleaned_data
         chosen = values["image_model" if values["task_type"] == TaskType.IMAGE else "text_model"]
         more = {name: values[name] for name in ("optimizer", "learning_rate", "batch_size", "epochs")}
+        more["advanced"] = {name: values[name] for name in ADVANCED if values[name] not in (None, "")}
         more["reduce_lr_on_plateau"] = self._group("use_plateau")
         more["step_lr"] = self._group("use_step")
         return JobSettings(

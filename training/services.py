@@ -4,6 +4,7 @@ import contextlib
 import re
 import tempfile
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,11 +26,13 @@ from models_registry.models import RegisteredModel, TaskType
 from models_registry.tokens import new_token
 
 from . import transitions
-from .catalogue import get_architecture
+from .catalogue import ARCHITECTURES, get_architecture
 from .data import TABLE_SUFFIXES, DataError, build_report, parse_data_split
 from .dispatch import route
 from .files import dataset_key
+from .hyperparameters import ADVANCED
 from .models import Dataset, TrainingJob
+from .presets import suitable_network
 from .task_names import RUN_TRAINING_JOB
 
 logger = structlog.get_logger(__name__)
@@ -58,6 +61,13 @@ class JobSettings:
     downloadable: bool = True
     seed: int = 0
     more: dict[str, Any] = field(default_factory=dict)  # fields of TrainingJob by name
+
+
+def settings_by_field(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings, given flat by their names, as fields of a job: the further ones lie in `advanced`."""
+    fields = {name: value for name, value in given.items() if name not in ADVANCED}
+    further = {name: value for name, value in given.items() if name in ADVANCED}
+    return {**fields, "advanced": {**fields.get("advanced", {}), **further}} if further else fields
 
 
 def create_dataset(
@@ -177,7 +187,7 @@ def submit_job(
         seed=choice.seed,
         origin=origin,
         queue=route(choice.strategy),
-        **choice.more,
+        **{name: value for name, value in choice.more.items() if value is not None},
     )
     _check(job, exclude=["owner", "dataset", "registered_model"])
     _check_together(job)
@@ -239,20 +249,22 @@ def _foreign_token(token: str) -> str:
 
 
 def _architecture(task_type: str, choice: JobSettings) -> str:
-    from .catalogue import default_architecture
-
+    """Return the network to train, which can be trained that way here. Raises `InvalidRequest`."""
     try:
-        architecture = get_architecture(choice.architecture or default_architecture(task_type))
+        if choice.architecture:
+            architecture = get_architecture(choice.architecture)
+        else:
+            architecture = suitable_network(task_type, choice.strategy)
     except ValueError as error:
         raise InvalidRequest(str(error)) from error
+    name = architecture.name
+    if name not in ARCHITECTURES and name not in settings.TRAINYARD["FURTHER_NETWORKS"]:
+        raise InvalidRequest(f"{name} has to be allowed by an administrator first (FURTHER_NETWORKS).")
     if architecture.task_type != task_type:
-        raise InvalidRequest(f"{architecture.name} does not classify {TaskType(task_type).label.lower()}.")
-    if choice.strategy not in architecture.strategies:
-        raise InvalidRequest(
-            f"{architecture.name} cannot be trained by {choice.strategy!r}; choose one of "
-            f"{', '.join(architecture.strategies)}."
-        )
-    return architecture.name
+        raise InvalidRequest(f"{architecture.label} does not classify {TaskType(task_type).label.lower()}.")
+    if reason := architecture.unavailable_because(choice.strategy):
+        raise InvalidRequest(reason)
+    return name
 
 
 def announce(job_id: int, *, queue: str) -> bool:
@@ -308,6 +320,11 @@ def requeue_job(*, job: TrainingJob) -> None:
         )
     job.refresh_from_db()
     announce(job.pk, queue=job.queue)
+
+
+def set_priority(*, job: TrainingJob, priority: int) -> None:
+    """Let a job start before or after others; it changes nothing for one that has started."""
+    TrainingJob.objects.filter(pk=job.pk).update(priority=priority, updated_at=timezone.now())
 
 
 def cancel_job(*, job: TrainingJob) -> None:

@@ -22,6 +22,7 @@ class Submission:
     file: File
     columns: dict[str, str] | None
     choice: JobSettings
+    origin: str = TrainingJob.Origin.FORM
 
 
 def submit_upload(*, owner: Any, submission: Submission) -> TrainingJob:
@@ -37,7 +38,13 @@ def submit_upload(*, owner: Any, submission: Submission) -> TrainingJob:
         columns=submission.columns,
     )
     try:
-        return submit_job(owner=owner, dataset=dataset, name=submission.name, choice=submission.choice)
+        return submit_job(
+            owner=owner,
+            dataset=dataset,
+            name=submission.name,
+            choice=submission.choice,
+            origin=submission.origin,
+        )
     except TrainyardError:
         discard_dataset(dataset)
         raise

@@ -13,15 +13,18 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django_htmx.http import HttpResponseClientRedirect
 
+from control.selectors import is_halted
 from core.exceptions import BucketError, MaintenanceMode, TrainyardError
 from core.requests import PageRequest
 
-from .forms import PRESETS, NewModelForm
+from .curves import charts_of, facts_of
+from .forms import NewModelForm, why_models_are_missing, why_presets_are_missing
 from .models import TrainingJob
 from .phases import current_phase, steps_of
+from .presets import PRESETS
 from .reports import summarise
-from .selectors import a_worker_is_alive, position_in_queue
-from .services import cancel_job
+from .selectors import a_worker_is_alive, expected_start, position_in_queue
+from .services import SUFFIXES, cancel_job, retry_job
 from .submissions import Submission, submit_upload
 
 PAGE_SIZE = 25
@@ -59,7 +62,15 @@ def new_model(request: PageRequest) -> HttpResponse:
 
 def _show_form(request: PageRequest, form: NewModelForm, *, status: int) -> HttpResponse:
     template = "training/new_form.html" if request.htmx else "training/new.html"
-    context = {"form": form, "presets": PRESETS, "max_bytes": settings.TRAINYARD["MAX_DATASET_BYTES"]}
+    context = {
+        "form": form,
+        "presets": PRESETS,
+        "missing_presets": why_presets_are_missing(),
+        "missing_models": why_models_are_missing(),
+        "max_bytes": settings.TRAINYARD["MAX_DATASET_BYTES"],
+        "suffixes": SUFFIXES,
+        "halted": is_halted(),
+    }
     return render(request, template, context, status=status)
 
 
@@ -83,7 +94,8 @@ def job_list(request: HttpRequest) -> HttpResponse:
 def job_page(request: HttpRequest, pk: int) -> HttpResponse:
     """Show a job, live while it has not ended."""
     job = _job_of(request, pk)
-    context = {**_job_context(job), "report": summarise(job.dataset.report, job.dataset.classes)}
+    report = summarise(job.dataset.report, job.dataset.classes)
+    context = {**_job_context(job), "report": report, "further": _further_settings(job)}
     return render(request, "training/job.html", context)
 
 
@@ -114,6 +126,21 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("training:job", pk=pk)
 
 
+@login_required
+@require_POST
+def retry(request: HttpRequest, pk: int) -> HttpResponse:
+    """Start a job that failed once more, as a new one."""
+    job = _job_of(request, pk)
+    try:
+        again = retry_job(job=job, owner=job.owner)
+    except MaintenanceMode:
+        raise
+    except TrainyardError as error:
+        messages.error(request, str(error))
+        return redirect("training:job", pk=pk)
+    return redirect("training:job", pk=again.pk)
+
+
 def _job_of(request: HttpRequest, pk: int) -> TrainingJob:
     """Return a job that this person may see; anybody else's does not exist for them."""
     jobs = TrainingJob.objects.owned_by(request.user).select_related("dataset", "registered_model")
@@ -124,14 +151,34 @@ def _job_of(request: HttpRequest, pk: int) -> TrainingJob:
 def _job_context(job: TrainingJob) -> dict[str, Any]:
     progress = job.progress or {}
     waits = job.state == TrainingJob.State.QUEUED
-    steps = steps_of(job.state, progress)
+    steps = steps_of(job.state, progress, job.strategy)
+    metrics = progress.get("metrics") or {}
     at = current_phase(job.state, progress)
     return {
         "job": job,
         "steps": steps,
         "current": next((step for step in steps if step.name == at), None),
+        "facts": facts_of(metrics) if job.state == TrainingJob.State.RUNNING else [],
+        "charts": charts_of(metrics),
+        "seconds_left": metrics.get("seconds_left") if at == "train" else None,
         "position": position_in_queue(job) if waits else None,
+        "expected_start": expected_start(job) if waits else None,
+        "halted": waits and is_halted(),
         "worker_alive": a_worker_is_alive(job.queue) if waits else True,
         "queued_again": progress.get("message", "") if waits else "",
         "max_attempts": settings.TRAINYARD["MAX_ATTEMPTS"],
     }
+
+
+def _further_settings(job: TrainingJob) -> list[tuple[str, str]]:
+    """Return what was set beside the usual, in words."""
+    groups = {"Plateau": job.reduce_lr_on_plateau, "Steps": job.step_lr}
+    found = [(label, _words(group)) for label, group in groups.items() if group]
+    for name, value in job.advanced.items():
+        words = "on" if value is True else "off" if value is False else str(value)
+        found.append((name.replace("_", " ").capitalize(), words))
+    return found
+
+
+def _words(group: dict[str, Any]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in group.items())

@@ -1,11 +1,15 @@
 """How data sets and jobs look over REST."""
 
+from datetime import datetime
 from typing import Any
 
 from rest_framework import serializers
 
 from models_registry.models import TaskType
+from training.hyperparameters import PLATEAU, PLATEAU_DEFAULTS, STEP, STEP_DEFAULTS, Number
 from training.models import Dataset, TrainingJob
+from training.presets import PRESETS, strategy_of
+from training.selectors import expected_start, position_in_queue
 
 
 class DatasetSerializer(serializers.ModelSerializer):
@@ -29,35 +33,47 @@ class DatasetSerializer(serializers.ModelSerializer):
 
 
 class DatasetUploadSerializer(serializers.Serializer):
-    """A data set to upload: a zip with a folder for each class, or a CSV."""
+    """A data set to upload: a zip with a folder for each class, or a table."""
 
     name = serializers.CharField(max_length=100)
     task_type = serializers.ChoiceField(choices=TaskType.choices)
     file = serializers.FileField()
-    input_column = serializers.CharField(required=False, default="input")
-    label_column = serializers.CharField(required=False, default="label")
+    input_column = serializers.CharField(required=False, help_text="Recognised by its name where left out.")
+    label_column = serializers.CharField(required=False, help_text="Recognised by its name where left out.")
 
     def columns(self) -> dict[str, str] | None:
         """Return the mapping of columns, for texts."""
         values: dict[str, Any] = self.validated_data
         if values["task_type"] != TaskType.TEXT:
             return None
-        return {"input": values["input_column"], "label": values["label_column"]}
+        given = {role: values.get(f"{role}_column") for role in ("input", "label")}
+        return {role: column for role, column in given.items() if column}
+
+
+def _number(option: Number, default: Any) -> serializers.Field:
+    """Return a field for a number of the table of hyperparameters."""
+    if option.whole:
+        return serializers.IntegerField(
+            default=default, min_value=int(option.least), max_value=int(option.most), help_text=option.why
+        )
+    return serializers.FloatField(
+        default=default, min_value=option.least, max_value=option.most, help_text=option.why
+    )
 
 
 class ReduceLrOnPlateauSerializer(serializers.Serializer):
     """Lower the learning rate when validation stops getting better."""
 
-    factor = serializers.FloatField(default=0.1, min_value=0.01, max_value=0.5)
-    patience = serializers.IntegerField(default=5, min_value=1, max_value=20)
-    min_lr = serializers.FloatField(default=1e-5, min_value=1e-8)
+    factor = _number(PLATEAU["factor"], PLATEAU_DEFAULTS["factor"])
+    patience = _number(PLATEAU["patience"], PLATEAU_DEFAULTS["patience"])
+    min_lr = _number(PLATEAU["min_lr"], PLATEAU_DEFAULTS["min_lr"])
 
 
 class StepLrSerializer(serializers.Serializer):
     """Multiply the learning rate by gamma every so many epochs."""
 
-    step_size = serializers.IntegerField(default=4, min_value=1, max_value=100)
-    gamma = serializers.FloatField(default=0.1, min_value=0.01, max_value=0.9)
+    step_size = _number(STEP["step_size"], STEP_DEFAULTS["step_size"])
+    gamma = _number(STEP["gamma"], STEP_DEFAULTS["gamma"])
 
 
 class JobSerializer(serializers.ModelSerializer):
@@ -67,6 +83,12 @@ class JobSerializer(serializers.ModelSerializer):
     reduce_lr_on_plateau = ReduceLrOnPlateauSerializer(required=False, allow_null=True)
     step_lr = StepLrSerializer(required=False, allow_null=True)
     architecture = serializers.CharField(required=False)
+    preset = serializers.ChoiceField(
+        choices=[(preset.name, preset.label) for preset in PRESETS],
+        required=False,
+        write_only=True,
+        help_text="Another word for a strategy: fast for frozen, accurate for finetune, scratch.",
+    )
     accuracy = serializers.FloatField(source="registered_model.accuracy", read_only=True, default=None)
 
     class Meta:
@@ -78,21 +100,26 @@ class JobSerializer(serializers.ModelSerializer):
             "epochs",
             "reduce_lr_on_plateau",
             "step_lr",
+            "advanced",
         )
-        fields = (
+        fields: tuple[str, ...] = (
             "id",
             "token",
             "name",
             "dataset",
             "task_type",
             "architecture",
+            "preset",
             "strategy",
             "data_split",
             "downloadable",
             "seed",
             *settings_fields,
             "state",
+            "queue",
+            "priority",
             "attempt",
+            "failures",
             "progress",
             "error",
             "accuracy",
@@ -100,18 +127,31 @@ class JobSerializer(serializers.ModelSerializer):
             "started_at",
             "finished_at",
         )
-        read_only_fields = (
+        read_only_fields: tuple[str, ...] = (
             "id",
             "token",
             "task_type",
             "state",
+            "queue",
+            "priority",
             "attempt",
+            "failures",
             "progress",
             "error",
             "queued_at",
             "started_at",
             "finished_at",
         )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Let a preset name the strategy."""
+        preset = attrs.pop("preset", None)
+        if preset is not None:
+            strategy = strategy_of(preset)
+            if attrs.get("strategy", strategy) != strategy:
+                raise serializers.ValidationError({"preset": f"{preset} is the strategy {strategy}."})
+            attrs["strategy"] = strategy
+        return attrs
 
     def get_fields(self) -> dict[str, Any]:
         """Offer the caller's own data sets only."""
@@ -121,3 +161,24 @@ class JobSerializer(serializers.ModelSerializer):
             own = Dataset.objects.owned_by(request.user)
             fields["dataset"] = serializers.PrimaryKeyRelatedField(queryset=own)
         return fields
+
+
+class JobDetailSerializer(JobSerializer):
+    """One job, with its place in the queue and the end of its log."""
+
+    position = serializers.SerializerMethodField(
+        help_text="1 for the job that starts next; null once it has."
+    )
+    expected_start = serializers.SerializerMethodField(help_text="Null when it cannot be told.")
+
+    class Meta(JobSerializer.Meta):
+        fields: tuple[str, ...] = (*JobSerializer.Meta.fields, "position", "expected_start", "log_tail")
+        read_only_fields: tuple[str, ...] = (*JobSerializer.Meta.read_only_fields, "log_tail")
+
+    def get_position(self, job: TrainingJob) -> int | None:
+        """Return the place in the queue."""
+        return position_in_queue(job) if job.state == TrainingJob.State.QUEUED else None
+
+    def get_expected_start(self, job: TrainingJob) -> datetime | None:
+        """Return about when the job starts."""
+        return expected_start(job)

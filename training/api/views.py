@@ -11,9 +11,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from training.models import Dataset, TrainingJob
-from training.services import JobSettings, cancel_job, create_dataset, submit_job
+from training.services import JobSettings, cancel_job, create_dataset, retry_job, submit_job
 
-from .serializers import DatasetSerializer, DatasetUploadSerializer, JobSerializer
+from .serializers import DatasetSerializer, DatasetUploadSerializer, JobDetailSerializer, JobSerializer
 
 
 class DatasetViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
@@ -50,6 +50,9 @@ class JobViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gene
     queryset = TrainingJob.objects.none()
     filterset_fields = ("state", "task_type")
 
+    def get_serializer_class(self) -> type[JobSerializer]:
+        return JobDetailSerializer if self.action == "retrieve" else JobSerializer
+
     def get_queryset(self) -> QuerySet[TrainingJob]:
         return TrainingJob.objects.owned_by(self.request.user).select_related("registered_model")
 
@@ -62,7 +65,11 @@ class JobViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gene
         dataset, name = values.pop("dataset"), values.pop("name")
         more = {field: values.pop(field) for field in JobSerializer.Meta.settings_fields if field in values}
         job = submit_job(
-            owner=request.user, dataset=dataset, name=name, choice=JobSettings(**values, more=more)
+            owner=request.user,
+            dataset=dataset,
+            name=name,
+            choice=JobSettings(**values, more=more),
+            origin=TrainingJob.Origin.REST,
         )
         return Response(self.get_serializer(job).data, status=status.HTTP_201_CREATED)
 
@@ -73,3 +80,11 @@ class JobViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gene
         job = self.get_object()
         cancel_job(job=job)
         return Response(self.get_serializer(job).data)
+
+    @extend_schema(request=None, responses={201: JobSerializer})
+    @action(detail=True, methods=["post"])
+    def retry(self, request: Request, pk: str) -> Response:
+        """Submit a job that failed or was cancelled again, as a new job with the same data and settings."""
+        job = self.get_object()
+        again = retry_job(job=job, owner=job.owner)
+        return Response(self.get_serializer(again).data, status=status.HTTP_201_CREATED)

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, OutputWrapper
 
+from training.curves import facts_of
 from training.models import TrainingJob
 from training.selectors import a_worker_is_alive, position_in_queue, seconds
 
@@ -28,8 +29,11 @@ def describe(job: TrainingJob) -> dict[str, Any]:
         "seconds": seconds(job.queued_for + job.running_for),
         "queued_seconds": seconds(job.queued_for),
         "phase": job.progress.get("phase"),
+        "message": job.progress.get("message", ""),
+        "metrics": job.progress.get("metrics", {}),
         "phase_seconds": job.progress.get("phase_seconds", {}),
         "attempt": job.attempt,
+        "failures": job.failures,
         "error": job.error,
     }
 
@@ -73,9 +77,17 @@ def fail_unless_succeeded(job: TrainingJob) -> None:
 def progress_line(job: TrainingJob) -> str:
     """Return one line that says how far a job is."""
     if job.state == TrainingJob.State.QUEUED:
-        return f"queued, number {position_in_queue(job)} in the queue"
+        return (
+            f"queued, number {position_in_queue(job)} in the queue. {job.progress.get('message', '')}".strip()
+        )
     phase, done, total = (job.progress.get(name) for name in ("phase", "done", "total"))
     if not done or not total:
         return f"{phase or job.state} {job.progress.get('message', '')}".strip()
-    filled = int(BAR * done / total)
-    return f"{phase:10} {'█' * filled}{'·' * (BAR - filled)} {done}/{total}"
+    filled = int(BAR * min(1, done / total))
+    said = [f"{done}/{total}", *(f"{label.lower()} {value}" for label, value in facts_of(_metrics(job)))]
+    return f"{phase:10} {'█' * filled}{'·' * (BAR - filled)} {', '.join(said)}"
+
+
+def _metrics(job: TrainingJob) -> dict[str, Any]:
+    metrics: dict[str, Any] = job.progress.get("metrics") or {}
+    return metrics

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from celery import current_app
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from control.models import PlatformStatus
@@ -97,12 +98,22 @@ def test_submit_queues_a_job_with_a_token_that_cannot_be_guessed(client: APIClie
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"architecture": "resnet9000"}, "Known: efficientnet lite0, minilm"),
+        ({"architecture": "resnet9000"}, "Known: efficientnet lite0"),
         ({"architecture": "minilm"}, "does not classify"),
         ({"data_split": "70/30"}, "70 : 30"),
         ({"learning_rate": 3}, "learning_rate"),
         ({"batch_size": 0}, "batch_size"),
         ({"epochs": 100000}, "epochs"),
+        ({"strategy": "magic"}, "strategy"),
+        ({"preset": "slow"}, "preset"),
+        ({"preset": "fast", "strategy": "finetune"}, "is the strategy frozen"),
+        ({"advanced": {"one_cycle": 1}}, "one_cycle"),
+        ({"advanced": {"unheard": 1}}, "known are"),
+        ({"advanced": [1]}, "advanced"),
+        ({"step_lr": {"step_size": 0}}, "step_size"),
+        ({"reduce_lr_on_plateau": {"factor": "NaN"}}, "factor"),
+        ({"data_split": "70 : 40"}, "70 : 30"),
+        ({"architecture": "timm/resnet50"}, "allowed by an administrator"),
         ({"name": "../etc"}, "letters"),
         ({"learning_rate": "NaN"}, "learning_rate"),
     ],
@@ -114,6 +125,64 @@ def test_submit_out_of_range_is_a_400_that_names_the_field(
     assert response.status_code == 400
     assert message in response.content.decode()
     assert not TrainingJob.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("preset", "strategy"), [("fast", "frozen"), ("accurate", "finetune"), ("scratch", "scratch")]
+)
+def test_preset_is_another_word_for_a_strategy(client: APIClient, preset: str, strategy: str) -> None:
+    response = submit(client, DatasetFactory(owner=client.user), preset=preset)
+    assert response.status_code == 201, response.json()
+    assert response.json()["strategy"] == strategy
+    assert "preset" not in response.json()
+    assert TrainingJob.objects.get().origin == "rest"
+
+
+def test_further_settings_travel_to_the_job(client: APIClient) -> None:
+    advanced = {"trainable": "last", "augmentation": "light", "early_stopping": 3}
+    response = submit(
+        client,
+        DatasetFactory(owner=client.user),
+        strategy="finetune",
+        optimizer="adamw",
+        advanced=advanced,
+        reduce_lr_on_plateau={"factor": 0.9},
+    )
+    assert response.status_code == 201, response.json()
+    job = TrainingJob.objects.get()
+    assert (job.optimizer, job.advanced) == ("adamw", advanced)
+    assert job.reduce_lr_on_plateau == {"factor": 0.9, "patience": 5, "min_lr": 1e-5}
+
+
+def test_one_job_tells_its_place_and_the_list_does_not(client: APIClient) -> None:
+    TrainingJobFactory()
+    job = TrainingJobFactory(owner=client.user, log_tail="a line")
+    body = client.get(f"/api/v1/jobs/{job.pk}/").json()
+    assert (body["position"], body["expected_start"], body["log_tail"]) == (2, None, "a line")
+    assert "position" not in client.get("/api/v1/jobs/").json()["results"][0]
+
+
+def test_retry_makes_a_new_job_of_a_failed_one(client: APIClient) -> None:
+    job = TrainingJobFactory(
+        owner=client.user, state="failed", finished_at=timezone.now(), dataset__owner=client.user, seed=5
+    )
+    response = client.post(f"/api/v1/jobs/{job.pk}/retry/")
+    assert response.status_code == 201, response.json()
+    assert response.json()["id"] != job.pk
+    assert (response.json()["state"], response.json()["seed"]) == ("queued", 5)
+    again = client.post(f"/api/v1/jobs/{response.json()['id']}/retry/")
+    assert again.status_code == 400
+    theirs = TrainingJobFactory(state="failed", finished_at=timezone.now())
+    assert client.post(f"/api/v1/jobs/{theirs.pk}/retry/").status_code == 404
+
+
+def test_one_person_cannot_fill_the_queue(client: APIClient, settings: Any) -> None:
+    settings.TRAINYARD = {**settings.TRAINYARD, "MAX_UNFINISHED_JOBS_PER_USER": 1}
+    dataset = DatasetFactory(owner=client.user)
+    assert submit(client, dataset).status_code == 201
+    refused = submit(client, dataset)
+    assert refused.status_code == 409
+    assert "cancel one" in refused.json()["detail"]
 
 
 def test_foreign_data_set_cannot_be_used(client: APIClient) -> None:

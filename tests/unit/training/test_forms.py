@@ -2,11 +2,13 @@ from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.forms import IntegerField
 from django.http import QueryDict
 from django.utils.datastructures import MultiValueDict
 from pytest_django.fixtures import Settings
 
 from tests.form_values import untouched
+from training.catalogue import Architecture, available
 from training.forms import NewModelForm
 
 
@@ -28,21 +30,28 @@ def test_defaults_are_a_whole_job() -> None:
     form = fill()
     assert form.is_valid(), form.errors
     choice = form.job_settings
-    assert (choice.architecture, choice.strategy, choice.data_split) == ("minilm", "frozen", "70 : 30")
+    assert (choice.architecture, choice.strategy, choice.data_split) == (None, "frozen", "70 : 30")
     assert (choice.downloadable, choice.seed) == (True, 0)
     assert choice.more == {
-        "optimizer": "adam",
-        "learning_rate": 0.001,
-        "batch_size": 32,
-        "epochs": 10,
+        "optimizer": "",
+        "learning_rate": None,
+        "batch_size": None,
+        "epochs": None,
+        "advanced": {},
         "reduce_lr_on_plateau": None,
         "step_lr": None,
     }
-    assert form.columns == {"input": "input", "label": "label"}
+    assert form.columns == {}
 
 
 def test_images_have_no_columns_and_their_own_network() -> None:
-    form = fill("photos.ZIP", b"PK", task_type="imageclassification")
+    form = fill(
+        "photos.ZIP",
+        b"PK",
+        task_type="imageclassification",
+        image_model="efficientnet lite0",
+        text_model="lstm",
+    )
     assert form.is_valid(), form.errors
     assert form.columns is None
     assert form.job_settings.architecture == "efficientnet lite0"
@@ -65,7 +74,49 @@ def test_unticked_downloadable_is_kept_as_no() -> None:
 def test_columns_are_named_by_the_person() -> None:
     form = fill(input_column="sentence", label_column="")
     assert form.is_valid(), form.errors
-    assert form.columns == {"input": "sentence", "label": "label"}
+    assert form.columns == {"input": "sentence"}
+
+
+def test_further_settings_are_kept_where_something_was_chosen() -> None:
+    form = fill(
+        one_cycle="off",
+        early_stopping="3",
+        class_weights="on",
+        augmentation="strong",
+        label_smoothing="0",
+        trainable="last",
+        strategy="finetune",
+    )
+    assert form.is_valid(), form.errors
+    assert form.job_settings.strategy == "finetune"
+    assert form.job_settings.more["advanced"] == {
+        "one_cycle": False,
+        "early_stopping": 3,
+        "class_weights": True,
+        "augmentation": "strong",
+        "label_smoothing": 0.0,
+        "trainable": "last",
+    }
+
+
+def test_every_number_states_its_range_to_browsers_and_people() -> None:
+    form = NewModelForm()
+    for name, field in form.fields.items():
+        if isinstance(field, IntegerField):
+            widget = str(form[name])
+            assert 'min="' in widget, name
+            assert 'max="' in widget, name
+            assert " to " in field.help_text, name
+
+
+def test_network_that_is_not_here_is_shown_and_cannot_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        Architecture, "unavailable_because", lambda self, strategy="": "Its weights are away."
+    )
+    shown = str(NewModelForm()["image_model"])
+    assert "EfficientNet-Lite0 (not available here)" in shown
+    assert "Its weights are away." in shown
+    assert shown.count("disabled") == len(available("imageclassification"))
 
 
 @pytest.mark.parametrize(
@@ -87,10 +138,17 @@ def test_columns_are_named_by_the_person() -> None:
         ({"learning_rate": "2.1"}, "learning_rate"),
         ({"batch_size": "0"}, "batch_size"),
         ({"epochs": "501"}, "epochs"),
+        ({"early_stopping": "0"}, "early_stopping"),
+        ({"gradient_clipping": "nan"}, "gradient_clipping"),
+        ({"label_smoothing": "0.6"}, "label_smoothing"),
+        ({"augmentation": "wild"}, "augmentation"),
+        ({"trainable": "some"}, "trainable"),
+        ({"mixed_precision": "maybe"}, "mixed_precision"),
+        ({"one_cycle": "on", "use_step": "on"}, "one_cycle"),
         ({"use_plateau": "on", "plateau_factor": "0"}, "plateau_factor"),
         ({"use_plateau": "on", "plateau_patience": None}, "plateau_patience"),
         ({"use_step": "on", "step_gamma": ""}, "step_gamma"),
-        ({"input_column": "label"}, "label_column"),
+        ({"input_column": "text", "label_column": "text"}, "label_column"),
     ],
 )
 def test_what_cannot_be_used_is_named_at_its_field(changes: dict[str, Any], field: str) -> None:
@@ -106,7 +164,7 @@ def test_what_cannot_be_used_is_named_at_its_field(changes: dict[str, Any], fiel
     [
         ("", b"", "Choose the file with your data."),
         ("d.csv", b"", "The submitted file is empty."),
-        ("d.zip", b"PK", "d.zip is not a CSV file."),
+        ("d.zip", b"PK", "d.zip is not a .csv"),
         ("d.csv", b"x" * 11, "d.csv is larger than the 10"),
     ],
 )

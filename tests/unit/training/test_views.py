@@ -65,7 +65,7 @@ def succeeded_job(**fields: Any) -> TrainingJob:
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
-@pytest.mark.parametrize("name", ["new", "jobs", "job", "job-fragment", "cancel"])
+@pytest.mark.parametrize("name", ["new", "jobs", "job", "job-fragment", "cancel", "retry"])
 def test_strangers_are_asked_to_sign_in(name: str, method: str) -> None:
     job = TrainingJobFactory(owner=None)
     address = reverse(f"training:{name}", args=[] if name in ("new", "jobs") else [job.pk])
@@ -74,11 +74,11 @@ def test_strangers_are_asked_to_sign_in(name: str, method: str) -> None:
     assert response["Location"].startswith(reverse("account_login"))
 
 
-@pytest.mark.parametrize("name", ["job", "job-fragment", "cancel"])
+@pytest.mark.parametrize("name", ["job", "job-fragment", "cancel", "retry"])
 def test_jobs_of_others_do_not_exist(name: str) -> None:
     job = running_job()
     client, address = as_(UserFactory()), reverse(f"training:{name}", args=[job.pk])
-    assert (client.post if name == "cancel" else client.get)(address).status_code == 404
+    assert (client.post if name in ("cancel", "retry") else client.get)(address).status_code == 404
     job.refresh_from_db()
     assert job.state == State.RUNNING
 
@@ -144,6 +144,78 @@ def test_queued_job_says_its_place_and_whether_anybody_works() -> None:
     now = timezone.now()
     WorkerHeartbeat.objects.create(name="w", queues=["cpu"], started_at=now, seen_at=now)
     assert "No worker is running" not in client.get(f"/jobs/{job.pk}/").content.decode()
+
+
+def test_training_job_shows_what_its_trainer_tells() -> None:
+    curve = [
+        {"epoch": 1, "train_loss": 1.0, "validation_loss": 1.2, "validation_accuracy": 0.5},
+        {"epoch": 2, "train_loss": 0.5, "validation_loss": 0.7, "validation_accuracy": 0.8},
+    ]
+    metrics = {"epoch": 3, "epochs": 8, "loss": 0.4, "images_per_second": 120.5, "seconds_left": 95}
+    job = running_job(
+        strategy="finetune",
+        progress={"phase": "train", "done": 30, "total": 80, "metrics": {**metrics, "curve": curve}},
+    )
+    page = as_(job.owner).get(f"/jobs/{job.pk}/fragment/").content.decode()
+    for words in ("3 of 8", "Images per second", "1 minute 35 seconds", "<polyline", "validation 80.0 %"):
+        assert words in page, words
+
+
+def test_suspended_job_says_where_it_goes_on_and_that_nothing_is_lost() -> None:
+    job = TrainingJobFactory(
+        progress={"phase": "queued", "message": "Suspended for maintenance at epoch 3 of 10."}
+    )
+    PlatformStatus.objects.update_or_create(pk=1, defaults={"dev_mode": True})
+    page = as_(job.owner).get(f"/jobs/{job.pk}/").content.decode()
+    assert "Suspended for maintenance at epoch 3 of 10." in page
+    assert "goes on by itself when maintenance is over" in page
+    assert "No worker is running" not in page
+
+
+def test_queued_job_says_when_it_is_expected_to_start() -> None:
+    done = succeeded_job()
+    TrainingJob.objects.filter(pk=done.pk).update(started_at=timezone.now() - timedelta(minutes=10))
+    now = timezone.now()
+    WorkerHeartbeat.objects.create(name="w", queues=["cpu"], started_at=now, seen_at=now)
+    TrainingJobFactory()
+    job = TrainingJobFactory()
+    page = as_(job.owner).get(f"/jobs/{job.pk}/").content.decode()
+    assert "expected to start" in page
+    assert "minutes from now" in page
+
+
+def test_retry_of_a_failed_job_leads_to_the_new_one() -> None:
+    job = TrainingJobFactory(state=State.FAILED, finished_at=timezone.now(), error="no luck")
+    client = as_(job.owner)
+    assert reverse("training:retry", args=[job.pk]) in client.get(f"/jobs/{job.pk}/").content.decode()
+    response = client.post(reverse("training:retry", args=[job.pk]))
+    again = TrainingJob.objects.exclude(pk=job.pk).get()
+    assert response["Location"] == f"/jobs/{again.pk}/"
+    assert again.dataset == job.dataset
+    refused = client.post(reverse("training:retry", args=[again.pk]), follow=True)
+    assert "only a job that failed" in refused.content.decode()
+
+
+def test_settings_that_were_asked_for_are_shown() -> None:
+    job = TrainingJobFactory(
+        strategy="finetune",
+        epochs=7,
+        advanced={"one_cycle": False, "augmentation": "light"},
+        step_lr={"step_size": 2, "gamma": 0.5},
+    )
+    page = " ".join(as_(job.owner).get(f"/jobs/{job.pk}/").content.decode().split())
+    assert '<dd class="number"> 7 </dd>' in page
+    assert "preset's choice" in page.replace("&#x27;", "'")
+    for words in ("One cycle", "off", "Augmentation", "light", "step size 2, gamma 0.5"):
+        assert words in page, words
+
+
+def test_form_shows_presets_that_are_not_available_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "training.forms.why_not_at_all", lambda task, strategy, allowed: f"No {strategy} here."
+    )
+    page = as_(UserFactory()).get("/new/").content.decode()
+    assert "No finetune here." in page
 
 
 def test_cancel_ends_a_queued_job_and_asks_a_running_one() -> None:

@@ -2,42 +2,51 @@
 
 import json
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from django.core.files import File
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import models
 
 from accounts.models import User
 from core.exceptions import TrainyardError
 from models_registry.models import TaskType
+from training.hyperparameters import ADVANCED
 from training.management.watching import describe, fail_unless_succeeded, watch
 from training.models import TrainingJob
-from training.services import JobSettings
+from training.presets import PRESETS, strategy_of
+from training.services import JobSettings, settings_by_field
 from training.submissions import Submission, submit_upload
 
-SETTABLE = ("optimizer", "learning_rate", "batch_size", "epochs", "seed", "reduce_lr_on_plateau", "step_lr")
+SETTABLE = (
+    *("optimizer", "learning_rate", "batch_size", "epochs", "seed", "priority"),
+    *("reduce_lr_on_plateau", "step_lr"),
+    *ADVANCED,
+)
 
 
 class Command(BaseCommand):
-    """`manage.py submit --task … --data … --name … [--wait] [--json]`."""
+    """`manage.py submit --task … --data … --name … [--preset …] [--set FIELD=VALUE] [--wait] [--json]`."""
 
     help = "Upload a data set and train a model on it."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--task", required=True, choices=TaskType.values)
         parser.add_argument(
-            "--data", required=True, type=Path, help="a zip with a folder per class, or a CSV"
+            "--data", required=True, type=Path, help="a zip with a folder per class, or a table"
         )
         parser.add_argument("--name", required=True)
         parser.add_argument("--owner", help="a user's name (default: nobody's, for staff alone to manage)")
         parser.add_argument("--model", help="architecture (default: the task's own)")
-        parser.add_argument("--strategy", default="frozen")
+        how = parser.add_mutually_exclusive_group()
+        how.add_argument(
+            "--preset", choices=[preset.name for preset in PRESETS], help="how to train (default: fast)"
+        )
+        how.add_argument("--strategy", choices=TrainingJob.Strategy.values, help="the same in other words")
         parser.add_argument(
             "--data-split", default="70 : 30", help='"training : validation" (default: "70 : 30")'
         )
-        parser.add_argument("--input-column", default="input")
-        parser.add_argument("--label-column", default="label")
+        parser.add_argument("--input-column", help="of a table (default: recognised by its name)")
+        parser.add_argument("--label-column", help="of a table (default: recognised by its name)")
         parser.add_argument("--not-downloadable", action="store_true")
         parser.add_argument(
             "--set", action="append", default=[], metavar="FIELD=VALUE", help=", ".join(SETTABLE)
@@ -67,18 +76,19 @@ class Command(BaseCommand):
             if owner is None:
                 raise CommandError(f"There is no user {options['owner']!r}.")
         more = dict(_assignment(text) for text in options["set"])
-        columns = {"input": options["input_column"], "label": options["label_column"]}
+        given = {role: options[f"{role}_column"] for role in ("input", "label")}
+        columns = {role: column for role, column in given.items() if column}
         try:
             file = options["data"].open("rb")
         except OSError as error:
             raise CommandError(f"Cannot read {options['data']}: {error.strerror}.") from error
         choice = JobSettings(
             architecture=options["model"],
-            strategy=options["strategy"],
+            strategy=options["strategy"] or strategy_of(options["preset"] or PRESETS[0].name),
             data_split=options["data_split"],
             downloadable=not options["not_downloadable"],
             seed=more.pop("seed", 0),
-            more=more,
+            more=settings_by_field(more),
         )
         with file:
             submission = Submission(
@@ -87,17 +97,17 @@ class Command(BaseCommand):
                 file=File(file, name=options["data"].name),
                 columns=columns if options["task"] == TaskType.TEXT else None,
                 choice=choice,
+                origin=TrainingJob.Origin.SHELL,
             )
             return submit_upload(owner=owner, submission=submission)
 
 
 def _assignment(text: str) -> tuple[str, Any]:
-    """Parse FIELD=VALUE into a job's field and a value of its type."""
+    """Parse FIELD=VALUE into a setting and its value: JSON where it is some, else a word."""
     field, found, value = text.partition("=")
     if not found or field not in SETTABLE:
         raise CommandError(f"--set {text}: write FIELD=VALUE with one of {', '.join(SETTABLE)}.")
-    column = cast("models.Field[Any, Any]", TrainingJob._meta.get_field(field))
     try:
-        return field, json.loads(value) if isinstance(column, models.JSONField) else column.to_python(value)
-    except Exception as error:
-        raise CommandError(f"--set {text}: {value!r} is no value for {field}.") from error
+        return field, json.loads(value)
+    except ValueError:
+        return field, value

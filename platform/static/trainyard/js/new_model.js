@@ -4,8 +4,12 @@ import { describe, prepareDropzone, readableSize } from "./dropzone.js";
 
 const SENDS = "Uploading…";
 const CHECKS = "Checking your data…";
-const TASK_OF = { ".zip": "imageclassification", ".csv": "textclassification" };
-const ENDING_OF = { imageclassification: ".zip", textclassification: ".csv" };
+const TASKS = ["imageclassification", "textclassification"];
+
+/** The endings of the files that a task takes. */
+function endingsOf(input, task) {
+  return (input.getAttribute(`data-suffixes-${task}`) ?? "").split(" ").filter(Boolean);
+}
 
 function prepare(form) {
   const input = form.querySelector("#id_file");
@@ -30,7 +34,8 @@ function prepare(form) {
 function follow(form, input) {
   const [file] = input.files;
   if (!file) return;
-  const task = TASK_OF[file.name.toLowerCase().match(/\.[^.]+$/)?.[0]];
+  const ending = file.name.toLowerCase().match(/\.[^.]+$/)?.[0];
+  const task = TASKS.find((one) => endingsOf(input, one).includes(ending));
   if (task) form.querySelector(`input[name=task_type][value=${task}]`).checked = true;
   const name = form.querySelector("#id_name");
   if (!name.value) {
@@ -52,18 +57,36 @@ function refresh(form) {
   for (const part of form.querySelectorAll("[data-with]")) {
     part.hidden = !form.querySelector(`#id_${part.dataset.with}`).checked;
   }
+  offer(form, task);
   complain(file, task);
   sumUp(form, task, file);
 }
 
+/** Switch off what this machine cannot do for the chosen task, and show what concerns the chosen preset. */
+function offer(form, task) {
+  for (const face of form.querySelectorAll(".choice:has([name=strategy])")) {
+    const radio = face.querySelector("input");
+    radio.disabled = face.querySelector(`[data-missing][data-task="${task}"]`) !== null;
+    if (radio.disabled && radio.checked) form.querySelector("[name=strategy]:not([disabled])").checked = true;
+  }
+  const strategy = value(form, "strategy");
+  for (const part of form.querySelectorAll("[data-strategy]")) part.hidden = part.dataset.strategy !== strategy;
+  for (const option of form.querySelectorAll("option[data-not-for]")) {
+    const reason = JSON.parse(option.dataset.notFor)[strategy];
+    option.disabled = reason !== undefined;
+    option.title = reason ?? "";
+    if (option.disabled && option.selected) option.closest("select").value = "";
+  }
+}
+
 /** Say at once what the server would say only after the upload. */
 function complain(file, task) {
-  const wanted = ENDING_OF[task];
+  const wanted = endingsOf(file, task);
   const [chosen] = file.files;
   const limit = Number(file.dataset.maxBytes);
   let words = "";
-  if (chosen && wanted && !chosen.name.toLowerCase().endsWith(wanted)) {
-    words = `${chosen.name} is not a ${wanted} file.`;
+  if (chosen && task && !wanted.some((ending) => chosen.name.toLowerCase().endsWith(ending))) {
+    words = `${chosen.name} is not a ${wanted.join(" or ")} file.`;
   } else if (chosen && chosen.size > limit) {
     words = `${chosen.name} has ${readableSize(chosen.size)}; the limit is ${readableSize(limit)}.`;
   } else if (chosen && chosen.size === 0) {

@@ -1,0 +1,32 @@
+"""By what data sets and jobs can be looked for."""
+
+from django_filters import rest_framework as filters
+
+from models_registry.models import TaskType
+from training.models import Dataset, TrainingJob
+
+
+class DatasetFilter(filters.FilterSet):
+    """Data sets by kind, name and time."""
+
+    task_type = filters.ChoiceFilter(choices=TaskType.choices)
+    name = filters.CharFilter(lookup_expr="icontains", help_text="A part of the name.")
+    created_since = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gte")
+
+    class Meta:
+        model = Dataset
+        fields = ("task_type", "name", "sha256")
+
+
+class JobFilter(filters.FilterSet):
+    """Jobs by state, kind, name, data set and time."""
+
+    state = filters.MultipleChoiceFilter(choices=TrainingJob.State.choices)
+    task_type = filters.ChoiceFilter(choices=TaskType.choices)
+    name = filters.CharFilter(lookup_expr="icontains", help_text="A part of the name.")
+    dataset = filters.NumberFilter(field_name="dataset_id", help_text="The data set's id.")
+    queued_since = filters.IsoDateTimeFilter(field_name="queued_at", lookup_expr="gte")
+
+    class Meta:
+        model = TrainingJob
+        fields = ("state", "task_type", "name", "dataset", "token", "architecture", "strategy", "origin")
