@@ -6,7 +6,7 @@ that is missing or None leaves the choice to the strategy.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 
@@ -159,22 +159,40 @@ class Defaults:
     epochs: int
 
 
-DEFAULTS: Mapping[tuple[str, str], Defaults] = {
-    ("frozen", "imageclassification"): Defaults("adam", 0.001, 32, 10),
-    ("frozen", "textclassification"): Defaults("adam", 0.001, 32, 10),
-    ("finetune", "imageclassification"): Defaults("adamw", 0.001, 32, 8),
-    ("finetune", "textclassification"): Defaults("adamw", 0.0001, 32, 4),
-    ("scratch", "imageclassification"): Defaults("adamw", 0.001, 32, 30),
-    ("scratch", "textclassification"): Defaults("adam", 0.001, 64, 20),
+# What the trainers work with; a test holds them to it. The frozen strategy computes its layer directly:
+# its values are what training.json shows of it.
+DEFAULTS: Mapping[tuple[str, str, str], Defaults] = {
+    ("frozen", "", ""): Defaults("adam", 1e-3, 32, 10),
+    ("finetune", "image", "head"): Defaults("adamw", 1e-3, 32, 8),
+    ("finetune", "image", "last"): Defaults("adamw", 1e-3, 32, 8),
+    ("finetune", "image", "all"): Defaults("adamw", 5e-4, 32, 10),
+    ("finetune", "encoder", "head"): Defaults("adamw", 1e-3, 32, 4),
+    ("finetune", "encoder", "last"): Defaults("adamw", 1e-3, 32, 4),
+    ("finetune", "encoder", "all"): Defaults("adamw", 2e-4, 32, 4),
+    ("finetune", "recurrent", "all"): Defaults("adam", 2e-3, 64, 12),
+    ("scratch", "image", ""): Defaults("adamw", 2e-3, 32, 30),
+    ("scratch", "encoder", ""): Defaults("adamw", 5e-4, 32, 20),
+    ("scratch", "recurrent", ""): Defaults("adamw", 3e-3, 64, 15),
 }
+SGD_FACTOR = 10.0  # on the learning rate of the others
 
 
-def defaults_of(strategy: str, task_type: str) -> Defaults:
-    """Return what a strategy works with when nothing is chosen. Raises KeyError.
+def defaults_of(strategy: str, kind: str, *, trainable: str = "", optimizer: str = "") -> Defaults:
+    """Return what a strategy works with when nothing else is chosen. Raises KeyError.
 
-    The frozen strategy computes its layer directly; its values are what training.json shows of it.
+    `kind` is image, encoder or recurrent. `trainable` and `optimizer` are what was chosen of them, if
+    anything: other layers and optimizers want other learning rates. Which layers are best is chosen by
+    the size of the data and the device; what is returned is for a CPU.
     """
-    return DEFAULTS[strategy, task_type]
+    if strategy == "frozen":
+        found = DEFAULTS[strategy, "", ""]
+    elif strategy == "finetune":
+        found = DEFAULTS[strategy, kind, "all" if kind == "recurrent" else trainable or "last"]
+    else:
+        found = DEFAULTS[strategy, kind, ""]
+    if strategy != "frozen" and optimizer == "sgd":
+        return replace(found, learning_rate=found.learning_rate * SGD_FACTOR)
+    return found
 
 
 def plain(number: float) -> str:

@@ -13,6 +13,7 @@ from django.utils import timezone
 from core.models import OwnedQuerySet, TimestampedModel
 from models_registry.models import RegisteredModel, TaskType
 
+from .catalogue import get_architecture
 from .hyperparameters import Defaults, defaults_of
 from .validators import OptionValidator, validate_advanced, validate_plateau, validate_step
 
@@ -237,7 +238,12 @@ class TrainingJob(TimestampedModel):
     @property
     def effective(self) -> Defaults:
         """Concrete optimizer, learning rate, batch size and epochs, chosen by the owner or the strategy."""
-        chosen = defaults_of(self.strategy, self.task_type)
+        chosen = defaults_of(
+            self.strategy,
+            "image" if self.task_type == TaskType.IMAGE else get_architecture(self.architecture).family,
+            trainable=self.advanced.get("trainable") or "",
+            optimizer=self.optimizer,
+        )
         return Defaults(
             optimizer=self.optimizer or chosen.optimizer,
             learning_rate=chosen.learning_rate if self.learning_rate is None else self.learning_rate,

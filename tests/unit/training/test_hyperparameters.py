@@ -12,11 +12,13 @@ from training.hyperparameters import (
     LEARNING_RATE,
     PLATEAU,
     PLATEAU_DEFAULTS,
+    SGD_FACTOR,
     STEP,
     STEP_DEFAULTS,
     Number,
     UnusableOptions,
     check_options,
+    defaults_of,
     plain,
 )
 
@@ -97,6 +99,33 @@ def test_defaults_are_within_their_ranges() -> None:
         LEARNING_RATE.check(chosen.learning_rate)
         BATCH_SIZE.check(chosen.batch_size)
         EPOCHS.check(chosen.epochs)
+
+
+def test_defaults_are_what_the_trainers_work_with() -> None:
+    from training.trainers import finetune, network_training, scratch
+
+    assert network_training.SGD_FACTOR == SGD_FACTOR
+    theirs = {("finetune", *key): finetune.COMMON | chosen for key, chosen in finetune.DEFAULTS.items()}
+    theirs |= {("scratch", kind, ""): scratch.COMMON | chosen for kind, chosen in scratch.DEFAULTS.items()}
+    ours = {key: vars(chosen) for key, chosen in DEFAULTS.items() if key[0] != "frozen"}
+    assert ours == {key: {name: chosen[name] for name in ours[key]} for key, chosen in theirs.items()}
+
+
+@pytest.mark.parametrize(
+    ("strategy", "kind", "chosen", "rate", "epochs"),
+    [
+        ("frozen", "image", {}, 0.001, 10),
+        ("finetune", "image", {}, 0.001, 8),
+        ("finetune", "image", {"trainable": "all"}, 0.0005, 10),
+        ("finetune", "recurrent", {"trainable": "head"}, 0.002, 12),
+        ("scratch", "encoder", {"optimizer": "sgd"}, 0.005, 20),
+    ],
+)
+def test_defaults_depend_on_what_is_trained(
+    strategy: str, kind: str, chosen: dict[str, str], rate: float, epochs: int
+) -> None:
+    found = defaults_of(strategy, kind, **chosen)
+    assert (found.learning_rate, found.epochs) == (rate, epochs)
 
 
 @pytest.mark.parametrize(
