@@ -232,7 +232,7 @@ def write() -> None:
 
     job = TrainingJob.objects.latest("pk")
     transitions.claim(job.pk, worker="benchmark", lease=timedelta(hours=1))
-    if publish(keys.TRAINING, force=True) is not Outcome.CLEAN:
+    if publish(keys.TRAINING, force=True) is Outcome.FAILED:
         raise RuntimeError("The document could not be written.")
 
 
