@@ -9,18 +9,11 @@ from functools import lru_cache
 from django.conf import settings
 from django.core.files.storage import storages
 
-from control.selectors import require_operation
 from core.exceptions import BucketError, InvalidRequest
-from inference.runtime import PredictorCache
+from inference.lookup import ServedModel, UnknownModel, find_served_model
+from inference.runtime import PredictorCache, Turns
 from models_registry.artifacts import InvalidInput, InvalidModel, Prediction, Predictor
 from models_registry.models import Artifact, RegisteredModel, TaskType
-
-
-class UnknownModel(InvalidRequest):
-    """No live model has this token; expired, retired and never known look the same."""
-
-    def __init__(self) -> None:
-        super().__init__("There is no live model with this token. It may have expired or been deleted.")
 
 
 @dataclass(frozen=True)
@@ -46,43 +39,62 @@ def predict(*, token: str, inputs: Sequence[bytes | str]) -> Answer:
     Raises `UnknownModel`, `InvalidRequest` for inputs that cannot be used, `MaintenanceMode`,
     `BucketError` when the model's file cannot be fetched.
     """
-    require_operation()
     began = time.perf_counter()
-    model = get_live_model(token)
-    _check_inputs(model, inputs)
+    served = find_served_model(token)
+    _check_inputs(served.model, inputs)
     try:
-        predictions = load_predictor(model).predict(inputs)
+        predictor = _load(served)
+        with predictor_turns().take():
+            predictions = predictor.predict(inputs)
     except InvalidInput as error:
         raise InvalidRequest(str(error)) from error
     except InvalidModel as error:
-        raise BucketError(f"{model.name} cannot be used: {error}") from error
-    return Answer(model, predictions, round((time.perf_counter() - began) * 1000, 2))
+        raise BucketError(f"{served.model.name} cannot be used: {error}") from error
+    return Answer(served.model, predictions, round((time.perf_counter() - began) * 1000, 2))
 
 
 def load_predictor(model: RegisteredModel) -> Predictor:
-    """Return the model's predictor from the cache, or load its file from the bucket."""
+    """Return the model's predictor from the cache, or load its file from the bucket.
+
+    Raises `InvalidRequest` for a model that is known to be unusable, `InvalidModel` for a file that
+    turns out to be, `BucketError` when the file cannot be fetched.
+    """
     artifact = next((found for found in model.artifacts.all() if found.kind == Artifact.Kind.ONNX), None)
     if artifact is None:
         raise BucketError(f"{model.name} has no ONNX file; train it again.")
     if model.unusable_because:
         raise InvalidRequest(f"{model.name} cannot be used: {model.unusable_because}")
-    return _cache().get(artifact.sha256, lambda: _fetch(artifact), image_classes=model.classes_to_tell)
+    return _load(ServedModel(model, artifact.key, artifact.sha256))
 
 
-def _fetch(artifact: Artifact) -> bytes:
+def _load(served: ServedModel) -> Predictor:
+    return predictor_cache().get(
+        served.sha256, lambda: _fetch(served), image_classes=served.model.classes_to_tell
+    )
+
+
+def _fetch(served: ServedModel) -> bytes:
     try:
-        with storages["default"].open(artifact.key) as file:
+        with storages["default"].open(served.key) as file:
             content: bytes = file.read()
     except Exception as error:  # whichever storage, whatever it raises
         raise BucketError("The model's file cannot be fetched from the bucket now. Try again.") from error
-    if hashlib.sha256(content).hexdigest() != artifact.sha256:
+    if hashlib.sha256(content).hexdigest() != served.sha256:
         raise BucketError("The model's file in the bucket is not the one that was published. Train it again.")
     return content
 
 
 @lru_cache(maxsize=1)
-def _cache() -> PredictorCache:
-    return PredictorCache(settings.TRAINYARD["PREDICTOR_CACHE_BYTES"])
+def predictor_cache() -> PredictorCache:
+    """Return the models that this process keeps loaded."""
+    limits = settings.TRAINYARD
+    return PredictorCache(limits["PREDICTOR_CACHE_BYTES"], threads=limits["PREDICTOR_THREADS"])
+
+
+@lru_cache(maxsize=1)
+def predictor_turns() -> Turns:
+    """Return the queue in which this process's predictions wait for a core."""
+    return Turns(settings.TRAINYARD["PREDICTOR_SLOTS"])
 
 
 def _check_inputs(model: RegisteredModel, inputs: Sequence[bytes | str]) -> None:

@@ -1,5 +1,6 @@
 """Serving models from memory; knows neither Django nor torch."""
 
 from .cache import PredictorCache
+from .turns import Turns
 
-__all__ = ["PredictorCache"]
+__all__ = ["PredictorCache", "Turns"]

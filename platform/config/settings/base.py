@@ -4,6 +4,7 @@ Without any variable the platform stands on its own: SQLite, a folder as bucket 
 broker, all below `TRAINYARD_HOME`. A variable swaps one part for its production counterpart.
 """
 
+import os
 from datetime import timedelta
 from pathlib import Path
 
@@ -98,8 +99,9 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
 else:
-    DATABASES["default"]["CONN_MAX_AGE"] = env.int("DATABASE_CONN_MAX_AGE", default=60)
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+# Opening a connection takes longer than the question that a prediction asks.
+DATABASES["default"]["CONN_MAX_AGE"] = env.int("DATABASE_CONN_MAX_AGE", default=60)
 
 # Bucket -------------------------------------------------------------------------------------
 
@@ -332,6 +334,9 @@ TRAINYARD = {
     "MAX_TEXT_CHARS": env.int("MAX_TEXT_CHARS", default=20_000),
     # bytes of models that a process keeps loaded
     "PREDICTOR_CACHE_BYTES": env.int("PREDICTOR_CACHE_BYTES", default=1 * 2**30),
+    # threads within one prediction (fewer: more predictions a second), and predictions that a process runs at a time
+    "PREDICTOR_THREADS": env.int("PREDICTOR_THREADS", default=1),
+    "PREDICTOR_SLOTS": env.int("PREDICTOR_SLOTS", default=len(os.sched_getaffinity(0))),
     # a job whose worker has not said a word for this long is taken from it
     "LEASE": timedelta(seconds=env.int("LEASE_SECONDS", default=60)),
     "MAX_ATTEMPTS": env.int("MAX_ATTEMPTS", default=3),

@@ -1,0 +1,48 @@
+"""As many predictions at a time as there are cores for them; the others wait in the order they came.
+
+More would not be faster: they would push each other's weights out of the processor's caches, and
+all would be late instead of one after the other.
+"""
+
+import contextlib
+import threading
+from collections import deque
+from collections.abc import Iterator
+
+
+class Turns:
+    """A semaphore that serves first who came first, which `threading.Semaphore` does not promise."""
+
+    def __init__(self, slots: int) -> None:
+        if slots < 1:
+            raise ValueError(f"There have to be 1 or more slots, not {slots}.")
+        self._free = slots
+        self._lock = threading.Lock()
+        self._waiting: deque[threading.Lock] = deque()
+
+    def __len__(self) -> int:
+        """Return how many wait."""
+        with self._lock:
+            return len(self._waiting)
+
+    @contextlib.contextmanager
+    def take(self) -> Iterator[None]:
+        """Wait for a turn and hold it for the block."""
+        with self._lock:
+            door = None
+            if self._free and not self._waiting:
+                self._free -= 1
+            else:
+                door = threading.Lock()
+                door.acquire()
+                self._waiting.append(door)
+        if door is not None:
+            door.acquire()  # opened by who hands the turn over
+        try:
+            yield
+        finally:
+            with self._lock:
+                if self._waiting:
+                    self._waiting.popleft().release()
+                else:
+                    self._free += 1
