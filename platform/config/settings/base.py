@@ -110,6 +110,8 @@ S3_ENDPOINT_URL = env.str("S3_ENDPOINT_URL", default="")
 BUCKET_FOLDER = HOME / "bucket"
 
 if S3_BUCKET:
+    from boto3.s3.transfer import TransferConfig
+
     BUCKET_STORAGE = {
         "BACKEND": "storages.backends.s3.S3Storage",
         "OPTIONS": {
@@ -119,6 +121,10 @@ if S3_BUCKET:
             "default_acl": None,
             "file_overwrite": True,
             "querystring_auth": True,
+            # Parts one after the other: ten at a time, boto3's choice, are 80 MB of every upload's process.
+            "transfer_config": TransferConfig(use_threads=False),
+            # What is read goes to disk beyond this; 0, the library's choice, keeps files in memory whole.
+            "max_memory_size": 2**20,
         },
     }
 else:
