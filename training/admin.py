@@ -41,12 +41,10 @@ class TrainingJobAdmin(MachineOwnedAdmin):
         "name",
         "state_label",
         "task_type",
-        "strategy",
+        "how",
         "owner",
         "phase",
-        "queue",
         "priority",
-        "attempt",
         "failures",
         "took",
         "created_at",
@@ -57,6 +55,37 @@ class TrainingJobAdmin(MachineOwnedAdmin):
     date_hierarchy = "created_at"
     actions = ("cancel", "requeue", "retry")
     editable = ("priority",)
+    fieldsets = (
+        (None, {"fields": ("name", "state", "priority", "owner", "dataset", "registered_model", "error")}),
+        (
+            "What was asked for",
+            {
+                "fields": (
+                    *("task_type", "architecture", "strategy", "data_split", "seed", "downloadable"),
+                    *("optimizer", "learning_rate", "batch_size", "epochs"),
+                    *("reduce_lr_on_plateau", "step_lr", "advanced", "origin", "token"),
+                )
+            },
+        ),
+        (
+            "In the queue and at work",
+            {
+                "fields": (
+                    *(
+                        "queue",
+                        "queued_at",
+                        "announced_at",
+                        "not_before",
+                        "started_at",
+                        "finished_at",
+                        "spent",
+                    ),
+                    *("worker", "attempt", "failures", "lease_expires_at", "swept_attempt"),
+                )
+            },
+        ),
+        ("Progress", {"fields": ("progress", "log_tail")}),
+    )
 
     def has_change_permission(self, request: HttpRequest, obj: TrainingJob | None = None) -> bool:
         return self.has_operate_permission(request)
@@ -81,10 +110,19 @@ class TrainingJobAdmin(MachineOwnedAdmin):
         """Colour the state."""
         return job.state
 
+    @admin.display(description="strategy", ordering="strategy")
+    def how(self, job: TrainingJob) -> str:
+        """Name the strategy in one word."""
+        return job.strategy
+
     @admin.display(description="phase")
     def phase(self, job: TrainingJob) -> str:
-        """Say what the job is doing."""
-        return str(job.progress.get("phase", ""))
+        """Say what the job is doing, and in which epoch."""
+        words = str(job.progress.get("phase", ""))
+        metrics = job.progress.get("metrics") or {}
+        if words == "train" and "epoch" in metrics:
+            return f"{words} {metrics['epoch']}/{metrics.get('epochs', '?')}"
+        return words
 
     @admin.display(description="seconds")
     def took(self, job: TrainingJob) -> float:

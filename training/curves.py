@@ -64,7 +64,7 @@ def charts_of(metrics: Mapping[str, Any]) -> list[Chart]:
     accuracy = {"train_accuracy": "training", "validation_accuracy": "validation"}
     loss = {"train_loss": "training", "validation_loss": "validation"}
     charts = [
-        _chart("Right", curve, epochs, accuracy, _percent, top=1.0),
+        _chart("Accuracy", curve, epochs, accuracy, _percent, top=1.0),
         _chart("Loss", curve, epochs, loss, _plain, bottom=0.0),
     ]
     return [chart for chart in charts if chart is not None]

@@ -71,14 +71,16 @@ def models_of(task_type: str) -> list[tuple[str, str]]:
     return [("", OPEN), *((network.name, network.label) for network in _networks(task_type))]
 
 
-def why_models_are_missing() -> list[tuple[str, str]]:
-    """Return the networks that cannot be used here in some way, with the reason."""
-    return [
-        (network.label, reason)
-        for task_type in TaskType.values
-        for network in _networks(task_type)
-        if (reason := network.unavailable_because())
-    ]
+def why_models_are_missing() -> list[tuple[str, str, str]]:
+    """Return networks that cannot be trained here in every way: label, for which presets, the reason."""
+    found = []
+    for network in (network for task_type in TaskType.values for network in _networks(task_type)):
+        presets: dict[str, list[str]] = {}
+        for preset in PRESETS:
+            if reason := network.unavailable_because(preset.strategy):
+                presets.setdefault(reason, []).append(preset.label)
+        found += [(network.label, " and ".join(labels), reason) for reason, labels in presets.items()]
+    return found
 
 
 def why_presets_are_missing() -> dict[str, dict[str, str]]:

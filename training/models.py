@@ -103,9 +103,9 @@ class TrainingJob(TimestampedModel):
     class Strategy(models.TextChoices):
         """How the network is trained."""
 
-        FROZEN = "frozen", "frozen network, new last layer"
-        FINETUNE = "finetune", "pretrained network, trained further"
-        SCRATCH = "scratch", "from scratch"
+        FROZEN = "frozen", "Fast (frozen network)"
+        FINETUNE = "finetune", "Accurate (fine-tuned)"
+        SCRATCH = "scratch", "From scratch"
 
     class Optimizer(models.TextChoices):
         """The documents' words."""
@@ -254,7 +254,8 @@ class TrainingJob(TimestampedModel):
     @property
     def queued_for(self) -> timedelta:
         """How long the job waited for a worker, or has waited so far."""
-        return (self.started_at or self.finished_at or timezone.now()) - self.queued_at - self.spent
+        waited = (self.started_at or self.finished_at or timezone.now()) - self.queued_at - self.spent
+        return max(waited, timedelta())
 
     @property
     def running_for(self) -> timedelta:

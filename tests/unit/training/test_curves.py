@@ -44,7 +44,7 @@ def test_one_epoch_makes_no_chart() -> None:
 
 def test_lines_run_from_the_first_epoch_towards_the_last() -> None:
     [right, loss] = charts_of({"epochs": 5, "curve": [epoch(1), epoch(2), epoch(3)]})
-    assert (right.title, right.high, right.epochs) == ("Right", "100.0 %", 5)
+    assert (right.title, right.high, right.epochs) == ("Accuracy", "100.0 %", 5)
     assert [line.label for line in loss.lines] == ["training", "validation"]
     places = [tuple(map(float, point.split(","))) for point in loss.lines[0].points.split()]
     assert [across for across, _ in places] == [0, WIDTH / 4, WIDTH / 2]
