@@ -352,6 +352,8 @@ TRAINYARD = {
     # jobs that have not ended: of everybody, and of one person
     "MAX_UNFINISHED_JOBS": env.int("MAX_UNFINISHED_JOBS", default=1000),
     "MAX_UNFINISHED_JOBS_PER_USER": env.int("MAX_UNFINISHED_JOBS_PER_USER", default=20),
+    # how often a running job's checkpoint may go to the bucket
+    "CHECKPOINT_EVERY": timedelta(seconds=env.int("CHECKPOINT_SECONDS", default=3)),
     # how often each worker looks for lost jobs and unpublished documents
     "RECONCILE_EVERY": timedelta(seconds=env.int("RECONCILE_SECONDS", default=30)),
     # threads of one training; None leaves the choice to the machine
