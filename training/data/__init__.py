@@ -1,14 +1,13 @@
 """Data in: one reader a format, one report, one split. Knows neither Django nor torch."""
 
+from models_registry.inputs import TABLE_SUFFIXES, DataError, Limits
+
 from .documents import iter_training_document_dataset
-from .errors import DataError
 from .examples import Unreadable
 from .foreign import ForeignDocument, take_apart
 from .images import ImageExample, ImageExamples, iter_image_archive, read_image_archive, why_no_class_name
-from .limits import Limits
 from .report import DataReport, build_report
 from .split import Split, parse_data_split, stratified_split
-from .tables import TABLE_SUFFIXES
 from .texts import TextExamples, iter_text_table, read_text_table
 
 __all__ = [

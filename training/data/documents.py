@@ -11,9 +11,10 @@ from collections.abc import Collection, Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 
+from models_registry.inputs import Limits
+
 from .examples import Unreadable
 from .images import open_image_archive, why_unreadable
-from .limits import Limits
 from .texts import iter_text_table
 
 _needs_quotes = re.compile(r'[",\r\n]').search

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from models_registry.inputs import DataError, Limits
+
 from .base64_stream import decode_base64
-from .errors import DataError
 from .images import why_no_class_name
 from .json_stream import LongString, json_events
-from .limits import Limits
 
 MORE_THAN_THE_DATA = 64 << 20  # bytes of a document beside its data set
 MOST_ENTRIES = 16  # of an object that is a setting

@@ -1,19 +1,14 @@
 """Reader of image data sets: a zip with a folder for each class.
 
-Nothing is ever extracted to a path made from a name in the archive: files are read into memory one by
-one. What cannot be read as an image is listed, not silently dropped.
+What cannot be read as an image is listed, not silently dropped.
 """
 
 import contextlib
 import hashlib
 import io
-import lzma
 import os
-import stat
-import struct
 import warnings
 import zipfile
-import zlib
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -24,31 +19,15 @@ from typing import NamedTuple
 from PIL import Image, ImageOps
 
 from models_registry.artifacts.images import FORMATS
+from models_registry.inputs import DataError, Limits, is_litter, open_archive, read_member
 
-from .errors import DataError
 from .examples import Unreadable
-from .limits import Limits
 
-IGNORED = {"thumbs.db", "desktop.ini", "__macosx"}
 # Pillow warns of what is checked here anyway; a filter for each call would be one for all threads.
 warnings.filterwarnings("ignore", module=r"PIL\.")
-CHUNK = 1 << 20
 CHECKERS = min(4, os.cpu_count() or 1)  # threads that decode
 FILES_AHEAD = 8 * CHECKERS
 BYTES_AHEAD = 16 << 20
-# What zipfile and its decompressors raise for archives that are damaged or made to do harm.
-UNREADABLE_ARCHIVE = (
-    zipfile.BadZipFile,
-    zipfile.LargeZipFile,
-    NotImplementedError,
-    EOFError,
-    OSError,
-    OverflowError,
-    UnicodeDecodeError,
-    lzma.LZMAError,
-    struct.error,
-    zlib.error,
-)
 
 
 @dataclass(frozen=True)
@@ -121,7 +100,7 @@ def _checks(
     ahead: deque[_Check] = deque()
     total = held = 0
     for member, label in members:
-        content = _read_member(archive, member, limits)
+        content = read_member(archive, member, limits)
         total += len(content)
         if total > limits.max_bytes:
             raise DataError(
@@ -150,42 +129,8 @@ def open_image_archive(
 
     What turns out to be no zip, here or while it is read, becomes a `DataError`.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            yield archive, _with_labels(_members(archive, limits or Limits()))
-    except UNREADABLE_ARCHIVE as error:
-        raise DataError(f"This is not a zip archive that can be read ({error}). Make it anew.") from error
-
-
-def _members(archive: zipfile.ZipFile, limits: Limits) -> list[zipfile.ZipInfo]:
-    """Return the archive's files, without what file managers leave behind; refuse dangerous ones."""
-    infos = archive.infolist()
-    if len(infos) > limits.max_entries:
-        raise DataError(f"The archive has {len(infos):,} entries; the limit is {limits.max_entries:,}.")
-    members, seen = [], set()
-    for info in infos:
-        name = PurePosixPath(info.filename)
-        if info.is_dir() or any(_is_litter(part) for part in name.parts):
-            continue
-        _check_name(info, name)
-        folded = info.filename.casefold()
-        if folded in seen:
-            raise DataError(
-                f"{info.filename!r} is in the archive twice (names that differ only in case count as the same). "
-                "Rename one."
-            )
-        seen.add(folded)
-        members.append(info)
-    if not members:
-        raise DataError(
-            "The archive holds no files. Put each class's images into a folder named like the class."
-        )
-    return members
-
-
-def _is_litter(part: str) -> bool:
-    """Say whether a file or folder of this name is what file managers leave behind."""
-    return (part.startswith(".") and part != "..") or part.lower() in IGNORED
+    with open_archive(path, limits or Limits()) as (archive, members):
+        yield archive, _with_labels(members)
 
 
 def why_no_class_name(name: str) -> str:
@@ -194,18 +139,9 @@ def why_no_class_name(name: str) -> str:
         return "is empty"
     if set(name) & set("/\\\0"):
         return "holds a slash, a backslash or NUL"
-    if _is_litter(name) or name == "..":
+    if is_litter(name) or name == "..":
         return "is one that file managers use"
     return ""
-
-
-def _check_name(info: zipfile.ZipInfo, name: PurePosixPath) -> None:
-    if name.is_absolute() or ".." in name.parts or "\\" in info.filename or "\0" in info.filename:
-        raise DataError(f"{info.filename!r} points outside the archive. Use plain folders and file names.")
-    if stat.S_ISLNK(info.external_attr >> 16):
-        raise DataError(f"{info.filename!r} is a symbolic link. Put the file itself into the archive.")
-    if info.flag_bits & 0x1:
-        raise DataError(f"{info.filename!r} is encrypted. Make the archive without a password.")
 
 
 def _with_labels(members: list[zipfile.ZipInfo]) -> list[tuple[zipfile.ZipInfo, str]]:
@@ -222,22 +158,6 @@ def _with_labels(members: list[zipfile.ZipInfo]) -> list[tuple[zipfile.ZipInfo, 
             )
         labelled.append((member, parts[depth]))
     return labelled
-
-
-def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, limits: Limits) -> bytes:
-    """Read a file, counting what really comes out of the decompressor."""
-    most = min(limits.max_entry_bytes, limits.max_compression_ratio * max(member.compress_size, 1024))
-    pieces, length = [], 0
-    with archive.open(member) as file:
-        while piece := file.read(CHUNK):
-            length += len(piece)
-            if length > most:
-                raise DataError(
-                    f"{member.filename!r} unpacks to more than {most:,} bytes, which no photo of its size does. "
-                    "Remove it."
-                )
-            pieces.append(piece)
-    return b"".join(pieces)
 
 
 def thumbnail(content: bytes, side: int) -> bytes:

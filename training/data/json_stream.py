@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 import ijson
 
-from .errors import DataError
+from models_registry.inputs import DataError
 
 PIECE = 1 << 18  # bytes that are read at once
 LONGEST_KEPT = 4096  # bytes of a string that stays in the text

@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .errors import DataError
+from models_registry.inputs import DataError, Limits
+
 from .examples import Unreadable
 from .images import iter_image_archive, thumbnail
-from .limits import Limits
 from .tally import Copies, Tally
 from .texts import find_columns, iter_text_table
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .errors import DataError
+from models_registry.inputs import DataError
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from .errors import DataError
-from .limits import Limits
+from models_registry.inputs import DataError, Limits
 
 BLOCK = 1 << 16  # examples that are compared at once; each takes some hundred bytes meanwhile
 

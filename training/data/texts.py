@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import DataError
+from models_registry.inputs import Columns, DataError, Limits, Row, open_table, resolve_columns
+
 from .examples import Unreadable
-from .limits import Limits
-from .tables import Columns, Row, open_table, resolve_columns
 
 
 @dataclass(frozen=True)

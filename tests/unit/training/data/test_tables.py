@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from models_registry.inputs import TABLE_SUFFIXES, open_table, resolve_columns
 from training.data import DataError, Limits, build_report, read_text_table
-from training.data.tables import TABLE_SUFFIXES, open_table, resolve_columns
 
 ROWS = [("hello", "x"), ("grüße, alle", "y"), ('say "hi"', "x"), ("two\nlines", "y")]
 NAMES = ("input", "label")

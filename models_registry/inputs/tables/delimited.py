@@ -69,12 +69,12 @@ class CsvReader(TableReader):
         with self._open() as file:
             return self._header(self._reader(file))
 
-    def rows(self, *, text: str, label: str) -> Iterator[Row]:
+    def rows(self, *, text: str, label: str | None = None) -> Iterator[Row]:
         """Yield the rows, each named by the number of its last line in the file."""
         with self._open() as file:
             reader = self._reader(file)
             header = self._header(reader)
-            at_text, at_label = header.index(text), header.index(label)
+            wanted = [header.index(name) for name in (text, label) if name is not None]
             for count, fields in enumerate(self._fields(reader), start=1):
                 if count > self.limits.max_rows:
                     raise DataError(f"The table has more than {self.limits.max_rows:,} rows, the limit.")
@@ -85,7 +85,7 @@ class CsvReader(TableReader):
                         f"Row {reader.line_num} has {len(fields)} fields, the heading row {len(header)}. "
                         'Put texts that contain the separator into double quotes (").'
                     )
-                yield Row(f"row {reader.line_num}", fields[at_text], fields[at_label])
+                yield Row(f"row {reader.line_num}", *(fields[index] for index in wanted))
 
     def _open(self) -> io.TextIOWrapper:
         return self.path.open(encoding=encoding_of(self.path), newline="")

@@ -14,7 +14,7 @@ class Row(NamedTuple):
 
     place: str
     text: str
-    label: str
+    label: str = ""
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class TableReader(ABC):
         """Return the columns' names. Raises `DataError` when the file is none of this format."""
 
     @abstractmethod
-    def rows(self, *, text: str, label: str) -> Iterator[Row]:
-        """Yield two columns of every row that is not blank; a value that is missing is "".
+    def rows(self, *, text: str, label: str | None = None) -> Iterator[Row]:
+        """Yield one or two columns of every row that is not blank; a value that is missing is "".
 
         Raises `DataError` that names the row for what cannot be read or is over the limits.
         """

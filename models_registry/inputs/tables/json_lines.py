@@ -20,10 +20,11 @@ class JsonLinesReader(TableReader):
             return list(entry)
         raise DataError("The file is empty. It should hold one JSON object on each line.")
 
-    def rows(self, *, text: str, label: str) -> Iterator[Row]:
+    def rows(self, *, text: str, label: str | None = None) -> Iterator[Row]:
         """Yield the objects' values; a key that an object does not have is a missing value."""
+        wanted = [name for name in (text, label) if name is not None]
         for number, entry in self._objects():
-            yield Row(f"row {number}", _as_text(entry, text, number), _as_text(entry, label, number))
+            yield Row(f"row {number}", *(_as_text(entry, name, number) for name in wanted))
 
     def _objects(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """Yield (line number, object) of every line that is not blank."""

@@ -31,19 +31,20 @@ class ParquetReader(TableReader):
         with self._open() as file:
             return list(file.schema_arrow.names)
 
-    def rows(self, *, text: str, label: str) -> Iterator[Row]:
+    def rows(self, *, text: str, label: str | None = None) -> Iterator[Row]:
         """Yield the rows, numbered from 1."""
+        wanted = [name for name in (text, label) if name is not None]
         with self._open() as file:
-            self._check(file, [text, label])
-        with self._open(dictionaries=[text, label]) as file:
+            self._check(file, wanted)
+        with self._open(dictionaries=wanted) as file:
             number = 0
-            for batch in file.iter_batches(batch_size=BATCH, columns=[text, label], use_threads=False):
-                texts, labels = (self._values(batch.column(name), name) for name in (text, label))
-                for pair in zip(texts, labels, strict=True):
+            for batch in file.iter_batches(batch_size=BATCH, columns=wanted, use_threads=False):
+                columns = [self._values(batch.column(name), name) for name in wanted]
+                for values in zip(*columns, strict=True):
                     number += 1
                     if number > self.limits.max_rows:
                         raise DataError(f"The table has more than {self.limits.max_rows:,} rows, the limit.")
-                    yield Row(f"row {number}", *pair)
+                    yield Row(f"row {number}", *values)
 
     @contextlib.contextmanager
     def _open(self, dictionaries: list[str] | None = None) -> Iterator["pyarrow.parquet.ParquetFile"]:

@@ -36,6 +36,17 @@ def resolve_columns(found: Iterable[str], wanted: Mapping[str, str]) -> Columns:
     return Columns(text, label)
 
 
+def resolve_text_column(found: Iterable[str], wanted: str = "") -> str:
+    """Return the column that holds the texts: the one that was named, the usual one, or the only one.
+
+    Raises `DataError` that lists what there is.
+    """
+    names = list(found)
+    if len(names) == 1 and not wanted:
+        return names[0]
+    return _resolve(names, wanted or "input", role="input")
+
+
 def _resolve(names: list[str], wanted: str, *, role: str) -> str:
     if wanted in names:
         return wanted

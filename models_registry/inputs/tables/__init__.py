@@ -1,0 +1,15 @@
+"""Tables of texts: one reader a file format, chosen by the file's suffix."""
+
+from .base import Row, TableReader
+from .columns import Columns, resolve_columns, resolve_text_column
+from .factory import TABLE_SUFFIXES, open_table
+
+__all__ = [
+    "TABLE_SUFFIXES",
+    "Columns",
+    "Row",
+    "TableReader",
+    "open_table",
+    "resolve_columns",
+    "resolve_text_column",
+]
