@@ -19,19 +19,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import structlog
+from django.conf import settings
 from django.core.files import File
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 
+from documents.files import delete_prefix, download
 from documents.store import get_store
 
-from .downloads import download
-from .files import delete_prefix, hash_file
+from .files import hash_file
 from .models import TrainingJob
 
 logger = structlog.get_logger(__name__)
 
-UPLOAD_EVERY = 3.0  # seconds between uploads at least, and as long as the last one took
 MANIFEST = re.compile(r"(\d{1,9})\.json")
 SAFE_NAME = re.compile(r"checkpoint[A-Za-z0-9_.-]{0,80}\.(pt|npz|safetensors|json)")
 
@@ -171,8 +171,12 @@ class CheckpointKeeper:
             self._thread.join()
 
     def _upload_all(self) -> None:
-        """Upload the newest checkpoint again and again, with a pause between, until nobody trains."""
-        pause = UPLOAD_EVERY
+        """Upload the newest checkpoint again and again until nobody trains.
+
+        Between two uploads lies the time that is set, or as much as the last one took.
+        """
+        usual = settings.TRAINYARD["CHECKPOINT_EVERY"].total_seconds()
+        pause = usual
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._done, timeout=pause)
@@ -186,7 +190,7 @@ class CheckpointKeeper:
             except Exception as error:  # whichever storage, whatever it raises: the next one may land
                 logger.warning("checkpoint.not_kept", epoch=epoch, error=str(error))
             shutil.rmtree(folder, ignore_errors=True)
-            pause = max(UPLOAD_EVERY, time.monotonic() - began)
+            pause = max(usual, time.monotonic() - began)
 
     def _upload(self, folder: Path, epoch: int) -> None:
         storage, prefix = storages["default"], f"{self._prefix}{self._attempt}/"

@@ -15,7 +15,7 @@ from django.db import connection
 from control.models import PlatformStatus
 from documents import keys
 from tests.factories import DatasetFactory, RegisteredModelFactory, TrainingJobFactory
-from training import attempts, checkpoints, transitions
+from training import attempts, transitions
 from training.attempts import HopelessAttempt, delete_unpublished_files, fetch_dataset
 from training.files import attempt_prefix
 from training.models import TrainingJob
@@ -71,11 +71,11 @@ State = TrainingJob.State
 
 
 @pytest.fixture
-def probe(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def probe(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[None]:
     """Let jobs be run by a trainer that counts epochs, in a real child process."""
     monkeypatch.setattr(process, "run_job", probe_trainer.run_job)
     monkeypatch.setattr(process, "PRELOADED", [])
-    monkeypatch.setattr(checkpoints, "UPLOAD_EVERY", 0.05)
+    settings.TRAINYARD = {**settings.TRAINYARD, "CHECKPOINT_EVERY": timedelta(seconds=0.05)}
     monkeypatch.setattr(attempts, "NEWS_EVERY", 0.05)
     monkeypatch.setattr(current_app, "send_task", lambda *_, **__: None)
     yield
@@ -169,8 +169,8 @@ def test_maintenance_suspends_a_job_within_two_seconds_and_it_goes_on_later(buck
 
 
 @pytest.mark.usefixtures("probe")
-def test_checkpoint_that_was_not_due_yet_is_uploaded_at_suspension(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoints, "UPLOAD_EVERY", 600.0)
+def test_checkpoint_that_was_not_due_yet_is_uploaded_at_suspension(settings: Any) -> None:
+    settings.TRAINYARD = {**settings.TRAINYARD, "CHECKPOINT_EVERY": timedelta(minutes=10)}
     runner = Runner(new_job())
     runner.wait_for("an epoch", lambda job: job.progress.get("done", 0) >= 2)
     attempts.worker_stops.set()

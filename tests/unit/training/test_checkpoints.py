@@ -1,6 +1,7 @@
 import json
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,6 @@ import pytest
 from django.core.files.storage import storages
 
 from tests.factories import TrainingJobFactory
-from training import checkpoints
 from training.checkpoints import (
     CheckpointKeeper,
     Manifest,
@@ -24,8 +24,12 @@ PATIENCE = 20.0  # seconds
 
 
 @pytest.fixture(autouse=True)
-def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoints, "UPLOAD_EVERY", 0.01)
+def no_pauses(settings: Any) -> None:
+    set_pause(settings, 0.01)
+
+
+def set_pause(settings: Any, seconds: float) -> None:
+    settings.TRAINYARD = {**settings.TRAINYARD, "CHECKPOINT_EVERY": timedelta(seconds=seconds)}
 
 
 def wait_until(holds: Callable[[], Any]) -> None:
@@ -118,10 +122,8 @@ def test_what_has_not_changed_is_not_uploaded_again(
     assert (second.local / "checkpoint.json").read_text() == "epoch 2"
 
 
-def test_latest_wins_when_epochs_are_faster_than_uploads(
-    tmp_path: Path, bucket: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(checkpoints, "UPLOAD_EVERY", 60.0)
+def test_latest_wins_when_epochs_are_faster_than_uploads(tmp_path: Path, bucket: Path, settings: Any) -> None:
+    set_pause(settings, 60)
     job = TrainingJobFactory()
     keeper = keeper_of(1, tmp_path, job)
     for epoch in range(1, 30):
@@ -133,9 +135,9 @@ def test_latest_wins_when_epochs_are_faster_than_uploads(
 
 
 def test_files_that_the_trainer_replaces_meanwhile_are_kept_as_they_were(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, settings: Any
 ) -> None:
-    monkeypatch.setattr(checkpoints, "UPLOAD_EVERY", 60.0)
+    set_pause(settings, 60)
     job = TrainingJobFactory()
     keeper = keeper_of(1, tmp_path, job)
     write(keeper, 1)
@@ -231,8 +233,8 @@ def test_names_that_no_trainer_writes_are_not_taken(tmp_path: Path, bucket: Path
     assert keeper.kept_epoch is None
 
 
-def test_close_gives_up_what_waits(tmp_path: Path, bucket: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoints, "UPLOAD_EVERY", 60.0)
+def test_close_gives_up_what_waits(tmp_path: Path, bucket: Path, settings: Any) -> None:
+    set_pause(settings, 60)
     job = TrainingJobFactory()
     keeper = keeper_of(1, tmp_path, job)
     write(keeper, 1)
