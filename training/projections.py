@@ -10,16 +10,14 @@ from django.conf import settings
 
 from core.exceptions import BucketError
 from documents import keys
+from documents.files import download
 from documents.projections import StreamProjection
 from documents.schemas import TrainingDocument
 
 from .catalogue import get_architecture
 from .data import DataError, iter_training_document_dataset
-from .downloads import download
 from .foreign import take_in_document
 from .models import Dataset, TrainingJob
-
-INLINE_LIMIT = 2**30  # bytes of a data set; a larger one is named instead of written out
 
 
 class TrainingProjection(StreamProjection):
@@ -65,8 +63,13 @@ def job_settings(job: TrainingJob) -> dict[str, object]:
     }
 
 
+def is_inlined(dataset: Dataset) -> bool:
+    """Say whether training.json holds a data set itself; it only names one that is larger than that."""
+    return dataset.size <= settings.TRAINYARD["MAX_INLINE_BYTES"]
+
+
 def _dataset(dataset: Dataset) -> Iterator[bytes]:
-    if dataset.size > INLINE_LIMIT:
+    if not is_inlined(dataset):
         yield json.dumps(_reference(dataset)).encode()
         return
     with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:

@@ -335,6 +335,8 @@ FILE_UPLOAD_TEMP_DIR = HOME / "tmp"
 TRAINYARD = {
     # bytes of one uploaded data set
     "MAX_DATASET_BYTES": env.int("MAX_DATASET_BYTES", default=2 * 2**30),
+    # bytes of a data set that training.json holds itself; a larger one is named there
+    "MAX_INLINE_BYTES": env.int("MAX_INLINE_BYTES", default=2**30),
     "MAX_PREDICT_INPUTS": env.int("MAX_PREDICT_INPUTS", default=64),
     "MAX_PREDICT_BYTES": env.int("MAX_PREDICT_BYTES", default=20 * 2**20),
     "MAX_TEXT_CHARS": env.int("MAX_TEXT_CHARS", default=20_000),

@@ -91,10 +91,8 @@ def test_document_that_somebody_else_put_there_is_left(bucket: Path) -> None:
     assert (bucket / keys.TRAINING).read_text() == "{}"
 
 
-def test_large_data_set_is_named_instead_of_written_out(
-    bucket: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("training.projections.INLINE_LIMIT", 10)
+def test_large_data_set_is_named_instead_of_written_out(bucket: Path, settings: Any) -> None:
+    settings.TRAINYARD = {**settings.TRAINYARD, "MAX_INLINE_BYTES": 10}
     job = start_texts()
     publish(keys.TRAINING)
     document = read(bucket)
