@@ -25,14 +25,14 @@ from django.db import DatabaseError, close_old_connections, connection, transact
 from control.selectors import is_halted
 from core.exceptions import StaleAttempt, TrainyardError
 from documents import keys
+from documents.files import WrongFile, delete_prefix, download
 from documents.publish import publish
 from models_registry.services import ModelDescription, StoredFile, publish_model
 
 from . import transitions
 from .checkpoints import CheckpointKeeper, delete_checkpoints
 from .devices import DevicePool, visible_gpus
-from .downloads import WrongFile, download
-from .files import attempt_prefix, delete_prefix, hash_file
+from .files import attempt_prefix, hash_file
 from .models import Dataset, TrainingJob
 from .services import announce
 from .trainers.process import TrainerProcess

@@ -1,10 +1,8 @@
 """Where a job's files lie in the bucket, and how they are removed."""
 
-import contextlib
 import hashlib
 from pathlib import Path
 
-from django.core.files.storage import storages
 from django.db.models import F
 
 from documents.drift import KnownFiles
@@ -30,21 +28,6 @@ def known_files(folder: str) -> KnownFiles:
         return KnownFiles(dict(Dataset.objects.values_list("key", "size")))
     jobs = TrainingJob.objects.filter(attempt__gt=F("swept_attempt"))
     return KnownFiles({}, tuple(f"{task}/{token}/" for task, token in jobs.values_list("task_type", "token")))
-
-
-def delete_prefix(prefix: str) -> int:
-    """Delete every file below a prefix; returns how many there were."""
-    storage = storages["default"]
-    try:
-        folders, files = storage.listdir(prefix)
-    except FileNotFoundError:
-        return 0
-    for name in files:
-        storage.delete(f"{prefix}{name}")
-    deleted = len(files) + sum(delete_prefix(f"{prefix}{folder}/") for folder in folders)
-    with contextlib.suppress(OSError):  # a bucket folder that is in use again
-        storage.delete(prefix)
-    return deleted
 
 
 def hash_file(path: Path) -> str:

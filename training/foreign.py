@@ -19,12 +19,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from core.exceptions import BucketError, InvalidRequest, MaintenanceMode, PlatformBusy
 from documents import keys
+from documents.files import WrongFile, download
 from documents.projections import Unusable
 from models_registry.models import RegisteredModel, TaskType
 
 from .catalogue import Architecture, get_architecture
 from .data import DataError, ForeignDocument, Limits, parse_data_split, take_apart
-from .downloads import WrongFile, download
 from .files import dataset_key
 from .models import Dataset, TrainingJob
 from .services import FOREIGN_TOKEN, SUFFIXES, JobSettings, create_dataset, make_room, submit_job

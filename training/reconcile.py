@@ -13,12 +13,13 @@ from django.utils import timezone
 
 from control.selectors import is_halted
 from documents.bucket import check_bucket, forget_overruled_changes
+from documents.files import delete_prefix
 from documents.publish import publish_waiting
 from models_registry.checks import check_imported_models
 
 from .checkpoints import delete_checkpoints
 from .dispatch import route_queued_jobs
-from .files import attempt_prefix, delete_prefix
+from .files import attempt_prefix
 from .models import TrainingJob
 from .selectors import slots_by_queue
 from .services import ANNOUNCED_AT_ONCE, announce

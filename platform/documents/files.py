@@ -1,11 +1,15 @@
-"""A file of the bucket on this machine's disk, whole and proven to be the one that is meant."""
+"""Files of the bucket that are no documents: fetched whole and proven, deleted by the folder."""
 
+import contextlib
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
+from django.core.files.storage import storages
+
 from core.exceptions import BucketError
-from documents.store import get_store
+
+from .store import get_store
 
 PIECE = 1 << 20  # bytes
 
@@ -35,3 +39,18 @@ def download(
             target.write(piece)
     if digest.hexdigest() != sha256:
         raise WrongFile(f"{key} in the bucket is not the file that is meant: its SHA-256 is another.")
+
+
+def delete_prefix(prefix: str) -> int:
+    """Delete every file below a prefix; returns how many there were."""
+    storage = storages["default"]
+    try:
+        folders, files = storage.listdir(prefix)
+    except FileNotFoundError:
+        return 0
+    for name in files:
+        storage.delete(f"{prefix}{name}")
+    deleted = len(files) + sum(delete_prefix(f"{prefix}{folder}/") for folder in folders)
+    with contextlib.suppress(OSError):  # a bucket folder that is in use again
+        storage.delete(prefix)
+    return deleted
