@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import render
+from django.http import HttpRequest, HttpResponse
 
 from core.exceptions import MaintenanceMode
+from core.problems import RETRY_AFTER
+from core.refusals import refuse
 
 
 class MaintenanceMiddleware:
@@ -21,9 +22,4 @@ class MaintenanceMiddleware:
         """Answer 503 with `Retry-After`; any other error is left to Django."""
         if not isinstance(error, MaintenanceMode):
             return None
-        if "text/html" in request.headers.get("Accept", ""):
-            response = render(request, "503.html", {"message": str(error)}, status=503)
-        else:
-            response = JsonResponse({"status": 503, "detail": str(error)}, status=503)
-        response["Retry-After"] = "60"
-        return response
+        return refuse(request, 503, str(error), retry_after=RETRY_AFTER[MaintenanceMode])

@@ -1,16 +1,59 @@
-"""The door for bodies: what is too large is refused before a byte of it is kept."""
+"""The door: every request gets a number, and a body that is too large is refused before a byte is kept."""
 
+import re
+import uuid
 from collections.abc import Callable
 from typing import Any
 
+import structlog
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import render
+from django.http import Http404, HttpRequest, HttpResponse
 from django.template.defaultfilters import filesizeformat
+
+from .refusals import page_not_found, refuse
+
+REQUEST_ID = re.compile(r"[\w.-]{1,100}", re.ASCII)
 
 # Django spools a multipart body to disk before a view sees it, whoever sent it.
 OVERHEAD = 2**20  # bytes of a form around its files
-TAKES_DATASETS = frozenset({"training:new", "api-dataset-list"})
+LIMITS = {  # settings by the addresses' names; other addresses take what a prediction may have
+    "training:new": "MAX_DATASET_BYTES",
+    "api-dataset-list": "MAX_DATASET_BYTES",
+    "flash:train": "MAX_DATASET_BYTES",
+}
+IN_BASE64 = frozenset({"flash:train", "flash:inference"})  # four bytes for three
+
+
+class RequestIdMiddleware:
+    """Gives each request a number that stands in its log lines and in its answer (`X-Request-ID`).
+
+    The number that a proxy has given is kept when `TRUST_REQUEST_ID` says that there is a proxy. The
+    logging middleware, which comes when people are known, finds it in the header.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        given = request.META.get("HTTP_X_REQUEST_ID", "") if settings.TRUST_REQUEST_ID else ""
+        number = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        request.META["HTTP_X_REQUEST_ID"] = number
+        with structlog.contextvars.bound_contextvars(request_id=number):
+            response = self.get_response(request)
+        response["X-Request-ID"] = number
+        return response
+
+
+class PlainPathMiddleware:
+    """Answers 404 to an address with a NUL, which no database takes as part of a text."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if "\x00" in request.path_info:
+            return page_not_found(request, Http404())
+        return self.get_response(request)
 
 
 class BodyLimitMiddleware:
@@ -30,11 +73,8 @@ class BodyLimitMiddleware:
     ) -> HttpResponse | None:
         """Look before any other middleware reads the body."""
         name = request.resolver_match.view_name if request.resolver_match else ""
-        limit = settings.TRAINYARD["MAX_DATASET_BYTES" if name in TAKES_DATASETS else "MAX_PREDICT_BYTES"]
-        if int(request.META.get("CONTENT_LENGTH") or 0) <= limit + OVERHEAD:
+        limit = settings.TRAINYARD[LIMITS.get(name, "MAX_PREDICT_BYTES")]
+        most = limit * 4 // 3 if name in IN_BASE64 else limit
+        if int(request.META.get("CONTENT_LENGTH") or 0) <= most + OVERHEAD:
             return None
-        message = f"This is larger than the {filesizeformat(limit)} that can be sent here."
-        if "text/html" in request.headers.get("Accept", ""):
-            return render(request, "413.html", {"message": message}, status=413)
-        problem = {"type": "about:blank", "title": "Content Too Large", "status": 413, "detail": message}
-        return JsonResponse(problem, status=413, content_type="application/problem+json")
+        return refuse(request, 413, f"This is larger than the {filesizeformat(limit)} that can be sent here.")

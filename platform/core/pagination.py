@@ -1,6 +1,9 @@
 """Pagination of the REST API."""
 
-from rest_framework.pagination import CursorPagination
+from django.utils.dateparse import parse_datetime
+from rest_framework.exceptions import NotFound
+from rest_framework.pagination import Cursor, CursorPagination
+from rest_framework.request import Request
 
 
 class NewestFirst(CursorPagination):
@@ -9,3 +12,16 @@ class NewestFirst(CursorPagination):
     ordering = "-created_at"
     page_size_query_param = "page_size"
     max_page_size = 200
+
+    def decode_cursor(self, request: Request) -> Cursor | None:
+        """Read the cursor; one that somebody made up is a 404 like any other that leads nowhere."""
+        cursor = super().decode_cursor(request)
+        if cursor is None or cursor.position is None:
+            return cursor
+        try:
+            known = parse_datetime(str(cursor.position))
+        except ValueError:
+            known = None
+        if known is None or known.tzinfo is None:
+            raise NotFound(self.invalid_cursor_message)
+        return cursor

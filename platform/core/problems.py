@@ -19,11 +19,19 @@ STATUS_OF: dict[type[TrainyardError], int] = {
 }
 
 
+PROBLEM_TYPE = "application/problem+json"
+RETRY_AFTER = {MaintenanceMode: 60, BucketError: 10}  # seconds
+
+
 def problem_details_handler(error: Exception, context: dict[str, Any]) -> Response | None:
     """Turn an expected error into `application/problem+json`; None lets Django answer 500."""
     if isinstance(error, TrainyardError):
         code = next((code for kind, code in STATUS_OF.items() if isinstance(error, kind)), 400)
-        return problem(code, str(error))
+        answer = problem(code, str(error))
+        seconds = next((known for kind, known in RETRY_AFTER.items() if isinstance(error, kind)), None)
+        if seconds is not None:
+            answer.headers["Retry-After"] = str(seconds)
+        return answer
     response = exception_handler(error, context)
     if response is None:
         return None
@@ -38,15 +46,14 @@ def problem_details_handler(error: Exception, context: dict[str, Any]) -> Respon
 
 
 def problem(code: int, detail: str, **extra: Any) -> Response:
-    """Build a problem document."""
-    body = {
-        "type": "about:blank",
-        "title": HTTPStatus(code).phrase,
-        "status": code,
-        "detail": detail,
-        **extra,
-    }
-    return Response(body, status=code, content_type="application/problem+json")
+    """Answer with a problem document."""
+    return Response(problem_body(code, detail, **extra), status=code, content_type=PROBLEM_TYPE)
+
+
+def problem_body(code: int, detail: str, **extra: Any) -> dict[str, Any]:
+    """Return a problem document."""
+    title = HTTPStatus(code).phrase
+    return {"type": "about:blank", "title": title, "status": code, "detail": detail, **extra}
 
 
 def _detail(error: Exception) -> str:

@@ -47,18 +47,23 @@ INSTALLED_APPS = [
     "crispy_bootstrap5",
     "csp",
     "bootstrap",
+    "corsheaders",
     "django_filters",
     "django_htmx",
     "django_structlog",
     "drf_spectacular",
+    "drf_spectacular_sidecar",
     "knox",
     "rest_framework",
 ]
 
 MIDDLEWARE = [
+    "core.middleware.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "core.middleware.PlainPathMiddleware",
     "core.middleware.BodyLimitMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -177,8 +182,13 @@ CACHE_URL = env.str("CACHE_URL", default="")
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": CACHE_URL}
     if CACHE_URL
-    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+    else {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "OPTIONS": {"MAX_ENTRIES": 100_000},  # counters of throttles, which must not be thrown out early
+    }
 }
+if CACHE_URL:
+    CACHES["default"]["OPTIONS"] = {"socket_connect_timeout": 1, "socket_timeout": 1}
 
 # People -------------------------------------------------------------------------------------
 
@@ -306,25 +316,77 @@ UNFOLD = {
 
 # REST ---------------------------------------------------------------------------------------
 
+# How many proxies stand before us, each of which adds an address to X-Forwarded-For.
+TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
+ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXIES
+# Whether the proxy numbers requests (X-Request-ID), and its numbers are to be kept.
+TRUST_REQUEST_ID = env.bool("TRUST_REQUEST_ID", default=False)
+DJANGO_STRUCTLOG_TRUST_UPSTREAM_REQUEST_ID = True  # our own middleware has put the number there
+
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "knox.auth.TokenAuthentication",
+        "accounts.authentication.ApiTokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["core.parsers.BoundedJSONParser"],
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_PAGINATION_CLASS": "core.pagination.NewestFirst",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_THROTTLE_CLASSES": ["core.throttles.PerUser", "core.throttles.PerAddress"],
+    # Requests in s, min, hour or day; THROTTLE_RATES="predict-token=100/s,user=none" changes some.
+    "DEFAULT_THROTTLE_RATES": {
+        "user": "1200/min",
+        "address": "1200/min",
+        "predict-token": "6000/min",
+        "predict-address": "6000/min",
+        "upload": "120/hour",
+        "flash-train": "20/hour",
+        **env.dict("THROTTLE_RATES", default={}),
+    },
+    "NUM_PROXIES": TRUSTED_PROXIES,
     "EXCEPTION_HANDLER": "core.problems.problem_details_handler",
     "PAGE_SIZE": 50,
+    "URL_FORMAT_OVERRIDE": None,  # ?format= names the file to download
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Trainyard",
     "DESCRIPTION": "Train, publish and use classifiers.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "JobStateEnum": "training.models.TrainingJob.State",
+        "ModelStateEnum": "models_registry.models.RegisteredModel.State",
+    },
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "core.schema.document_problems",
+    ],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": f"/{STATIC_URL}favicon.svg",
+    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "tryItOutEnabled": True},
 }
+
+# How long an address lasts that S3 has signed for one download.
+DOWNLOAD_ADDRESS_LASTS = timedelta(seconds=env.int("DOWNLOAD_ADDRESS_SECONDS", default=300))
+# A program sends it as `Authorization: Bearer …` to read /metrics; without one only staff may.
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+
+# Flash's clients ------------------------------------------------------------------------------
+
+# Whether strangers may train: Flash knows no accounts.
+FLASH_ALLOW_TRAINING = env.bool("FLASH_ALLOW_TRAINING", default=False)
+# From which sites a browser may call /flash/, as https://host; "*" for all.
+FLASH_ORIGINS: list[str] = env.list("FLASH_ORIGINS", default=["*"])
+CORS_URLS_REGEX = r"^/flash/"
+CORS_ALLOW_ALL_ORIGINS = "*" in FLASH_ORIGINS
+CORS_ALLOWED_ORIGINS = [origin for origin in FLASH_ORIGINS if origin != "*"]
+CORS_ALLOW_METHODS = ["GET", "OPTIONS", "POST"]
 
 # Limits: stated in the forms, enforced on the bytes that really arrive ------------------------
 
@@ -340,6 +402,8 @@ TRAINYARD = {
     "MAX_PREDICT_INPUTS": env.int("MAX_PREDICT_INPUTS", default=64),
     "MAX_PREDICT_BYTES": env.int("MAX_PREDICT_BYTES", default=20 * 2**20),
     "MAX_TEXT_CHARS": env.int("MAX_TEXT_CHARS", default=20_000),
+    # how far in the future an owner may put the end of a model
+    "MAX_KEEP": timedelta(days=env.int("MAX_KEEP_DAYS", default=30)),
     # bytes of models that a process keeps loaded
     "PREDICTOR_CACHE_BYTES": env.int("PREDICTOR_CACHE_BYTES", default=1 * 2**30),
     # threads within one prediction (fewer: more predictions a second), and predictions that a process runs at a time

@@ -14,7 +14,7 @@ from core.home import prepare_home  # noqa: E402
 from core.logs import configure_logging  # noqa: E402
 
 from .base import *  # noqa: E402, F403
-from .base import DATABASES, HOME  # noqa: E402
+from .base import DATABASES, HOME, REST_FRAMEWORK  # noqa: E402
 
 prepare_home(HOME)
 configure_logging(level="WARNING", as_json=False)
@@ -25,6 +25,10 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 CELERY_BROKER_URL = "memory://"
 CELERY_BROKER_TRANSPORT_OPTIONS = {}
+REST_FRAMEWORK = {  # tests that count switch limits on
+    **REST_FRAMEWORK,
+    "DEFAULT_THROTTLE_RATES": dict.fromkeys(REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"]),
+}
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = True
 

@@ -1,0 +1,63 @@
+"""Errors outside of views, in the words of whoever asked: a page, a problem document, Flash's answer."""
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.views import defaults
+
+from .flash import FAULT_OF_OURS, FLASH_PREFIX, flash_error, flash_failure
+from .problems import PROBLEM_TYPE, problem_body
+
+API_PREFIX = "/api/"
+NOTHING_HERE = "There is nothing here, or it is not yours."
+
+
+def refuse(request: HttpRequest, code: int, detail: str, *, retry_after: int | None = None) -> HttpResponse:
+    """Answer an error; `retry_after` (seconds) tells a program when to come back."""
+    response = _answer(request, code, detail)
+    if retry_after is not None:
+        response["Retry-After"] = str(retry_after)
+    return response
+
+
+def _answer(request: HttpRequest, code: int, detail: str) -> HttpResponse:
+    if request.path_info.startswith(FLASH_PREFIX):
+        return flash_failure() if code == 500 else flash_error(detail, status=404 if code == 404 else 200)
+    if _wants_page(request):
+        return render(request, f"{code}.html", {"message": detail}, status=code)
+    return JsonResponse(problem_body(code, detail), status=code, content_type=PROBLEM_TYPE)
+
+
+def _wants_page(request: HttpRequest) -> bool:
+    return "text/html" in request.headers.get("Accept", "") and not _is_program(request)
+
+
+def _is_program(request: HttpRequest) -> bool:
+    return request.path_info.startswith((API_PREFIX, FLASH_PREFIX))
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer 400 to what cannot be understood."""
+    if _is_program(request):
+        return refuse(request, 400, "This request cannot be understood.")
+    return defaults.bad_request(request, exception)
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer 403."""
+    if _is_program(request):
+        return refuse(request, 403, "You may not do this.")
+    return defaults.permission_denied(request, exception)
+
+
+def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer 404."""
+    if _is_program(request):
+        return refuse(request, 404, NOTHING_HERE)
+    return defaults.page_not_found(request, exception)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Answer 500 to a fault of ours, without a word about its cause."""
+    if _is_program(request):
+        return refuse(request, 500, FAULT_OF_OURS)
+    return defaults.server_error(request)

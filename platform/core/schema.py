@@ -1,0 +1,78 @@
+"""What every call of the REST API has in common, written into its OpenAPI description."""
+
+from http import HTTPStatus
+from typing import Any
+
+from drf_spectacular.utils import OpenApiResponse
+
+from .problems import PROBLEM_TYPE
+
+UNSAFE = ("post", "put", "patch", "delete")
+METHODS = (*UNSAFE, "get")
+PROBLEM = {"$ref": "#/components/schemas/Problem"}
+PROBLEM_SCHEMA = {
+    "type": "object",
+    "description": "What went wrong and what to do about it, as RFC 9457 describes.",
+    "properties": {
+        "type": {"type": "string", "format": "uri-reference"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "For a person to read."},
+        "errors": {"description": "What is wrong with which field.", "type": "object"},
+    },
+    "required": ["type", "title", "status", "detail"],
+}
+WHEN = {
+    400: "What was sent cannot be used; `detail` or `errors` say what to change.",
+    401: "Who asks is not known: the API token or the password is missing or wrong.",
+    403: "Who asks may not do this.",
+    404: "There is nothing here, or it is not the caller's; expired and unknown are the same.",
+    406: "The answer cannot be had in the wanted media type.",
+    409: "Not now: too many jobs are waiting, or one is running.",
+    413: "The body is larger than this address takes.",
+    415: "The body's media type is not one of those that this address takes.",
+    416: "The file does not reach that far.",
+    429: "Too many requests; `Retry-After` tells the seconds to wait.",
+    503: "The platform is halted for maintenance, or its bucket does not answer.",
+}
+
+
+def problems(*codes: int) -> dict[int, Any]:
+    """Return the responses of a call that are errors of its own, for `extend_schema`."""
+    return {code: OpenApiResponse(description=WHEN[code]) for code in codes}
+
+
+def document_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Add to each call the problem documents with which it may answer; a hook of drf-spectacular."""
+    result.setdefault("components", {}).setdefault("schemas", {})["Problem"] = PROBLEM_SCHEMA
+    for path, calls in result["paths"].items():
+        for method, call in calls.items():
+            if method in METHODS:
+                own = (int(code) for code in call["responses"] if int(code) >= HTTPStatus.BAD_REQUEST)
+                for code in {*own, *_common(path, method, call)}:
+                    call["responses"][str(code)] = _response(code)
+    return result
+
+
+def _common(path: str, method: str, call: dict[str, Any]) -> set[int]:
+    """Return what follows from what a call is."""
+    codes = {406, 429, 503}
+    known_only = {} not in call.get("security", [{}])
+    if call.get("security"):
+        codes.add(401)
+    if known_only and method in UNSAFE:
+        codes.add(403)  # a session without its CSRF token
+    if "{" in path or any(parameter["name"] == "cursor" for parameter in call.get("parameters", [])):
+        codes.add(404)
+    if method in UNSAFE or any(parameter["in"] == "query" for parameter in call.get("parameters", [])):
+        codes.add(400)
+    if "requestBody" in call:
+        codes |= {413, 415}
+    return codes
+
+
+def _response(code: int) -> dict[str, Any]:
+    response: dict[str, Any] = {"description": WHEN[code], "content": {PROBLEM_TYPE: {"schema": PROBLEM}}}
+    if code in (429, 503):
+        response["headers"] = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
+    return response

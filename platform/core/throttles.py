@@ -1,0 +1,194 @@
+"""How often something may be asked for: per person, per address, per model's token.
+
+Each limit is a sliding window of two counters in the cache, which count exactly however many processes
+and threads ask at once (as far as they share a cache), in constant memory and time.
+"""
+
+import hashlib
+import ipaddress
+import re
+import time
+from dataclasses import dataclass
+from typing import Any, cast
+
+import structlog
+from django.core.cache import cache
+from rest_framework.exceptions import Throttled
+from rest_framework.request import Request
+from rest_framework.settings import api_settings
+from rest_framework.throttling import BaseThrottle
+
+logger = structlog.get_logger(__name__)
+
+SECONDS = {"s": 1, "min": 60, "hour": 3600, "day": 86400}
+PERIODS = {
+    "s": "s",
+    "sec": "s",
+    "m": "min",
+    "min": "min",
+    "h": "hour",
+    "hour": "hour",
+    "d": "day",
+    "day": "day",
+}
+UNLIMITED = ("", "none")
+_RATE = re.compile(r"([1-9]\d*)/([a-z]+)")
+
+
+@dataclass(frozen=True)
+class Rate:
+    """So many requests in so many seconds."""
+
+    requests: int
+    seconds: int
+
+
+def parse_rate(text: str | None) -> Rate | None:
+    """Read "600/min"; None, "" and "none" are no limit. Raises ValueError that says what may stand there."""
+    if text is None or text in UNLIMITED:
+        return None
+    match = _RATE.fullmatch(text)
+    if match is None or match[2] not in PERIODS:
+        raise ValueError(
+            f'{text!r} is no rate: write it like "600/min", with s, min, hour or day, or "none".'
+        )
+    return Rate(int(match[1]), SECONDS[PERIODS[match[2]]])
+
+
+def seconds_to_wait(rate: Rate, *, previous: int, current: int, passed: float) -> float:
+    """Return how long the next request has to wait; 0.0 when it may come now.
+
+    `previous` and `current` count the requests of the last and of this window, of which the fraction
+    `passed` is over. Requests of the last window are taken to have come evenly, so the part of them
+    that lies within one window's length from now counts.
+    """
+    room = rate.requests - 1 - current
+    if previous * (1 - passed) <= room:
+        return 0.0
+    if room >= 0:
+        return (1 - room / previous - passed) * rate.seconds
+    begun = max(0.0, 1 - (rate.requests - 1) / current)  # of the next window, in which these are the last's
+    return (1 - passed + begun) * rate.seconds
+
+
+def take(scope: str, who: str) -> float:
+    """Count a request; returns 0.0, or the seconds to wait when there were too many (it does not count then).
+
+    A cache that is away limits nobody: it is better to serve too much than nothing.
+    """
+    rate = parse_rate(cast("str | None", api_settings.DEFAULT_THROTTLE_RATES[scope]))
+    if rate is None:
+        return 0.0
+    try:
+        return _count(rate, f"{scope}:{hashlib.blake2b(who.encode(), digest_size=16).hexdigest()}")
+    except Exception as error:  # whichever cache, whatever it raises
+        logger.warning("throttle.cache_away", scope=scope, error=repr(error))
+        return 0.0
+
+
+def _count(rate: Rate, name: str) -> float:
+    window, passed = divmod(time.time() / rate.seconds, 1)
+    now, before = f"throttle:{name}:{window:.0f}", f"throttle:{name}:{window - 1:.0f}"
+    cache.add(now, 0, timeout=2 * rate.seconds)
+    current = cache.incr(now) - 1
+    wait = seconds_to_wait(rate, previous=cache.get(before, 0), current=current, passed=passed)
+    if wait:
+        cache.decr(now)
+    return wait
+
+
+def require_rate(scope: str, who: str) -> None:
+    """Count a request. Raises `Throttled` when there were too many."""
+    wait = take(scope, who)
+    if wait:
+        raise Throttled(wait)
+
+
+class _Throttle(BaseThrottle):
+    """One limit of a view."""
+
+    scope: str
+
+    def __init__(self) -> None:
+        self._wait = 0.0
+
+    def who(self, request: Request, view: Any) -> str | None:
+        """Return on whose account the request goes; None when this limit is not about it."""
+        raise NotImplementedError
+
+    def allow_request(self, request: Request, view: Any) -> bool:
+        """Count the request."""
+        who = self.who(request, view)
+        self._wait = 0.0 if who is None else take(self.scope, who)
+        return not self._wait
+
+    def wait(self) -> float:
+        """Return the seconds until it may come again."""
+        return self._wait
+
+
+class PerUser(_Throttle):
+    """Everything that a person who is signed in asks for."""
+
+    scope = "user"
+
+    def who(self, request: Request, view: Any) -> str | None:
+        """Return the person."""
+        return str(request.user.pk) if request.user and request.user.is_authenticated else None
+
+
+class PerAddress(_Throttle):
+    """What comes from one address without anybody being signed in."""
+
+    scope = "address"
+
+    def who(self, request: Request, view: Any) -> str | None:
+        """Return the address; of IPv6 the network, which is one customer's."""
+        if request.user and request.user.is_authenticated:
+            return None
+        return network_of(str(self.get_ident(request) or ""))
+
+
+class PerAddressPredict(PerAddress):
+    """Predictions asked for from one address."""
+
+    scope = "predict-address"
+
+
+class PerModelToken(_Throttle):
+    """Predictions of one model, whoever asks."""
+
+    scope = "predict-token"
+
+    def who(self, request: Request, view: Any) -> str | None:
+        """Return the model's token."""
+        return str(view.kwargs["token"])
+
+
+class Uploads(PerUser):
+    """Data sets that a person sends: each is validated, which takes a while."""
+
+    scope = "upload"
+
+    def who(self, request: Request, view: Any) -> str | None:
+        """Return the person, for a request that brings something."""
+        return super().who(request, view) if request.method == "POST" else None
+
+
+class FlashTraining(PerAddress):
+    """Trainings that come from one address without an account."""
+
+    scope = "flash-train"
+
+
+def network_of(address: str) -> str:
+    """Return what stands for a client: an IPv4 address, or the /64 of an IPv6 address."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:  # a socket file, or what a proxy made up
+        return address
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped is not None:
+            return str(parsed.ipv4_mapped)
+        return str(ipaddress.ip_network((parsed, 64), strict=False))
+    return str(parsed)
