@@ -1,0 +1,67 @@
+"""REST views of API tokens: make one with a password or a session, list them, revoke them."""
+
+from datetime import timedelta
+
+from django.db.models import Q, QuerySet
+from django.http import Http404
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from knox.models import AuthToken
+from rest_framework import status
+from rest_framework.authentication import SessionAuthentication
+from rest_framework.exceptions import PermissionDenied
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.authentication import ApiTokenAuthentication, PasswordAuthentication
+from core.exceptions import InvalidRequest
+
+from .serializers import ApiTokenSerializer, ApiTokenWishSerializer, NewApiTokenSerializer
+
+MOST_TOKENS = 50
+
+
+def _good_tokens(request: Request) -> QuerySet[AuthToken]:
+    """Return the caller's tokens that have not expired, newest first."""
+    good = Q(expiry=None) | Q(expiry__gt=timezone.now())
+    return AuthToken.objects.filter(good, user=request.user).order_by("-created")
+
+
+class ApiTokensView(APIView):
+    """The caller's API tokens."""
+
+    authentication_classes = (ApiTokenAuthentication, SessionAuthentication, PasswordAuthentication)
+
+    @extend_schema(responses=ApiTokenSerializer(many=True))
+    def get(self, request: Request) -> Response:
+        """List the tokens that are good."""
+        return Response(ApiTokenSerializer(_good_tokens(request), many=True).data)
+
+    @extend_schema(request=ApiTokenWishSerializer, responses={201: NewApiTokenSerializer})
+    def post(self, request: Request) -> Response:
+        """Make a token, with a password or a session: a token cannot prolong itself by another one."""
+        if isinstance(request.auth, AuthToken):
+            raise PermissionDenied("Sign in, or send your name and password, to make an API token.")
+        wish = ApiTokenWishSerializer(data=request.data)
+        wish.is_valid(raise_exception=True)
+        if _good_tokens(request).count() >= MOST_TOKENS:
+            raise InvalidRequest(f"You have {MOST_TOKENS} API tokens, which is the most. Revoke one first.")
+        days = timedelta(days=wish.validated_data["days"])
+        made, token = AuthToken.objects.create(user=request.user, expiry=days)
+        made.token = token
+        return Response(NewApiTokenSerializer(made).data, status=status.HTTP_201_CREATED)
+
+
+class ApiTokenView(APIView):
+    """One API token of the caller's."""
+
+    authentication_classes = ApiTokensView.authentication_classes
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, id: str) -> Response:  # noqa: A002 - the address's word
+        """Revoke a token; whoever uses it is a stranger from now on."""
+        deleted, _ = AuthToken.objects.filter(user=request.user, token_key=id).delete()
+        if not deleted:
+            raise Http404
+        return Response(status=status.HTTP_204_NO_CONTENT)
