@@ -13,16 +13,22 @@ class TrainingConfig(AppConfig):
 
     def ready(self) -> None:
         from control.activity import set_activity_source
+        from core import health, metrics
         from documents.drift import register_files
         from documents.projections import register
         from models_registry.models import TaskType
 
         from . import signals  # noqa: F401
         from .files import known_files
+        from .health import look_at_broker, look_for_worker
+        from .metrics import read_metrics
         from .projections import TrainingProjection
         from .selectors import running_activity
 
         register(TrainingProjection())
         set_activity_source(running_activity)
+        health.register("broker", look_at_broker)
+        health.register("worker", look_for_worker)
+        metrics.register(read_metrics)
         for folder in (*(f"{task}/" for task in TaskType), "training/datasets/"):
             register_files(folder, partial(known_files, folder))

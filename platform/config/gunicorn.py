@@ -1,6 +1,9 @@
 """How gunicorn serves the pages and the REST API."""
 
 import os
+import shutil
+import tempfile
+from typing import Any
 
 bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
 worker_class = "gthread"
@@ -11,3 +14,19 @@ graceful_timeout = 20
 accesslog = None
 loglevel = "warning"
 control_socket_disable = True
+
+# The processes share their metrics in files; prometheus_client looks for the folder when it is imported.
+_metrics = tempfile.mkdtemp(prefix="trainyard-metrics-")
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = _metrics
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """Forget what an ended process said about itself; what it counted stays."""
+    from prometheus_client import multiprocess
+
+    multiprocess.mark_process_dead(worker.pid)
+
+
+def on_exit(server: Any) -> None:
+    """Remove the shared files."""
+    shutil.rmtree(_metrics, ignore_errors=True)

@@ -7,3 +7,8 @@ class CoreConfig(AppConfig):
     """Shared ground of all apps; has no tables of its own."""
 
     name = "core"
+
+    def ready(self) -> None:
+        from .health import look_at_database, register
+
+        register("database", look_at_database)

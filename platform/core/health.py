@@ -1,0 +1,89 @@
+"""Is the platform well? Each part names a check; they run side by side and none is waited for long.
+
+A part that hangs is asked by one thread at a time, however many callers want to know, and what it
+said is good for a moment: asking costs next to nothing.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+
+import structlog
+from django.db import connection
+
+logger = structlog.get_logger(__name__)
+
+PATIENCE = 2.0  # seconds for all checks together
+FRESH = 1.0  # seconds for which an answer is good
+OK, AWAY, NO_ANSWER = "ok", "away", f"no answer within {PATIENCE:g} s"
+
+
+class NotWell(Exception):
+    """A part answers, but not as it should; the message is shown to everybody."""
+
+
+class Check:
+    """One part's check: raises `NotWell`, or whatever it runs into, when the part is not well."""
+
+    def __init__(self, name: str, look: Callable[[], None]) -> None:
+        self.name = name
+        self._look = look
+        self._lock = threading.Lock()
+        self._answer: Future[str] | None = None
+        self._good_until = 0.0
+
+    def ask(self) -> "Future[str]":
+        """Return what the check says or is about to say."""
+        with self._lock:
+            answer = self._answer
+            if answer is None or (answer.done() and time.monotonic() > self._good_until):
+                answer = self._answer = Future()
+                thread = threading.Thread(
+                    target=self._run, args=(answer,), name=f"health-{self.name}", daemon=True
+                )
+                thread.start()
+            return answer
+
+    def _run(self, answer: "Future[str]") -> None:
+        try:
+            self._look()
+            said = OK
+        except NotWell as error:
+            said = str(error)
+        except Exception as error:  # whatever the part's client raises
+            logger.warning("health.away", part=self.name, error=repr(error))
+            said = AWAY
+        finally:
+            connection.close()  # the thread's own, if it has one
+        self._good_until = time.monotonic() + FRESH
+        answer.set_result(said)
+
+
+_checks: dict[str, Check] = {}
+
+
+def register(name: str, look: Callable[[], None]) -> None:
+    """Add a part; called once, while the app that knows the part becomes ready."""
+    _checks[name] = Check(name, look)
+
+
+def examine(*names: str, patience: float = PATIENCE) -> dict[str, str]:
+    """Return what each part says, "ok" when it is well; all parts when none is named."""
+    chosen = [_checks[name] for name in names] if names else list(_checks.values())
+    deadline = time.monotonic() + patience
+    answers = [(check.name, check.ask()) for check in chosen]
+    return {name: _within(answer, deadline) for name, answer in answers}
+
+
+def _within(answer: "Future[str]", deadline: float) -> str:
+    try:
+        return answer.result(timeout=max(0.0, deadline - time.monotonic()))
+    except TimeoutError:
+        return NO_ANSWER
+
+
+def look_at_database() -> None:
+    """Run the smallest query there is."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
