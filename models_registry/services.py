@@ -1,6 +1,6 @@
 """What can be done with a registered model. Each function is one transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -92,4 +92,17 @@ def keep_model(*, model: RegisteredModel, extra: timedelta) -> None:
     if live.expires_at is not None:
         live.expires_at = max(live.expires_at, timezone.now()) + extra
         live.save()
+    model.refresh_from_db()
+
+
+@transaction.atomic
+def change_model(*, model: RegisteredModel, changes: Mapping[str, Any]) -> None:
+    """Give fields of a live model other values. Raises `InvalidRequest` when it is not live any more."""
+    live = RegisteredModel.objects.live().select_for_update().filter(pk=model.pk).first()
+    if live is None:
+        raise InvalidRequest(f"{model.name} is not live any more.")
+    for name, value in changes.items():
+        setattr(live, name, value)
+    live.clean_fields(exclude={field.name for field in live._meta.fields} - changes.keys())
+    live.save()
     model.refresh_from_db()

@@ -1,9 +1,13 @@
 """How models and predictions look over REST."""
 
-from typing import Any
+from datetime import datetime
+from typing import Any, ClassVar
 
+from django.conf import settings
+from django.utils import timezone
 from rest_framework import serializers
 
+from inference.downloads import DOWNLOADS
 from inference.services import Answer
 from models_registry.models import Artifact, RegisteredModel
 
@@ -26,6 +30,7 @@ class RegisteredModelSerializer(serializers.ModelSerializer):
         fields = (
             "token",
             "name",
+            "origin",
             "task_type",
             "architecture",
             "strategy",
@@ -37,6 +42,8 @@ class RegisteredModelSerializer(serializers.ModelSerializer):
             "metrics",
             "live_at",
             "expires_at",
+            "retired_at",
+            "unusable_because",
             "artifacts",
         )
         read_only_fields = fields
@@ -63,11 +70,62 @@ class AnswerSerializer(serializers.Serializer):
     milliseconds = serializers.FloatField()
 
 
-class PredictRequestSerializer(serializers.Serializer):
-    """Image files as multipart `file` (repeatable), or texts as JSON."""
+class PredictFilesSerializer(serializers.Serializer):
+    """Image files as multipart `file`, which may come several times."""
 
-    file = serializers.ListField(child=serializers.FileField(), required=False)
-    texts = serializers.ListField(child=serializers.CharField(allow_blank=True), required=False)
+    file = serializers.ListField(child=serializers.FileField())
+
+
+class PredictTextsSerializer(serializers.Serializer):
+    """Texts."""
+
+    texts = serializers.ListField(child=serializers.CharField())
+
+
+class ModelChangesSerializer(serializers.ModelSerializer):
+    """What can be changed about a live model."""
+
+    class Meta:
+        model = RegisteredModel
+        fields = ("name", "downloadable", "expires_at", "pinned")
+        extra_kwargs: ClassVar[dict[str, Any]] = {
+            "name": {"required": False},
+            "expires_at": {"help_text": "In the future; null, which is never, is for staff."},
+            "pinned": {"help_text": "Never expires. For staff."},
+        }
+
+    @property
+    def _by_staff(self) -> bool:
+        return bool(self.context["request"].user.is_staff)
+
+    def validate_pinned(self, value: bool) -> bool:
+        """Leave it to staff what is kept for ever."""
+        if not self._by_staff:
+            raise serializers.ValidationError("Only staff can pin a model.")
+        return value
+
+    def validate_expires_at(self, value: datetime | None) -> datetime | None:
+        """Bound how long a model is kept."""
+        if value is None and not self._by_staff:
+            raise serializers.ValidationError("Only staff can let a model live for ever.")
+        if value is not None and value <= timezone.now():
+            raise serializers.ValidationError("This is over already. Delete the model instead.")
+        most = settings.TRAINYARD["MAX_KEEP"]
+        if value is not None and value > timezone.now() + most and not self._by_staff:
+            raise serializers.ValidationError(f"A model can be kept for {most.days} days from now at most.")
+        return value
+
+
+class KeepSerializer(serializers.Serializer):
+    """How much longer a model is to live."""
+
+    hours = serializers.IntegerField(default=24, min_value=1, max_value=10_000)
+
+
+class DownloadSerializer(serializers.Serializer):
+    """Which of a model's files."""
+
+    format = serializers.ChoiceField(choices=list(DOWNLOADS))
 
 
 def answer_json(answer: Answer) -> dict[str, Any]:

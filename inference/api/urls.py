@@ -3,12 +3,13 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from .views import PredictView, RegisteredModelViewSet
+from .views import DownloadView, PredictView, RegisteredModelViewSet
 
 router = SimpleRouter()
 router.register("models", RegisteredModelViewSet, basename="api-model")
 
 urlpatterns = [
     path("models/<str:token>/predict/", PredictView.as_view(), name="api-predict"),
+    path("models/<str:token>/download/", DownloadView.as_view(), name="api-model-download"),
     *router.urls,
 ]

@@ -1,36 +1,98 @@
 """REST views of models and predictions: parse, authorise, call one service."""
 
 from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.db.models import QuerySet
 from django.http import Http404
-from drf_spectacular.utils import extend_schema
-from rest_framework import mixins, viewsets
-from rest_framework.parsers import FormParser, JSONParser, MultiPartParser
+from django.http.response import HttpResponseBase
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework import mixins, status, viewsets
+from rest_framework.decorators import action
+from rest_framework.parsers import FormParser, MultiPartParser
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from core.exceptions import InvalidRequest
+from core.parsers import BoundedJSONParser, FirstRenderer
+from core.schema import problems
+from core.throttles import PerAddressPredict, PerModelToken
+from inference.downloads import find_download, send_file
 from inference.services import UnknownModel, predict
 from models_registry.models import RegisteredModel
+from models_registry.services import change_model, keep_model, restore_model, retire_model
 
-from .serializers import AnswerSerializer, PredictRequestSerializer, RegisteredModelSerializer, answer_json
+from .filters import ModelFilter
+from .serializers import (
+    AnswerSerializer,
+    DownloadSerializer,
+    KeepSerializer,
+    ModelChangesSerializer,
+    PredictFilesSerializer,
+    PredictTextsSerializer,
+    RegisteredModelSerializer,
+    answer_json,
+)
 
 
 class RegisteredModelViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
-    """The caller's models."""
+    """The caller's models; for staff everybody's."""
 
     serializer_class = RegisteredModelSerializer
     queryset = RegisteredModel.objects.none()
     lookup_field = "token"
-    filterset_fields = ("state", "task_type")
+    lookup_value_regex = "[^/]+"  # programs beside us name their models as they like
+    filterset_class = ModelFilter
 
     def get_queryset(self) -> QuerySet[RegisteredModel]:
         return RegisteredModel.objects.owned_by(self.request.user).prefetch_related("artifacts")
+
+    @extend_schema(request=ModelChangesSerializer, responses=RegisteredModelSerializer)
+    def partial_update(self, request: Request, token: str) -> Response:
+        """Change a live model's name, who may download it, or when it expires."""
+        model: RegisteredModel = self.get_object()
+        changes = ModelChangesSerializer(data=request.data, context=self.get_serializer_context())
+        changes.is_valid(raise_exception=True)
+        change_model(model=model, changes=changes.validated_data)
+        return Response(self.get_serializer(model).data)
+
+    @extend_schema(responses={204: None})
+    def destroy(self, request: Request, token: str) -> Response:
+        """Take a live model out of service; until the next clean-up it can be restored."""
+        retire_model(model=self.get_object())
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    @extend_schema(request=KeepSerializer, responses=RegisteredModelSerializer)
+    @action(detail=True, methods=["post"])
+    def keep(self, request: Request, token: str) -> Response:
+        """Let a live model live longer, counted from now or from its expiry, whichever is later."""
+        model: RegisteredModel = self.get_object()
+        wish = KeepSerializer(data=request.data)
+        wish.is_valid(raise_exception=True)
+        extra = timedelta(hours=wish.validated_data["hours"])
+        _require_allowed(request.user, (model.time_left or timedelta()) + extra)
+        keep_model(model=model, extra=extra)
+        return Response(self.get_serializer(model).data)
+
+    @extend_schema(request=None, responses=RegisteredModelSerializer)
+    @action(detail=True, methods=["post"])
+    def restore(self, request: Request, token: str) -> Response:
+        """Bring back a model that waits for its deletion."""
+        model: RegisteredModel = self.get_object()
+        restore_model(model=model)
+        return Response(self.get_serializer(model).data)
+
+
+def _require_allowed(user: Any, lives: timedelta) -> None:
+    most = settings.TRAINYARD["MAX_KEEP"]
+    if lives > most and not user.is_staff:
+        raise InvalidRequest(f"A model can be kept for {most.days} days from now at most.")
 
 
 class PredictView(APIView):
@@ -38,9 +100,17 @@ class PredictView(APIView):
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
-    parser_classes = (MultiPartParser, FormParser, JSONParser)
+    parser_classes = (MultiPartParser, FormParser, BoundedJSONParser)
+    throttle_classes = (PerModelToken, PerAddressPredict)
 
-    @extend_schema(request=PredictRequestSerializer, responses=AnswerSerializer)
+    @extend_schema(
+        request={
+            "multipart/form-data": PredictFilesSerializer,
+            "application/json": PredictTextsSerializer,
+            "application/x-www-form-urlencoded": PredictTextsSerializer,
+        },
+        responses=AnswerSerializer,
+    )
     def post(self, request: Request, token: str) -> Response:
         """Classify image files (multipart `file`) or texts (JSON `{"texts": […]}`)."""
         try:
@@ -65,3 +135,30 @@ def _inputs(request: Request) -> Sequence[bytes | str]:
             'Send {"texts": ["…", …]}, a list of strings, or image files as multipart `file`.'
         )
     return texts
+
+
+class DownloadView(APIView):
+    """A model's files: for whoever has the token of a downloadable one, else for its owner and staff."""
+
+    permission_classes = (AllowAny,)
+    content_negotiation_class = FirstRenderer
+
+    @extend_schema(
+        parameters=[
+            DownloadSerializer,
+            OpenApiParameter("Range", str, OpenApiParameter.HEADER, description="As in `bytes=0-99`."),
+        ],
+        responses={
+            (200, "application/octet-stream"): OpenApiTypes.BINARY,
+            (206, "application/octet-stream"): OpenApiTypes.BINARY,
+            302: OpenApiResponse(description="The file is at `Location`, for some minutes."),
+            304: OpenApiResponse(description="The file is the one that `If-None-Match` names."),
+            **problems(416),
+        },
+    )
+    def get(self, request: Request, token: str) -> HttpResponseBase:
+        """Download a model's file, always as an attachment."""
+        wish = DownloadSerializer(data=request.query_params)
+        wish.is_valid(raise_exception=True)
+        artifact = find_download(request.user, token, wish.validated_data["format"])
+        return send_file(request._request, artifact)

@@ -10,9 +10,12 @@ from rest_framework.parsers import FormParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from core.schema import problems
+from core.throttles import PerAddress, PerUser, Uploads
 from training.models import Dataset, TrainingJob
 from training.services import JobSettings, cancel_job, create_dataset, retry_job, submit_job
 
+from .filters import DatasetFilter, JobFilter
 from .serializers import DatasetSerializer, DatasetUploadSerializer, JobDetailSerializer, JobSerializer
 
 
@@ -22,7 +25,8 @@ class DatasetViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.
     serializer_class = DatasetSerializer
     queryset = Dataset.objects.none()
     parser_classes = (MultiPartParser, FormParser)
-    filterset_fields = ("task_type",)
+    filterset_class = DatasetFilter
+    throttle_classes = (PerUser, PerAddress, Uploads)
 
     def get_queryset(self) -> QuerySet[Dataset]:
         return Dataset.objects.owned_by(self.request.user)
@@ -48,7 +52,7 @@ class JobViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gene
 
     serializer_class = JobSerializer
     queryset = TrainingJob.objects.none()
-    filterset_fields = ("state", "task_type")
+    filterset_class = JobFilter
 
     def get_serializer_class(self) -> type[JobSerializer]:
         return JobDetailSerializer if self.action == "retrieve" else JobSerializer
@@ -56,7 +60,7 @@ class JobViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gene
     def get_queryset(self) -> QuerySet[TrainingJob]:
         return TrainingJob.objects.owned_by(self.request.user).select_related("registered_model")
 
-    @extend_schema(responses={201: JobSerializer})
+    @extend_schema(responses={201: JobSerializer, **problems(409)})
     def create(self, request: Request) -> Response:
         """Submit a job on a data set of the caller's."""
         serializer = self.get_serializer(data=request.data)
@@ -81,7 +85,7 @@ class JobViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gene
         cancel_job(job=job)
         return Response(self.get_serializer(job).data)
 
-    @extend_schema(request=None, responses={201: JobSerializer})
+    @extend_schema(request=None, responses={201: JobSerializer, **problems(409)})
     @action(detail=True, methods=["post"])
     def retry(self, request: Request, pk: str) -> Response:
         """Submit a job that failed or was cancelled again, as a new job with the same data and settings."""
