@@ -117,7 +117,7 @@ class PlatformProcess:
         self.manage("sync_documents")
 
     def start_web(self) -> None:
-        """Start the web process and wait until it answers on /health/."""
+        """Start the web process and wait until it answers on /health/live/."""
         self.web, since = self._start("web", *WEB, *WEB_CONFIG)
         self._wait(self.web, "web", since, lambda _: self._is_healthy(), within=STARTS_WITHIN)
 
@@ -207,7 +207,7 @@ class PlatformProcess:
 
     def _is_healthy(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.base_url}/health/", timeout=5) as answer:
+            with urllib.request.urlopen(f"{self.base_url}/health/live/", timeout=5) as answer:
                 return bool(answer.status == 200)
         except (urllib.error.URLError, OSError):
             return False

@@ -62,14 +62,12 @@ class Step(BaseModel):
     gamma: float
 
 
-class ForeignSettings(BaseModel):
-    """The document's values, numbers perhaps as texts; everything is in the seed's format."""
+class WantedTraining(BaseModel):
+    """How somebody else wants a model trained, numbers perhaps as texts; everything is in the seed's format."""
 
     model_config = ConfigDict(allow_inf_nan=False, str_strip_whitespace=True)
 
-    token: str = Field(min_length=1, max_length=160)
     task_type: Annotated[Literal["imageclassification", "textclassification"], BeforeValidator(_lower)]
-    num_classes: int
     optimizer: Annotated[str, BeforeValidator(_lower)]
     learning_rate: float
     batch_size: int
@@ -79,6 +77,13 @@ class ForeignSettings(BaseModel):
     pretrain_dataset: Annotated[str | bool | None, BeforeValidator(_lower)] = None
     reduce_lr_on_plateau: Annotated[Plateau | None, BeforeValidator(_absent)] = None
     step_lr: Annotated[Step | None, BeforeValidator(_absent)] = None
+
+
+class ForeignSettings(WantedTraining):
+    """The document's values."""
+
+    token: str = Field(min_length=1, max_length=160)
+    num_classes: int
 
 
 class Reference(BaseModel):
@@ -125,9 +130,9 @@ def _has_job(identifier: str) -> bool:
 def _take_in(source: BinaryIO, folder: Path, identifier: str) -> TrainingJob:
     limits = Limits(max_bytes=settings.TRAINYARD["MAX_DATASET_BYTES"])
     document = take_apart(source, folder, keys=ForeignSettings.model_fields, limits=limits)
-    wanted = _read(ForeignSettings, document.settings)
+    wanted = read_as(ForeignSettings, document.settings)
     _check_token(wanted.token)
-    name, choice = _name(wanted.token), _choice(wanted)
+    name, choice = _name(wanted.token), choice_of(wanted)
     path, columns = _data(document, folder, wanted.task_type, limits)
     dataset = Dataset.objects.filter(key=dataset_key(identifier, path.suffix)).first()
     if dataset is None:
@@ -158,7 +163,7 @@ def _take_in(source: BinaryIO, folder: Path, identifier: str) -> TrainingJob:
         raise
 
 
-def _read(model: type[AnyModel], values: dict[str, Any], *, place: str = "") -> AnyModel:
+def read_as(model: type[AnyModel], values: dict[str, Any], *, place: str = "") -> AnyModel:
     """Return the values as a model. `InvalidRequest` names the fields, but not what they hold."""
     try:
         return model.model_validate(values)
@@ -183,7 +188,8 @@ def _name(token: str) -> str:
     return (re.sub(r"[^\w-]+|_+", " ", readable).strip() or token)[:NAME_LENGTH]
 
 
-def _choice(wanted: ForeignSettings) -> JobSettings:
+def choice_of(wanted: WantedTraining) -> JobSettings:
+    """Return the wishes as settings of a job. Raises `InvalidRequest`."""
     try:
         architecture = get_architecture(wanted.model)
         percent = parse_data_split(wanted.data_split)
@@ -231,11 +237,16 @@ def _data(
         columns: dict[str, str] = {}
         path = document.path
     else:
-        reference = _read(Reference, document.reference or {}, place="dataset.")
+        reference = read_as(Reference, document.reference or {}, place="dataset.")
         path, columns = _fetch(reference, folder, limits), reference.columns
+    require_suffix(path, task_type)
+    return path, columns
+
+
+def require_suffix(path: Path, task_type: str) -> None:
+    """Raise `InvalidRequest` for images where texts are meant, and the other way round."""
     if path.suffix not in SUFFIXES[TaskType(task_type)]:
         raise InvalidRequest(f"dataset: it is a {path.suffix} file's, which is no data set for {task_type}.")
-    return path, columns
 
 
 def _fetch(reference: Reference, folder: Path, limits: Limits) -> Path:

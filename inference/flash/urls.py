@@ -1,0 +1,10 @@
+"""Flash's addresses of calls that use a model; without a slash at their end, as its clients know them."""
+
+from django.urls import path
+
+from .views import DownloadView, InferenceView
+
+urlpatterns = [
+    path("inference", InferenceView.as_view(), name="inference"),
+    path("download", DownloadView.as_view(), name="download"),
+]

@@ -1,0 +1,495 @@
+"""The contract with Flash's clients, call by call; bodies are put together byte by byte, as theirs are."""
+
+import base64
+import io
+import json
+import zipfile
+from typing import Any
+from unittest.mock import ANY
+
+import pytest
+from django.core.cache import cache
+from django.core.files.storage import storages
+from django.test import Client
+from django.utils import timezone
+
+from control.models import PlatformStatus
+from models_registry.models import RegisteredModel
+from models_registry.services import retire_model
+from tests.factories import ArtifactFactory, RegisteredModelFactory, TrainingJobFactory
+from tests.tiny_models import live_colour_model, picture
+from training.models import Dataset, TrainingJob
+
+pytestmark = pytest.mark.django_db
+
+BOUNDARY = b"----WebKitFormBoundary7MA4YWxkTrZu0gW"
+NO_SUCH_TOKEN = {"result": "error", "message": "No such token found."}
+TRAINING = {
+    "result": "error",
+    "message": "The model is currently training. Please try again after a few minutes.",
+}
+
+
+def b64(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
+def form(*parts: bytes) -> bytes:
+    """A multipart body; each part is its headers, an empty line and its content."""
+    return (
+        b"".join(b"--" + BOUNDARY + b"\r\n" + part + b"\r\n" for part in parts) + b"--" + BOUNDARY + b"--\r\n"
+    )
+
+
+def field(name: str, content: object) -> bytes:
+    text = content if isinstance(content, bytes) else json.dumps(content).encode()
+    return f'Content-Disposition: form-data; name="{name}"\r\n\r\n'.encode() + text
+
+
+def send(call: str, body: bytes, **headers: str) -> Any:
+    kind = f"multipart/form-data; boundary={BOUNDARY.decode()}"
+    return Client(raise_request_exception=False).post(
+        f"/flash/{call}",
+        body,
+        content_type=kind,
+        headers={"Accept": "application/json, text/plain, */*", **headers},
+    )
+
+
+def ask(call: str, content: object) -> Any:
+    """What a call answers to a JSON value, which has to come with status 200."""
+    response = send(call, form(field("data", content)))
+    assert response.status_code == 200, response.content
+    assert response["Content-Type"] == "application/json"
+    return response.json()
+
+
+def colours(per_class: int = 6) -> dict[str, list[str]]:
+    shades = {
+        name: [f"hsl({hue}, 100%, {40 + number}%)" for number in range(per_class)]
+        for name, hue in (("red", 0), ("blue", 240))
+    }
+    return {name: [b64(picture(shade, "JPEG")) for shade in shades[name]] for name in shades}
+
+
+def train_request(**changes: object) -> dict[str, object]:
+    """What Flash's form sends: every number is a text."""
+    wishes = {
+        "taskName": "My flowers-2",
+        "taskType": "imageClassification",
+        "modelType": "MobileNet v2",
+        "dataSplit": "80 : 20",
+        "optimizer": "Adam",
+        "learningRate": "0.01",
+        "batchSize": "16",
+        "epochs": "3",
+        "pretrainDataset": "ImageNet",
+        "reduceLrOnPlateau": True,
+        "reduceLrOnPlateauFactor": "0.2",
+        "reduceLrOnPlateauPatience": "4",
+        "reduceLrOnPlateauMinLr": "0.00001",
+        "stepLr": False,
+        "dataset": colours(),
+    }
+    return {name: value for name, value in {**wishes, **changes}.items() if value is not None}
+
+
+def text_request(**changes: object) -> dict[str, object]:
+    rows = "".join(f"how are you {number},greeting\ngo away {number},other\n" for number in range(6))
+    return train_request(
+        taskName="Words",
+        taskType="textClassification",
+        modelType="LSTM",
+        pretrainDataset=None,
+        reduceLrOnPlateau=False,
+        dataset=b64(f"input,label\n{rows}".encode()),
+        **changes,
+    )
+
+
+@pytest.fixture
+def training_allowed(settings: Any) -> None:
+    settings.FLASH_ALLOW_TRAINING = True
+
+
+# status --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("dev_mode", "runs", "status"),
+    [(False, False, "sleeping"), (True, False, "active"), (False, True, "active"), (True, True, "active")],
+)
+def test_status(dev_mode: bool, runs: bool, status: str) -> None:
+    PlatformStatus(dev_mode=dev_mode).save()
+    if runs:
+        TrainingJobFactory(
+            state=TrainingJob.State.RUNNING, lease_expires_at=timezone.now(), started_at=timezone.now()
+        )
+    response = Client().get("/flash/status")
+    assert response.status_code == 200
+    assert response.json() == {"result": "success", "status": status}
+
+
+# check ---------------------------------------------------------------------------------------
+
+
+def live_model(**fields: object) -> RegisteredModel:
+    return RegisteredModelFactory(**{"accuracy": 96.254, "downloadable": False, **fields})
+
+
+def running_job() -> TrainingJob:
+    now = timezone.now()
+    return TrainingJobFactory(state=TrainingJob.State.RUNNING, lease_expires_at=now, started_at=now)
+
+
+def failed_job() -> TrainingJob:
+    return TrainingJobFactory(
+        state=TrainingJob.State.FAILED, error="Class “a” has no image.", finished_at=timezone.now()
+    )
+
+
+def retired_model() -> RegisteredModel:
+    model = live_model()
+    retire_model(model=model)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("make", "answer"),
+    [
+        (
+            live_model,
+            {
+                "result": "success",
+                "downloadable": False,
+                "taskType": "imageclassification",
+                "accuracy": 96.25,
+                "accuracyPlot": "iVBORw0KGgo=",
+            },
+        ),
+        (lambda: live_model(downloadable=True), {"downloadable": True, "result": "success"}),
+        (TrainingJobFactory, TRAINING),
+        (running_job, TRAINING),
+        (
+            failed_job,
+            {"result": "error", "message": "The training of this model has failed. Class “a” has no image."},
+        ),
+        (retired_model, NO_SUCH_TOKEN),
+    ],
+)
+def test_check(make: Any, answer: dict[str, object]) -> None:
+    assert ask("check", {"token": make().token}).items() >= answer.items()
+
+
+@pytest.mark.parametrize("call", ["check", "inference", "download"])
+@pytest.mark.parametrize(
+    "token", ["imageClassification-x-0", "", None, 3, ["x"], "a\x00b", "\ud800", "x" * 1000]
+)
+def test_unknown_token_is_the_same_error_everywhere(call: str, token: object) -> None:
+    assert ask(call, {"token": token, "input": "x", "format": "onnx"}) == NO_SUCH_TOKEN
+
+
+# inference -----------------------------------------------------------------------------------
+
+
+def test_inference_classifies_an_image() -> None:
+    model = live_colour_model()
+    for wanted in ("red", "blue"):
+        for text in (b64(picture(wanted)), "data:image/jpeg;base64," + b64(picture(wanted, "JPEG"))):
+            answer = ask("inference", {"token": model.token, "input": text})
+            assert answer == {"result": "success", "prediction": wanted}
+
+
+@pytest.mark.parametrize("given", ["no base64!", b64(b"no image"), "", 3, None, "\ud800"])
+def test_inference_of_what_is_no_image_says_so(given: object) -> None:
+    answer = ask("inference", {"token": live_colour_model().token, "input": given})
+    assert answer["result"] == "error"
+    assert answer["message"]
+
+
+def test_inference_is_halted_by_maintenance() -> None:
+    model = live_colour_model()
+    PlatformStatus(dev_mode=True).save()
+    answer = ask("inference", {"token": model.token, "input": b64(picture("red"))})
+    assert answer["result"] == "error"
+    assert "maintenance" in answer["message"]
+
+
+# download ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def downloadable() -> RegisteredModel:
+    model = live_colour_model(downloadable=True)
+    pt = ArtifactFactory(model=model, kind="torchscript", key=f"{model.task_type}/{model.token}/1/model.pt")
+    storages["default"].save(pt.key, io.BytesIO(b"abc"))  # type: ignore[arg-type]
+    return model
+
+
+@pytest.mark.parametrize(
+    ("wanted", "name"), [("pytorch", "model.pt"), ("onnx", "model.onnx"), ("ONNX", "model.onnx")]
+)
+def test_download_gives_an_address_that_works(downloadable: RegisteredModel, wanted: str, name: str) -> None:
+    answer = ask("download", {"token": downloadable.token, "format": wanted})
+    assert answer == {"result": "success", "url": ANY}
+    response = Client().get(answer["url"].removeprefix("http://testserver"))
+    assert response.status_code == 200
+    assert name in response["Content-Disposition"]
+    assert len(b"".join(response.streaming_content)) == int(response["Content-Length"])
+
+
+@pytest.mark.parametrize("wanted", ["pytorch", "onnx", "nonsense"])
+def test_download_of_a_model_that_may_not_be(wanted: str) -> None:
+    answer = ask("download", {"token": live_colour_model(downloadable=False).token, "format": wanted})
+    assert answer == {"result": "error", "message": "This model cannot be downloaded."}
+
+
+@pytest.mark.parametrize("wanted", ["keras", "", None, 3])
+def test_download_of_an_unknown_format(downloadable: RegisteredModel, wanted: object) -> None:
+    answer = ask("download", {"token": downloadable.token, "format": wanted})
+    assert answer == {"result": "error", "message": "Invalid model format given."}
+
+
+# train ---------------------------------------------------------------------------------------
+
+
+def test_train_is_for_people_with_an_account_unless_the_platform_says_otherwise() -> None:
+    answer = ask("train", train_request())
+    assert answer["result"] == "error"
+    assert "FLASH_ALLOW_TRAINING" in answer["message"]
+    assert not Dataset.objects.exists()
+
+
+@pytest.mark.usefixtures("training_allowed")
+def test_train_images() -> None:
+    answer = ask("train", train_request())
+    assert answer == {"result": "success", "token": ANY}
+    job = TrainingJob.objects.get(token=answer["token"])
+    assert job.token.startswith("imageClassification-my_flowers-2-")
+    assert (job.owner, job.state, job.name) == (None, "queued", "My flowers-2")
+    assert (job.task_type, job.architecture) == ("imageclassification", "mobilenet v2")
+    assert (job.optimizer, job.learning_rate, job.batch_size, job.epochs) == ("adam", 0.01, 16, 3)
+    assert job.data_split == "80 : 20"
+    assert job.reduce_lr_on_plateau == {"factor": 0.2, "patience": 4, "min_lr": 1e-5}
+    assert job.step_lr is None
+    assert (job.dataset.classes, job.dataset.examples) == (["blue", "red"], 12)
+    with storages["default"].open(job.dataset.key) as file, zipfile.ZipFile(file) as archive:
+        assert archive.read(archive.namelist()[0]) == base64.b64decode(colours()["red"][0])
+    assert ask("check", {"token": job.token}) == TRAINING
+
+
+@pytest.mark.usefixtures("training_allowed")
+def test_train_texts_with_what_the_form_left_empty() -> None:
+    answer = ask(
+        "train",
+        text_request(stepLr="true", stepLrStepSize="2", stepLrGamma="", reduceLrOnPlateauFactor=""),
+    )
+    assert answer["result"] == "success", answer
+    job = TrainingJob.objects.get(token=answer["token"])
+    assert (job.task_type, job.architecture) == ("textclassification", "lstm")
+    assert (job.reduce_lr_on_plateau, job.step_lr) == (None, {"step_size": 2, "gamma": 0.1})
+    assert sorted(job.dataset.classes) == ["greeting", "other"]
+
+
+@pytest.mark.usefixtures("training_allowed")
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"taskName": ""},
+        {"taskName": "../../etc"},
+        {"taskName": "x" * 101},
+        {"taskType": "videoClassification"},
+        {"modelType": "GPT"},
+        {"modelType": "LSTM"},
+        {"dataSplit": "70:30:1"},
+        {"dataSplit": "100 : 0"},
+        {"optimizer": "lbfgs"},
+        {"learningRate": "nan"},
+        {"learningRate": "5e9"},
+        {"learningRate": "fast"},
+        {"batchSize": "1.5"},
+        {"batchSize": "0"},
+        {"epochs": "-1"},
+        {"epochs": None},
+        {"reduceLrOnPlateauFactor": "7"},
+        {"reduceLrOnPlateau": "perhaps"},
+        {"dataset": None},
+        {"dataset": {}},
+        {"dataset": {"one": [b64(picture("red"))] * 5}},
+        {"dataset": {"a": ["no base64!"], "b": [b64(picture("red"))]}},
+        {"dataset": {"a": [b64(b"no image")] * 5, "b": [b64(picture("red"))] * 5}},
+        {"dataset": {"../a": [b64(picture("red"))], "b": [b64(picture("red"))]}},
+        {"dataset": {"$ref": "training/datasets/1/dataset.zip", "sha256": "0" * 64, "bytes": 1}},
+        {"dataset": b64(b"input,label\na,b\n")},
+        {"dataset": 7},
+    ],
+    ids=str,
+)
+def test_train_with_what_cannot_be_leaves_nothing(changes: dict[str, object]) -> None:
+    answer = ask("train", train_request(**changes))
+    assert answer["result"] == "error"
+    assert answer["message"]
+    assert not TrainingJob.objects.exists()
+    assert not Dataset.objects.exists()
+
+
+@pytest.mark.usefixtures("training_allowed")
+def test_train_is_refused_while_halted_and_while_busy() -> None:
+    PlatformStatus(dev_mode=True).save()
+    assert "maintenance" in ask("train", train_request())["message"]
+    PlatformStatus(queue_while_active=False).save()
+    running_job()
+    answer = ask("train", train_request())
+    assert answer["result"] == "error"
+    assert "is being trained" in answer["message"]
+    assert TrainingJob.objects.count() == Dataset.objects.count() == 1
+
+
+# bodies --------------------------------------------------------------------------------------
+
+TOKEN = json.dumps({"token": "imageClassification-x-0"}).encode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        form(b'Content-Disposition: form-data; name="config"\r\n\r\n' + TOKEN),
+        form(
+            b'Content-Disposition: form-data; name="x"; filename="blob"\r\nContent-Type: application/json\r\n\r\n'
+            + TOKEN
+        ),
+        form(b'content-disposition: form-data; name=""\r\n\r\n' + TOKEN),
+        form(b"Content-Type: application/json\r\n\r\n" + TOKEN),
+        form(b"\r\n" + TOKEN),
+        form(field("first", TOKEN), field("second", b"\x00\xff no JSON")),
+        b"a preamble\r\n" + form(field("data", b"\r\n " + TOKEN + b"\n")),
+        form(field("data", TOKEN)).removesuffix(b"--\r\n"),
+    ],
+    ids=["field", "file", "no name", "no disposition", "no headers", "two parts", "preamble", "no end"],
+)
+def test_the_first_part_counts_whatever_it_is_called(body: bytes) -> None:
+    assert send("check", body).json() == NO_SUCH_TOKEN
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"no form",
+        form(),
+        form(field("data", b"")),
+        form(field("data", b"{")),
+        form(field("data", b"[]")),
+        form(field("data", b"[" * 100_000)),
+        form(field("data", b"\xff\xfe\x00")),
+        form(field("data", TOKEN))[:-60],
+        form(b'Content-Disposition: form-data; name="' + b"x" * 5000 + b'"\r\n\r\n' + TOKEN),
+    ],
+    ids=[
+        "empty",
+        "no form",
+        "no part",
+        "empty part",
+        "cut",
+        "list",
+        "deep",
+        "binary",
+        "cut form",
+        "long header",
+    ],
+)
+@pytest.mark.parametrize("call", ["check", "inference", "download", "train"])
+@pytest.mark.usefixtures("training_allowed")
+def test_a_body_that_is_no_form_with_json_is_an_error(call: str, body: bytes) -> None:
+    response = send(call, body)
+    assert response.status_code == 200
+    assert response.json()["result"] == "error"
+    assert response.json()["message"]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "application/json",
+        "multipart/form-data",
+        "multipart/form-data; boundary=",
+        "multipart/form-data; boundary=ä",
+        "",
+    ],
+)
+def test_another_content_type_is_an_error_that_says_what_to_send(kind: str) -> None:
+    answer = Client().post("/flash/check", TOKEN, content_type=kind).json()
+    assert answer["result"] == "error"
+    assert "multipart" in answer["message"]
+
+
+def test_a_body_that_is_too_large_is_refused_in_flashs_words(settings: Any) -> None:
+    settings.TRAINYARD = {**settings.TRAINYARD, "MAX_PREDICT_BYTES": 1000, "MAX_DATASET_BYTES": 3_000_000}
+    for call, size, refused in (
+        ("check", 2_000_000, True),
+        ("inference", 2_000_000, True),
+        ("inference", 1_001_000, False),
+        ("train", 4_500_000, False),
+        ("train", 6_000_000, True),
+    ):
+        answer = send(call, form(field("data", b" " * size))).json()
+        assert ("larger than" in answer["message"]) is refused, (call, size)
+
+
+# failures, other methods, CORS, throttles ------------------------------------------------------
+
+
+def test_an_unexpected_failure_is_told_without_its_cause(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("secret of the code")
+
+    monkeypatch.setattr("inference.flash.views.get_live_model", fail)
+    response = send("inference", form(field("data", TOKEN)))
+    assert response.status_code == 500
+    assert response.json()["result"] == "internal_error"
+    assert "secret" not in response.content.decode()
+
+
+def test_wrong_methods_and_addresses() -> None:
+    client = Client()
+    assert client.get("/flash/check").status_code == 405
+    assert client.post("/flash/status").json()["result"] == "error"
+    response = client.get("/flash/nothing", headers={"Accept": "text/html"})
+    assert response.status_code == 404
+    assert response.json()["result"] == "error"
+
+
+def test_other_sites_may_call_flash_and_nothing_else(settings: Any) -> None:
+    settings.CORS_ALLOW_ALL_ORIGINS = False
+    settings.CORS_ALLOWED_ORIGINS = ["https://flash.example"]
+    client = Client()
+    for origin, allowed in (("https://flash.example", True), ("https://evil.example", False)):
+        headers = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+        preflight = client.options("/flash/inference", headers=headers)
+        answer = client.get("/flash/status", headers={"Origin": origin})
+        for response in (preflight, answer):
+            assert (response.get("Access-Control-Allow-Origin") == origin) is allowed
+            assert "Access-Control-Allow-Credentials" not in response
+    for path in ("/api/v1/models/", "/", "/flashy", "/health/live/"):
+        response = client.get(path, headers={"Origin": "https://flash.example"})
+        assert "Access-Control-Allow-Origin" not in response
+
+
+@pytest.mark.usefixtures("training_allowed")
+def test_throttled_calls_are_errors_that_say_when_to_come_again(settings: Any) -> None:
+    cache.clear()
+    rates = {"flash-train": "1/hour", "predict-token": "2/hour", "predict-address": None}
+    settings.REST_FRAMEWORK = {
+        **settings.REST_FRAMEWORK,
+        "DEFAULT_THROTTLE_RATES": rates | {"address": None, "user": None},
+    }
+    assert "no JSON" not in ask("train", {})["message"]
+    response = send("train", form(field("data", train_request())))
+    assert response.status_code == 200
+    assert "Too many requests" in response.json()["message"]
+    assert 0 < int(response["Retry-After"]) <= 2 * 3600
+    model = live_colour_model()
+    results = [
+        ask("inference", {"token": model.token, "input": b64(picture("red"))})["result"] for _ in range(3)
+    ]
+    assert results == ["success", "success", "error"]
