@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from control.models import PlatformStatus
 from documents import keys
+from documents.models import Document
 from documents.projections import Unusable
+from documents.publish import publish_waiting
 from documents.schemas import TrainingDocument
 from tests.factories import RegisteredModelFactory, TrainingJobFactory, UserFactory
 from tests.unit.training.data.test_images import archive, picture, two_classes
@@ -412,8 +414,38 @@ def test_texts_come_back_as_an_equal_data_set(bucket: Path, texts: list[str], nu
         assert taken.dataset.report[fact] == job.dataset.report[fact]
 
 
-def test_projection_takes_in_what_its_key_holds() -> None:
-    content = json.dumps(text_document()).encode()
-    TrainingProjection().take_in(io.BytesIO(content), etag='"9"')
+def put(bucket: Path, document: Any) -> Path:
+    path = bucket / keys.TRAINING
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document))
+    return path
+
+
+def test_reconciling_takes_in_what_lies_in_the_bucket(bucket: Path) -> None:
+    path = put(bucket, text_document())
+    publish_waiting()
     assert TrainingJob.objects.get().token == "textClassification-mood-abc12"
-    assert TrainingProjection.key == keys.TRAINING
+    assert not path.exists()
+    publish_waiting()
+    assert TrainingJob.objects.count() == 1
+
+
+def test_reconciling_leaves_what_cannot_be_a_job_and_says_why(bucket: Path) -> None:
+    path = put(bucket, text_document(model="AlexNet"))
+    before = path.read_bytes()
+    publish_waiting()
+    assert path.read_bytes() == before
+    assert "AlexNet" in Document.objects.get(key=keys.TRAINING).rejected_because
+    assert not TrainingJob.objects.exists()
+
+
+def test_reconciling_waits_for_room(bucket: Path) -> None:
+    path = put(bucket, text_document())
+    PlatformStatus.load()
+    PlatformStatus.objects.update(queue_while_active=False)
+    other = TrainingJobFactory()
+    publish_waiting()
+    assert path.exists()
+    other.delete()
+    publish_waiting()
+    assert TrainingJob.objects.get().token == "textClassification-mood-abc12"
