@@ -79,9 +79,9 @@ def extract(
     """Return features and what else is wanted. Raises `TrainingStopped`."""
     kind = _ImageRun if isinstance(backbone.architecture.preprocessing, ImagePreprocessing) else _TextRun
     run = kind(backbone, examples, wanted, progress)
-    keeper = _Keeper(run.extracted, checkpoints)
-    # Features kept by an earlier attempt are as good as new, but nothing else is kept.
-    known = keeper.restore() if not (wanted.cut or wanted.pixels) else set()
+    # Features kept by an earlier attempt are as good as new; what else is extracted is too large to keep.
+    keeper = _Keeper(run.extracted, checkpoints if not (wanted.cut or wanted.pixels) else None)
+    known = keeper.restore()
     batches = [batch for batch in run.batches if not known.issuperset(batch)]
 
     def work(batch: Sequence[int]) -> None:
@@ -248,7 +248,7 @@ class _TextRun(_Run):
 class _Keeper:
     """Keeps the features of finished batches for a later attempt, every now and then."""
 
-    def __init__(self, extracted: Extracted, checkpoints: Checkpoints) -> None:
+    def __init__(self, extracted: Extracted, checkpoints: Checkpoints | None) -> None:
         self._extracted = extracted
         self._checkpoints = checkpoints
         self._finished: list[int] = []
@@ -258,7 +258,7 @@ class _Keeper:
     def restore(self) -> set[int]:
         """Take over what earlier attempts have kept; returns whose features they are."""
         known: set[int] = set()
-        for indices, features in self._checkpoints.load_features():
+        for indices, features in self._checkpoints.load_features() if self._checkpoints else ():
             self._extracted.features[indices] = features
             known.update(indices.tolist())
         return known
@@ -272,7 +272,7 @@ class _Keeper:
     def keep(self, *, everything: bool = False) -> None:
         """Keep what is new, if it is time to."""
         recent = time.monotonic() - self._kept_at < KEEP_EVERY
-        if not self._checkpoints.enabled or (recent and not everything):
+        if self._checkpoints is None or not self._checkpoints.enabled or (recent and not everything):
             return
         with self._lock:
             finished, self._finished = self._finished, []

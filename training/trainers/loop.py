@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ from .optimization import LearningRate, Plan, balancing_weights, make_optimizer
 
 BUCKETS = 32  # batches of texts among which alike lengths are gathered
 VALIDATION_BATCHES = 4  # times the training's batch size; nothing is kept for a backward pass
+FITTING, REFITTING = 0, 1  # stages of a training that draw differently
 COMPILE_FROM = 2_000  # steps on a GPU, under which compiling costs more than it saves
 
 
@@ -152,6 +153,9 @@ def fit(
 ) -> Fitted:
     """Train as planned and go back to the epoch with the least validation loss.
 
+    That loss is smoothed as the training's is: a network that was taught to be unsure would else seem
+    to become worse while it becomes better.
+
     Raises `TrainingError` when the loss is no number any more, `TrainingStopped`.
     """
     loop = _Loop(trainee, task, plan, where, progress, checkpoints)
@@ -166,6 +170,20 @@ def fit(
     return Fitted(course.epochs, course.best, probabilities, resumed, course.seen / max(course.seconds, 1e-9))
 
 
+def refit(
+    trainee: Trainee, task: Task, plan: Plan, where: Where, *, progress: Progress, fitted: Fitted
+) -> None:
+    """Go on for the plan's few epochs on the training and the validation part together.
+
+    Nothing is measured: there is nothing left to measure on. Raises `TrainingStopped`.
+    """
+    everything = np.concatenate([task.train, task.validation])
+    loop = _Loop(trainee, replace(task, train=everything), plan, where, progress, None)
+    loop.course.epochs = fitted.epochs  # for those who watch
+    for number in range(plan.epochs):
+        loop.train_epoch(number, REFITTING)
+
+
 class _Loop:
     """The loop's parts while it runs."""
 
@@ -176,7 +194,7 @@ class _Loop:
         plan: Plan,
         where: Where,
         progress: Progress,
-        checkpoints: Checkpoints,
+        checkpoints: Checkpoints | None,
     ) -> None:
         self.trainee = trainee.to(where.device)
         self.task, self.plan, self.where = task, plan, where
@@ -194,7 +212,7 @@ class _Loop:
 
     def resume(self) -> int:
         """Take over an earlier attempt's checkpoint; returns after which epoch, 0 for from the beginning."""
-        found = self.checkpoints.load_training()
+        found = self.checkpoints.load_training() if self.checkpoints else None
         if found is None:
             return 0
         kept, best = found
@@ -210,12 +228,10 @@ class _Loop:
         """Train one epoch, validate, and keep a checkpoint."""
         number = len(self.course.epochs)
         crash_point("epoch.begin")
-        generator = torch.Generator().manual_seed(_seed(self.where.seed, number))
-        torch.manual_seed(_seed(self.where.seed, number))  # dropout draws from torch's own
-        train_loss, train_accuracy, rate = self._train(number, generator)
+        train_loss, train_accuracy, rate = self.train_epoch(number, FITTING)
         logits = self.predict(self.task.validation)
         truth = self.labels[torch.from_numpy(self.task.validation).to(logits.device)]
-        loss = functional.cross_entropy(logits, truth).item()
+        loss = functional.cross_entropy(logits, truth, label_smoothing=self.plan.label_smoothing).item()
         accuracy = (logits.argmax(1) == truth).double().mean().item()
         if not math.isfinite(loss):
             raise TrainingError(
@@ -246,8 +262,11 @@ class _Loop:
         logits = torch.cat(results)
         return logits[torch.from_numpy(np.argsort(order)).to(logits.device)]
 
-    def _train(self, number: int, generator: torch.Generator) -> tuple[float, float, float]:
-        """Return the mean loss, the accuracy and the last learning rate of an epoch."""
+    def train_epoch(self, number: int, stage: int) -> tuple[float, float, float]:
+        """Train an epoch; returns its mean loss, its accuracy and its last learning rate."""
+        seed = _seed(self.where.seed, stage, number)
+        generator = torch.Generator().manual_seed(seed)
+        torch.manual_seed(seed)  # dropout draws from torch's own
         self.trainee.train()
         device, rate = self.where.device, 0.0
         loss_sum, right = torch.zeros((), device=device), torch.zeros((), device=device)
@@ -309,7 +328,7 @@ class _Loop:
         return rate
 
     def _keep(self, is_best: bool) -> None:
-        if not self.checkpoints.enabled:
+        if self.checkpoints is None or not self.checkpoints.enabled:
             return
         course = self.course
         state = {
@@ -348,8 +367,8 @@ class _Loop:
         self.progress.tell(done, total, message, metrics)
 
 
-def _seed(seed: int, epoch: int) -> int:
-    return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> 1)
+def _seed(*parts: int) -> int:
+    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> 1)
 
 
 def _in_order(rows: Rows, lengths: Sequence[int] | None) -> Rows:

@@ -1,6 +1,7 @@
 """What tests run in processes of their own; imports nothing that a trainer's child should not have."""
 
 import json
+import os
 import signal
 import sys
 from multiprocessing.connection import Connection
@@ -10,6 +11,25 @@ def tell_modules(connection: Connection) -> None:
     """Send which of the heavy packages are loaded, as a child of the fork server sees it."""
     names = ("django", "torch", "torch._dynamo", "onnxruntime", "matplotlib")
     connection.send_bytes(json.dumps([name for name in names if name in sys.modules]).encode())
+
+
+def train_and_tell(request: str, fault: str, connection: Connection) -> None:
+    """Train, dying at a crash point if one is named; send the result's metrics and the checkpoints told."""
+    from training.trainers import features
+    from training.trainers.engine import train
+    from training.trainers.events import CheckpointEvent
+    from training.trainers.request import TrainingRequest
+
+    os.environ["FAULT"] = fault
+    features.KEEP_EVERY = 0.0
+    told = []
+
+    def note(event: object) -> None:
+        if isinstance(event, CheckpointEvent):
+            told.append([event.epoch, list(event.files)])
+
+    result = train(TrainingRequest.from_json(json.loads(request)), note, should_stop=lambda: False)
+    connection.send_bytes(json.dumps({"result": result.to_json(), "checkpoints": told}).encode())
 
 
 def start_and_wait(request: str) -> None:

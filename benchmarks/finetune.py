@@ -1,0 +1,269 @@
+"""Fine-tuning: how much of the hardware's speed the loop leaves, and what *Accurate* gains over the usual way.
+
+Seconds on a shared machine say little, so each figure comes with its reference, measured in the same
+process: the loop against a bare one that does nothing but steps, *Accurate* against fine-tuning the whole
+network by the usual recipe until its best epoch. `…cpu_seconds` count the processor's time alone.
+"""
+
+import contextlib
+import hashlib
+import math
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from benchmarks.time_to_live import DATA, ROOT, Labelled, hold_out, read_csv, read_zip, write_csv, write_zip
+from models_registry.artifacts import ImagePreprocessing, Predictor
+from models_registry.artifacts.texts import TextEncoder, pad
+from training.catalogue import Architecture, get_architecture
+from training.trainers.backbones import get_backbone, read_pinned
+from training.trainers.checkpoints import Checkpoints
+from training.trainers.engine import train
+from training.trainers.events import Progress
+from training.trainers.inputs import Pixels
+from training.trainers.loop import Task, Trainee, Where, fit
+from training.trainers.networks import Network, build, pretrained_state
+from training.trainers.optimization import Plan
+from training.trainers.request import Hyperparameters, TrainingRequest
+
+CACHE = Path(os.environ.get("TRAINYARD_HOME", ROOT / ".data")) / "backbones"
+EPOCHS = int(os.environ.get("TRAINYARD_BENCH_EPOCHS", "8"))
+ROUNDS = 3
+BATCH = 32
+STEPS = 8
+SPLIT = "90 : 10"
+RATES = {"efficientnet lite0": 1e-3, "minilm": 2e-4}
+
+
+def throughput() -> dict[str, Any]:
+    """Whole-network training of EfficientNet-Lite0 through the loop, and through nothing but steps."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    images = np.random.default_rng(0).integers(0, 256, (BATCH * STEPS, 224, 224, 3), np.uint8)
+    labels = np.arange(len(images)) % 10
+    ours, bare = [], []
+    for _ in range(ROUNDS):  # in turn, so that a neighbour's load falls on both
+        ours.append(_loop_speed(images, labels, device))
+        bare.append(_bare_speed(images, labels, device))
+    return {
+        "images_per_second": round(statistics.median(ours), 1),
+        "bare_loop_images_per_second": round(statistics.median(bare), 1),
+        "ratio": round(statistics.median(a / b for a, b in zip(ours, bare, strict=True)), 3),
+        "rounds": ROUNDS,
+    }
+
+
+def image() -> dict[str, Any]:
+    """*Accurate* on flowers12, against fine-tuning the whole network."""
+    if (DATA / "flowers12_train.zip").exists():
+        parts = read_zip(DATA / "flowers12_train.zip"), read_zip(DATA / "flowers12_test.zip")
+    else:
+        parts = hold_out(read_zip(ROOT / "samples" / "digits.zip"))
+    return _compare("efficientnet lite0", *parts, write_zip(parts[0]), "train.zip")
+
+
+def text() -> dict[str, Any]:
+    """*Accurate* on banking77, against fine-tuning the whole network; and the LSTM's accuracy."""
+    train_part, test_part = _sentences()
+    return _compare("minilm", train_part, test_part, write_csv(train_part), "train.csv")
+
+
+def recurrent() -> dict[str, Any]:
+    """The LSTM on banking77 with its own defaults."""
+    train_part, test_part = _sentences()
+    run = _run("lstm", write_csv(train_part), "train.csv", test_part)
+    return {"lstm_seconds": run.seconds, "lstm_cpu_seconds": run.cpu_seconds, "lstm_accuracy": run.accuracy}
+
+
+def _sentences() -> tuple[Labelled, Labelled]:
+    if (DATA / "banking77_train.csv").exists():
+        return read_csv(DATA / "banking77_train.csv"), read_csv(DATA / "banking77_test.csv")
+    return hold_out(read_csv(ROOT / "samples" / "banking.csv"))
+
+
+@dataclass
+class Run:
+    """What a training took, and how good it is on the test part."""
+
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    accuracy: float = 0.0
+    by_epoch: list[float] = field(default_factory=list)
+
+
+@contextlib.contextmanager
+def _clock(run: Run) -> Iterator[None]:
+    wall, cpu = time.monotonic(), time.process_time()
+    yield
+    run.seconds = round(run.seconds + time.monotonic() - wall, 1)
+    run.cpu_seconds = round(run.cpu_seconds + time.process_time() - cpu, 1)
+
+
+def _compare(name: str, train_part: Labelled, test_part: Labelled, data: bytes, file: str) -> dict[str, Any]:
+    get_backbone(get_architecture(name), CACHE)  # prepared once on each machine, not by each job
+    accurate = _run(name, data, file, test_part)
+    usual = _usual(get_architecture(name), train_part, test_part)
+    return {
+        "accurate_seconds": accurate.seconds,
+        "accurate_cpu_seconds": accurate.cpu_seconds,
+        "accurate_accuracy": accurate.accuracy,
+        "finetune_seconds": usual.seconds,
+        "finetune_cpu_seconds": usual.cpu_seconds,
+        "finetune_accuracy": usual.accuracy,
+        "finetune_by_epoch": usual.by_epoch,
+        "speedup": round(usual.seconds / accurate.seconds, 2),
+        "cpu_speedup": round(usual.cpu_seconds / accurate.cpu_seconds, 2),
+    }
+
+
+def _run(name: str, data: bytes, file: str, test_part: Labelled) -> Run:
+    """Train as a job would, from the data set's file to checked artifacts; test what it exported."""
+    run, architecture = Run(), get_architecture(name)
+    with tempfile.TemporaryDirectory(prefix="trainyard-bench-") as folder:
+        path = Path(folder) / file
+        path.write_bytes(data)
+        request = TrainingRequest(
+            token="benchmark",  # noqa: S106 - a model's name
+            name="Benchmark",
+            task_type=architecture.task_type,
+            architecture=name,
+            strategy="finetune",
+            dataset_path=str(path),
+            dataset_sha256=hashlib.sha256(data).hexdigest(),
+            columns={"input": "input", "label": "label"},
+            output_dir=folder,
+            cache_dir=str(CACHE),
+            data_split=SPLIT,
+            hyperparameters=Hyperparameters(),
+        )
+        with _clock(run):
+            result = train(request, lambda _: None, should_stop=lambda: False)
+        predictor = Predictor.from_bytes(Path(folder, result.artifacts["onnx"]).read_bytes())
+        found = predictor.predict([given for given, _ in test_part])
+    right = sum(one.label == true for one, (_, true) in zip(found, test_part, strict=True))
+    run.accuracy = round(right / len(test_part), 4)
+    return run
+
+
+class _Whole(nn.Module):
+    """A pretrained network with a new head, all of it to be trained."""
+
+    def __init__(self, network: Network, dimension: int, classes: int) -> None:
+        super().__init__()
+        self.network = network
+        self.head = nn.Linear(dimension, classes)
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Return logits."""
+        return self.head(self.network(*inputs))  # type: ignore[no-any-return]
+
+
+def _whole(architecture: Architecture, classes: int) -> _Whole:
+    network = build(architecture)
+    network.load_state_dict(pretrained_state(architecture, network, read_pinned(architecture.weights)))
+    return _Whole(network, architecture.dimension, classes)
+
+
+def _usual(architecture: Architecture, train_part: Labelled, test_part: Labelled) -> Run:
+    """Fine-tune the whole network: AdamW, one-cycle, label smoothing, images mirrored; time to the best epoch.
+
+    Inputs are decoded and tokenised before, and tests are not timed, which is in this way's favour.
+    """
+    torch.manual_seed(0)
+    classes = sorted({label for _, label in train_part})
+    truth = torch.tensor([classes.index(label) for _, label in train_part])
+    expected = torch.tensor([classes.index(label) for _, label in test_part])
+    take, take_test = (_taker(architecture, [given for given, _ in part]) for part in (train_part, test_part))
+    network = _whole(architecture, len(classes))
+    rate, steps = RATES[architecture.name], math.ceil(len(truth) / BATCH)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=rate, fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, EPOCHS * steps)
+    run, best = Run(), Run()
+    for _ in range(EPOCHS):
+        network.train()
+        with _clock(run):
+            for rows in torch.randperm(len(truth)).split(BATCH):
+                loss = functional.cross_entropy(network(*take(rows, True)), truth[rows], label_smoothing=0.1)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                schedule.step()
+        network.eval()
+        with torch.inference_mode():
+            places = torch.arange(len(expected)).split(4 * BATCH)
+            guesses = torch.cat([network(*take_test(rows, False)).argmax(1) for rows in places])
+        run.accuracy = round((guesses == expected).double().mean().item(), 4)
+        run.by_epoch.append(run.accuracy)
+        if run.accuracy > best.accuracy:
+            best = Run(run.seconds, run.cpu_seconds, run.accuracy)
+    best.by_epoch = run.by_epoch
+    return best
+
+
+def _taker(
+    architecture: Architecture, inputs: Sequence[bytes | str]
+) -> Callable[[Tensor, bool], tuple[Tensor, ...]]:
+    """Return what makes batches, the images mirrored at random in training."""
+    preprocessing = architecture.preprocessing
+    if isinstance(preprocessing, ImagePreprocessing):
+        images = np.stack([preprocessing.pixels(given) for given in inputs if isinstance(given, bytes)])
+
+        def take_images(rows: Tensor, training: bool) -> tuple[Tensor, ...]:
+            batch = torch.from_numpy(preprocessing.normalise(list(images[rows.numpy()])))
+            mirrored = torch.rand(len(rows)) < 0.5 if training else torch.zeros(len(rows), dtype=torch.bool)
+            return (torch.where(mirrored[:, None, None, None], batch.flip(3), batch),)
+
+        return take_images
+    assert architecture.tokenizer is not None
+    encoder = TextEncoder(read_pinned(architecture.tokenizer).decode(), preprocessing)
+    encoded = encoder.encode([given for given in inputs if isinstance(given, str)])
+
+    def take_texts(rows: Tensor, _: bool) -> tuple[Tensor, ...]:
+        arrays = pad([encoded[row] for row in rows.tolist()])
+        return tuple(torch.from_numpy(array) for array in arrays.values())
+
+    return take_texts
+
+
+def _loop_speed(images: np.ndarray, labels: np.ndarray, device: torch.device) -> float:
+    """Return images per second of an epoch of the loop, with its augmentation, from the decoded images' file."""
+    network = _whole(get_architecture("efficientnet lite0"), 10)
+    rows = np.arange(len(images))
+    progress = Progress(lambda _: None, lambda: False)
+    request = TrainingRequest("t", "n", "", "", "", "", "", {}, "", "")
+    fitted = fit(
+        Trainee(network.network, network.head, start=0, cut=0),
+        Task(Pixels(images, "light", rows), labels, 10, rows, rows[:BATCH]),
+        Plan("adamw", 1e-4, BATCH, 1, one_cycle=True, label_smoothing=0.1, mixed_precision=True),
+        Where(device, 0),
+        progress=progress,
+        checkpoints=Checkpoints(request, progress),
+    )
+    return fitted.examples_per_second
+
+
+def _bare_speed(images: np.ndarray, labels: np.ndarray, device: torch.device) -> float:
+    """Return images per second of nothing but steps on batches that lie on the device already."""
+    network = _whole(get_architecture("efficientnet lite0"), 10).to(device).train()
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4, fused=True)
+    batch = torch.from_numpy(images[:BATCH]).to(device).permute(0, 3, 1, 2).float().div_(255)
+    truth = torch.from_numpy(labels[:BATCH]).to(device)
+    began = time.monotonic()
+    for _ in range(STEPS):
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            loss = functional.cross_entropy(network(batch), truth, label_smoothing=0.1)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return BATCH * STEPS / (time.monotonic() - began)
