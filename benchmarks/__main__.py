@@ -5,11 +5,12 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks import time_to_live
+from benchmarks import mirror, time_to_live
 
 BENCHMARKS: dict[str, Callable[[], dict[str, Any]]] = {
     "time_to_live_image": time_to_live.image,
     "time_to_live_text": time_to_live.text,
+    "mirror": mirror.mirror,
 }
 
 
