@@ -164,9 +164,11 @@ def run_attempt(job: TrainingJob) -> None:
     """Carry a claimed job to an end, whatever happens to the trainer."""
     log = logger.bind(job=job.pk, attempt=job.attempt)
     log.info("job.started", task_type=job.task_type, architecture=job.architecture)
-    with _training_document():
-        _carry(job, log)
-    publish(keys.TRAINING)
+    try:
+        with _training_document():
+            _carry(job, log)
+    finally:
+        publish(keys.TRAINING)
 
 
 def _carry(job: TrainingJob, log: Any) -> None:

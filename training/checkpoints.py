@@ -203,7 +203,7 @@ class CheckpointKeeper:
         manifest = f"{folder.name}.json"
         storage.save(f"{prefix}{manifest}", ContentFile(Manifest(epoch, tuple(files)).to_bytes()))
         self.kept_epoch = epoch
-        logger.info("checkpoint.kept", epoch=epoch, bytes=sum(file.size for file in files))
+        logger.debug("checkpoint.kept", epoch=epoch, bytes=sum(file.size for file in files))
         self._uploaded.add(manifest)
         self._forget_all_but({manifest, *(file.stored_name for file in files)})
 

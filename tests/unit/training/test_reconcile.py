@@ -10,6 +10,7 @@ from django.utils import timezone
 from control.models import PlatformStatus
 from tests.factories import RegisteredModelFactory, TrainingJobFactory
 from training import transitions
+from training.checkpoints import checkpoint_prefix
 from training.files import attempt_prefix
 from training.models import TrainingJob, WorkerHeartbeat
 from training.reconcile import reconcile
@@ -108,3 +109,50 @@ def test_files_of_dead_attempts_are_swept_and_the_models_kept(bucket: Path, sent
     transitions.succeed(job.pk, attempt=2, model_id=RegisteredModelFactory(token=job.token).pk)
     assert reconcile().swept == 0
     assert [str(path.relative_to(bucket)) for path in bucket.glob("imageclassification/**/*.onnx")] == [kept]
+
+
+def put_checkpoint(job: TrainingJob, attempt: int) -> Path:
+    name = storages["default"].save(
+        f"{checkpoint_prefix(job)}{attempt}/1.json", ContentFile(b'{"epoch": 3, "files": []}')
+    )
+    return Path(storages["default"].path(name))
+
+
+def test_checkpoint_of_a_dead_worker_stays_for_the_next_attempt(sent: list[int]) -> None:
+    job = abandoned()
+    checkpoint = put_checkpoint(job, 1)
+    assert reconcile().rescued == {job.pk: "queued"}
+    assert checkpoint.exists()
+
+
+def test_checkpoint_of_a_job_that_is_cancelled_while_it_waits_is_swept(sent: list[int]) -> None:
+    job = abandoned()
+    checkpoint = put_checkpoint(job, 1)
+    reconcile()
+    assert transitions.cancel(job.pk)
+    assert reconcile().swept == 1
+    assert not checkpoint.exists()
+    assert reconcile().swept == 0
+
+
+def test_checkpoint_of_a_job_whose_last_worker_died_is_swept(sent: list[int]) -> None:
+    job = abandoned()
+    TrainingJob.objects.filter(pk=job.pk).update(failures=2)
+    checkpoint = put_checkpoint(job, 1)
+    assert reconcile().rescued == {job.pk: "failed"}
+    assert not checkpoint.exists()
+
+
+def test_jobs_of_higher_priority_are_announced_first(sent: list[int]) -> None:
+    first, urgent = TrainingJobFactory(), TrainingJobFactory(priority=5)
+    reconcile()
+    assert sent == [urgent.pk, first.pk]
+
+
+def test_job_that_waits_for_room_is_announced_when_its_time_has_come(sent: list[int]) -> None:
+    job = TrainingJobFactory(not_before=timezone.now() + timedelta(minutes=1))
+    reconcile()
+    assert sent == []
+    TrainingJob.objects.filter(pk=job.pk).update(not_before=timezone.now())
+    reconcile()
+    assert sent == [job.pk]
