@@ -129,4 +129,4 @@ def test_worker_serves_what_its_machine_has(
     ],
 )
 def test_progress_line_says_how_far_a_job_is(fields: dict[str, Any], words: str) -> None:
-    assert progress_line(TrainingJob(**fields)).endswith(words)
+    assert progress_line(TrainingJob(pk=1, **fields)).endswith(words)
