@@ -77,9 +77,8 @@ def fail_unless_succeeded(job: TrainingJob) -> None:
 def progress_line(job: TrainingJob) -> str:
     """Return one line that says how far a job is."""
     if job.state == TrainingJob.State.QUEUED:
-        return (
-            f"queued, number {position_in_queue(job)} in the queue. {job.progress.get('message', '')}".strip()
-        )
+        message = job.progress.get("message", "")
+        return f"queued, number {position_in_queue(job)} in the queue{message and f'. {message}'}"
     phase, done, total = (job.progress.get(name) for name in ("phase", "done", "total"))
     if not done or not total:
         return f"{phase or job.state} {job.progress.get('message', '')}".strip()
