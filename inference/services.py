@@ -43,7 +43,7 @@ def predict(*, token: str, inputs: Sequence[bytes | str]) -> Answer:
     served = find_served_model(token)
     _check_inputs(served.model, inputs)
     try:
-        predictor = _load(served)
+        predictor = load_served(served)
         with predictor_turns().take():
             predictions = predictor.predict(inputs)
     except InvalidInput as error:
@@ -64,10 +64,11 @@ def load_predictor(model: RegisteredModel) -> Predictor:
         raise BucketError(f"{model.name} has no ONNX file; train it again.")
     if model.unusable_because:
         raise InvalidRequest(f"{model.name} cannot be used: {model.unusable_because}")
-    return _load(ServedModel(model, artifact.key, artifact.sha256))
+    return load_served(ServedModel(model, artifact.key, artifact.sha256))
 
 
-def _load(served: ServedModel) -> Predictor:
+def load_served(served: ServedModel) -> Predictor:
+    """Return a model's predictor from the cache, or load its file. Raises `InvalidModel`, `BucketError`."""
     return predictor_cache().get(
         served.sha256, lambda: _fetch(served), image_classes=served.model.classes_to_tell
     )

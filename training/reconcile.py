@@ -12,6 +12,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from control.selectors import is_halted
+from control.upkeep import do_upkeep
 from documents.bucket import check_bucket, forget_overruled_changes
 from documents.files import delete_prefix
 from documents.publish import publish_waiting
@@ -46,6 +47,7 @@ def reconcile() -> ReconcileReport:
     """
     report = ReconcileReport()
     _rescue(report)
+    do_upkeep()
     report.documents = publish_waiting()  # first, because it may find that an operator halts the platform
     route_queued_jobs()
     if not is_halted():

@@ -16,6 +16,7 @@ from .models import WorkerHeartbeat
 logger = structlog.get_logger(__name__)
 
 BEAT = timedelta(seconds=5)
+TRAINING_QUEUES = frozenset({"cpu", "gpu"})
 
 
 class WorkerLife:
@@ -29,7 +30,8 @@ class WorkerLife:
 
     def start(self) -> None:
         """Begin to warm up and to beat; returns at once."""
-        for work in (self._warm_up, self._beat, self._reconcile):
+        trains = not TRAINING_QUEUES.isdisjoint(self.queues)
+        for work in (*([self._warm_up] if trains else []), self._beat, self._reconcile):
             threading.Thread(target=work, name=work.__name__.strip("_"), daemon=True).start()
 
     def stop(self) -> None:
@@ -58,6 +60,8 @@ class WorkerLife:
         while not self._done.is_set():
             try:
                 known = {"queues": self.queues, "slots": self.slots, "started_at": started_at}
+                if TRAINING_QUEUES.isdisjoint(self.queues):
+                    known["ready"] = True  # there is nothing to prepare
                 WorkerHeartbeat.objects.update_or_create(
                     name=self.name, defaults={**known, "seen_at": timezone.now()}
                 )

@@ -53,7 +53,7 @@ class ImageBatches:
     def batches(self, inputs: Sequence[Raw]) -> Iterator[tuple[list[int], Feeds]]:
         """Yield batches in the order of the inputs; several files are decoded at a time."""
         if len(inputs) == 1:
-            yield [0], {"image": self._preprocessing.normalise([self._decode((1, inputs[0]))])}
+            yield [0], {"image": self._preprocessing.normalise([self._pixels(inputs[0])])}
             return
         with ThreadPoolExecutor(DECODERS) as pool:
             for start in range(0, len(inputs), IMAGE_BATCH):
@@ -63,12 +63,15 @@ class ImageBatches:
 
     def _decode(self, numbered: tuple[int, Raw]) -> npt.NDArray[np.uint8]:
         number, content = numbered
-        if not isinstance(content, bytes):
-            raise InvalidInput(f"Input {number} is a text; this model classifies images. Send an image file.")
         try:
-            return self._preprocessing.pixels(content, max_pixels=self._max_pixels)
+            return self._pixels(content)
         except InvalidInput as error:
             raise InvalidInput(f"Image {number}: {error}") from error
+
+    def _pixels(self, content: Raw) -> npt.NDArray[np.uint8]:
+        if not isinstance(content, bytes):
+            raise InvalidInput("This is a text; this model classifies images. Send an image file.")
+        return self._preprocessing.pixels(content, max_pixels=self._max_pixels)
 
 
 class TextBatches:

@@ -20,6 +20,8 @@ LIMITS = {  # settings by the addresses' names; other addresses take what a pred
     "training:new": "MAX_DATASET_BYTES",
     "api-dataset-list": "MAX_DATASET_BYTES",
     "flash:train": "MAX_DATASET_BYTES",
+    "inference:batches": "MAX_BATCH_BYTES",
+    "api-batch-list": "MAX_BATCH_BYTES",
 }
 IN_BASE64 = frozenset({"flash:train", "flash:inference"})  # four bytes for three
 

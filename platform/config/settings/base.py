@@ -409,6 +409,15 @@ TRAINYARD = {
     # threads within one prediction (fewer: more predictions a second), and predictions that a process runs at a time
     "PREDICTOR_THREADS": env.int("PREDICTOR_THREADS", default=1),
     "PREDICTOR_SLOTS": env.int("PREDICTOR_SLOTS", default=len(os.sched_getaffinity(0))),
+    # a batch of predictions: bytes of its file and of what is in it, inputs, batches that have not ended
+    "MAX_BATCH_BYTES": env.int("MAX_BATCH_BYTES", default=1 * 2**30),
+    "MAX_BATCH_UNPACKED_BYTES": env.int("MAX_BATCH_UNPACKED_BYTES", default=4 * 2**30),
+    "MAX_BATCH_INPUTS": env.int("MAX_BATCH_INPUTS", default=100_000),
+    "MAX_UNFINISHED_BATCHES": env.int("MAX_UNFINISHED_BATCHES", default=1000),
+    "MAX_UNFINISHED_BATCHES_PER_MODEL": env.int("MAX_UNFINISHED_BATCHES_PER_MODEL", default=20),
+    # how long one works before another that waits has its turn, and how long results are kept
+    "BATCH_TURN": timedelta(seconds=env.int("BATCH_TURN_SECONDS", default=30)),
+    "BATCH_RETENTION": timedelta(hours=env.int("BATCH_RETENTION_HOURS", default=24)),
     # a job whose worker has not said a word for this long is taken from it
     "LEASE": timedelta(seconds=env.int("LEASE_SECONDS", default=60)),
     "MAX_ATTEMPTS": env.int("MAX_ATTEMPTS", default=3),

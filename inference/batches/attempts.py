@@ -1,0 +1,217 @@
+"""One attempt at a batch, from claim to result, in a worker.
+
+The work is done in portions. The lines of each go to the bucket before the row counts them, so that
+whoever comes after a dead worker goes on from the row's count. The work itself renews the lease: a
+worker that hangs loses it.
+"""
+
+import contextlib
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
+from django.db import close_old_connections
+
+from control.selectors import is_halted
+from core.exceptions import BucketError, InvalidRequest, MaintenanceMode, StaleAttempt
+from documents.files import WrongFile, download
+from documents.store import get_store
+from inference.lookup import find_served_model
+from inference.models import Batch
+from inference.services import load_served
+from models_registry.artifacts import InvalidModel, Predictor
+from models_registry.inputs import DataError
+from models_registry.models import TaskType
+
+from . import transitions
+from .files import folder_of, part_key, parts_of, source_key, tidy
+from .limits import limits
+from .results import classify, heading, write_lines
+from .services import announce
+from .sources import Source, open_source
+
+logger = structlog.get_logger(__name__)
+
+worker_stops = threading.Event()  # set when this worker process was asked to end
+LOOK_EVERY = 0.5  # seconds
+PIECE = 1 << 20  # bytes
+
+
+class Cancelled(Exception):
+    """Its owner cancelled the batch."""
+
+
+class Interrupted(Exception):
+    """The batch has to make room through no fault of its own; the message is shown meanwhile."""
+
+
+class Watch:
+    """Keeps the lease while the work goes on, and notices what others decide about the batch."""
+
+    def __init__(self, batch: Batch) -> None:
+        self._batch = batch
+        self._began = self._looked = time.monotonic()
+
+    def look(self) -> None:
+        """Call often. Raises `StaleAttempt`, `Cancelled` or `Interrupted` when the work should stop."""
+        if time.monotonic() - self._looked < LOOK_EVERY:
+            return
+        self._looked = time.monotonic()
+        if transitions.renew(self._batch, lease=settings.TRAINYARD["LEASE"]) == Batch.State.CANCELLING:
+            raise Cancelled
+        if is_halted():
+            raise Interrupted("Suspended for maintenance; it goes on afterwards.")
+        if worker_stops.is_set():
+            raise Interrupted("Goes on in a moment: its worker was stopped.")
+
+    def yield_to_others(self) -> None:
+        """Raise `Interrupted` when the batch has had its turn and another one waits."""
+        its_turn_is_over = time.monotonic() - self._began > settings.TRAINYARD["BATCH_TURN"].total_seconds()
+        if its_turn_is_over and Batch.objects.queued().exists():
+            raise Interrupted("Takes turns with other batches.")
+
+
+def run_batch(batch: Batch) -> None:
+    """Carry a claimed batch as far as it goes, whatever happens."""
+    log = logger.bind(batch=batch.pk, attempt=batch.attempt)
+    log.info("batch.started", done=batch.done, total=batch.total)
+    keep = settings.TRAINYARD["BATCH_RETENTION"]
+    try:
+        with _scratch(batch) as folder:
+            _carry(batch, folder)
+        log.info("batch.succeeded", inputs=batch.total, unreadable=batch.unreadable)
+    except StaleAttempt as error:
+        log.warning("batch.attempt_stale", reason=str(error))
+    except Cancelled:
+        with contextlib.suppress(StaleAttempt):
+            transitions.finish_cancelling(batch, keep=keep)
+        log.info("batch.cancelled", done=batch.done)
+    except (Interrupted, MaintenanceMode) as error:
+        _suspend(batch, str(error))
+        log.info("batch.suspended", done=batch.done, reason=str(error))
+    except (
+        DataError,
+        InvalidRequest,
+        InvalidModel,
+        WrongFile,
+    ) as error:  # another attempt would end the same way
+        with contextlib.suppress(StaleAttempt):
+            transitions.fail(batch, reason=str(error), keep=keep)
+        log.info("batch.failed", error=str(error))
+    except Exception as error:  # the bucket, the disk, the database: another attempt may succeed
+        log.warning("batch.attempt_failed", error=repr(error), exc_info=not isinstance(error, BucketError))
+        _suspend_or_fail(batch, error)
+    _tidy_if_ended(batch)
+
+
+def _carry(batch: Batch, folder: Path) -> None:
+    """Classify what is left to do, and put the lines together."""
+    watch, is_image = Watch(batch), batch.model.task_type == TaskType.IMAGE
+    path = folder / f"input{batch.suffix}"
+    download(source_key(batch), path, sha256=batch.sha256, limit=batch.size, check=watch.look)
+    source = open_source(path, is_image=is_image, limits=limits(), column=batch.column)
+    predictor = load_served(find_served_model(batch.model.token))
+    for start, items in _portions(source, batch.done):
+        watch.look()
+        find_served_model(batch.model.token)  # it may have been deleted meanwhile
+        _note(batch, start, len(items), *_lines(predictor, items))
+        if batch.done < batch.total:
+            watch.yield_to_others()
+    _finish(batch, heading(source, is_image=is_image), watch)
+
+
+def _portions(source: Source, start: int) -> Iterator[tuple[int, Any]]:
+    for items in source.chunks(start):
+        yield start, items
+        start += len(items)
+
+
+def _lines(predictor: Predictor, items: Any) -> tuple[str, int]:
+    """Return the lines of a portion, and how many of its inputs could not be used."""
+    outcomes = list(classify(predictor, items))
+    return write_lines(items, outcomes), sum(isinstance(outcome, str) for outcome in outcomes)
+
+
+def _note(batch: Batch, start: int, count: int, lines: str, unreadable: int) -> None:
+    """Keep a portion's lines, then count it."""
+    storages["default"].save(part_key(batch, batch.attempt, start), ContentFile(lines.encode()))
+    batch.done, batch.unreadable = start + count, batch.unreadable + unreadable
+    if batch.parts and batch.parts[-1][0] == batch.attempt:
+        batch.parts[-1][2] = batch.done
+    else:
+        batch.parts.append([batch.attempt, start, batch.done])
+    transitions.note_done(batch, lease=settings.TRAINYARD["LEASE"])
+
+
+def _finish(batch: Batch, first_line: str, watch: Watch) -> None:
+    """Put the portions together into one file, and end the batch with it."""
+    key, size = f"{folder_of(batch)}result-{batch.attempt}.csv", 0
+    store = get_store()
+
+    def pieces() -> Iterator[bytes]:
+        nonlocal size
+        yield first_line.encode()
+        size += len(first_line.encode())
+        for part in parts_of(batch):
+            watch.look()
+            with store.open(part) as file:
+                if file is None:
+                    raise WrongFile(f"A part of the result is missing in the bucket ({part}).")
+                while piece := file.read(PIECE):
+                    size += len(piece)
+                    yield piece
+
+    store.put_stream(key, pieces(), if_match=None)
+    transitions.succeed(batch, key=key, size=size, keep=settings.TRAINYARD["BATCH_RETENTION"])
+
+
+@contextlib.contextmanager
+def _scratch(batch: Batch) -> Iterator[Path]:
+    """Give the attempt a folder; those of its dead predecessors on this machine go."""
+    jobs = settings.HOME / "jobs"
+    for left in jobs.glob(f"batch-{batch.pk}-*"):
+        shutil.rmtree(left, ignore_errors=True)
+    folder: Path = jobs / f"batch-{batch.pk}-{batch.attempt}"
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _suspend(batch: Batch, reason: str) -> None:
+    """Return the batch to the queue, and wake somebody up for it; what was cancelled meanwhile ends."""
+    try:
+        transitions.suspend(batch, reason=reason)
+    except StaleAttempt:
+        with contextlib.suppress(StaleAttempt):
+            transitions.finish_cancelling(batch, keep=settings.TRAINYARD["BATCH_RETENTION"])
+    else:
+        announce(batch.pk)
+
+
+def _suspend_or_fail(batch: Batch, error: Exception) -> None:
+    """Let another attempt try, unless several in a row have got nothing done."""
+    close_old_connections()
+    most = settings.TRAINYARD["MAX_ATTEMPTS"]
+    with contextlib.suppress(StaleAttempt):
+        if batch.failures + 1 >= most:
+            reason = f"Gave up after {most} attempts: {str(error) or type(error).__name__}"
+            transitions.fail(batch, reason=reason, keep=settings.TRAINYARD["BATCH_RETENTION"])
+        else:  # announced by reconcile, so that the trouble has time to pass
+            transitions.suspend(batch, reason=f"Tries again: {error}", failed=True)
+
+
+def _tidy_if_ended(batch: Batch) -> None:
+    """Delete what a batch that has ended needs no more; what fails here goes when it expires."""
+    with contextlib.suppress(Exception):
+        row = Batch.objects.get(pk=batch.pk)
+        if row.is_final:
+            tidy(row)

@@ -1,0 +1,71 @@
+"""The result of a batch: one line of CSV for each input, in the order of the inputs. Knows no Django.
+
+Columns: `file` or `row`, for texts `text`, then `label`, `probability`, `top` (a JSON object of the
+likeliest classes, best first) and `problem`, which is empty unless the input could not be used.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Sequence
+
+from models_registry.artifacts import InvalidInput, Prediction, Predictor
+
+from .sources import Item, Source
+
+# A spreadsheet takes a cell that begins so for a formula (OWASP, "CSV Injection").
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+DIGITS = 6
+
+
+def heading(source: Source, *, is_image: bool) -> str:
+    """Return the result's first line."""
+    return _lines(
+        [[source.heading, *([] if is_image else ["text"]), "label", "probability", "top", "problem"]]
+    )
+
+
+def classify(predictor: Predictor, items: Sequence[Item]) -> Iterator[Prediction | str]:
+    """Yield for each input its prediction, or why there is none."""
+    usable = [item.content for item in items if not item.problem]
+    predictions = iter(_predict_each(predictor, usable))
+    for item in items:
+        yield item.problem or next(predictions)
+
+
+def write_lines(items: Sequence[Item], outcomes: Sequence[Prediction | str]) -> str:
+    """Return the lines of some inputs."""
+    return _lines([_cells(item, outcome) for item, outcome in zip(items, outcomes, strict=True)])
+
+
+def escape(cell: str) -> str:
+    """Return a cell that no spreadsheet takes for a formula: with an apostrophe before what looks like one."""
+    return f"'{cell}" if cell.startswith(FORMULA_STARTS) else cell
+
+
+def _predict_each(predictor: Predictor, contents: Sequence[bytes | str]) -> list[Prediction | str]:
+    """Predict all at once; one by one when some are unusable."""
+    if not contents:
+        return []
+    try:
+        return list(predictor.predict(contents))
+    except InvalidInput as error:
+        if len(contents) == 1:
+            return [str(error)]
+    half = len(contents) // 2
+    return _predict_each(predictor, contents[:half]) + _predict_each(predictor, contents[half:])
+
+
+def _cells(item: Item, outcome: Prediction | str) -> list[str]:
+    told = [item.place, item.content] if isinstance(item.content, str) else [item.place]
+    if isinstance(outcome, str):
+        return [*map(escape, told), "", "", "", escape(outcome)]
+    top = {label: round(probability, DIGITS) for label, probability in outcome.top}
+    probability = f"{outcome.probability:.{DIGITS}f}"
+    return [*map(escape, told), escape(outcome.label), probability, json.dumps(top, ensure_ascii=False), ""]
+
+
+def _lines(rows: Sequence[Sequence[str]]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerows(rows)
+    return buffer.getvalue()

@@ -1,0 +1,155 @@
+"""What people do with batches: send, cancel, fetch the result. Each function is one transaction."""
+
+import contextlib
+import hashlib
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import structlog
+from celery import current_app
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.files import File
+from django.core.files.storage import storages
+from django.db import transaction
+from django.utils import timezone
+from kombu.exceptions import OperationalError
+
+from core.exceptions import InvalidRequest
+from inference.lookup import find_served_model
+from inference.models import Batch
+from models_registry.inputs import DataError
+from models_registry.models import RegisteredModel, TaskType
+
+from . import transitions
+from .files import source_key, tidy
+from .limits import limits
+from .sources import Source, open_source
+
+logger = structlog.get_logger(__name__)
+
+RUN_BATCH = "inference.run_batch"
+QUEUE = "batches"
+
+
+def create_batch(*, token: str, file: File, owner: Any = None, column: str = "") -> Batch:
+    """Check a file of inputs, keep it, and queue its classification.
+
+    Raises `UnknownModel`, `MaintenanceMode`, `InvalidRequest` with what to mend, `BucketError`.
+    """
+    model = find_served_model(token).model
+    with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:
+        path = Path(folder) / f"input{_suffix(file)}"
+        size, sha256 = _copy_bounded(file, path)
+        batch = Batch(
+            model=model,
+            owner=owner,
+            source_name=Path(file.name or "").name[:255],
+            suffix=path.suffix,
+            column=column,
+            size=size,
+            sha256=sha256,
+            total=_count(open_batch_file(path, model=model, column=column)),
+        )
+        _keep(batch, path)
+    logger.info("batch.created", batch=batch.pk, inputs=batch.total, bytes=size)
+    return batch
+
+
+def open_batch_file(path: Path, *, model: RegisteredModel, column: str = "") -> Source:
+    """Return the reader for a file of inputs to a model. Raises `InvalidRequest` for an unsuitable one."""
+    try:
+        return open_source(path, is_image=model.task_type == TaskType.IMAGE, limits=limits(), column=column)
+    except DataError as error:
+        raise InvalidRequest(str(error)) from error
+
+
+@transaction.atomic
+def cancel_batch(*, batch: Batch) -> None:
+    """End a batch; one that runs ends in a moment. Raises `InvalidRequest` for one that has ended."""
+    if not transitions.cancel(batch, keep=settings.TRAINYARD["BATCH_RETENTION"]):
+        raise InvalidRequest("This batch has ended already.")
+    batch.refresh_from_db()
+    logger.info("batch.cancel_requested", batch=batch.pk, state=batch.state)
+    if batch.is_final:
+        transaction.on_commit(lambda: _tidy(batch))
+
+
+def announce(batch_id: int) -> bool:
+    """Tell the workers of a queued batch; a broker that is down only delays it until reconcile."""
+    try:
+        current_app.send_task(RUN_BATCH, args=(batch_id,), queue=QUEUE)
+    except (OperationalError, OSError) as error:
+        logger.warning("batch.announce_failed", batch=batch_id, error=str(error))
+        return False
+    Batch.objects.filter(pk=batch_id).update(announced_at=timezone.now())
+    return True
+
+
+def _tidy(batch: Batch) -> None:
+    with contextlib.suppress(Exception):  # whichever storage, whatever it raises: it goes when it expires
+        tidy(batch)
+
+
+def _suffix(file: File) -> str:
+    """Return the file's suffix, when it is one that any reader knows."""
+    suffix = Path(file.name or "").suffix.lower()
+    if not (suffix[1:].isalnum() and suffix.isascii() and len(suffix) <= 16):
+        raise InvalidRequest(
+            f"{file.name or 'The file'} has no ending that says what it is, like .zip or .csv."
+        )
+    return suffix
+
+
+def _copy_bounded(file: File, path: Path) -> tuple[int, str]:
+    """Copy an upload while counting; returns its bytes and its SHA-256."""
+    most, size, digest = settings.TRAINYARD["MAX_BATCH_BYTES"], 0, hashlib.sha256()
+    with path.open("wb") as target:
+        for chunk in file.chunks():
+            size += len(chunk)
+            if size > most:
+                raise InvalidRequest(f"The file is larger than the {most // 2**20} MB that a batch may have.")
+            digest.update(chunk)
+            target.write(chunk)
+    return size, digest.hexdigest()
+
+
+def _count(source: Source) -> int:
+    try:
+        total = source.count()
+    except DataError as error:
+        raise InvalidRequest(str(error)) from error
+    if not total:
+        raise InvalidRequest("The file has no inputs below its heading.")
+    return total
+
+
+def _keep(batch: Batch, path: Path) -> None:
+    """Put the file into the bucket and the row into the table: both, or neither."""
+    try:
+        batch.full_clean(exclude=["model", "owner"])
+    except ValidationError as error:
+        raise InvalidRequest(" ".join(error.messages)) from error
+    storage, key = storages["default"], source_key(batch)
+    try:
+        with path.open("rb") as source:
+            storage.save(key, File(source, name=key))
+        with transaction.atomic():
+            _make_room(batch)
+            batch.save()
+            transaction.on_commit(lambda: announce(batch.pk))
+    except BaseException:
+        with contextlib.suppress(Exception):
+            storage.delete(key)
+        raise
+
+
+def _make_room(batch: Batch) -> None:
+    """Raise `InvalidRequest` when no further batch may wait; one that is sent at a time is counted."""
+    RegisteredModel.objects.select_for_update().only("pk").get(pk=batch.model_id)
+    unfinished, most = Batch.objects.unfinished(), settings.TRAINYARD
+    if unfinished.filter(model_id=batch.model_id).count() >= most["MAX_UNFINISHED_BATCHES_PER_MODEL"]:
+        raise InvalidRequest("This model has as many unfinished batches as it may. Wait until one has ended.")
+    if unfinished.count() >= most["MAX_UNFINISHED_BATCHES"]:
+        raise InvalidRequest("All places for batches are taken. Send it again when some have ended.")

@@ -1,0 +1,144 @@
+"""The inputs of a batch: images of a zip, or texts of a table. Knows no Django.
+
+An input that cannot be used is passed on with the reason, so that its row in the result can say it.
+"""
+
+import contextlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from models_registry.inputs import (
+    TABLE_SUFFIXES,
+    DataError,
+    Limits,
+    open_archive,
+    open_table,
+    read_member,
+    resolve_text_column,
+)
+
+IMAGES_AT_ONCE = 64
+TEXTS_AT_ONCE = 512
+
+
+class Item(NamedTuple):
+    """One input: where it stands in its file, and what it is; `problem` says why it is unusable."""
+
+    place: str
+    content: bytes | str
+    problem: str = ""
+
+
+class Source(ABC):
+    """A file of inputs in a fixed order, so that work can go on where it stopped."""
+
+    suffixes: tuple[str, ...]
+    heading: str  # of the result's first column
+    at_once: int
+
+    def __init__(self, path: Path, limits: Limits) -> None:
+        self.path = path
+        self.limits = limits
+
+    @abstractmethod
+    def count(self) -> int:
+        """Look through the file and return how many inputs it has. Raises `DataError` for an unusable one."""
+
+    @abstractmethod
+    def items(self, start: int) -> Iterator[Item]:
+        """Yield the inputs from the one with index `start` on. Raises `DataError`."""
+
+    def chunks(self, start: int) -> Iterator[Sequence[Item]]:
+        """Yield the inputs in portions that are classified together."""
+        with contextlib.closing(self.items(start)) as items:  # type: ignore[type-var]  # a generator
+            while chunk := list(islice(items, self.at_once)):
+                yield chunk
+
+
+class ImageSource(Source):
+    """The images of a zip, in whatever folders."""
+
+    suffixes = (".zip",)
+    heading = "file"
+    at_once = IMAGES_AT_ONCE
+
+    def count(self) -> int:
+        """Return how many files the zip has."""
+        with open_archive(self.path, self.limits) as (_, members):
+            _check_rows(len(members), self.limits)
+            return len(members)
+
+    def items(self, start: int) -> Iterator[Item]:
+        """Yield the files; whether one is an image shows when it is classified."""
+        with open_archive(self.path, self.limits) as (archive, members):
+            unpacked = 0
+            for member in members[start:]:
+                content = read_member(archive, member, self.limits)
+                unpacked += len(content)
+                if unpacked > self.limits.max_bytes:
+                    raise DataError(
+                        f"The archive holds more than the {self.limits.max_bytes:,} bytes allowed."
+                    )
+                yield Item(member.filename, content)
+
+
+class TextSource(Source):
+    """The texts of a table's column."""
+
+    suffixes = TABLE_SUFFIXES
+    heading = "row"
+    at_once = TEXTS_AT_ONCE
+
+    def __init__(self, path: Path, limits: Limits, column: str = "") -> None:
+        super().__init__(path, limits)
+        self.column = column
+
+    def count(self) -> int:
+        """Return how many rows the table has that are not blank."""
+        return sum(1 for _ in self.items(0))
+
+    def items(self, start: int) -> Iterator[Item]:
+        """Yield the texts without the space around them."""
+        table = open_table(self.path, self.limits)
+        column = resolve_text_column(table.columns(), self.column)
+        for number, row in enumerate(table.rows(text=column)):
+            _check_rows(number + 1, self.limits)
+            if number >= start:
+                yield _text_item(row.place.removeprefix("row "), row.text.strip(), self.limits)
+
+
+def open_source(path: Path, *, is_image: bool, limits: Limits, column: str = "") -> Source:
+    """Return the reader for a batch's file. Raises `DataError` for a file of an unknown kind."""
+    known = ImageSource.suffixes if is_image else TextSource.suffixes
+    if path.suffix.lower() not in known:
+        what = "a zip of images" if is_image else f"a table of texts ({', '.join(known)})"
+        raise DataError(f"{path.name} is not {what}.")
+    return ImageSource(path, limits) if is_image else TextSource(path, limits, column)
+
+
+def _text_item(place: str, text: str, limits: Limits) -> Item:
+    if len(text) > limits.max_field_chars:
+        return Item(place, "", f"has {len(text):,} characters; the limit is {limits.max_field_chars:,}")
+    return Item(place, text, _why_unusable(text))
+
+
+def _why_unusable(text: str) -> str:
+    if not text:
+        return "is empty"
+    if "\0" in text:
+        return "holds NUL characters"
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # JSON can write half of a surrogate pair
+        return "holds half a character"
+    return ""
+
+
+def _check_rows(count: int, limits: Limits) -> None:
+    if count > limits.max_rows:
+        raise DataError(
+            f"A batch may have {limits.max_rows:,} inputs; this one has more. Send several batches."
+        )

@@ -1,0 +1,29 @@
+"""What travels through the broker: hints that carry a batch's id. The database knows the rest."""
+
+from typing import Any
+
+from celery import Task, shared_task, signals
+
+from inference.batches.services import RUN_BATCH
+
+
+@shared_task(bind=True, name=RUN_BATCH, ignore_result=True)
+def run_batch(self: Task, batch_id: int) -> None:
+    """Run the batch whose turn it is; a message that came twice finds nothing to do."""
+    from django.conf import settings
+
+    from inference.batches import attempts, transitions
+
+    if attempts.worker_stops.is_set():
+        return  # reconcile announces it again
+    batch = transitions.claim_next(worker=str(self.request.hostname), lease=settings.TRAINYARD["LEASE"])
+    if batch is not None:
+        attempts.run_batch(batch)
+
+
+@signals.worker_shutting_down.connect
+def worker_is_asked_to_end(**_: Any) -> None:
+    """Let a running batch go back to the queue after its present portion."""
+    from inference.batches.attempts import worker_stops
+
+    worker_stops.set()
