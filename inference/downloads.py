@@ -11,12 +11,12 @@ from typing import Any, BinaryIO, cast
 
 from django.conf import settings
 from django.core.files.storage import storages
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.utils.http import content_disposition_header, quote_etag
 
 from core.exceptions import BucketError
-from core.problems import PROBLEM_TYPE, problem_body
+from core.problems import problem_response
 from models_registry.models import Artifact, RegisteredModel
 
 DOWNLOADS = {
@@ -85,8 +85,7 @@ def _stream(request: HttpRequest, file: BinaryIO, artifact: Artifact, name: str)
         span = _wanted_range(request, artifact.size, etag)
         if span is not None and span.start >= artifact.size:
             file.close()
-            body = problem_body(416, f"The file has {artifact.size:,} bytes.")
-            response = JsonResponse(body, status=416, content_type=PROBLEM_TYPE)
+            response = problem_response(416, f"The file has {artifact.size:,} bytes.")
             response["Content-Range"] = f"bytes */{artifact.size}"
             return response
         response = _file_response(file, span, artifact.size, name)

@@ -4,7 +4,7 @@ from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.http import Http404
+from django.http import Http404, JsonResponse
 from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
@@ -48,6 +48,13 @@ def problem_details_handler(error: Exception, context: dict[str, Any]) -> Respon
 def problem(code: int, detail: str, **extra: Any) -> Response:
     """Answer with a problem document."""
     return Response(problem_body(code, detail, **extra), status=code, content_type=PROBLEM_TYPE)
+
+
+def problem_response(code: int, detail: str) -> JsonResponse:
+    """Answer with a problem document where there is no view of the REST API; the same to the last byte."""
+    compact = {"separators": (",", ":"), "ensure_ascii": False}
+    body = problem_body(code, detail)
+    return JsonResponse(body, status=code, content_type=PROBLEM_TYPE, json_dumps_params=compact)
 
 
 def problem_body(code: int, detail: str, **extra: Any) -> dict[str, Any]:

@@ -1,11 +1,11 @@
 """Errors outside of views, in the words of whoever asked: a page, a problem document, Flash's answer."""
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views import defaults
 
 from .flash import FAULT_OF_OURS, FLASH_PREFIX, flash_error, flash_failure
-from .problems import PROBLEM_TYPE, problem_body
+from .problems import problem_response
 
 API_PREFIX = "/api/"
 NOTHING_HERE = "There is nothing here, or it is not yours."
@@ -24,7 +24,7 @@ def _answer(request: HttpRequest, code: int, detail: str) -> HttpResponse:
         return flash_failure() if code == 500 else flash_error(detail, status=404 if code == 404 else 200)
     if _wants_page(request):
         return render(request, f"{code}.html", {"message": detail}, status=code)
-    return JsonResponse(problem_body(code, detail), status=code, content_type=PROBLEM_TYPE)
+    return problem_response(code, detail)
 
 
 def _wants_page(request: HttpRequest) -> bool:

@@ -126,6 +126,7 @@ if S3_BUCKET:
             "default_acl": None,
             "file_overwrite": True,
             "querystring_auth": True,
+            "signature_version": "s3v4",  # the older one, the default for signed addresses, is not taken everywhere
             # Parts one after the other: ten at a time, boto3's choice, are 80 MB of every upload's process.
             "transfer_config": TransferConfig(use_threads=False),
             # What is read goes to disk beyond this; 0, the library's choice, keeps files in memory whole.
