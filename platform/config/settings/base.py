@@ -262,6 +262,7 @@ UNFOLD = {
     "SITE_URL": "/",
     "SITE_SYMBOL": "account_tree",
     "SHOW_HISTORY": True,
+    "DASHBOARD_CALLBACK": "config.dashboard.dashboard",
     "COLORS": {
         "primary": {
             "50": "oklch(96.2% .018 272)",
