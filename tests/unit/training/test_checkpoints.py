@@ -1,6 +1,6 @@
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from django.core.files.storage import storages
 
+from documents.store import get_store
+from tests import servers
 from tests.factories import TrainingJobFactory
 from training.checkpoints import (
     CheckpointKeeper,
@@ -257,3 +259,43 @@ def test_delete_leaves_nothing(tmp_path: Path, bucket: Path) -> None:
 def test_manifest_that_cannot_be_read_says_so(content: bytes) -> None:
     with pytest.raises(UnusableCheckpoint, match="manifest"):
         Manifest.from_bytes(content)
+
+
+@pytest.fixture
+def s3_bucket(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let the bucket be one on a real S3 server."""
+    with servers.s3_server() as server:
+        for name, value in server.env.items():
+            monkeypatch.setenv(name, value)
+        settings.S3_BUCKET, settings.S3_ENDPOINT_URL = server.bucket, server.endpoint
+        options = {
+            "bucket_name": server.bucket,
+            "endpoint_url": server.endpoint,
+            "addressing_style": "path",
+            "default_acl": None,
+            "file_overwrite": True,
+        }
+        backend = {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}
+        settings.STORAGES = {**settings.STORAGES, "default": backend}
+        get_store.cache_clear()
+        yield
+        get_store.cache_clear()
+
+
+@pytest.mark.servers
+@pytest.mark.usefixtures("s3_bucket")
+def test_checkpoint_travels_through_s3(tmp_path: Path) -> None:
+    job = TrainingJobFactory()
+    first = keeper_of(1, tmp_path, job)
+    for epoch in (1, 2):
+        write(first, epoch)
+        wait_until(lambda epoch=epoch: first.kept_epoch == epoch)
+    first.close()
+    second = keeper_of(2, tmp_path, job)
+    assert second.kept_epoch == 2
+    assert (second.local / "checkpoint-2.npz").read_text() == "epoch 2"
+    write(second, 3)
+    second.flush(PATIENCE)
+    assert keeper_of(3, tmp_path, job).kept_epoch == 3
+    assert delete_checkpoints(job) == 3
+    assert keeper_of(4, tmp_path, job).kept_epoch is None
