@@ -45,7 +45,7 @@ COMMON: dict[str, Any] = {
 }
 DEFAULTS: dict[tuple[str, str], dict[str, Any]] = {
     ("image", "head"): {"learning_rate": 1e-3, "batch_size": 32, "epochs": 8},
-    ("image", "last"): {"learning_rate": 1e-3, "batch_size": 32, "epochs": 8},
+    ("image", "last"): {"learning_rate": 1e-3, "batch_size": 32, "epochs": 6},
     ("image", "all"): {
         "learning_rate": 5e-4,
         "batch_size": 32,
@@ -58,8 +58,8 @@ DEFAULTS: dict[tuple[str, str], dict[str, Any]] = {
     ("recurrent", "all"): {
         "optimizer": "adam",
         "learning_rate": 2e-3,
-        "batch_size": 64,
-        "epochs": 12,
+        "batch_size": 32,
+        "epochs": 7,
         "gradient_clipping": 1.0,
     },
 }

@@ -25,6 +25,8 @@ ENCODER_DROPOUT = 0.1
 RECURRENT_WIDTH, RECURRENT_LAYERS, RECURRENT_DROPOUT = 256, 2, 0.35
 EMBEDDING = "stages.0.words.weight"  # of the networks for texts
 
+CLASSIFIER = ("weight", "bias")  # what a file of weights may have beside the features' layers
+
 State = dict[str, Tensor]
 
 
@@ -295,7 +297,8 @@ def pretrained_state(architecture: Architecture, network: Network, content: byte
             return network.state_dict() | _encoder_state(_read_safetensors(content))
         if architecture.family == "recurrent":
             table = _read_safetensors(content)["embeddings.word_embeddings.weight"]
-            return network.state_dict() | {EMBEDDING: table}
+            # As wide as random vectors are: steps of these networks' size would wipe out narrower ones.
+            return network.state_dict() | {EMBEDDING: table / table.std()}
         return _image_state(network, _read_any(content))
     except (KeyError, ValueError) as error:
         raise TrainingError(
@@ -305,7 +308,7 @@ def pretrained_state(architecture: Architecture, network: Network, content: byte
 
 
 def _read_any(content: bytes) -> State:
-    if content[:1] == b"P" or content[:2] == b"\x80\x02":  # a zip, or torch's format before that
+    if content[:4] == b"PK\x03\x04" or content[:2] == b"\x80\x02":  # a zip, or torch's format before that
         state: State = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
         return state
     return _read_safetensors(content)
@@ -321,8 +324,8 @@ def _read_safetensors(content: bytes) -> State:
 def _image_state(network: Network, found: Mapping[str, Tensor]) -> State:
     """Line up a file's tensors with the network's, by timm's names or by their order.
 
-    Names differ from library to library, but the order of the layers does not. What a file has behind
-    the last of the network's tensors is its classifier.
+    Names differ from library to library, but the order of the layers does not. What a file has beside the
+    network's tensors, or behind them, is its classifier.
     """
     ours = network.state_dict()
     names = [name for name in ours if not name.startswith("stages.0.0.")]  # the normalisation is ours alone
@@ -330,7 +333,8 @@ def _image_state(network: Network, found: Mapping[str, Tensor]) -> State:
         theirs = [found[name] for name in network.origin]
     else:
         theirs = list(found.values())[: len(names)]
-    if [tensor.shape for tensor in theirs] != [ours[name].shape for name in names]:
+    shapes = [ours[name].shape for name in names]
+    if [tensor.shape for tensor in theirs] != shapes or len(found) - len(names) > len(CLASSIFIER):
         raise ValueError("the layers differ")
     return ours | dict(zip(names, theirs, strict=True))
 

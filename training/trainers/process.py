@@ -26,6 +26,7 @@ PRELOADED = [
     "torch._dynamo",  # the first optimizer of a process imports it, which takes a second
     "onnx",
     "onnxruntime",
+    "timm",
     "tokenizers",
     "PIL.Image",
     "sklearn.metrics",
