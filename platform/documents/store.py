@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef
 
 JSON_TYPE = "application/json"
-PART_BYTES = 8 * 2**20  # of a document written in pieces; 10,000 of them are 80 GiB
+PART_BYTES = 5 * 2**20  # of a document written in pieces, the least that S3 allows; 10,000 are 50 GiB
 READ_AT_ONCE = 2**20
 CONDITIONAL = ("PutObject", "CompleteMultipartUpload", "DeleteObject")
 
@@ -203,17 +203,16 @@ class ChunkReader:
 
     def read(self, size: int = -1) -> bytes:
         """Return up to `size` bytes; all that is left for a negative size."""
-        pieces, length = [self._left], len(self._left)
-        while size < 0 or length < size:
-            chunk = next(self._chunks, None)
+        pieces, missing = [], size
+        while missing:
+            chunk, self._left = self._left or next(self._chunks, None), b""
             if chunk is None:
                 break
+            if 0 <= missing < len(chunk):
+                chunk, self._left = chunk[:missing], chunk[missing:]
             pieces.append(chunk)
-            length += len(chunk)
-        joined = b"".join(pieces)
-        cut = len(joined) if size < 0 else size
-        self._left = joined[cut:]
-        return joined[:cut]
+            missing -= len(chunk) if size >= 0 else 0
+        return b"".join(pieces)
 
 
 class S3Store(DocumentStore):
