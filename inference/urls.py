@@ -3,15 +3,22 @@
 from django.urls import path
 
 from . import views
+from .batches import views as batches
 
 app_name = "inference"
 
 urlpatterns = [
     path("models/", views.model_list, name="models"),
+    path("batches/", batches.batch_list, name="batch-list"),
     path("models/<str:token>/", views.model_page, name="model"),
     path("models/<str:token>/try/", views.try_model, name="try"),
     path("models/<str:token>/download/<str:kind>/", views.download, name="download"),
     path("models/<str:token>/keep/", views.keep, name="keep"),
     path("models/<str:token>/retire/", views.retire, name="retire"),
     path("models/<str:token>/restore/", views.restore, name="restore"),
+    path("models/<str:token>/batches/", batches.send, name="batches"),
+    path("models/<str:token>/batches/<str:identifier>/", batches.batch_page, name="batch"),
+    path("models/<str:token>/batches/<str:identifier>/news/", batches.batch_fragment, name="batch-fragment"),
+    path("models/<str:token>/batches/<str:identifier>/cancel/", batches.cancel, name="batch-cancel"),
+    path("models/<str:token>/batches/<str:identifier>/result/", batches.result, name="batch-result"),
 ]

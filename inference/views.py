@@ -25,6 +25,7 @@ from core.requests import PageRequest
 from models_registry.models import Artifact, RegisteredModel, TaskType
 from models_registry.services import keep_model, restore_model, retire_model
 
+from .batches.sources import ImageSource, TextSource
 from .forms import ImagesForm, TextsForm, try_form
 from .model_card import card_of
 from .services import Answer, UnknownModel, predict
@@ -199,6 +200,9 @@ def _page_context(request: HttpRequest, model: RegisteredModel) -> dict[str, Any
         "predict_address": request.build_absolute_uri(reverse("api-predict", args=[model.token])),
         "max_inputs": settings.TRAINYARD["MAX_PREDICT_INPUTS"],
         "max_bytes": settings.TRAINYARD["MAX_PREDICT_BYTES"],
+        "max_batch_inputs": settings.TRAINYARD["MAX_BATCH_INPUTS"],
+        "max_batch_bytes": settings.TRAINYARD["MAX_BATCH_BYTES"],
+        "batch_suffixes": ImageSource.suffixes if model.task_type == TaskType.IMAGE else TextSource.suffixes,
     }
 
 

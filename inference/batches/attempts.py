@@ -124,7 +124,7 @@ def _carry(batch: Batch, folder: Path) -> None:
         _note(batch, start, len(items), *_lines(predictor, items))
         if batch.done < batch.total:
             watch.yield_to_others()
-    _finish(batch, heading(source, is_image=is_image), watch)
+    _finish(batch, heading(batch.model.task_type), watch)
 
 
 def _portions(source: Source, start: int) -> Iterator[tuple[int, Any]]:

@@ -10,19 +10,22 @@ import json
 from collections.abc import Iterator, Sequence
 
 from models_registry.artifacts import InvalidInput, Prediction, Predictor
+from models_registry.artifacts.metadata import IMAGE_CLASSIFICATION, TEXT_CLASSIFICATION
 
-from .sources import Item, Source
+from .sources import Item
 
 # A spreadsheet takes a cell that begins so for a formula (OWASP, "CSV Injection").
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 DIGITS = 6
+COLUMNS = {
+    IMAGE_CLASSIFICATION: ["file", "label", "probability", "top", "problem"],
+    TEXT_CLASSIFICATION: ["row", "text", "label", "probability", "top", "problem"],
+}
 
 
-def heading(source: Source, *, is_image: bool) -> str:
+def heading(task_type: str) -> str:
     """Return the result's first line."""
-    return _lines(
-        [[source.heading, *([] if is_image else ["text"]), "label", "probability", "top", "problem"]]
-    )
+    return _lines([COLUMNS[task_type]])
 
 
 def classify(predictor: Predictor, items: Sequence[Item]) -> Iterator[Prediction | str]:

@@ -36,7 +36,6 @@ class Source(ABC):
     """A file of inputs in a fixed order, so that work can go on where it stopped."""
 
     suffixes: tuple[str, ...]
-    heading: str  # of the result's first column
     at_once: int
 
     def __init__(self, path: Path, limits: Limits) -> None:
@@ -62,7 +61,6 @@ class ImageSource(Source):
     """The images of a zip, in whatever folders."""
 
     suffixes = (".zip",)
-    heading = "file"
     at_once = IMAGES_AT_ONCE
 
     def count(self) -> int:
@@ -89,7 +87,6 @@ class TextSource(Source):
     """The texts of a table's column."""
 
     suffixes = TABLE_SUFFIXES
-    heading = "row"
     at_once = TEXTS_AT_ONCE
 
     def __init__(self, path: Path, limits: Limits, column: str = "") -> None:

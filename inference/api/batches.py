@@ -1,0 +1,158 @@
+"""REST views of batches: many inputs in one file, a CSV as answer."""
+
+from typing import Any
+
+from django.http import Http404
+from django.http.response import HttpResponseBase
+from django.urls import path, reverse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers, status
+from rest_framework.parsers import MultiPartParser
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from core.parsers import FirstRenderer
+from core.throttles import PerAddressPredict, PerModelToken
+from inference.batches.services import cancel_batch, create_batch
+from inference.batches.views import send_result
+from inference.lookup import UnknownModel
+from inference.models import Batch
+
+
+class BatchRequestSerializer(serializers.Serializer):
+    """A zip of images, or a table of texts (CSV, TSV, JSON Lines, Parquet)."""
+
+    file = serializers.FileField()
+    column = serializers.CharField(
+        required=False, max_length=200, default="", help_text="Of the texts; recognised by its name."
+    )
+
+
+class BatchSerializer(serializers.ModelSerializer):
+    """A batch: how far it is, and where its result is."""
+
+    id = serializers.CharField(source="identifier")
+    model = serializers.CharField(source="model.token")
+    file = serializers.CharField(source="source_name")
+    url = serializers.SerializerMethodField()
+    result = serializers.SerializerMethodField(help_text="Where the CSV is; null until it is there.")
+
+    class Meta:
+        model = Batch
+        fields = (
+            "id",
+            "model",
+            "url",
+            "file",
+            "state",
+            "total",
+            "done",
+            "unreadable",
+            "message",
+            "result",
+            "created_at",
+            "finished_at",
+            "expires_at",
+        )
+        read_only_fields = fields
+
+    def get_url(self, batch: Batch) -> str:
+        """Where to ask for news."""
+        return self._address("api-batch", batch)
+
+    def get_result(self, batch: Batch) -> str | None:
+        """Where the result is."""
+        return self._address("api-batch-result", batch) if batch.state == Batch.State.SUCCEEDED else None
+
+    def _address(self, name: str, batch: Batch) -> str:
+        address = reverse(name, args=[batch.model.token, batch.identifier])
+        request = self.context.get("request")
+        return str(request.build_absolute_uri(address)) if request else address
+
+
+class BatchListView(APIView):
+    """Send batches to a model; its token is the right to do so."""
+
+    permission_classes = (AllowAny,)
+    parser_classes = (MultiPartParser,)
+    throttle_classes = (PerModelToken, PerAddressPredict)
+
+    @extend_schema(
+        operation_id="models_batches_create",
+        request={"multipart/form-data": BatchRequestSerializer},
+        responses={202: BatchSerializer},
+    )
+    def post(self, request: Request, token: str) -> Response:
+        """Queue the classification of a file of inputs; the answer says where to ask how far it is."""
+        wish = BatchRequestSerializer(data=request.data)
+        wish.is_valid(raise_exception=True)
+        owner = request.user if request.user.is_authenticated else None
+        try:
+            batch = create_batch(token=token, owner=owner, **wish.validated_data)
+        except UnknownModel as error:
+            raise Http404 from error
+        answer = BatchSerializer(batch, context={"request": request}).data
+        return Response(answer, status=status.HTTP_202_ACCEPTED, headers={"Location": answer["url"]})
+
+
+class BatchView(APIView):
+    """One batch, for whoever knows its identifier and its model's token."""
+
+    permission_classes = (AllowAny,)
+
+    @extend_schema(operation_id="models_batches_retrieve", responses=BatchSerializer)
+    def get(self, request: Request, token: str, identifier: str) -> Response:
+        """Tell how far a batch is."""
+        return Response(BatchSerializer(_batch_of(token, identifier), context={"request": request}).data)
+
+
+class BatchCancelView(APIView):
+    """End a batch early."""
+
+    permission_classes = (AllowAny,)
+
+    @extend_schema(operation_id="models_batches_cancel", request=None, responses={202: BatchSerializer})
+    def post(self, request: Request, token: str, identifier: str) -> Response:
+        """Cancel a batch: one that waits ends at once, one that runs in a moment."""
+        batch = _batch_of(token, identifier)
+        cancel_batch(batch=batch)
+        answer = BatchSerializer(batch, context={"request": request}).data
+        return Response(answer, status=status.HTTP_202_ACCEPTED)
+
+
+class BatchResultView(APIView):
+    """The result of a batch."""
+
+    permission_classes = (AllowAny,)
+    content_negotiation_class = FirstRenderer
+
+    @extend_schema(operation_id="models_batches_result", responses={(200, "text/csv"): OpenApiTypes.STR})
+    def get(self, request: Request, token: str, identifier: str) -> HttpResponseBase:
+        """Download the CSV."""
+        return send_result(_batch_of(token, identifier))
+
+
+def _batch_of(token: str, identifier: str) -> Any:
+    batch = Batch.objects.select_related("model").filter(model__token=token, identifier=identifier).first()
+    if batch is None:
+        raise Http404
+    return batch
+
+
+urlpatterns = [
+    path("models/<str:token>/batches/", BatchListView.as_view(), name="api-batch-list"),
+    path("models/<str:token>/batches/<str:identifier>/", BatchView.as_view(), name="api-batch"),
+    path(
+        "models/<str:token>/batches/<str:identifier>/cancel/",
+        BatchCancelView.as_view(),
+        name="api-batch-cancel",
+    ),
+    path(
+        "models/<str:token>/batches/<str:identifier>/result/",
+        BatchResultView.as_view(),
+        name="api-batch-result",
+    ),
+]
