@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from models_registry.models import TaskType
@@ -89,7 +90,16 @@ class JobSerializer(serializers.ModelSerializer):
         write_only=True,
         help_text="Another word for a strategy: fast for frozen, accurate for finetune, scratch.",
     )
-    accuracy = serializers.FloatField(source="registered_model.accuracy", read_only=True, default=None)
+    accuracy = serializers.FloatField(
+        source="registered_model.accuracy",
+        read_only=True,
+        allow_null=True,
+        default=None,
+        help_text="Percent; null before the job has succeeded.",
+    )
+    progress = serializers.SerializerMethodField(
+        help_text="Phase, how far it is, and what the trainer tells."
+    )
 
     class Meta:
         model = TrainingJob
@@ -143,6 +153,14 @@ class JobSerializer(serializers.ModelSerializer):
             "finished_at",
         )
 
+    @extend_schema_field(serializers.DictField())
+    def get_progress(self, job: TrainingJob) -> dict[str, Any]:
+        """Return the progress without the course of all epochs, which is for one job at a time."""
+        metrics = {
+            name: value for name, value in (job.progress.get("metrics") or {}).items() if name != "curve"
+        }
+        return {**job.progress, "metrics": metrics}
+
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Let a preset name the strategy."""
         preset = attrs.pop("preset", None)
@@ -174,6 +192,11 @@ class JobDetailSerializer(JobSerializer):
     class Meta(JobSerializer.Meta):
         fields: tuple[str, ...] = (*JobSerializer.Meta.fields, "position", "expected_start", "log_tail")
         read_only_fields: tuple[str, ...] = (*JobSerializer.Meta.read_only_fields, "log_tail")
+
+    @extend_schema_field(serializers.DictField())
+    def get_progress(self, job: TrainingJob) -> dict[str, Any]:
+        """Return the progress with the curve."""
+        return job.progress
 
     def get_position(self, job: TrainingJob) -> int | None:
         """Return the place in the queue."""
