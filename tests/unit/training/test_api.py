@@ -156,10 +156,16 @@ def test_further_settings_travel_to_the_job(client: APIClient) -> None:
 
 def test_one_job_tells_its_place_and_the_list_does_not(client: APIClient) -> None:
     TrainingJobFactory()
-    job = TrainingJobFactory(owner=client.user, log_tail="a line")
+    metrics = {"epoch": 2, "curve": [{"epoch": 1}]}
+    job = TrainingJobFactory(
+        owner=client.user, log_tail="a line", progress={"phase": "train", "metrics": metrics}
+    )
     body = client.get(f"/api/v1/jobs/{job.pk}/").json()
     assert (body["position"], body["expected_start"], body["log_tail"]) == (2, None, "a line")
-    assert "position" not in client.get("/api/v1/jobs/").json()["results"][0]
+    assert body["progress"]["metrics"] == metrics
+    listed = client.get("/api/v1/jobs/").json()["results"][0]
+    assert "position" not in listed
+    assert listed["progress"] == {"phase": "train", "metrics": {"epoch": 2}}
 
 
 def test_retry_makes_a_new_job_of_a_failed_one(client: APIClient) -> None:
