@@ -15,6 +15,8 @@ class InferenceConfig(AppConfig):
 
         from .batches.files import BATCHES, known_files
         from .batches.upkeep import keep_batches_going
+        from .statistics import delete_old_usage
 
         register_upkeep(keep_batches_going)
+        register_upkeep(delete_old_usage)
         register_files(BATCHES, known_files)

@@ -12,6 +12,7 @@ from django.core.files.storage import storages
 from core.exceptions import BucketError, InvalidRequest
 from inference.lookup import ServedModel, UnknownModel, find_served_model
 from inference.runtime import PredictorCache, Turns
+from inference.statistics import usage_recorder
 from models_registry.artifacts import InvalidInput, InvalidModel, Prediction, Predictor
 from models_registry.models import Artifact, RegisteredModel, TaskType
 
@@ -50,7 +51,10 @@ def predict(*, token: str, inputs: Sequence[bytes | str]) -> Answer:
         raise InvalidRequest(str(error)) from error
     except InvalidModel as error:
         raise BucketError(f"{served.model.name} cannot be used: {error}") from error
-    return Answer(served.model, predictions, round((time.perf_counter() - began) * 1000, 2))
+    milliseconds = round((time.perf_counter() - began) * 1000, 2)
+    labels = [prediction.label for prediction in predictions]
+    usage_recorder().record(served.model.pk, labels, milliseconds=milliseconds)
+    return Answer(served.model, predictions, milliseconds)
 
 
 def load_predictor(model: RegisteredModel) -> Predictor:

@@ -29,6 +29,7 @@ from .batches.sources import ImageSource, TextSource
 from .forms import ImagesForm, TextsForm, try_form
 from .model_card import card_of
 from .services import Answer, UnknownModel, predict
+from .statistics import usage_of
 
 PAGE_SIZE = 24
 KEEP_FOR = timedelta(hours=24)
@@ -200,6 +201,7 @@ def _page_context(request: HttpRequest, model: RegisteredModel) -> dict[str, Any
         "predict_address": request.build_absolute_uri(reverse("api-predict", args=[model.token])),
         "max_inputs": settings.TRAINYARD["MAX_PREDICT_INPUTS"],
         "max_bytes": settings.TRAINYARD["MAX_PREDICT_BYTES"],
+        "usage": usage_of(model) if manages else None,
         "max_batch_inputs": settings.TRAINYARD["MAX_BATCH_INPUTS"],
         "max_batch_bytes": settings.TRAINYARD["MAX_BATCH_BYTES"],
         "batch_suffixes": ImageSource.suffixes if model.task_type == TaskType.IMAGE else TextSource.suffixes,

@@ -9,9 +9,8 @@ import contextlib
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import structlog
 from django.conf import settings
@@ -26,7 +25,8 @@ from documents.store import get_store
 from inference.lookup import find_served_model
 from inference.models import Batch
 from inference.services import load_served
-from models_registry.artifacts import InvalidModel, Predictor
+from inference.statistics import usage_recorder
+from models_registry.artifacts import InvalidModel, Prediction
 from models_registry.inputs import DataError
 from models_registry.models import TaskType
 
@@ -35,7 +35,7 @@ from .files import folder_of, part_key, parts_of, source_key, tidy
 from .limits import limits
 from .results import classify, heading, write_lines
 from .services import announce
-from .sources import Source, open_source
+from .sources import Item, Source, open_source
 
 logger = structlog.get_logger(__name__)
 
@@ -121,33 +121,30 @@ def _carry(batch: Batch, folder: Path) -> None:
     for start, items in _portions(source, batch.done):
         watch.look()
         find_served_model(batch.model.token)  # it may have been deleted meanwhile
-        _note(batch, start, len(items), *_lines(predictor, items))
+        outcomes = list(classify(predictor, items))
+        _note(batch, start, write_lines(items, outcomes), outcomes)
         if batch.done < batch.total:
             watch.yield_to_others()
     _finish(batch, heading(batch.model.task_type), watch)
 
 
-def _portions(source: Source, start: int) -> Iterator[tuple[int, Any]]:
+def _portions(source: Source, start: int) -> Iterator[tuple[int, Sequence[Item]]]:
     for items in source.chunks(start):
         yield start, items
         start += len(items)
 
 
-def _lines(predictor: Predictor, items: Any) -> tuple[str, int]:
-    """Return the lines of a portion, and how many of its inputs could not be used."""
-    outcomes = list(classify(predictor, items))
-    return write_lines(items, outcomes), sum(isinstance(outcome, str) for outcome in outcomes)
-
-
-def _note(batch: Batch, start: int, count: int, lines: str, unreadable: int) -> None:
+def _note(batch: Batch, start: int, lines: str, outcomes: Sequence[Prediction | str]) -> None:
     """Keep a portion's lines, then count it."""
+    labels = [outcome.label for outcome in outcomes if isinstance(outcome, Prediction)]
     storages["default"].save(part_key(batch, batch.attempt, start), ContentFile(lines.encode()))
-    batch.done, batch.unreadable = start + count, batch.unreadable + unreadable
+    batch.done, batch.unreadable = start + len(outcomes), batch.unreadable + len(outcomes) - len(labels)
     if batch.parts and batch.parts[-1][0] == batch.attempt:
         batch.parts[-1][2] = batch.done
     else:
         batch.parts.append([batch.attempt, start, batch.done])
     transitions.note_done(batch, lease=settings.TRAINYARD["LEASE"])
+    usage_recorder().record(batch.model_id, labels)
 
 
 def _finish(batch: Batch, first_line: str, watch: Watch) -> None:

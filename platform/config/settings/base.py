@@ -287,6 +287,8 @@ UNFOLD = {
                     _admin_link("Jobs", "play_circle", "training.trainingjob"),
                     _admin_link("Models", "deployed_code", "models_registry.registeredmodel"),
                     _admin_link("Data sets", "dataset", "training.dataset"),
+                    _admin_link("Batches", "stacks", "inference.batch"),
+                    _admin_link("Use of models", "bar_chart", "inference.modelusage"),
                     _admin_link("Workers", "memory", "training.workerheartbeat"),
                 ],
             },
@@ -408,6 +410,8 @@ TRAINYARD = {
     "MAX_KEEP": timedelta(days=env.int("MAX_KEEP_DAYS", default=30)),
     # bytes of models that a process keeps loaded
     "PREDICTOR_CACHE_BYTES": env.int("PREDICTOR_CACHE_BYTES", default=1 * 2**30),
+    # how often counts of predictions are added to the table
+    "USAGE_EVERY": timedelta(seconds=env.float("USAGE_SECONDS", default=5)),
     # threads within one prediction (fewer: more predictions a second), and predictions that a process runs at a time
     "PREDICTOR_THREADS": env.int("PREDICTOR_THREADS", default=1),
     "PREDICTOR_SLOTS": env.int("PREDICTOR_SLOTS", default=len(os.sched_getaffinity(0))),

@@ -4,6 +4,7 @@ import atexit
 import os
 import shutil
 import tempfile
+from datetime import timedelta
 
 # Read before the base settings, so that nothing of a test run lands in somebody's real home.
 _home = tempfile.mkdtemp(prefix="trainyard-test-")
@@ -14,7 +15,7 @@ from core.home import prepare_home  # noqa: E402
 from core.logs import configure_logging  # noqa: E402
 
 from .base import *  # noqa: E402, F403
-from .base import DATABASES, HOME, REST_FRAMEWORK  # noqa: E402
+from .base import DATABASES, HOME, REST_FRAMEWORK, TRAINYARD  # noqa: E402
 
 prepare_home(HOME)
 configure_logging(level="WARNING", as_json=False)
@@ -23,6 +24,7 @@ SECRET_KEY = "only-for-tests-" + "x" * 50
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+TRAINYARD = {**TRAINYARD, "USAGE_EVERY": timedelta(0)}  # no thread of its own looks at a test's database
 CELERY_BROKER_URL = "memory://"
 CELERY_BROKER_TRANSPORT_OPTIONS = {}
 REST_FRAMEWORK = {  # tests that count switch limits on
