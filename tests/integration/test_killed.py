@@ -3,75 +3,11 @@
 import os
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import pytest
+from tests.platform_process import PlatformProcess
 
-from tests.platform_process import ROOT, PlatformProcess
-
-SAMPLES = ROOT / "samples"
-PATIENCE = 90.0
-
-
-def wait_until(what: str, holds: Callable[[], Any]) -> Any:
-    """Return the first true value of `holds`."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        if value := holds():
-            return value
-        time.sleep(0.01)
-    pytest.fail(f"Not within {PATIENCE:g} s: {what}")
-
-
-def children_of(pid: int) -> list[int]:
-    """Return the direct children of a process."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[1]) == pid and fields[0] != "Z":
-            found.append(int(stat.parent.name))
-    return found
-
-
-def trainers_of(platform: PlatformProcess) -> list[int]:
-    """Return the trainers: children of the forkserver, which is a child of the worker."""
-    assert platform.worker is not None
-    return [trainer for server in children_of(platform.worker.pid) for trainer in children_of(server)]
-
-
-def submit(platform: PlatformProcess) -> str:
-    """Submit the text sample and return the token once its trainer runs."""
-    job = platform.manage_json(
-        "submit", "--task", "textclassification", "--data", str(SAMPLES / "banking.csv"), "--name", "Banking"
-    )
-    return str(job["token"])
-
-
-def models_in(platform: PlatformProcess) -> int:
-    done = platform.manage(
-        "shell",
-        "-v0",
-        "-c",
-        "from models_registry.models import RegisteredModel as M; print(M.objects.count())",
-    )
-    return int(done.stdout.splitlines()[-1])
-
-
-def assert_ended_once(platform: PlatformProcess, job: dict[str, Any], *, attempt: int) -> None:
-    assert (job["state"], job["attempt"]) == ("succeeded", attempt)
-    assert models_in(platform) == 1
-    assert platform.manage_json("reconcile")["rescued"] == {}
-    assert platform.manage_json("sync_documents", "--check") == {"documents": "ok"}
-    status = (platform.home / "bucket" / "status.json").read_text()
-    assert '"sleeping"' in status
-    assert not (platform.home / "bucket" / "training" / "training.json").exists()
-    attempts = list((platform.home / "bucket" / "textclassification" / job["token"]).iterdir())
-    assert [folder.name for folder in attempts] == [str(attempt)]
+from .jobs import PATIENCE, assert_ended_once, models_in, submit, trainers_of, wait_until
 
 
 def test_killed_trainer_is_replaced(embedded: PlatformProcess) -> None:
