@@ -18,7 +18,7 @@ class TrainingConfig(AppConfig):
         from documents.projections import register
         from models_registry.models import TaskType
 
-        from . import signals  # noqa: F401
+        from . import checks, signals  # noqa: F401
         from .files import known_files
         from .health import look_at_broker, look_for_worker
         from .metrics import read_metrics

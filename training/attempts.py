@@ -192,7 +192,7 @@ def _carry(job: TrainingJob, log: Any) -> None:
         log.info("job.failed", error=str(error))
     except StaleAttempt as error:
         log.warning("job.attempt_stale", reason=str(error))
-    except Interruption as error:  # who ends the interruption announces the job
+    except Interruption as error:
         with contextlib.suppress(StaleAttempt):
             transitions.suspend(
                 job.pk,
@@ -201,6 +201,8 @@ def _carry(job: TrainingJob, log: Any) -> None:
                 progress={**heartbeat.progress, **_kept(keeper)},
             )
         log.info("job.suspended", reason=type(error).__name__, kept_epoch=keeper.kept_epoch)
+        if isinstance(error, WorkerStops):  # another may go on at once; who ends maintenance announces it
+            announce(job.pk, queue=job.queue)
     except Exception as error:  # the bucket, the disk, the child: another attempt may succeed
         log.warning("job.attempt_failed", error=repr(error), exc_info=not isinstance(error, TrainyardError))
         reason, limit = str(error) or type(error).__name__, settings.TRAINYARD["MAX_ATTEMPTS"]

@@ -82,6 +82,14 @@ def probe(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[None]:
     attempts.worker_stops.clear()
 
 
+@pytest.fixture
+def sent(probe: None, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The ids of the jobs that were announced."""
+    jobs: list[int] = []
+    monkeypatch.setattr(current_app, "send_task", lambda name, args, queue: jobs.append(args[0]))
+    return jobs
+
+
 class Runner:
     """Runs one attempt at a job in a thread, as a worker does."""
 
@@ -146,8 +154,9 @@ def test_uninterrupted_job_succeeds_and_leaves_no_checkpoint(bucket: Path) -> No
     assert files_of_jobs(bucket) == []
 
 
-@pytest.mark.usefixtures("probe")
-def test_maintenance_suspends_a_job_within_seconds_and_it_goes_on_later(bucket: Path) -> None:
+def test_maintenance_suspends_a_job_within_seconds_and_it_goes_on_later(
+    bucket: Path, sent: list[int]
+) -> None:
     job = new_job()
     runner = Runner(job)
     runner.wait_for("a checkpoint", lambda job: kept_epoch(job) >= 2)
@@ -160,16 +169,17 @@ def test_maintenance_suspends_a_job_within_seconds_and_it_goes_on_later(bucket: 
     assert job.progress["message"] == f"Suspended for maintenance at epoch {epoch} of {probe_trainer.EPOCHS}."
     assert files_of_jobs(bucket) != []
     assert not (bucket / keys.TRAINING).exists()
+    assert sent == [], "nothing starts now"
 
     PlatformStatus(dev_mode=False).save()
+    assert sent == [job.pk]
     job = Runner(job).wait()
     assert (job.state, job.attempt, job.failures) == (State.SUCCEEDED, 2, 0)
     assert first_epoch(job) == epoch + 1
     assert files_of_jobs(bucket) == []
 
 
-@pytest.mark.usefixtures("probe")
-def test_checkpoint_that_was_not_due_yet_is_uploaded_at_suspension(settings: Any) -> None:
+def test_stopped_worker_uploads_its_checkpoint_and_lets_another_go_on(settings: Any, sent: list[int]) -> None:
     settings.TRAINYARD = {**settings.TRAINYARD, "CHECKPOINT_EVERY": timedelta(minutes=10)}
     runner = Runner(new_job())
     runner.wait_for("an epoch", lambda job: job.progress.get("done", 0) >= 2)
@@ -178,6 +188,7 @@ def test_checkpoint_that_was_not_due_yet_is_uploaded_at_suspension(settings: Any
     assert (job.state, job.failures) == (State.QUEUED, 0)
     assert kept_epoch(job) >= 2
     assert "its worker was stopped" in job.progress["message"]
+    assert sent == [job.pk]
 
 
 @pytest.mark.usefixtures("probe")
