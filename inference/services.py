@@ -11,6 +11,7 @@ from django.core.files.storage import storages
 
 from core.exceptions import BucketError, InvalidRequest
 from inference.lookup import ServedModel, UnknownModel, find_served_model
+from inference.metrics import MODEL_LOADS, MODEL_LOOKUPS, PREDICTION_SECONDS
 from inference.runtime import PredictorCache, Turns
 from inference.statistics import usage_recorder
 from models_registry.artifacts import InvalidInput, InvalidModel, Prediction, Predictor
@@ -44,7 +45,7 @@ def predict(*, token: str, inputs: Sequence[bytes | str]) -> Answer:
     served = find_served_model(token)
     _check_inputs(served.model, inputs)
     try:
-        predictor = load_served(served)
+        served, predictor = _load_as_it_is_now(served)
         with predictor_turns().take():
             predictions = predictor.predict(inputs)
     except InvalidInput as error:
@@ -52,9 +53,25 @@ def predict(*, token: str, inputs: Sequence[bytes | str]) -> Answer:
     except InvalidModel as error:
         raise BucketError(f"{served.model.name} cannot be used: {error}") from error
     milliseconds = round((time.perf_counter() - began) * 1000, 2)
+    PREDICTION_SECONDS.labels(served.model.task_type).observe(milliseconds / 1000)
     labels = [prediction.label for prediction in predictions]
     usage_recorder().record(served.model.pk, labels, milliseconds=milliseconds)
     return Answer(served.model, predictions, milliseconds)
+
+
+def _load_as_it_is_now(served: ServedModel) -> tuple[ServedModel, Predictor]:
+    """Load a model. One that was deleted or replaced since it was found is looked for once more.
+
+    Raises `UnknownModel`, and what `load_served` raises.
+    """
+    while True:
+        try:
+            return served, load_served(served)
+        except (BucketError, InvalidModel):
+            now = find_served_model(served.model.token)
+            if (now.key, now.sha256) == (served.key, served.sha256):
+                raise
+            served = now
 
 
 def load_predictor(model: RegisteredModel) -> Predictor:
@@ -73,12 +90,14 @@ def load_predictor(model: RegisteredModel) -> Predictor:
 
 def load_served(served: ServedModel) -> Predictor:
     """Return a model's predictor from the cache, or load its file. Raises `InvalidModel`, `BucketError`."""
+    MODEL_LOOKUPS.inc()
     return predictor_cache().get(
         served.sha256, lambda: _fetch(served), image_classes=served.model.classes_to_tell
     )
 
 
 def _fetch(served: ServedModel) -> bytes:
+    MODEL_LOADS.inc()
     try:
         with storages["default"].open(served.key) as file:
             content: bytes = file.read()
