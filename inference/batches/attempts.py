@@ -1,8 +1,7 @@
 """One attempt at a batch, from claim to result, in a worker.
 
 The work is done in portions. The lines of each go to the bucket before the row counts them, so that
-whoever comes after a dead worker goes on from the row's count. The work itself renews the lease: a
-worker that hangs loses it.
+whoever comes after a dead worker goes on from the row's count.
 """
 
 import contextlib
@@ -16,7 +15,7 @@ import structlog
 from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
-from django.db import close_old_connections
+from django.db import DatabaseError, close_old_connections, connection
 
 from control.selectors import is_halted
 from core.exceptions import BucketError, InvalidRequest, MaintenanceMode, StaleAttempt
@@ -41,6 +40,7 @@ logger = structlog.get_logger(__name__)
 
 worker_stops = threading.Event()  # set when this worker process was asked to end
 LOOK_EVERY = 0.5  # seconds
+SILENCE_ALLOWED = 600.0  # seconds without a word from the work before the lease is given up
 PIECE = 1 << 20  # bytes
 
 
@@ -53,23 +53,55 @@ class Interrupted(Exception):
 
 
 class Watch:
-    """Keeps the lease while the work goes on, and notices what others decide about the batch."""
+    """Keeps the lease while the work goes on, and notices what others decide about the batch.
+
+    A thread renews the lease, because loading a model or one portion may take longer than it; but only
+    as long as the work has called `look` lately: one that hangs loses its lease.
+    """
 
     def __init__(self, batch: Batch) -> None:
         self._batch = batch
-        self._began = self._looked = time.monotonic()
+        self._lease = settings.TRAINYARD["LEASE"]
+        self._began = self._looked = self._heard = time.monotonic()
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._renew, name=f"batch-{batch.pk}", daemon=True)
+
+    def __enter__(self) -> "Watch":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
 
     def look(self) -> None:
         """Call often. Raises `StaleAttempt`, `Cancelled` or `Interrupted` when the work should stop."""
-        if time.monotonic() - self._looked < LOOK_EVERY:
+        self._heard = time.monotonic()
+        if self._heard - self._looked < LOOK_EVERY:
             return
-        self._looked = time.monotonic()
-        if transitions.renew(self._batch, lease=settings.TRAINYARD["LEASE"]) == Batch.State.CANCELLING:
+        self._looked = self._heard
+        if transitions.renew(self._batch, lease=self._lease) == Batch.State.CANCELLING:
             raise Cancelled
         if is_halted():
             raise Interrupted("Suspended for maintenance; it goes on afterwards.")
         if worker_stops.is_set():
             raise Interrupted("Goes on in a moment: its worker was stopped.")
+
+    def _renew(self) -> None:
+        try:
+            while not self._done.wait(self._lease.total_seconds() / 4):
+                if time.monotonic() - self._heard > SILENCE_ALLOWED:
+                    logger.warning("batch.silent", batch=self._batch.pk)
+                    return
+                try:
+                    transitions.renew(self._batch, lease=self._lease)
+                except StaleAttempt:  # the work will notice
+                    return
+                except DatabaseError as error:  # away for less than the lease, it costs nothing
+                    logger.warning("batch.database_away", batch=self._batch.pk, error=str(error))
+                    close_old_connections()
+        finally:
+            connection.close()
 
     def yield_to_others(self) -> None:
         """Raise `Interrupted` when the batch has had its turn and another one waits."""
@@ -84,8 +116,8 @@ def run_batch(batch: Batch) -> None:
     log.info("batch.started", done=batch.done, total=batch.total)
     keep = settings.TRAINYARD["BATCH_RETENTION"]
     try:
-        with _scratch(batch) as folder:
-            _carry(batch, folder)
+        with _scratch(batch) as folder, Watch(batch) as watch:
+            _carry(batch, folder, watch)
         log.info("batch.succeeded", inputs=batch.total, unreadable=batch.unreadable)
     except StaleAttempt as error:
         log.warning("batch.attempt_stale", reason=str(error))
@@ -111,9 +143,9 @@ def run_batch(batch: Batch) -> None:
     _tidy_if_ended(batch)
 
 
-def _carry(batch: Batch, folder: Path) -> None:
+def _carry(batch: Batch, folder: Path, watch: Watch) -> None:
     """Classify what is left to do, and put the lines together."""
-    watch, is_image = Watch(batch), batch.model.task_type == TaskType.IMAGE
+    is_image = batch.model.task_type == TaskType.IMAGE
     path = folder / f"input{batch.suffix}"
     download(source_key(batch), path, sha256=batch.sha256, limit=batch.size, check=watch.look)
     source = open_source(path, is_image=is_image, limits=limits(), column=batch.column)

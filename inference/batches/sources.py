@@ -20,8 +20,8 @@ from models_registry.inputs import (
     resolve_text_column,
 )
 
-IMAGES_AT_ONCE = 64
-TEXTS_AT_ONCE = 512
+IMAGES_AT_ONCE = 32  # a fraction of a second; as much is done again after a crash
+TEXTS_AT_ONCE = 256
 
 
 class Item(NamedTuple):
