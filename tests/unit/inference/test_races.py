@@ -137,6 +137,32 @@ def test_a_model_whose_file_is_replaced_while_it_is_asked_for() -> None:
     assert {answer for answer in answers if answer[1] not in files} <= {(200, "red"), (404, "")}, answers
 
 
+@pytest.mark.parametrize(
+    ("change", "answer"),
+    [
+        (lambda model: expire_and_clean_up(model), (404, "")),
+        (lambda model: replace_file(model, 2), (200, "red")),
+    ],
+    ids=["deleted", "replaced"],
+)
+def test_a_model_that_changes_between_being_found_and_being_loaded(
+    change: Callable[[RegisteredModel], None], answer: tuple[int, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    CleanupPolicy.load()
+    publish("cleanup.json", force=True)
+    model, fetch, changed = live_colour_model(), services._fetch, threading.Event()
+
+    def fetch_late(served: Any) -> bytes:
+        if not changed.is_set():
+            changed.set()
+            change(model)
+        return fetch(served)
+
+    monkeypatch.setattr(services, "_fetch", fetch_late)
+    assert ask(f"/api/v1/models/{model.token}/predict/") == answer
+    assert changed.is_set()
+
+
 def test_a_file_that_is_gone_although_its_model_is_live_is_our_fault() -> None:
     model = live_colour_model()
     storages["default"].delete(Artifact.objects.get(model=model).key)
