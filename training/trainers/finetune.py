@@ -59,7 +59,7 @@ DEFAULTS: dict[tuple[str, str], dict[str, Any]] = {
         "optimizer": "adam",
         "learning_rate": 2e-3,
         "batch_size": 32,
-        "epochs": 7,
+        "epochs": 6,
         "gradient_clipping": 1.0,
     },
 }

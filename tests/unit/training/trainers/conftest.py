@@ -1,6 +1,7 @@
 """Small real data sets, and backbones that are prepared once for all runs."""
 
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +9,10 @@ import pytest
 
 from training.catalogue import default_architecture
 from training.trainers.events import PHASES
+from training.trainers.process import WAIT_POLICY
 from training.trainers.request import TrainingRequest
+
+os.environ.setdefault(*WAIT_POLICY)  # as in workers; before any test loads torch
 
 SAMPLES = Path(__file__).resolve().parents[4] / "samples"
 DATA = {"imageclassification": SAMPLES / "digits.zip", "textclassification": SAMPLES / "banking.csv"}

@@ -87,7 +87,13 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def request_of(kind: str, make_request: MakeRequest, data: dict[str, Path], **more: Any) -> TrainingRequest:
-    values = {"hyperparameters": Hyperparameters(epochs=EPOCHS), "seed": 3, **KINDS[kind], **more}
+    values = {
+        "hyperparameters": Hyperparameters(epochs=EPOCHS),
+        "seed": 3,
+        "threads": 1,
+        **KINDS[kind],
+        **more,
+    }
     task_type = values.pop("task_type")
     return make_request(task_type, data[task_type], **values)
 
