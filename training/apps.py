@@ -19,7 +19,7 @@ class TrainingConfig(AppConfig):
         from models_registry.models import TaskType
 
         from . import checks, signals  # noqa: F401
-        from .files import known_files
+        from .files import CHECKPOINTS, DATASETS, known_files
         from .health import look_at_broker, look_for_worker
         from .metrics import read_metrics
         from .projections import TrainingProjection
@@ -30,5 +30,5 @@ class TrainingConfig(AppConfig):
         health.register("broker", look_at_broker)
         health.register("worker", look_for_worker)
         metrics.register(read_metrics)
-        for folder in (*(f"{task}/" for task in TaskType), "training/datasets/"):
+        for folder in (*(f"{task}/" for task in TaskType), DATASETS, CHECKPOINTS):
             register_files(folder, partial(known_files, folder))

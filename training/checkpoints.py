@@ -27,7 +27,7 @@ from django.core.files.storage import storages
 from documents.files import delete_prefix, download
 from documents.store import get_store
 
-from .files import hash_file
+from .files import CHECKPOINTS, hash_file
 from .models import TrainingJob
 
 logger = structlog.get_logger(__name__)
@@ -81,12 +81,12 @@ class Manifest:
 
 def checkpoint_prefix(job: TrainingJob) -> str:
     """Return the folder of a job's checkpoints, with a slash at its end."""
-    return f"training/jobs/{job.token}/checkpoint/"
+    return f"{CHECKPOINTS}{job.token}/checkpoint/"
 
 
 def delete_checkpoints(job: TrainingJob) -> int:
     """Delete every checkpoint of a job that has ended; returns how many files there were."""
-    return delete_prefix(f"training/jobs/{job.token}/")
+    return delete_prefix(f"{CHECKPOINTS}{job.token}/")
 
 
 class CheckpointKeeper:

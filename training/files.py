@@ -3,13 +3,14 @@
 import hashlib
 from pathlib import Path
 
-from django.db.models import F
+from django.db.models import F, Q
 
 from documents.drift import KnownFiles
 
 from .models import Dataset, TrainingJob
 
 DATASETS = "training/datasets/"
+CHECKPOINTS = "training/jobs/"  # a folder for each job that has any
 
 
 def attempt_prefix(job: TrainingJob, attempt: int) -> str:
@@ -23,9 +24,13 @@ def dataset_key(identifier: str, suffix: str) -> str:
 
 
 def known_files(folder: str) -> KnownFiles:
-    """Return the data sets, or what unfinished and unswept attempts may have left in a task's folder."""
+    """Return the data sets, or what unfinished and unswept attempts may have left in a folder."""
     if folder == DATASETS:
         return KnownFiles(dict(Dataset.objects.values_list("key", "size")))
+    if folder == CHECKPOINTS:
+        started = TrainingJob.objects.filter(attempt__gt=0)
+        jobs = started.filter(Q(state__in=TrainingJob.UNFINISHED) | Q(attempt__gt=F("swept_attempt")))
+        return KnownFiles({}, tuple(f"{folder}{token}/" for token in jobs.values_list("token", flat=True)))
     jobs = TrainingJob.objects.filter(attempt__gt=F("swept_attempt"))
     return KnownFiles({}, tuple(f"{task}/{token}/" for task, token in jobs.values_list("task_type", "token")))
 

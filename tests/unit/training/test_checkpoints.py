@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.core.files.storage import storages
 
+from documents.drift import check_documents
 from documents.store import get_store
 from tests import servers
 from tests.factories import TrainingJobFactory
@@ -259,6 +260,17 @@ def test_delete_leaves_nothing(tmp_path: Path, bucket: Path) -> None:
 def test_manifest_that_cannot_be_read_says_so(content: bytes) -> None:
     with pytest.raises(UnusableCheckpoint, match="manifest"):
         Manifest.from_bytes(content)
+
+
+def test_checkpoints_of_jobs_that_go_on_are_known_and_others_are_not(tmp_path: Path) -> None:
+    job, other = TrainingJobFactory(attempt=1, swept_attempt=1), TrainingJobFactory()
+    for one in (job, other):
+        keeper = keeper_of(1, tmp_path / one.token, one)
+        write(keeper, 1)
+        keeper.flush(PATIENCE)
+    problems = " ".join(problem for drift in check_documents() for problem in drift.problems)
+    assert other.token in problems
+    assert job.token not in problems
 
 
 @pytest.fixture
