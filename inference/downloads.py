@@ -33,8 +33,8 @@ def may_manage(user: Any, model: RegisteredModel) -> bool:
     return user.is_authenticated and (user.is_staff or model.owner_id == user.pk)
 
 
-def find_download(user: Any, token: str, wanted: str) -> Artifact:
-    """Return the file that `wanted` (a key of `DOWNLOADS`) names. Raises `Http404`.
+def find_download(user: Any, token: str, kind: str) -> Artifact:
+    """Return a model's file of a kind. Raises `Http404`.
 
     Whoever has the token of a live model may have the files of a downloadable one; its owner and staff
     always may, also while it waits for its deletion.
@@ -43,7 +43,7 @@ def find_download(user: Any, token: str, wanted: str) -> Artifact:
     model = RegisteredModel.objects.filter(state__in=shown, token=token).first()
     if model is None or not (may_manage(user, model) or (model.is_live and model.downloadable)):
         raise Http404
-    artifact = model.artifacts.filter(kind=DOWNLOADS.get(wanted, "")).first()
+    artifact = model.artifacts.filter(kind=kind).first()
     if artifact is None:
         raise Http404
     return artifact

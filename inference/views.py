@@ -6,15 +6,14 @@ to others, and for tokens that are unknown or over, there is nothing: the same 4
 
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import PurePosixPath
 from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.files.storage import storages
 from django.core.paginator import Paginator
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
@@ -26,6 +25,7 @@ from models_registry.models import Artifact, RegisteredModel, TaskType
 from models_registry.services import keep_model, restore_model, retire_model
 
 from .batches.sources import ImageSource, TextSource
+from .downloads import find_download, may_manage, send_file
 from .forms import ImagesForm, TextsForm, try_form
 from .model_card import card_of
 from .services import Answer, UnknownModel, predict
@@ -99,27 +99,9 @@ def try_model(request: PageRequest, token: str) -> HttpResponse:
 
 @never_cache
 @require_GET
-def download(request: HttpRequest, token: str, kind: str) -> FileResponse:
+def download(request: HttpRequest, token: str, kind: str) -> HttpResponseBase:
     """Hand out a file of a model, always as a download."""
-    model = _visible_model(request, token)
-    if not (model.downloadable or _may_manage(request, model)):
-        raise Http404
-    artifact = next((found for found in model.artifacts.all() if found.kind == kind), None)
-    if artifact is None:
-        raise Http404
-    try:
-        file = storages["default"].open(artifact.key)
-    except FileNotFoundError as error:
-        raise Http404 from error
-    response = FileResponse(
-        file,
-        as_attachment=True,
-        filename=PurePosixPath(artifact.key).name,
-        content_type="application/octet-stream",
-    )
-    response["Content-Length"] = artifact.size
-    response["X-Content-Type-Options"] = "nosniff"
-    return response
+    return send_file(request, find_download(request.user, token, kind))
 
 
 @login_required
@@ -162,17 +144,11 @@ def restore(request: HttpRequest, token: str) -> HttpResponse:
     return redirect("inference:model", token=token)
 
 
-def _may_manage(request: HttpRequest, model: RegisteredModel) -> bool:
-    """Tell whether this person owns the model or runs the platform."""
-    user = request.user
-    return user.is_authenticated and (user.is_staff or model.owner_id == user.pk)
-
-
 def _visible_model(request: HttpRequest, token: str) -> RegisteredModel:
     """Return a live model to anybody, and one that can be restored to its owner and staff."""
     models = RegisteredModel.objects.filter(state__in=SHOWN_STATES).prefetch_related("artifacts")
     model = models.filter(token=token).first()
-    if model is None or not (model.is_live or _may_manage(request, model)):
+    if model is None or not (model.is_live or may_manage(request.user, model)):
         raise Http404
     return model
 
@@ -180,13 +156,13 @@ def _visible_model(request: HttpRequest, token: str) -> RegisteredModel:
 def _own_model(request: HttpRequest, token: str) -> RegisteredModel:
     """Return a model that this person may change."""
     model = _visible_model(request, token)
-    if not _may_manage(request, model):
+    if not may_manage(request.user, model):
         raise Http404
     return model
 
 
 def _page_context(request: HttpRequest, model: RegisteredModel) -> dict[str, Any]:
-    manages = _may_manage(request, model)
+    manages = may_manage(request.user, model)
     plot = model.accuracy_plot
     kind = next((kind for start, kind in PLOT_TYPES.items() if plot.startswith(start)), "image/png")
     return {

@@ -23,7 +23,7 @@ from core.exceptions import InvalidRequest
 from core.parsers import BoundedJSONParser, FirstRenderer
 from core.schema import problems
 from core.throttles import PerAddressPredict, PerModelToken
-from inference.downloads import find_download, send_file
+from inference.downloads import DOWNLOADS, find_download, send_file
 from inference.services import UnknownModel, predict
 from models_registry.models import RegisteredModel
 from models_registry.services import change_model, keep_model, restore_model, retire_model
@@ -160,5 +160,5 @@ class DownloadView(APIView):
         """Download a model's file, always as an attachment."""
         wish = DownloadSerializer(data=request.query_params)
         wish.is_valid(raise_exception=True)
-        artifact = find_download(request.user, token, wish.validated_data["format"])
+        artifact = find_download(request.user, token, DOWNLOADS[wish.validated_data["format"]])
         return send_file(request._request, artifact)

@@ -1,16 +1,15 @@
-"""The door: while the platform is halted, pages that would do something answer 503."""
+"""The door: while the platform is halted or its bucket is away, what needs it answers 503."""
 
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 
-from core.exceptions import MaintenanceMode
 from core.problems import RETRY_AFTER
 from core.refusals import refuse
 
 
 class MaintenanceMiddleware:
-    """Turn `MaintenanceMode`, raised by any service, into a plain page or a JSON error."""
+    """Turn `MaintenanceMode` and `BucketError`, raised by any service, into what the caller understands."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -20,6 +19,5 @@ class MaintenanceMiddleware:
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """Answer 503 with `Retry-After`; any other error is left to Django."""
-        if not isinstance(error, MaintenanceMode):
-            return None
-        return refuse(request, 503, str(error), retry_after=RETRY_AFTER[MaintenanceMode])
+        seconds = next((known for kind, known in RETRY_AFTER.items() if isinstance(error, kind)), None)
+        return None if seconds is None else refuse(request, 503, str(error), retry_after=seconds)
