@@ -112,7 +112,7 @@ def open_source(path: Path, *, is_image: bool, limits: Limits, column: str = "")
     known = ImageSource.suffixes if is_image else TextSource.suffixes
     if path.suffix.lower() not in known:
         what = "a zip of images" if is_image else f"a table of texts ({', '.join(known)})"
-        raise DataError(f"{path.name} is not {what}.")
+        raise DataError(f"This {path.suffix} file is not {what}.")
     return ImageSource(path, limits) if is_image else TextSource(path, limits, column)
 
 
