@@ -24,6 +24,7 @@ from typing import Any, Self
 ROOT = Path(__file__).resolve().parents[2]
 Entry = dict[str, Any]
 Book = dict[str, Entry | None]  # token → what its entry must hold; None: there must be none
+ENDS_WITHIN = 120.0  # seconds
 STEP = 0.01  # by which each worker raises the accuracy of the shared model, each time
 
 
@@ -82,8 +83,10 @@ class MirrorWorker:
         return line
 
     def report(self) -> Any:
-        """Wait for the end and return `{"book": …, "raised": n}`."""
-        return json.loads(self.hear())
+        """Wait for the end, which publishes what waits, and return `{"book": …, "raised": n}`."""
+        report = json.loads(self.hear())
+        assert self.process.wait(ENDS_WITHIN) == 0
+        return report
 
 
 class Console(MirrorWorker):
