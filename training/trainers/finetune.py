@@ -53,7 +53,7 @@ DEFAULTS: dict[tuple[str, str], dict[str, Any]] = {
         "augmentation": "light",
     },
     ("encoder", "head"): {"learning_rate": 1e-3, "batch_size": 32, "epochs": 4},
-    ("encoder", "last"): {"learning_rate": 1e-3, "batch_size": 32, "epochs": 4, "gradient_clipping": 1.0},
+    ("encoder", "last"): {"learning_rate": 1e-3, "batch_size": 32, "epochs": 3, "gradient_clipping": 1.0},
     ("encoder", "all"): {"learning_rate": 2e-4, "batch_size": 32, "epochs": 4, "gradient_clipping": 1.0},
     ("recurrent", "all"): {
         "optimizer": "adam",
