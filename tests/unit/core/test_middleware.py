@@ -1,3 +1,5 @@
+import io
+import logging
 from typing import Any
 
 import pytest
@@ -55,3 +57,65 @@ def test_people_get_a_page() -> None:
     response = post(reverse("account_login"), 3_000_000, accept="text/html")
     assert response.status_code == 413
     assert "Too large" in response.content.decode()
+
+
+@pytest.mark.parametrize("address", ["/models/%00/", "/api/v1/models/a%00b/predict/", "/flash/%00", "/%00"])
+def test_addresses_with_a_nul_lead_nowhere(address: str) -> None:
+    assert Client().get(address).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("trusted", "given", "kept"),
+    [
+        (True, "a-1.b_2", True),
+        (True, "x" * 101, False),
+        (True, "a b", False),
+        (True, "", False),
+        (False, "a-1", False),
+    ],
+)
+def test_requests_are_numbered_and_a_proxys_numbers_kept_when_it_is_trusted(
+    settings: Any, trusted: bool, given: str, kept: bool
+) -> None:
+    settings.TRUST_REQUEST_ID = trusted
+    answers = [
+        Client().get("/health/live/", headers={"X-Request-ID": given})["X-Request-ID"] for _ in range(2)
+    ]
+    assert (answers == [given, given]) is kept
+    assert kept or (len(answers[0]) == 32 and answers[0] != answers[1])
+
+
+@pytest.mark.parametrize(
+    ("method", "address"),
+    [
+        ("get", "/"),
+        ("get", "/static/nothing.css"),
+        ("options", "/flash/status"),
+        ("get", "/admin"),
+        ("get", "/%00"),
+    ],
+)
+def test_every_answer_has_a_number(method: str, address: str) -> None:
+    assert getattr(Client(), method)(address)["X-Request-ID"]
+
+
+def test_log_lines_of_a_request_carry_its_number() -> None:
+    sink = io.StringIO()
+    handler = logging.StreamHandler(sink)
+    formatters = (known.formatter for known in logging.getLogger().handlers)
+    handler.setFormatter(next(found for found in formatters if hasattr(found, "foreign_pre_chain")))
+    logging.getLogger().addHandler(handler)
+    try:
+        response = Client().get("/nothing/")
+    finally:
+        logging.getLogger().removeHandler(handler)
+    assert f"request_id={response['X-Request-ID']}" in sink.getvalue()
+
+
+def test_flash_and_programs_get_their_own_words() -> None:
+    response = post("/flash/inference", 9_000_000, accept="text/html")
+    assert response.status_code == 200
+    assert "larger" in response.json()["message"]
+    response = post("/api/v1/jobs/", 9_000_000, accept="text/html")
+    assert response.status_code == 413
+    assert response["Content-Type"] == "application/problem+json"
