@@ -9,6 +9,7 @@ class CoreConfig(AppConfig):
     name = "core"
 
     def ready(self) -> None:
+        from . import checks  # noqa: F401
         from .health import look_at_database, register
 
         register("database", look_at_database)

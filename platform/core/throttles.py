@@ -9,6 +9,7 @@ import ipaddress
 import re
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, cast
 
 import structlog
@@ -32,6 +33,7 @@ PERIODS = {
     "day": "day",
 }
 UNLIMITED = ("", "none")
+SCOPES = frozenset({"user", "address", "predict-token", "predict-address", "upload", "flash-train"})
 _RATE = re.compile(r"([1-9]\d*)/([a-z]+)")
 
 
@@ -43,6 +45,7 @@ class Rate:
     seconds: int
 
 
+@lru_cache(maxsize=64)
 def parse_rate(text: str | None) -> Rate | None:
     """Read "600/min"; None, "" and "none" are no limit. Raises ValueError that says what may stand there."""
     if text is None or text in UNLIMITED:
@@ -89,8 +92,11 @@ def take(scope: str, who: str) -> float:
 def _count(rate: Rate, name: str) -> float:
     window, passed = divmod(time.time() / rate.seconds, 1)
     now, before = f"throttle:{name}:{window:.0f}", f"throttle:{name}:{window - 1:.0f}"
-    cache.add(now, 0, timeout=2 * rate.seconds)
-    current = cache.incr(now) - 1
+    try:
+        current = cache.incr(now) - 1
+    except ValueError:  # the first one of this window
+        cache.add(now, 0, timeout=2 * rate.seconds)
+        current = cache.incr(now) - 1
     wait = seconds_to_wait(rate, previous=cache.get(before, 0), current=current, passed=passed)
     if wait:
         cache.decr(now)

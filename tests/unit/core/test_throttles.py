@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 from rest_framework.exceptions import Throttled
 
+from core.checks import check_rates
 from core.throttles import Rate, network_of, parse_rate, require_rate, seconds_to_wait, take
 from tests.factories import UserFactory
 from tests.tiny_models import live_colour_model
@@ -49,6 +50,16 @@ def test_no_limit(text: str | None) -> None:
 def test_what_is_no_rate_is_said_so(text: str) -> None:
     with pytest.raises(ValueError, match="600/min"):
         parse_rate(text)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "ids"), [({}, []), ({"user": "often"}, ["core.E002"]), ({"usr": "1/min"}, ["core.E001"])]
+)
+def test_rates_that_cannot_be_are_found_at_the_start(
+    rates: Any, chosen: dict[str, str], ids: list[str]
+) -> None:
+    rates(**chosen)
+    assert [message.id for message in check_rates()] == ids
 
 
 counts = some.integers(0, 50)
