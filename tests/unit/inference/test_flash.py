@@ -3,21 +3,25 @@
 import base64
 import io
 import json
+import tracemalloc
 import zipfile
+from pathlib import Path
 from typing import Any
 from unittest.mock import ANY
 
 import pytest
 from django.core.cache import cache
 from django.core.files.storage import storages
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.utils import timezone
 
 from control.models import PlatformStatus
+from core.flash import first_part
 from models_registry.models import RegisteredModel
 from models_registry.services import retire_model
 from tests.factories import ArtifactFactory, RegisteredModelFactory, TrainingJobFactory
 from tests.tiny_models import live_colour_model, picture
+from training.data import take_apart
 from training.models import Dataset, TrainingJob
 
 pytestmark = pytest.mark.django_db
@@ -434,6 +438,40 @@ def test_a_body_that_is_too_large_is_refused_in_flashs_words(settings: Any) -> N
     ):
         answer = send(call, form(field("data", b" " * size))).json()
         assert ("larger than" in answer["message"]) is refused, (call, size)
+
+
+class LongBody(io.RawIOBase):
+    """A form with a data set of many megabytes that nobody ever has in memory."""
+
+    PIECE = base64.b64encode(bytes(3 * 2**14))
+
+    def __init__(self, pieces: int) -> None:
+        head, tail = form(field("data", b'{"dataset": "|"}')).split(b"|")
+        self._pieces = iter([head, *(self.PIECE for _ in range(pieces)), tail])
+        self._left = b""
+
+    def read(self, size: int = -1) -> bytes:
+        while len(self._left) < size and (piece := next(self._pieces, b"")):
+            self._left += piece
+        piece, self._left = self._left[:size], self._left[size:]
+        return piece
+
+
+def test_a_large_data_set_passes_through_without_being_in_memory(tmp_path: Path) -> None:
+    pieces = 400
+    request = RequestFactory().post("/flash/train")
+    request.META["CONTENT_TYPE"] = f"multipart/form-data; boundary={BOUNDARY.decode()}"
+    request._stream = LongBody(pieces)
+    tracemalloc.start()
+    try:
+        with first_part(request) as source:
+            parts = take_apart(source, tmp_path, keys=())
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert parts.path is not None
+    assert parts.path.stat().st_size == pieces * 3 * 2**14
+    assert peak < 6 * 2**20 < parts.path.stat().st_size
 
 
 # failures, other methods, CORS, throttles ------------------------------------------------------
