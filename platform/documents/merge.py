@@ -8,7 +8,7 @@ Two spellings of a value may mean the same ("10-01-2021 18:13" and "10-01-21 18:
 document is not rewritten only to spell it our way.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -75,6 +75,24 @@ def merge_fields(
 def _reading(written: Json, canonical: Json, name: str, ours: Any) -> Any:
     """Return what a field says; one that is written just as we would write it says what we say."""
     return ours if written.get(name, _ABSENT) == ours else canonical.get(name, _ABSENT)
+
+
+def after_sending(
+    *, base: Any, theirs: Any, sent: Mapping[str, str] | None, digest: Callable[[Any], str]
+) -> Any:
+    """Return the base of an object that we have sent and whose landing we could not see.
+
+    `sent` holds a digest of each field, None when we took the object out. Fields that say what we sent
+    are known; all others are as we knew them, so an edit that others made on top of ours stays one.
+    """
+    if sent is None:
+        return None if theirs is None else base
+    if not isinstance(theirs, dict):
+        return base
+    landed = {
+        name: theirs[name] for name, known in sent.items() if name in theirs and digest(theirs[name]) == known
+    }
+    return {**base, **landed} if isinstance(base, dict) else landed or base
 
 
 class Fate(Enum):

@@ -6,11 +6,14 @@ the document is read and merged. A write of ours that landed although its answer
 too: the document is what we wrote, byte for byte.
 """
 
-from collections.abc import Collection, Iterable
+import json
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from .merge import Fate, Json, Merged, MergedEntry, merge_entry, merge_fields
+from django.db import transaction
+
+from .merge import Fate, Json, Merged, MergedEntry, after_sending, merge_entry, merge_fields
 from .models import Document, PublishedEntry
 from .projections import (
     Edit,
@@ -30,7 +33,7 @@ from .serialise import (
     parse_document,
     parse_entry,
 )
-from .session import CONFLICTS_BEFORE_GIVING_UP, Session
+from .session import CONFLICTS_BEFORE_GIVING_UP, Sent, Session
 from .store import Conflict
 
 MANY = 500  # above this, rows are read all at once and not by name
@@ -38,13 +41,13 @@ MANY = 500  # above this, rows are read all at once and not by name
 
 def synchronise(projection: Projection, session: Session) -> None:
     """Bring a document into step. Raises `BucketError`, `UnreadableDocument`, `LostLease`."""
-    if isinstance(projection, FieldsProjection):
-        _synchronise_fields(projection, session)
-    elif isinstance(projection, EntriesProjection):
-        _synchronise_entries(projection, session)
-    else:
-        assert isinstance(projection, StreamProjection)
-        with session.kept():
+    with session.kept():
+        if isinstance(projection, FieldsProjection):
+            _synchronise_fields(projection, session)
+        elif isinstance(projection, EntriesProjection):
+            _synchronise_entries(projection, session)
+        else:
+            assert isinstance(projection, StreamProjection)
             _synchronise_stream(projection, session)
 
 
@@ -55,12 +58,13 @@ def _synchronise_fields(projection: FieldsProjection, session: Session) -> None:
         known = parse_document(row.base.encode()) if row.base else None
         landed = False
         etag: str | None = row.etag
-        if number == 0 and row.etag and known is not None and not session.look:
+        if number == 0 and row.etag and known is not None and not row.sent and not session.look:
             theirs = known
         else:
             stored, found = session.read()
             etag = stored.etag if stored else None
             theirs = found if found is not None else known or {}
+            known = _settled(known, theirs, row.sent, "")
             landed = stored is not None and stored.body == body
         ours = projection.render()
         merged = merge_fields(
@@ -73,7 +77,8 @@ def _synchronise_fields(projection: FieldsProjection, session: Session) -> None:
         wrote = landed
         if etag is None or merged.document != theirs:
             body, wrote = format_document(merged.document), True
-            if (etag := session.put(body, if_match=etag)) is None:
+            sent: Sent = {"": _digests(merged.document)}
+            if (etag := session.put(body, if_match=etag, sent=sent)) is None:
                 continue
         session.record(
             etag=etag,
@@ -85,6 +90,22 @@ def _synchronise_fields(projection: FieldsProjection, session: Session) -> None:
         )
         return
     raise session.gave_up()
+
+
+def _settled(known: Any, theirs: Any, sent: str, entry: str) -> Any:
+    """Return what we know of an object, now that we see whether what we sent has landed."""
+    told: Sent = json.loads(sent) if sent else {}
+    if entry not in told:
+        return known
+    return after_sending(base=known, theirs=theirs, sent=told[entry], digest=_digest)
+
+
+def _digests(document: Any) -> dict[str, str]:
+    return {name: _digest(value) for name, value in document.items()}
+
+
+def _digest(value: Any) -> str:
+    return digest_entry(value)[:16]
 
 
 def _remember_fields(projection: FieldsProjection, session: Session, merged: Merged) -> None:
@@ -102,8 +123,13 @@ class _Plan:
     theirs: dict[str, Any] = field(default_factory=dict)
     rows: dict[str, PublishedEntry] = field(default_factory=dict)  # by token, as we last knew them
 
-    def changes_the_document(self) -> bool:
-        return any(merged.document != self.theirs.get(token) for token, merged in self.merged.items())
+    def sent(self) -> Sent:
+        """Return digests of the entries that have to be written; empty when the document is right."""
+        return {
+            token: _digests(merged.document) if isinstance(merged.document, dict) else None
+            for token, merged in self.merged.items()
+            if merged.document != self.theirs.get(token)
+        }
 
     def news(self) -> News:
         news = News()
@@ -130,16 +156,18 @@ def _synchronise_entries(projection: EntriesProjection, session: Session) -> Non
         etag: str | None = row.etag
         theirs: Json | None = None
         landed = False
-        if number or session.look or everything or not row.etag:
+        if number or session.look or everything or not row.etag or row.sent:
             stored, theirs = session.read()
             etag = stored.etag if stored else None
             landed = stored is not None and stored.body == body
+            if row.sent and theirs is not None:
+                _settle_entries(session, row.sent, theirs)
         touched = None if everything else {entry for entry in waiting.values() if entry}
         plan = _plan(projection, touched=touched, theirs=theirs, repair=session.repair)
-        wrote = landed
-        if etag is None or plan.changes_the_document():
+        wrote, sent = landed, plan.sent()
+        if etag is None or sent:
             body, wrote = _assemble(session.key, plan), True
-            if (etag := session.put(body, if_match=etag)) is None:
+            if (etag := session.put(body, if_match=etag, sent=sent)) is None:
                 continue
         session.record(
             etag=etag,
@@ -150,6 +178,25 @@ def _synchronise_entries(projection: EntriesProjection, session: Session) -> Non
         )
         return
     raise session.gave_up()
+
+
+def _settle_entries(session: Session, sent: str, theirs: Json) -> None:
+    """Know the entries that a write of ours has left in the document, although we did not see it land."""
+    told: Sent = json.loads(sent)
+    rows = _rows(session.key, told.keys())
+    gone, kept = [], []
+    for token in told:
+        row = rows.get(token)
+        known = parse_entry(row.text)[1] if row else None
+        settled = _settled(known, theirs.get(token), sent, token)
+        if settled is None and row is not None:
+            gone.append(row.name)
+        elif settled != known:
+            kept.append(_row(session.key, token, settled))
+    with transaction.atomic():
+        session.keep_writing(sent="")
+        _delete_rows(session.key, gone)
+        _write_rows(kept)
 
 
 def _plan(
@@ -217,13 +264,21 @@ def _rows(key: str, tokens: Collection[str]) -> dict[str, PublishedEntry]:
 
 def _assemble(key: str, plan: _Plan) -> bytes:
     """Return the whole document: what nobody touched as it was, the rest as it was merged."""
-    texts = dict(PublishedEntry.objects.filter(document=key).order_by("id").values_list("name", "text"))
-    for token, merged in plan.merged.items():
-        if merged.document is None:
-            texts.pop(entry_name(token), None)
-        else:
-            texts[entry_name(token)] = format_entry(token, merged.document)
-    return join_entries(texts.values())
+    changed = {
+        entry_name(token): None if merged.document is None else format_entry(token, merged.document)
+        for token, merged in plan.merged.items()
+    }
+    return join_entries(_texts(key, changed))
+
+
+def _texts(key: str, changed: dict[str, str | None]) -> Iterator[str]:
+    """Yield the entries' texts in their order, new ones last; None stands for one that goes."""
+    rows = PublishedEntry.objects.filter(document=key).order_by("id")
+    for name, known in rows.values_list("name", "text"):
+        text = changed.pop(name, known)
+        if text is not None:
+            yield text
+    yield from (text for text in changed.values() if text is not None)
 
 
 def _remember_entries(projection: EntriesProjection, session: Session, plan: _Plan) -> Collection[str]:
@@ -238,13 +293,7 @@ def _remember_entries(projection: EntriesProjection, session: Session, plan: _Pl
         elif row := _row_to_keep(session.key, token, merged, plan.rows.get(token), problems.get(token)):
             kept.append(row)
     _delete_rows(session.key, gone)
-    PublishedEntry.objects.bulk_create(
-        kept,
-        update_conflicts=True,
-        unique_fields=["document", "name"],
-        update_fields=["text", "digest", "problem"],
-        batch_size=MANY,
-    )
+    _write_rows(kept)
     followed = {token for token, problem in problems.items() if not problem}
     return followed | news.edited.keys() | news.vanished.keys()
 
@@ -255,11 +304,30 @@ def _row_to_keep(
     """Return the entry's row as it has to be; None when it is that already."""
     if problem is None:
         problem = row.problem if row and merged.fate is Fate.FOREIGN else ""
-    digest = digest_entry(merged.document)
-    if row is not None and row.digest == digest and row.problem == problem:
+    found = _row(key, token, merged.document, problem)
+    if row is not None and row.digest == found.digest and row.problem == problem:
         return None
-    text = format_entry(token, merged.document)
-    return PublishedEntry(document=key, name=entry_name(token), text=text, digest=digest, problem=problem)
+    return found
+
+
+def _row(key: str, token: str, entry: Any, problem: str = "") -> PublishedEntry:
+    return PublishedEntry(
+        document=key,
+        name=entry_name(token),
+        text=format_entry(token, entry),
+        digest=digest_entry(entry),
+        problem=problem,
+    )
+
+
+def _write_rows(rows: list[PublishedEntry]) -> None:
+    PublishedEntry.objects.bulk_create(
+        rows,
+        update_conflicts=True,
+        unique_fields=["document", "name"],
+        update_fields=["text", "digest", "problem"],
+        batch_size=MANY,
+    )
 
 
 def _delete_rows(key: str, names: list[str]) -> None:

@@ -22,6 +22,12 @@ class Document(models.Model):
         help_text="The document as we last knew it, as JSON; the entries of inference.json have their own rows.",
     )
     etag = models.CharField(max_length=128, blank=True, help_text="Of the document as we last knew it.")
+    sent = models.TextField(
+        blank=True,
+        editable=False,
+        help_text="What a write held that may have landed: digests of its fields, by entry, as JSON.",
+    )
+    size = models.PositiveBigIntegerField(default=0, help_text="Bytes, when it was last written.")
     store = models.CharField(
         max_length=255, blank=True, help_text="Where the document as we last knew it lies."
     )
@@ -65,7 +71,7 @@ class Document(models.Model):
         if moved.exists():
             with transaction.atomic():
                 PublishedEntry.objects.filter(document=key).delete()
-                moved.update(store=store, etag="", base="", rejected_etag="", published_at=None)
+                moved.update(store=store, etag="", base="", sent="", rejected_etag="", published_at=None)
 
     @classmethod
     def note(cls, key: str, *, writer: str, **changes: Any) -> bool:

@@ -1,6 +1,7 @@
 """Documents as bytes, and entries as pieces of them that are kept and joined without being parsed again."""
 
 import hashlib
+import io
 import json
 import math
 from collections.abc import Iterable
@@ -50,9 +51,13 @@ def parse_entry(text: str) -> tuple[str, Any]:
 
 
 def join_entries(texts: Iterable[str]) -> bytes:
-    """Put a document together from its entries' texts."""
-    inside = ",\n  ".join(texts)
-    return (f"{{\n  {inside}\n}}\n" if inside else "{}\n").encode()
+    """Put a document together from its entries' texts, in memory that grows in place."""
+    document = io.BytesIO()
+    for text in texts:
+        document.write(b",\n  " if document.tell() else b"{\n  ")
+        document.write(text.encode())
+    document.write(b"\n}\n" if document.tell() else b"{}\n")
+    return document.getvalue()
 
 
 def digest_entry(entry: Any) -> str:

@@ -29,6 +29,9 @@ WRITER_LEASE = timedelta(minutes=1)
 CONFLICTS_BEFORE_GIVING_UP = 50
 
 
+Sent = dict[str, dict[str, str] | None]  # digests of fields by entry ("" for a document without entries)
+
+
 class UnreadableDocument(BucketError):
     """The document in the bucket is no JSON object; it is never overwritten blindly."""
 
@@ -109,8 +112,18 @@ class Session:
             done.set()
             thread.join()
 
-    def put(self, body: bytes, *, if_match: str | None) -> str | None:
-        """Write the document; None when somebody else was first, after a moment's pause."""
+    def keep_writing(self, **changes: Any) -> None:
+        """Note something in the middle of the work. Raises `LostLease`."""
+        if not Document.note(self.key, writer=self.writer, **changes):
+            raise LostLease(self.key)
+
+    def put(self, body: bytes, *, if_match: str | None, sent: Sent) -> str | None:
+        """Write the document; None when somebody else was first, after a moment's pause.
+
+        What is `sent` is noted before: should the write land without our learning of it, what we find
+        in the bucket later is ours and no edit of others. Raises `LostLease`.
+        """
+        self.keep_writing(sent=json.dumps(sent), size=len(body))
         try:
             return self.store.put(self.key, body, if_match=if_match)
         except Conflict:
@@ -146,7 +159,7 @@ class Session:
         elif etag:
             changes |= {"published_at": Coalesce("published_at", Now())}
         with transaction.atomic():
-            if not Document.note(self.key, writer=self.writer, etag=etag, **changes):
+            if not Document.note(self.key, writer=self.writer, etag=etag, sent="", **changes):
                 raise LostLease(self.key)
             again = remember() or ()
             _forget(done)

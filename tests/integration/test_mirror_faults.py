@@ -157,3 +157,40 @@ def test_outsider_who_edits_our_landed_write_before_we_know_of_it(mirror: OnALin
     assert wrong_entries(mirror.document(), outsider.entries) == {}
     assert_taken_in(mirror, outsider)
     assert_whole(mirror, {SHARED: {"accuracy": 31, "their_note": outsider.note}})
+
+
+def test_deleted_model_does_not_come_back(mirror: OnALine) -> None:
+    """Its entry landed without our knowing: by the time we look, it must not pass for somebody else's."""
+    token = "imageClassification-undead"
+    create = (
+        f"RegisteredModel.objects.create(token='{token}', name='Undead', task_type='imageclassification',"
+        " classes=['a', 'b'], accuracy=50).pk"
+    )
+    for _ in range(3):  # all of botocore's attempts
+        mirror.line.cause(Fault.LOSE_ANSWER, method="PUT", key=DOCUMENT, times=1)
+    mirror.console.ask(create)
+    assert token in mirror.document()
+    with mirror.line.down():
+        mirror.console.ask(f"RegisteredModel.objects.get(token='{token}').delete()")
+    mirror.platform.manage("reconcile")
+    assert mirror.console.ask(f"RegisteredModel.objects.filter(token='{token}').count()") == 0
+    assert_whole(mirror, {token: None})
+
+
+def test_restored_model_is_not_retired_again(mirror: OnALine) -> None:
+    """Its removal landed without our knowing: by the time we look, it must not pass for somebody else's."""
+    token = "imageClassification-restored"
+    mirror.console.ask(
+        f"RegisteredModel.objects.create(token='{token}', name='Restored', task_type='imageclassification',"
+        " classes=['a', 'b'], accuracy=50).pk"
+    )
+    for _ in range(3):
+        mirror.line.cause(Fault.LOSE_ANSWER, method="PUT", key=DOCUMENT, times=1)
+    services = "__import__('models_registry.services', fromlist=['x'])"
+    mirror.console.ask(f"{services}.retire_model(model=RegisteredModel.objects.get(token='{token}'))")
+    assert token not in mirror.document()
+    with mirror.line.down():
+        mirror.console.ask(f"{services}.restore_model(model=RegisteredModel.objects.get(token='{token}'))")
+    mirror.platform.manage("reconcile")
+    assert mirror.console.ask(f"RegisteredModel.objects.get(token='{token}').state") == "live"
+    assert_whole(mirror, {token: {"accuracy": 50}})
