@@ -26,8 +26,8 @@ def _waker(key: str) -> Callable[[], None]:
     """Return one function object for each document, so that a burst registers it once."""
 
     def wake() -> None:
-        from .publish import publish
+        from .pace import publish_soon
 
-        publish(key)
+        publish_soon(key)
 
     return wake

@@ -27,7 +27,6 @@ from .store import get_store
 logger = structlog.get_logger(__name__)
 
 REST_AFTER_FAILURE = timedelta(seconds=5)
-LONGEST_TURN = 10.0  # seconds that one process publishes what others keep changing
 
 
 class Outcome(Enum):
@@ -35,20 +34,22 @@ class Outcome(Enum):
 
     CLEAN = "clean"  # nothing is waiting any more
     BUSY = "busy"  # somebody else is writing and will take our changes along
+    UNFINISHED = "unfinished"  # our turn is over, and changes wait again
     FAILED = "failed"  # the bucket did not take it; the changes wait
 
 
-def publish(key: str, *, force: bool = False, repair: bool = False) -> Outcome:
+def publish(key: str, *, force: bool = False, repair: bool = False, turn: float | None = None) -> Outcome:
     """Bring a document and our tables into step; never raises for a bucket that fails.
 
     `force` looks at the document even when nothing of ours is waiting, and tries a bucket that failed
-    a moment ago; `repair` does, and lets our tables win over every edit of what is ours.
+    a moment ago; `repair` does, and lets our tables win over every edit of what is ours. After `turn`
+    seconds it leaves what others have committed meanwhile; the caller has to see to that.
     """
     force = force or repair
     if not force and _failed_just_now(key):
         return Outcome.FAILED
-    deadline = time.monotonic() + LONGEST_TURN
-    while force or OutboxEntry.objects.filter(document=key).exists():
+    began = time.monotonic()
+    while force or _is_waiting(key):
         writer, now = f"{socket.gethostname()[:80]}:{os.getpid()}:{uuid.uuid4().hex[:8]}", timezone.now()
         if not Document.acquire(key, writer=writer, now=now, until=now + WRITER_LEASE):
             return Outcome.BUSY
@@ -69,8 +70,8 @@ def publish(key: str, *, force: bool = False, repair: bool = False) -> Outcome:
             raise
         Document.release(key, writer=writer, last_error="", failed_at=None)
         force = repair = False
-        if time.monotonic() > deadline and OutboxEntry.objects.filter(document=key).exists():
-            return Outcome.BUSY  # those who keep changing it take their turns as well
+        if turn is not None and time.monotonic() - began > turn and _is_waiting(key):
+            return Outcome.UNFINISHED
     return Outcome.CLEAN
 
 
@@ -99,6 +100,10 @@ def publish_waiting() -> dict[str, str]:
             logger.exception("document.publish_crashed", document=projection.key)
             outcomes[projection.key] = Outcome.FAILED.value
     return outcomes
+
+
+def _is_waiting(key: str) -> bool:
+    return OutboxEntry.objects.filter(document=key).exists()
 
 
 def _failed_just_now(key: str) -> bool:

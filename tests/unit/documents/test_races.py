@@ -19,8 +19,8 @@ from django.db import connection
 
 from control.models import PlatformStatus
 from core.exceptions import BucketError
-from documents import keys, publish, session
-from documents.models import Document, OverruledChange
+from documents import keys, pace, publish, session
+from documents.models import Document, OutboxEntry, OverruledChange
 from documents.publish import Outcome, publish_waiting
 from documents.store import Conflict, FolderStore
 from models_registry.models import RegisteredModel
@@ -269,3 +269,30 @@ def test_long_write_keeps_its_lease(bucket: Path, monkeypatch: pytest.MonkeyPatc
     assert set(outcomes) <= {Outcome.BUSY, Outcome.CLEAN}
     assert list(read(bucket)) == ["t"]
     assert Document.objects.get(key=keys.INFERENCE).last_error == ""
+
+
+def test_turn_that_ends_leaves_nothing_to_nobody(bucket: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who saves while another one writes returns at once: the other one has to see to it."""
+    publish_waiting()
+    monkeypatch.setattr(pace, "TURN", 0.0)
+    put, saved = FolderStore.put, []
+
+    def put_and_be_met(self: FolderStore, key: str, body: bytes, *, if_match: str | None) -> str:
+        if key == keys.INFERENCE and not saved:
+            saved.append(key)
+            thread = threading.Thread(target=save_another)
+            thread.start()
+            thread.join()
+        return put(self, key, body, if_match=if_match)
+
+    def save_another() -> None:
+        try:
+            RegisteredModelFactory(token="second")
+        finally:
+            connection.close()
+
+    monkeypatch.setattr(FolderStore, "put", put_and_be_met)
+    RegisteredModelFactory(token="first")
+    pace.finish()
+    assert set(read(bucket)) == {"first", "second"}
+    assert not OutboxEntry.objects.exists()
