@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
+from django.db.models import Q
 from django.utils import timezone
 from pydantic import ValidationError
 
@@ -28,6 +29,8 @@ State = RegisteredModel.State
 TOKEN = re.compile(r"[^\s/\\?#%]{1,160}")  # it has to stand in an address
 FILE = re.compile(r"(imageclassification|textclassification)(/[^/\\\x00-\x1f]+)+")
 FLASH_TOKEN = re.compile(r"(?:image|text)classification-(?P<name>.+)-[A-Za-z0-9]+", re.IGNORECASE)
+# A model whose entry was removed may have got another token: its files go along with the new entry.
+LEFT_BEHIND = Q(model__state=State.RETIRED, model__retired_by_document=True)
 UNCHECKED = "Its files have not been looked at yet; that takes up to a minute."
 FIELDS_OF_FILES = {
     "model_filename": Artifact.Kind.TORCHSCRIPT,
@@ -174,7 +177,7 @@ def _file_problem(key: str, token: str) -> str:
         return ""
     if len(key) > 400 or not FILE.fullmatch(key) or ".." in key.split("/") or "." in key.split("/"):
         return f"{key[:100]!r} does not lie below imageclassification/ or textclassification/."
-    if Artifact.objects.filter(key=key).exclude(model__token=token).exists():
+    if Artifact.objects.filter(key=key).exclude(Q(model__token=token) | LEFT_BEHIND).exists():
         return f"{key} is a file of another model."
     return ""
 
@@ -183,6 +186,7 @@ def _replace_files(model: RegisteredModel, files: dict[str, str]) -> None:
     for kind, key in files.items():
         model.artifacts.filter(kind=kind).exclude(key=key).delete()
         if key:
+            Artifact.objects.filter(LEFT_BEHIND, key=key).exclude(model=model).delete()
             Artifact.objects.get_or_create(
                 model=model, kind=kind, key=key, defaults={"size": 0, "sha256": ""}
             )

@@ -270,6 +270,20 @@ def test_removed_entry_that_comes_back_brings_its_model_back(bucket: Path) -> No
     assert read(bucket) == document
 
 
+def test_entry_that_others_give_another_token_takes_its_files_along(bucket: Path) -> None:
+    put_files(bucket, "theirs", colour_model())
+    add(bucket, "theirs")
+    document = read(bucket)
+    write(bucket, {"renamed": document["theirs"]})
+    publish_waiting()
+    assert check_imported_models() == 1
+    assert predict(token="renamed", inputs=[picture("red")]).predictions[0].label == "red"
+    RegisteredModel.objects.filter(token="theirs").update(retired_at=timezone.now() - timedelta(days=2))
+    assert clean_up().deleted == ["theirs"]
+    assert predict(token="renamed", inputs=[picture("blue")]).predictions[0].label == "blue"
+    assert (bucket / "imageclassification/theirs.onnx").exists()
+
+
 def test_model_removed_by_others_goes_after_a_day(bucket: Path) -> None:
     model = RegisteredModelFactory()
     write(bucket, {})
