@@ -1,5 +1,6 @@
 """Predictors that stay loaded, up to a number of bytes, least recently used out first."""
 
+import ctypes
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -13,8 +14,9 @@ _Key = tuple[str, ...]  # the file's digest and, for a file that does not name t
 class PredictorCache:
     """Loads each model once, however many requests wait for it, and keeps what was used last.
 
-    A model counts with the size of its file, which is mostly its weights. One that is larger than
-    the whole cache is kept until the next one comes: refusing it would load it for every request.
+    A model counts with the size of its file, which is mostly its weights, as is what it takes in memory.
+    One that is larger than the whole cache is kept until the next one comes: refusing it would load it
+    for every request.
     """
 
     def __init__(self, max_bytes: int, *, threads: int | None = None) -> None:
@@ -62,6 +64,18 @@ class PredictorCache:
             del self._loading[key]
             self._loaded[key] = (predictor, len(content))
             used = sum(size for _, size in self._loaded.values())
+            evicted = []
             while used > self._max_bytes and len(self._loaded) > 1:
-                used -= self._loaded.popitem(last=False)[1][1]
+                evicted.append(self._loaded.popitem(last=False)[1])
+                used -= evicted[-1][1]
         future.set_result(predictor)
+        if evicted:
+            evicted.clear()
+            _return_freed_memory()
+
+
+def _return_freed_memory() -> None:
+    """Give the system what models have freed: glibc keeps it, and a bound on models would bound nothing."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # other C libraries have none
+    if trim is not None:
+        trim(0)

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 import threading
@@ -7,7 +8,7 @@ import pytest
 
 from inference.runtime import PredictorCache
 from models_registry.artifacts import InvalidModel
-from tests.tiny_models import colour_model
+from tests.tiny_models import COLOURS, colour_model, picture
 
 CONTENT = colour_model()
 LIGHT_PACKAGES = ("training.data", "training.catalogue", "models_registry.artifacts", "inference.runtime")
@@ -112,3 +113,59 @@ def test_web_process_gets_neither_torch_nor_django_from(package: str) -> None:
     code = f"import sys, {package}; print(*[name for name in {HEAVY} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+def test_eviction_under_load_answers_everybody() -> None:
+    cache, pictures = PredictorCache(2 * len(CONTENT)), [picture(colour) for colour in COLOURS]
+
+    def ask(number: int) -> str:
+        predictor = cache.get(f"model {number % 7}", lambda: CONTENT)
+        return predictor.predict([pictures[number % 3]])[0].label
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(ask, range(400)))
+    assert answers == [COLOURS[number % 3] for number in range(400)]
+    assert cache.bytes_used <= 2 * len(CONTENT)
+
+
+MANY_WEIGHTS = """
+import django; django.setup()
+import numpy as np, onnx
+from onnx import helper, numpy_helper
+from inference.runtime import PredictorCache
+from tests.tiny_models import colour_model, picture
+
+def heavy(number):  # 12 MB in pieces that malloc keeps for itself, each used so that none is optimised away
+    network = onnx.load_model_from_string(colour_model())
+    random = np.random.default_rng(number)
+    for piece in range(125):
+        weights = random.random((3, 8000), np.float32)
+        network.graph.initializer.append(numpy_helper.from_array(weights, f"weights{piece}"))
+        network.graph.node.append(helper.make_node("MatMul", ["flat", f"weights{piece}"], [f"wide{piece}"]))
+    network.graph.node.append(helper.make_node("Sum", [f"wide{piece}" for piece in range(125)], ["more"]))
+    network.graph.output.append(helper.make_tensor_value_info("more", onnx.TensorProto.FLOAT, ["batch", 8000]))
+    return network.SerializeToString()
+
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096
+
+contents = [heavy(number) for number in range(12)]
+cache = PredictorCache(9 * len(contents[0]))
+before = resident()
+for number, content in enumerate(contents):
+    cache.get(str(number), lambda content=content: content).predict([picture("red")])
+filled = resident() - before
+cache.get("small", lambda: colour_model())
+cache._max_bytes = 1
+cache.get("smaller", lambda: colour_model())
+print(filled // 2**20, (resident() - before) // 2**20)
+"""
+
+
+def test_memory_of_evicted_models_goes_back_to_the_system() -> None:
+    env = {**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings.test", "PYTHONPATH": "platform:."}
+    done = subprocess.run([sys.executable, "-c", MANY_WEIGHTS], capture_output=True, text=True, env=env)
+    assert done.returncode == 0, done.stderr
+    filled, emptied = map(int, done.stdout.split())
+    assert filled > 80
+    assert emptied < filled / 3
