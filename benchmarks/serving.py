@@ -40,6 +40,7 @@ MODELS_CACHE = 512 * 2**20  # bytes, while many models are asked in turn
 LITSERVE = ROOT / "benchmarks" / "litserve_server.py"
 REQUIREMENTS = ROOT / "benchmarks" / "requirements.txt"
 BOUNDARY = "trainyard-benchmark"
+UNLIMITED = {"THROTTLE_RATES": "predict-token=none,predict-address=none"}
 TICKS = os.sysconf("SC_CLK_TCK")
 CORES = len(os.sched_getaffinity(0))
 
@@ -48,7 +49,7 @@ def serving() -> dict[str, Any]:
     """Return requests a second, their latency, and how both stand to the bound and to LitServe."""
     with (
         tempfile.TemporaryDirectory(prefix="trainyard-serving-") as folder,
-        PlatformProcess(Path(folder) / "home") as platform,
+        PlatformProcess(Path(folder) / "home", env=UNLIMITED) as platform,
     ):
         token = train(platform)
         platform.stop_worker()
