@@ -60,6 +60,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("data")
     return {
         IMAGE: few_digits(folder / "digits.zip", each=12, classes=2),
+        "scratch": few_digits(folder / "more.zip", each=40, classes=2),
         TEXT: few_sentences(folder / "sentences.csv", each=30),
     }
 
@@ -104,7 +105,7 @@ def test_model_learns_and_its_files_agree(
     task_type = ARCHITECTURES[architecture].task_type
     request = make_request(
         task_type,
-        data[task_type],
+        data["scratch" if strategy == "scratch" and task_type == IMAGE else task_type],
         architecture=architecture,
         strategy=strategy,
         hyperparameters=Hyperparameters(**settings),
