@@ -189,7 +189,10 @@ CACHES = {
     }
 }
 if CACHE_URL:
-    CACHES["default"]["OPTIONS"] = {"socket_connect_timeout": 1, "socket_timeout": 1}
+    CACHES["default"] |= {
+        "KEY_PREFIX": env.str("REDIS_KEY_PREFIX", default=""),
+        "OPTIONS": {"socket_connect_timeout": 1, "socket_timeout": 1},
+    }
 
 # People -------------------------------------------------------------------------------------
 

@@ -74,6 +74,12 @@ def test_a_token_is_good_for_a_year_at_most(days: object) -> None:
     assert not AuthToken.objects.exists()
 
 
+def test_a_token_that_has_expired_is_a_stranger() -> None:
+    kept, token = AuthToken.objects.create(user=UserFactory())
+    AuthToken.objects.filter(pk=kept.pk).update(expiry=timezone.now())
+    assert Client(headers={"Authorization": f"Token {token}"}).get("/api/v1/models/").status_code == 401
+
+
 def test_wrong_passwords_and_those_who_left_are_refused() -> None:
     user, gone = UserFactory(), UserFactory(is_active=False)
     for headers in (basic(user.username, "guess"), basic(gone.username, PASSWORD), basic("no\x00body", "x")):

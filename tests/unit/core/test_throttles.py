@@ -12,6 +12,7 @@ from rest_framework.exceptions import Throttled
 
 from core.checks import check_rates
 from core.throttles import Rate, network_of, parse_rate, require_rate, seconds_to_wait, take
+from tests import servers
 from tests.factories import UserFactory
 from tests.tiny_models import live_colour_model
 
@@ -97,6 +98,21 @@ def test_many_at_once_are_counted_exactly(rates: Any) -> None:
         waits = list(pool.map(lambda _: take("address", "1.2.3.4"), range(100)))
     assert waits.count(0.0) == 20
     assert take("address", "5.6.7.8") == 0.0
+
+
+@pytest.mark.servers
+def test_processes_that_share_a_redis_count_together(rates: Any, settings: Any) -> None:
+    rates(address="20/day")
+    with servers.redis_prefix() as env:
+        shared = {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": env["CELERY_BROKER_URL"],
+            "KEY_PREFIX": env["REDIS_KEY_PREFIX"],
+        }
+        settings.CACHES = {"default": shared}
+        with ThreadPoolExecutor(8) as pool:  # each thread has a connection of its own, as a process has
+            waits = list(pool.map(lambda _: take("address", "1.2.3.4"), range(60)))
+    assert waits.count(0.0) == 20
 
 
 def test_the_limit_passes(rates: Any) -> None:
