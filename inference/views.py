@@ -19,8 +19,9 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from core.exceptions import BucketError, InvalidRequest, MaintenanceMode, TrainyardError
+from core.exceptions import BucketError, InvalidRequest, MaintenanceMode, TooManyRequests, TrainyardError
 from core.requests import PageRequest
+from core.throttles import client_of, require_rate
 from models_registry.models import Artifact, RegisteredModel, TaskType
 from models_registry.services import keep_model, restore_model, retire_model
 
@@ -81,7 +82,11 @@ def try_model(request: PageRequest, token: str) -> HttpResponse:
     context: dict[str, Any] = {"model": model, "form": form}
     status = 200
     try:
+        require_rate("predict-address", client_of(request))
+        require_rate("predict-token", token)
         context |= _predictions(model, form)
+    except TooManyRequests as error:
+        context["problem"], status = str(error), 429
     except UnknownModel as error:
         if not request.htmx:
             raise Http404 from error

@@ -1,5 +1,7 @@
 """Errors that a person caused or can mend. Their messages are shown to that person as they are."""
 
+import math
+
 
 class TrainyardError(Exception):
     """Base of all expected errors; `str(error)` says what happened and what to do."""
@@ -21,6 +23,14 @@ class PlatformBusy(TrainyardError):
 
     def __init__(self) -> None:
         super().__init__("A model is being trained. Submit again when it has finished.")
+
+
+class TooManyRequests(TrainyardError):
+    """Somebody asks too often; `seconds` from now they may ask again."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = math.ceil(seconds)
+        super().__init__(f"Too many requests. Please try again in {self.seconds} seconds.")
 
 
 class BucketError(TrainyardError):

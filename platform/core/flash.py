@@ -28,7 +28,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from .exceptions import InvalidRequest, TrainyardError
+from .exceptions import InvalidRequest, TooManyRequests, TrainyardError
 from .parsers import FirstRenderer
 
 logger = structlog.get_logger(__name__)
@@ -64,12 +64,12 @@ class FlashView(APIView):
 
     def handle_exception(self, error: Exception) -> Response:
         """Put an expected error into the envelope; any other is noted, and said to be a fault of ours."""
-        if isinstance(error, TrainyardError):
-            return _error(str(error))
         if isinstance(error, exceptions.Throttled):
-            seconds = str(int(getattr(error, "wait", None) or 1))
-            response = _error(f"Too many requests. Please try again in {seconds} seconds.")
-            response["Retry-After"] = seconds
+            error = TooManyRequests(getattr(error, "wait", None) or 1)
+        if isinstance(error, TrainyardError):
+            response = _error(str(error))
+            if isinstance(error, TooManyRequests):
+                response["Retry-After"] = str(error.seconds)
             return response
         if isinstance(error, exceptions.MethodNotAllowed):
             return _error(str(error.detail), status=error.status_code)

@@ -9,12 +9,20 @@ from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
-from .exceptions import BucketError, InvalidRequest, MaintenanceMode, PlatformBusy, TrainyardError
+from .exceptions import (
+    BucketError,
+    InvalidRequest,
+    MaintenanceMode,
+    PlatformBusy,
+    TooManyRequests,
+    TrainyardError,
+)
 
 STATUS_OF: dict[type[TrainyardError], int] = {
     MaintenanceMode: status.HTTP_503_SERVICE_UNAVAILABLE,
     BucketError: status.HTTP_503_SERVICE_UNAVAILABLE,
     PlatformBusy: status.HTTP_409_CONFLICT,
+    TooManyRequests: status.HTTP_429_TOO_MANY_REQUESTS,
     InvalidRequest: status.HTTP_400_BAD_REQUEST,
 }
 
@@ -28,7 +36,7 @@ def problem_details_handler(error: Exception, context: dict[str, Any]) -> Respon
     if isinstance(error, TrainyardError):
         code = next((code for kind, code in STATUS_OF.items() if isinstance(error, kind)), 400)
         answer = problem(code, str(error))
-        seconds = next((known for kind, known in RETRY_AFTER.items() if isinstance(error, kind)), None)
+        seconds = _retry_after(error)
         if seconds is not None:
             answer.headers["Retry-After"] = str(seconds)
         return answer
@@ -43,6 +51,12 @@ def problem_details_handler(error: Exception, context: dict[str, Any]) -> Respon
         if header.lower() != "content-type":
             answer.headers[header] = value
     return answer
+
+
+def _retry_after(error: TrainyardError) -> int | None:
+    if isinstance(error, TooManyRequests):
+        return error.seconds
+    return next((known for kind, known in RETRY_AFTER.items() if isinstance(error, kind)), None)
 
 
 def problem(code: int, detail: str, **extra: Any) -> Response:

@@ -14,10 +14,12 @@ from typing import Any, cast
 
 import structlog
 from django.core.cache import cache
-from rest_framework.exceptions import Throttled
+from django.http import HttpRequest
 from rest_framework.request import Request
 from rest_framework.settings import api_settings
 from rest_framework.throttling import BaseThrottle
+
+from .exceptions import TooManyRequests
 
 logger = structlog.get_logger(__name__)
 
@@ -104,10 +106,10 @@ def _count(rate: Rate, name: str) -> float:
 
 
 def require_rate(scope: str, who: str) -> None:
-    """Count a request. Raises `Throttled` when there were too many."""
+    """Count a request. Raises `TooManyRequests`."""
     wait = take(scope, who)
     if wait:
-        raise Throttled(wait)
+        raise TooManyRequests(wait)
 
 
 class _Throttle(BaseThrottle):
@@ -152,7 +154,7 @@ class PerAddress(_Throttle):
         """Return the address; of IPv6 the network, which is one customer's."""
         if request.user and request.user.is_authenticated:
             return None
-        return network_of(str(self.get_ident(request) or ""))
+        return client_of(request)
 
 
 class PerAddressPredict(PerAddress):
@@ -185,6 +187,11 @@ class FlashTraining(PerAddress):
     """Trainings that come from one address without an account."""
 
     scope = "flash-train"
+
+
+def client_of(request: HttpRequest | Request) -> str:
+    """Return what stands for who sends a request, as far as the proxies before us are to be believed."""
+    return network_of(str(BaseThrottle().get_ident(cast("Request", request)) or ""))
 
 
 def network_of(address: str) -> str:

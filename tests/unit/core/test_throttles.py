@@ -8,14 +8,15 @@ from django.core.cache import cache
 from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as some
-from rest_framework.exceptions import Throttled
 
 from core.checks import check_rates
+from core.exceptions import TooManyRequests
 from core.throttles import Rate, network_of, parse_rate, require_rate, seconds_to_wait, take
 from tests import servers
 from tests.factories import UserFactory
 from tests.tiny_models import live_colour_model
 
+TEXTS = {"texts": ["x"]}
 NOON = "2026-01-01T12:00:00Z"
 
 
@@ -119,9 +120,9 @@ def test_the_limit_passes(rates: Any) -> None:
     rates(user="2/min")
     with time_machine.travel(NOON, tick=False) as clock:
         assert [take("user", "1") for _ in range(2)] == [0.0, 0.0]
-        with pytest.raises(Throttled) as raised:
+        with pytest.raises(TooManyRequests) as raised:
             require_rate("user", "1")
-        clock.shift(float(raised.value.wait) + 1)  # type: ignore[attr-defined]
+        clock.shift(raised.value.seconds)
         require_rate("user", "1")
 
 
@@ -192,3 +193,15 @@ def test_addresses_behind_a_proxy_count_when_there_is_one(
         for last in ("192.0.2.1", "192.0.2.2")
     ]
     assert [answer.status_code for answer in answers] == [404, status]
+
+
+@pytest.mark.django_db
+def test_tries_on_the_page_count_with_the_others(rates: Any) -> None:
+    rates(predict_token="1/day")
+    token = live_colour_model().token
+    client = Client()
+    assert client.post(f"/models/{token}/try/", {}).status_code == 422
+    response = client.post(f"/models/{token}/try/", {})
+    assert response.status_code == 429
+    assert "Too many requests" in response.content.decode()
+    assert client.post(f"/api/v1/models/{token}/predict/", TEXTS, "application/json").status_code == 429
