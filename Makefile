@@ -7,7 +7,7 @@ PORT ?= 8000
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint format bench lock screenshots schemas clean
+.PHONY: help run demo test lint format bench lock screenshots schemas soak clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -33,6 +33,9 @@ demo: $(VENV)/runtime  ## train, publish and use an image and a text model, with
 
 test: $(VENV)/dev lint  ## lint, then every test for which this machine has the servers
 	$(BIN)/python -m tests.run
+
+soak: $(VENV)/dev  ## the tests that take long: the whole matrix of trainings, every crash point
+	$(BIN)/python -m tests.run --soak
 
 lint: $(VENV)/dev  ## ruff, mypy, import-linter, djlint, migrations, deployment checks
 	$(BIN)/ruff check .

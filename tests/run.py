@@ -1,4 +1,8 @@
-"""`make test`: every test for which this machine has the servers; with CI=true all are required."""
+"""`make test`: every test for which this machine has the servers; with CI=true all are required.
+
+`make soak` runs those marked `long`: further rows of a matrix that `make test` samples, and trainings of
+minutes.
+"""
 
 import os
 import subprocess
@@ -17,15 +21,16 @@ def main() -> int:
     if missing and servers.CI:
         print("tests.run: CI=true requires every server.", flush=True)
         return 1
-    left_out = []
+    soak = "--soak" in sys.argv[1:]
+    left_out = ["long" if soak else "not long"]
     if SELECTED & set(missing):
         left_out.append("not servers")
     if "Chromium" in missing:
         left_out.append("not browser")
-    marks = ["-m", " and ".join(left_out)] if left_out else []
+    marks = ["-m", " and ".join(left_out)]
     workers = ["-n", "2", "--dist", "loadfile"]
     failed = _pytest("SQLite", "tests/unit", *workers, *marks)
-    if "PostgreSQL" not in missing:
+    if "PostgreSQL" not in missing and not soak:
         with servers.postgres_database() as url:
             failed |= _pytest(
                 "PostgreSQL", "tests/unit", "--only-database", *workers, *marks, DATABASE_URL=url

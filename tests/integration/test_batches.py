@@ -156,6 +156,7 @@ def test_thousands_of_texts_with_progress(platform: PlatformProcess, tokens: dic
     )
 
 
+@pytest.mark.long
 def test_thousand_images_with_progress(platform: PlatformProcess, tokens: dict[str, str]) -> None:
     token, archive = tokens["imageclassification"], digits(IMAGES)
     told = wait_until(send(platform, token, "digits.zip", archive), is_final)
@@ -204,6 +205,7 @@ def test_killed_half_way_is_finished_once(platform: PlatformProcess, tokens: dic
     assert platform.manage_json("sync_documents", "--check") == {"documents": "ok"}
 
 
+@pytest.mark.long
 def test_worker_that_is_asked_to_end_hands_over_at_once(
     platform: PlatformProcess, tokens: dict[str, str]
 ) -> None:

@@ -78,7 +78,7 @@ def web(tmp_path: Path) -> Iterator[PlatformProcess]:
         yield platform
 
 
-@pytest.mark.parametrize("whose", ["known", "made up"])
+@pytest.mark.parametrize("whose", ["known", pytest.param("made up", marks=pytest.mark.long)])
 def test_every_answer_is_documented(web: PlatformProcess, tmp_path: Path, whose: str) -> None:
     """Ask with addresses of things that are there, and with whatever the fuzzer makes up."""
     there = json.loads(web.manage("shell", "-v0", "-c", POPULATE).stdout.splitlines()[-1])

@@ -99,6 +99,7 @@ def test_maintenance_suspends_a_training_that_goes_on_afterwards(platform: Platf
     assert document(platform, "status.json")["dev_mode"] is False
 
 
+@pytest.mark.long
 def test_interrupted_training_ends_as_an_uninterrupted_one_does(platform: PlatformProcess) -> None:
     token = start(platform)
     wait_until("a checkpoint lies in the bucket", lambda: kept_epoch(platform, token) >= 2)
@@ -113,6 +114,7 @@ def test_interrupted_training_ends_as_an_uninterrupted_one_does(platform: Platfo
     assert metrics_of(platform, token)["accuracy"] == metrics_of(platform, other)["accuracy"]
 
 
+@pytest.mark.long
 def test_killed_worker_loses_only_what_was_learnt_since_the_checkpoint(platform: PlatformProcess) -> None:
     token = start(platform)
     epoch = wait_until("a checkpoint lies in the bucket", lambda: kept_epoch(platform, token))
@@ -126,6 +128,7 @@ def test_killed_worker_loses_only_what_was_learnt_since_the_checkpoint(platform:
     assert metrics_of(platform, token)["resumed_from_epoch"] >= epoch
 
 
+@pytest.mark.long
 def test_training_is_cancelled_within_seconds(platform: PlatformProcess) -> None:
     token = start(platform)
     wait_until("a checkpoint lies in the bucket", lambda: kept_epoch(platform, token))

@@ -21,6 +21,7 @@ IMAGE, TEXT = "imageclassification", "textclassification"
 PATIENCE = 300.0  # seconds, on a machine that others use as well
 EPOCHS = 3
 ONLY_FROZEN = {"features.chunk"}  # what is kept only while features are all that is extracted
+SAMPLED = ("epoch.middle", "checkpoint.replace", "export.onnx")  # the other points are for `make soak`
 BEFORE_A_CHECKPOINT = {  # of two files; the best epoch's is written first
     "features.done",
     "fit.done",
@@ -111,7 +112,14 @@ def die_and_resume(request: TrainingRequest, fault: str, make_request: MakeReque
     return Attempt(dataclasses.replace(request, output_dir=output))
 
 
-@pytest.mark.parametrize("point", [name for name in CRASH_POINTS if name not in ONLY_FROZEN])
+@pytest.mark.parametrize(
+    "point",
+    [
+        pytest.param(name, marks=() if name in SAMPLED else pytest.mark.long)
+        for name in CRASH_POINTS
+        if name not in ONLY_FROZEN
+    ],
+)
 def test_training_killed_at_any_point_ends_the_same(
     make_request: MakeRequest,
     data: dict[str, Path],
@@ -129,7 +137,7 @@ def test_training_killed_at_any_point_ends_the_same(
     assert bool(resumed.result["metrics"].get("resumed_from_epoch")) == (point not in BEFORE_A_CHECKPOINT)
 
 
-@pytest.mark.parametrize("kind", ["whole network", "recurrent"])
+@pytest.mark.parametrize("kind", [pytest.param("whole network", marks=pytest.mark.long), "recurrent"])
 @pytest.mark.parametrize(
     "fault", ["epoch.begin:2", "epoch.begin:3", "epoch.middle:3", "checkpoint.replace:2"]
 )
