@@ -1,6 +1,7 @@
 """The model of the serving benchmark under LitServe: the same code from bytes to label, another server.
 
-Runs in the benchmark's own virtual environment: `litserve_server.py MODEL.onnx PORT WORKERS`.
+Runs in the benchmark's own virtual environment: `litserve_server.py MODEL.onnx PORT WORKERS THREADS`, the
+last one of ONNX Runtime, 0 for its own choice.
 """
 
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import litserve
+from fastapi import Request
 
 from models_registry.artifacts import Prediction, Predictor
 
@@ -15,15 +17,15 @@ from models_registry.artifacts import Prediction, Predictor
 class PredictorAPI(litserve.LitAPI):
     """Takes the same form and answers the same JSON as Trainyard."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, threads: int) -> None:
         super().__init__()
-        self.path = path
+        self.path, self.threads = path, threads
 
     def setup(self, device: str) -> None:
-        """Load the model, once in each worker; with a worker a core, one thread each is fastest."""
-        self.predictor = Predictor.from_bytes(self.path.read_bytes(), threads=1)
+        """Load the model, once in each worker."""
+        self.predictor = Predictor.from_bytes(self.path.read_bytes(), threads=self.threads)
 
-    def decode_request(self, request: Any, **_: Any) -> bytes:
+    def decode_request(self, request: Request, **_: Any) -> bytes:
         """Return the bytes of the form's file."""
         content: bytes = request["file"].file.read()
         return content
@@ -47,6 +49,7 @@ class PredictorAPI(litserve.LitAPI):
 
 
 if __name__ == "__main__":
-    _, model, port, workers = sys.argv
-    server = litserve.LitServer(PredictorAPI(Path(model)), accelerator="cpu", workers_per_device=int(workers))
+    _, model, port, workers, threads = sys.argv
+    api = PredictorAPI(Path(model), int(threads))
+    server = litserve.LitServer(api, accelerator="cpu", workers_per_device=int(workers))
     server.run(port=int(port), generate_client_file=False, log_level="warning")

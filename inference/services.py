@@ -17,6 +17,9 @@ from inference.statistics import usage_recorder
 from models_registry.artifacts import InvalidInput, InvalidModel, Prediction, Predictor
 from models_registry.models import Artifact, RegisteredModel, TaskType
 
+# What a loaded model takes of memory for a byte of its file, with what it needs to be opened and to run.
+MEMORY_OF_A_FILE = 2
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -112,7 +115,8 @@ def _fetch(served: ServedModel) -> bytes:
 def predictor_cache() -> PredictorCache:
     """Return the models that this process keeps loaded."""
     limits = settings.TRAINYARD
-    return PredictorCache(limits["PREDICTOR_CACHE_BYTES"], threads=limits["PREDICTOR_THREADS"])
+    bytes_of_files = limits["PREDICTOR_CACHE_BYTES"] // MEMORY_OF_A_FILE
+    return PredictorCache(bytes_of_files, threads=limits["PREDICTOR_THREADS"])
 
 
 @lru_cache(maxsize=1)

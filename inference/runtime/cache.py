@@ -8,21 +8,24 @@ from concurrent.futures import Future
 
 from models_registry.artifacts import Predictor
 
+from .turns import Turns
+
+OPENED_AT_ONCE = 2  # while it is opened, a model takes several times its size
 _Key = tuple[str, ...]  # the file's digest and, for a file that does not name them, its classes
 
 
 class PredictorCache:
     """Loads each model once, however many requests wait for it, and keeps what was used last.
 
-    A model counts with the size of its file, which is mostly its weights, as is what it takes in memory.
-    One that is larger than the whole cache is kept until the next one comes: refusing it would load it
-    for every request.
+    A model counts with the size of its file, which is mostly its weights. One that is larger than the
+    whole cache is kept until the next one comes: refusing it would load it for every request.
     """
 
     def __init__(self, max_bytes: int, *, threads: int | None = None) -> None:
         self._max_bytes = max_bytes
         self._threads = threads
         self._lock = threading.Lock()
+        self._opening = Turns(OPENED_AT_ONCE)
         self._loaded: OrderedDict[_Key, tuple[Predictor, int]] = OrderedDict()
         self._loading: dict[_Key, Future[Predictor]] = {}
 
@@ -54,7 +57,8 @@ class PredictorCache:
     def _load(self, key: _Key, load: Callable[[], bytes], future: Future[Predictor]) -> None:
         try:
             content = load()
-            predictor = Predictor.from_bytes(content, threads=self._threads, image_classes=key[1:])
+            with self._opening.take():
+                predictor = Predictor.from_bytes(content, threads=self._threads, image_classes=key[1:])
         except BaseException as error:
             with self._lock:
                 del self._loading[key]
