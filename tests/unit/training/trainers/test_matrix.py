@@ -41,7 +41,7 @@ MATRIX: list[tuple[str, str, dict[str, Any]]] = [
     ("efficientnet lite0", "finetune", {"epochs": 2, "augmentation": "strong", "class_weights": True}),
     ("efficientnet lite0", "scratch", {**SMALL, "optimizer": "adam", "augmentation": "none"}),
     ("mobilenet v2", "scratch", {**SMALL, "optimizer": "sgd", **STEP}),
-    ("resnet18", "scratch", {**SMALL, "optimizer": "adamw", "early_stopping": 4}),
+    ("resnet18", "scratch", {**SMALL, "optimizer": "adamw", "early_stopping": 4, **STEP}),
     ("resnet34", "scratch", {**SMALL, "optimizer": "sgd", "epochs": 5, "augmentation": "none", **PLATEAU}),
     ("minilm", "frozen", {}),
     ("minilm", "finetune", {"epochs": 2, "optimizer": "adam", **STEP}),
