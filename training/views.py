@@ -30,6 +30,7 @@ from .submissions import Submission, submit_upload
 PAGE_SIZE = 25
 REFUSED = 422
 UNAVAILABLE = 503
+SCHEDULE_FIELDS = ("factor", "patience", "min_lr", "step_size", "gamma")
 
 
 @login_required
@@ -181,4 +182,6 @@ def _further_settings(job: TrainingJob) -> list[tuple[str, str]]:
 
 
 def _words(group: dict[str, Any]) -> str:
-    return ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in group.items())
+    """Name a schedule's values in the form's order: a database may keep them in another."""
+    told = [(name, group[name]) for name in SCHEDULE_FIELDS if name in group]
+    return ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in told)
