@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from control.models import PlatformStatus
@@ -130,7 +131,7 @@ def test_model_that_does_not_describe_itself_predicts_by_flashs_contract(bucket:
     ],
 )
 def test_model_whose_files_cannot_be_used_is_flagged_and_kept(
-    bucket: Path, onnx: bytes | None, classes: Sequence[str], reason: str
+    bucket: Path, client: Client, onnx: bytes | None, classes: Sequence[str], reason: str
 ) -> None:
     if onnx is not None:
         put_files(bucket, "theirs", onnx)
@@ -142,6 +143,9 @@ def test_model_whose_files_cannot_be_used_is_flagged_and_kept(
     assert "theirs" in read(bucket)
     with pytest.raises(InvalidRequest, match="cannot be used"):
         predict(token="theirs", inputs=[picture("red")])
+    page = client.get("/models/theirs/").content.decode()
+    assert "cannot predict" in page
+    assert "Classify" not in page
 
 
 def test_model_whose_files_come_later_becomes_usable(bucket: Path) -> None:
