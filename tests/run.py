@@ -35,7 +35,7 @@ def main() -> int:
             failed |= _pytest(
                 "PostgreSQL", "tests/unit", "--only-database", *workers, *marks, DATABASE_URL=url
             )
-    failed |= _pytest("real processes", "tests/integration", "tests/browser", *marks)
+    failed |= _pytest("real processes", "tests/integration", "tests/browser", *workers, *marks)
     for name in missing:
         print(f"tests.run: left out for want of {name}", flush=True)
     return failed
