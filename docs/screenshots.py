@@ -100,7 +100,7 @@ def take_everything(camera: Photographer, mode: str) -> None:
     camera.take("job-running")
     page.wait_for_url(MODEL_ADDRESS, timeout=TRAINED_WITHIN)
     page.get_by_label("Sentences").fill(SENTENCES)
-    page.get_by_role("button", name="Classify").click()
+    page.get_by_role("button", name="Classify", exact=True).click()
     page.locator(".prediction-label").last.wait_for()
     camera.take("model-text")
     page.get_by_role("link", name="My jobs").click()

@@ -64,7 +64,7 @@ def test_sentences_from_the_form_to_a_prediction(page: Page) -> None:
     submit(page, "Texts", SAMPLES / "banking.csv", "Banking")
     page.wait_for_url(MODEL_ADDRESS, timeout=TRAINED_WITHIN)
     page.get_by_label("Sentences").fill(f"{SENTENCE}\n\nWhat is your exchange rate?")
-    page.get_by_role("button", name="Classify").click()
+    page.get_by_role("button", name="Classify", exact=True).click()
     expect(page.locator(".prediction-label")).to_have_text(["card_arrival", "exchange_rate"])
 
     page.get_by_role("button", name="Delete").click()
@@ -109,5 +109,5 @@ def test_main_job_without_javascript(platform: PlatformProcess, chromium_browser
             page.reload()
         link.click()
         page.get_by_label("Sentences").fill(SENTENCE)
-        page.get_by_role("button", name="Classify").click()
+        page.get_by_role("button", name="Classify", exact=True).click()
         expect(page.locator(".prediction-label")).to_have_text("card_arrival")
