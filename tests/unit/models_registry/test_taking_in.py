@@ -145,7 +145,9 @@ def test_model_whose_files_cannot_be_used_is_flagged_and_kept(
         predict(token="theirs", inputs=[picture("red")])
     page = client.get("/models/theirs/").content.decode()
     assert "cannot predict" in page
+    assert "Not usable" in page
     assert "Classify" not in page
+    assert "0 bytes" not in page.replace("\xa0", " ")
 
 
 def test_model_whose_files_come_later_becomes_usable(bucket: Path) -> None:
