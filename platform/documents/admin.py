@@ -9,6 +9,7 @@ from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
 from django.views.decorators.http import require_POST
 from unfold.decorators import action, display
 
@@ -27,7 +28,17 @@ class DocumentAdmin(MachineOwnedAdmin):
     """The four documents: last published, what is waiting, what went wrong, and the difference to the bucket."""
 
     list_display = ("key", "state_label", "revision", "published_at", "waiting", "last_error")
-    fields = ("key", "revision", "published_at", "etag", "last_error", "failed_at", "writer", "writer_until")
+    fields = (
+        "key",
+        "revision",
+        "published_at",
+        "version",
+        "last_error",
+        "failed_at",
+        "writer",
+        "writer_until",
+    )
+    readonly_fields = ("version",)
     actions = ("publish_now",)
     change_form_outer_before_template = "admin/documents/state.html"
 
@@ -44,6 +55,11 @@ class DocumentAdmin(MachineOwnedAdmin):
     def has_publish_permission(self, request: HttpRequest) -> bool:
         """Who may change documents may let the machine write them."""
         return bool(request.user.has_perm("documents.change_document"))
+
+    @admin.display(description="ETag")
+    def version(self, document: Any) -> str:
+        """Let a long ETag break on a narrow screen."""
+        return format_html('<span class="break-all">{}</span>', document.etag or "-")
 
     @admin.display(description="waiting changes", ordering="waiting_changes")
     def waiting(self, document: Any) -> int:
