@@ -21,6 +21,7 @@ from documents.schemas import ENTRY_KINDS, parse_date, read_entry
 
 from .models import Artifact, RegisteredModel
 from .projections import render_entry
+from .tokens import readable_name
 
 logger = structlog.get_logger(__name__)
 
@@ -28,7 +29,6 @@ State = RegisteredModel.State
 
 TOKEN = re.compile(r"[^\s/\\?#%]{1,160}")  # it has to stand in an address
 FILE = re.compile(r"(imageclassification|textclassification)(/[^/\\\x00-\x1f]+)+")
-FLASH_TOKEN = re.compile(r"(?:image|text)classification-(?P<name>.+)-[A-Za-z0-9]+", re.IGNORECASE)
 # A model whose entry was removed may have got another token: its files go along with the new entry.
 LEFT_BEHIND = Q(model__state=State.RETIRED, model__retired_by_document=True)
 UNCHECKED = "Its files have not been looked at yet; that takes up to a minute."
@@ -108,7 +108,9 @@ def _import(token: str, entry: Any) -> str:
     if problem:
         return problem
     described = _describe(read_entry(entry))
-    model = known or RegisteredModel(token=token, origin=RegisteredModel.Origin.IMPORTED, name=_name(token))
+    model = known or RegisteredModel(
+        token=token, origin=RegisteredModel.Origin.IMPORTED, name=readable_name(token)
+    )
     for name, value in described.columns.items():
         setattr(model, name, value)
     model.state, model.retired_at, model.retired_by_document = State.LIVE, None, False
@@ -190,10 +192,3 @@ def _replace_files(model: RegisteredModel, files: dict[str, str]) -> None:
             Artifact.objects.get_or_create(
                 model=model, kind=kind, key=key, defaults={"size": 0, "sha256": ""}
             )
-
-
-def _name(token: str) -> str:
-    """Return a readable name: Flash's tokens carry the one that was chosen."""
-    match = FLASH_TOKEN.fullmatch(token)
-    name = re.sub(r"[^\w -]+", " ", (match["name"] if match else token).replace("_", " ")).strip()
-    return name[:100] or "Imported model"

@@ -4,6 +4,8 @@ import re
 import secrets
 
 RANDOM_BYTES = 16  # 128 bits: who has the token may predict, so it must not be guessable
+NAME_LENGTH = 100
+_SHAPE = re.compile(r"(?:image|text)classification-(?P<name>.+)-[A-Za-z0-9]+", re.IGNORECASE)
 _KINDS = {"imageclassification": "imageClassification", "textclassification": "textClassification"}
 
 
@@ -11,3 +13,10 @@ def new_token(task_type: str, name: str) -> str:
     """Return `{taskType}-{name with _}-{random}`, safe in a path and in an address."""
     readable = re.sub(r"[^a-z0-9-]+", "_", name.lower()).strip("_-")[:40] or "model"
     return f"{_KINDS[task_type]}-{readable}-{secrets.token_hex(RANDOM_BYTES)}"
+
+
+def readable_name(token: str) -> str:
+    """Return the name that a token of this shape carries; what others chose freely is read whole."""
+    match = _SHAPE.fullmatch(token)
+    name = re.sub(r"[^\w -]+|_+", " ", match["name"] if match else token).strip()
+    return name[:NAME_LENGTH] or "Imported model"

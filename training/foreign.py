@@ -6,7 +6,6 @@ earlier try stopped, and goes on from there.
 """
 
 import hashlib
-import re
 import tempfile
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Literal, TypeVar
@@ -22,6 +21,7 @@ from documents import keys
 from documents.files import WrongFile, download
 from documents.projections import Unusable
 from models_registry.models import RegisteredModel, TaskType
+from models_registry.tokens import readable_name
 
 from .catalogue import Architecture, get_architecture
 from .data import DataError, ForeignDocument, Limits, parse_data_split, take_apart
@@ -35,7 +35,6 @@ logger = structlog.get_logger(__name__)
 AnyModel = TypeVar("AnyModel", bound=BaseModel)
 
 REFERENCES = "training/"  # where a data set may lie that a document only names
-NAME_LENGTH = 100
 
 
 def _lower(value: Any) -> Any:
@@ -132,7 +131,7 @@ def _take_in(source: BinaryIO, folder: Path, identifier: str) -> TrainingJob:
     document = take_apart(source, folder, keys=ForeignSettings.model_fields, limits=limits)
     wanted = read_as(ForeignSettings, document.settings)
     _check_token(wanted.token)
-    name, choice = _name(wanted.token), choice_of(wanted)
+    name, choice = readable_name(wanted.token), choice_of(wanted)
     path, columns = _data(document, folder, wanted.task_type, limits)
     dataset = Dataset.objects.filter(key=dataset_key(identifier, path.suffix)).first()
     if dataset is None:
@@ -180,12 +179,6 @@ def _check_token(token: str) -> None:
         raise InvalidRequest("token: there is a job with this token already, made from another document.")
     if RegisteredModel.objects.filter(token=token).exists():
         raise InvalidRequest("token: there is a model with this token already. Choose another one.")
-
-
-def _name(token: str) -> str:
-    """Return the readable middle of `{taskType}-{name with _}-{random}`; all of it where that is missing."""
-    readable = re.sub(r"^(image|text)classification-|-[^-]*$", "", token, flags=re.IGNORECASE)
-    return (re.sub(r"[^\w-]+|_+", " ", readable).strip() or token)[:NAME_LENGTH]
 
 
 def choice_of(wanted: WantedTraining) -> JobSettings:
