@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from models_registry.artifacts import ImagePreprocessing
 from models_registry.artifacts.sessions import open_session
 from training.catalogue import ARCHITECTURES, FROZEN, SCRATCH, Architecture, WeightsFile
+from training.export.constant_folding import fold_constants
 from training.export.onnx_graph import initializer_names, pour_weights
 from training.export.recurrent_graph import recurrent_graph
 from training.export.torchscript import load_script
@@ -46,7 +47,7 @@ from .networks import (
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 2  # raised when prepared files change, so that old ones in a cache are not used
+FORMAT = 3  # raised when prepared files change, so that old ones in a cache are not used
 TOLERANCE = 1e-3  # between eager network, TorchScript and ONNX, on features of order 1
 
 
@@ -245,7 +246,7 @@ def _export_onnx(network: Network, examples: tuple[Tensor, ...]) -> bytes:
         dynamic_shapes=(tuple(free for _ in examples),),
         input_names=["input_ids", "attention_mask"] if is_text else ["image"],
         output_names=["features", *(f"stage.{number}" for number in range(1, len(network.stages)))],
-        optimize=False,  # the runtime does as much when it loads the file, and tensors keep their names
+        optimize=False,  # so that tensors keep their names; the runtime fuses layers when it loads the file
         verbose=False,
     )
     model = program.model_proto
@@ -257,6 +258,7 @@ def _export_onnx(network: Network, examples: tuple[Tensor, ...]) -> bytes:
         raise TrainingError(
             f"The exporter renamed {min(missing)}. Install the torch that requirements.txt pins."
         )
+    fold_constants(model)
     content: bytes = model.SerializeToString()
     return content
 
