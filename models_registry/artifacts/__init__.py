@@ -6,11 +6,12 @@ torch or Django: a downloaded `.onnx` needs only this package's four small depen
 
 from .errors import InvalidInput, InvalidModel
 from .images import ImagePreprocessing, decode_image
-from .metadata import METADATA_KEY, TOKENIZER_KEY, ModelMetadata
+from .metadata import ACTIVATION_MAP, METADATA_KEY, TOKENIZER_KEY, ModelMetadata
 from .predictor import Prediction, Predictor
 from .texts import TextPreprocessing
 
 __all__ = [
+    "ACTIVATION_MAP",
     "METADATA_KEY",
     "TOKENIZER_KEY",
     "ImagePreprocessing",

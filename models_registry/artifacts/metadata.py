@@ -6,6 +6,7 @@ from typing import Any
 
 from .errors import InvalidModel
 
+ACTIVATION_MAP = "class_activation_map"  # an image network's output, where it has one
 METADATA_KEY = "trainyard"  # in the .onnx's metadata_props; "trainyard.json" among the .pt's extra files
 TOKENIZER_KEY = "tokenizer.json"  # the tokenizers library's own format, in both files
 

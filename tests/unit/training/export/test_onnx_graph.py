@@ -2,9 +2,9 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
-from models_registry.artifacts import METADATA_KEY, TOKENIZER_KEY, ModelMetadata
+from models_registry.artifacts import ACTIVATION_MAP, METADATA_KEY, TOKENIZER_KEY, ModelMetadata
 from training.export.onnx_graph import graft_head
 
 METADATA = ModelMetadata("t", "n", "textclassification", "a", "frozen", ("x", "y", "z"), {}, "", "")
@@ -43,3 +43,66 @@ def test_file_describes_itself() -> None:
     assert ModelMetadata.from_json(properties[METADATA_KEY]) == METADATA
     assert properties[TOKENIZER_KEY] == "a tokenizer"
     assert [output.name for output in model.graph.output] == ["logits", "probabilities"]
+
+
+def pooling(*nodes: onnx.NodeProto, shape: tuple[int | str, ...] = ("batch", 5, 4, 3)) -> bytes:
+    """A network of these nodes behind an input named `places`."""
+    graph = helper.make_graph(
+        list(nodes),
+        "pooling",
+        [helper.make_tensor_value_info("places", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["batch", 5])],
+        [numpy_helper.from_array(np.array([-2, -1], np.int64), "last two")],
+    )
+    return helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9
+    ).SerializeToString()
+
+
+MEAN = helper.make_node("ReduceMean", ["places", "last two"], ["features"], keepdims=0)
+AXES = helper.make_node("Constant", [], ["axes"], value_ints=[1, 2])
+LAST = helper.make_node("ReduceMean", ["places", "axes"], ["features"], keepdims=0)
+POOL = helper.make_node("GlobalAveragePool", ["places"], ["pooled"])
+FLAT = helper.make_node("Flatten", ["pooled"], ["features"])
+
+
+@pytest.mark.parametrize(
+    ("network", "shape"),
+    [
+        (pooling(MEAN), (2, 5, 4, 3)),
+        (pooling(POOL, FLAT), (2, 5, 4, 3)),
+        (pooling(AXES, LAST, shape=("batch", 4, 3, 5)), (2, 4, 3, 5)),
+    ],
+    ids=["mean", "pool", "channels last"],
+)
+def test_activation_map_averages_to_the_logits(network: bytes, shape: tuple[int, ...]) -> None:
+    generator = np.random.default_rng(0)
+    weight, bias = generator.normal(size=(5, 3)).astype(np.float32), np.float32([1, 2, 3])
+    session = onnxruntime.InferenceSession(graft_head(network, weight, bias, METADATA, None))
+    assert [output.name for output in session.get_outputs()] == ["logits", "probabilities", ACTIVATION_MAP]
+    places = generator.normal(size=shape).astype(np.float32)
+    logits, found = session.run(["logits", ACTIVATION_MAP], {"places": places})
+    assert found.shape == (2, 3, 4, 3)
+    np.testing.assert_allclose(found.mean((2, 3)), logits, atol=1e-5)
+    last = places if shape[-1] == 5 else places.transpose(0, 2, 3, 1)
+    np.testing.assert_allclose(found[1, 2], last[1] @ weight[:, 2] + bias[2], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        (helper.make_node("GlobalMaxPool", ["places"], ["pooled"]), FLAT),
+        (
+            POOL,
+            helper.make_node("Relu", ["pooled"], ["bent"]),
+            helper.make_node("Flatten", ["bent"], ["features"]),
+        ),
+    ],
+    ids=["largest", "bent after the mean"],
+)
+def test_features_that_are_no_means_have_no_activation_map(nodes: tuple[onnx.NodeProto, ...]) -> None:
+    content = graft_head(
+        pooling(*nodes), np.zeros((5, 2), np.float32), np.zeros(2, np.float32), METADATA, None
+    )
+    names = [output.name for output in onnx.load_from_string(content).graph.output]
+    assert names == ["logits", "probabilities"]
