@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from core.indexes import PrefixIndex
 from core.models import OwnedQuerySet, TimestampedModel
 
 
@@ -116,6 +117,8 @@ class RegisteredModel(TimestampedModel):
         ]
         indexes = [
             models.Index(fields=["state", "expires_at"]),
+            models.Index(name="model_state_created", fields=["state", "-created_at"]),
+            PrefixIndex(name="model_name_start", fields=["name"]),
             models.Index(fields=["owner", "-created_at"]),
             models.Index(name="model_unusable", fields=["checked_at"], condition=~Q(unusable_because="")),
         ]

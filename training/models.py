@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 
+from core.indexes import PrefixIndex
 from core.models import OwnedQuerySet, TimestampedModel
 from models_registry.models import RegisteredModel, TaskType
 
@@ -42,7 +43,10 @@ class Dataset(TimestampedModel):
     class Meta:
         verbose_name = "data set"
         ordering = ("-created_at",)
-        indexes = [models.Index(fields=["owner", "-created_at"])]
+        indexes = [
+            models.Index(fields=["owner", "-created_at"]),
+            PrefixIndex(name="dataset_name_start", fields=["name"]),
+        ]
         constraints = [
             models.CheckConstraint(
                 name="dataset_task_known",
@@ -201,7 +205,9 @@ class TrainingJob(TimestampedModel):
         indexes = [
             models.Index(name="job_in_queue", fields=["state", "-priority", "queued_at"]),
             models.Index(fields=["state", "-finished_at"]),
+            models.Index(name="job_state_created", fields=["state", "-created_at"]),
             models.Index(fields=["owner", "-created_at"]),
+            PrefixIndex(name="job_name_start", fields=["name"]),
             models.Index(name="job_unswept", fields=["id"], condition=Q(attempt__gt=F("swept_attempt"))),
         ]
         constraints = [
