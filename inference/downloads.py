@@ -30,7 +30,7 @@ RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
 
 def may_manage(user: Any, model: RegisteredModel) -> bool:
     """Tell whether this person owns the model or runs the platform."""
-    return user.is_authenticated and (user.is_staff or model.owner_id == user.pk)
+    return user.is_authenticated and (user.is_operator or model.owner_id == user.pk)
 
 
 def find_download(user: Any, token: str, kind: str) -> Artifact:

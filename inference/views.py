@@ -54,7 +54,7 @@ class ShownPrediction:
 @require_GET
 def model_list(request: HttpRequest) -> HttpResponse:
     """Show a person's models, newest first; staff may ask for everybody's."""
-    everyone = request.user.is_staff and request.GET.get("whose") == "everyone"
+    everyone = request.user.is_operator and request.GET.get("whose") == "everyone"
     models = RegisteredModel.objects.filter(state__in=SHOWN_STATES).select_related("owner")
     models = models.defer("metrics", "accuracy_plot")
     if not everyone:

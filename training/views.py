@@ -79,7 +79,7 @@ def _show_form(request: PageRequest, form: NewModelForm, *, status: int) -> Http
 @require_GET
 def job_list(request: HttpRequest) -> HttpResponse:
     """Show a person's jobs, newest first; staff may ask for everybody's."""
-    everyone = request.user.is_staff and request.GET.get("whose") == "everyone"
+    everyone = request.user.is_operator and request.GET.get("whose") == "everyone"
     jobs = TrainingJob.objects.select_related("registered_model", "dataset", "owner").defer(
         "log_tail", "dataset__report", "registered_model__metrics", "registered_model__accuracy_plot"
     )

@@ -96,7 +96,7 @@ class ModelChangesSerializer(serializers.ModelSerializer):
 
     @property
     def _by_staff(self) -> bool:
-        return bool(self.context["request"].user.is_staff)
+        return bool(self.context["request"].user.is_operator)
 
     def validate_pinned(self, value: bool) -> bool:
         """Leave it to staff what is kept for ever."""

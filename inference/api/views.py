@@ -91,7 +91,7 @@ class RegisteredModelViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, v
 
 def _require_allowed(user: Any, lives: timedelta) -> None:
     most = settings.TRAINYARD["MAX_KEEP"]
-    if lives > most and not user.is_staff:
+    if lives > most and not user.is_operator:
         raise InvalidRequest(f"A model can be kept for {most.days} days from now at most.")
 
 

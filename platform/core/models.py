@@ -9,10 +9,10 @@ class OwnedQuerySet(models.QuerySet[Any]):
     """Rows that belong to somebody, or, without an owner, to the platform."""
 
     def owned_by(self, user: Any) -> Self:
-        """What a person may see and change: their own rows; for staff all, for strangers none."""
+        """What a person may see and change: their own rows; for operators all, for strangers none."""
         if not user.is_authenticated:
             return self.none()
-        return self if user.is_staff else self.filter(owner_id=user.pk)
+        return self if user.is_operator else self.filter(owner_id=user.pk)
 
 
 class TimestampedModel(models.Model):

@@ -114,7 +114,7 @@ def test_models_are_listed_to_their_owner_and_staff() -> None:
     client.force_authenticate(mine.owner)
     assert [entry["token"] for entry in client.get("/api/v1/models/").json()["results"]] == [mine.token]
     assert client.get(f"/api/v1/models/{theirs.token}/").status_code == 404
-    client.force_authenticate(UserFactory(is_staff=True))
+    client.force_authenticate(UserFactory(is_staff=True, is_superuser=True))
     assert len(client.get("/api/v1/models/").json()["results"]) == 2
 
 

@@ -101,7 +101,7 @@ def asked_by(who: str, owner: User) -> Client:
     people = {
         "other": lambda: UserFactory(),
         "owner": lambda: owner,
-        "staff": lambda: UserFactory(is_staff=True),
+        "staff": lambda: UserFactory(is_staff=True, is_superuser=True),
     }
     if who != "anonymous":
         client.force_login(people[who]())

@@ -150,7 +150,7 @@ def test_list_shows_only_ones_own(client: Client, model: RegisteredModel) -> Non
     assert client.get(address).status_code == 302
     client.force_login(UserFactory())
     assert "photos.zip" not in client.get(address).content.decode()
-    client.force_login(UserFactory(is_staff=True))
+    client.force_login(UserFactory(is_staff=True, is_superuser=True))
     assert client.get(f"{address}?whose=everyone").content.decode().count("photos.zip") == 2
 
 

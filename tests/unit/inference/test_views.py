@@ -44,7 +44,7 @@ def people(model: RegisteredModel) -> dict[str, Client]:
         "stranger": as_(None),
         "other": as_(UserFactory()),
         "owner": as_(model.owner),
-        "staff": as_(UserFactory(is_staff=True)),
+        "staff": as_(UserFactory(is_staff=True, is_superuser=True)),
     }
 
 
@@ -214,7 +214,7 @@ def test_model_list_is_the_persons_own() -> None:
     assert "Mine" in page
     assert "Theirs" not in page
     assert gone.name not in page
-    staff = as_(UserFactory(is_staff=True))
+    staff = as_(UserFactory(is_staff=True, is_superuser=True))
     assert "Theirs" not in staff.get("/models/").content.decode()
     assert other.owner.username in staff.get("/models/?whose=everyone").content.decode()
 

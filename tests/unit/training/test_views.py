@@ -87,14 +87,14 @@ def test_jobs_of_nobody_are_for_staff_alone() -> None:
     job = running_job(owner=None)
     address = reverse("training:job", args=[job.pk])
     assert as_(UserFactory()).get(address).status_code == 404
-    assert as_(UserFactory(is_staff=True)).get(address).status_code == 200
+    assert as_(UserFactory(is_staff=True, is_superuser=True)).get(address).status_code == 200
 
 
 @pytest.mark.parametrize("who", ["owner", "staff"])
 @pytest.mark.parametrize("name", ["job", "job-fragment"])
 def test_owner_and_staff_see_a_job(name: str, who: str) -> None:
     job = running_job()
-    client = as_(job.owner if who == "owner" else UserFactory(is_staff=True))
+    client = as_(job.owner if who == "owner" else UserFactory(is_staff=True, is_superuser=True))
     response = client.get(reverse(f"training:{name}", args=[job.pk]))
     assert response.status_code == 200
     page = response.content.decode()
@@ -297,7 +297,7 @@ def test_job_list_is_the_persons_own() -> None:
     page = as_(mine.owner).get("/jobs/?whose=everyone").content.decode()
     assert "Mine" in page
     assert "Theirs" not in page
-    staff = as_(UserFactory(is_staff=True))
+    staff = as_(UserFactory(is_staff=True, is_superuser=True))
     assert "Theirs" not in staff.get("/jobs/").content.decode()
     page = staff.get("/jobs/?whose=everyone").content.decode()
     assert other.owner.username in page
