@@ -78,6 +78,17 @@ def steps_of(state: str, progress: Mapping[str, Any], strategy: str = "frozen") 
     ]
 
 
+def progress_in_words(state: str, progress: Mapping[str, Any]) -> str:
+    """Return what a job is doing (or was, when it ended) and how far it is, in a few words."""
+    name = current_phase(state, progress)
+    title = next(title for phase, title, _ in PHASES if phase == name)
+    metrics = progress.get("metrics") or {}
+    if name == "train" and metrics.get("epoch") and metrics.get("epochs"):
+        return f"{title}, epoch {metrics['epoch']} of {metrics['epochs']}"
+    done, total = progress.get("done"), progress.get("total")
+    return f"{title}, {done:,} of {total:,}" if total and done is not None else title
+
+
 def where_it_goes_on(progress: Mapping[str, Any]) -> str:
     """Return where a job that was interrupted takes up again, as the end of a sentence; "" when nowhere."""
     checkpoint, metrics = progress.get("checkpoint") or {}, progress.get("metrics") or {}

@@ -1,4 +1,4 @@
-"""The admin's first page: what runs, what waits, what is stored, and whether anything needs a hand.
+"""The admin's first page: what needs a hand, what runs, what waits, what is stored.
 
 It lives beside the settings because it looks at every app, and nothing else may. The sums over large
 tables are remembered for a minute; everything else is asked each time, for rows that are few.
@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from django.contrib.admin.utils import quote
 from django.core.cache import cache
-from django.db.models import Count, Sum
+from django.db.models import Count, QuerySet, Sum
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -18,9 +19,16 @@ from control.models import CleanupPolicy, PlatformStatus
 from documents.models import BucketCheck, Document, OutboxEntry
 from models_registry.models import Artifact, RegisteredModel, TaskType
 from training.models import Dataset, TrainingJob, WorkerHeartbeat
+from training.phases import progress_in_words
 
-SHOWN = 8
+SHOWN = 6
 SUMS_KEY, SUMS_FOR = "admin-dashboard-sums", 60  # seconds
+JOBS, MODELS, DATASETS, WORKERS = (
+    "admin:training_trainingjob_changelist",
+    "admin:models_registry_registeredmodel_changelist",
+    "admin:training_dataset_changelist",
+    "admin:training_workerheartbeat_changelist",
+)
 
 
 @dataclass(frozen=True)
@@ -31,74 +39,121 @@ class Figure:
     value: Any
     note: str
     link: str
-    alarming: bool = False
+    icon: str
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """Something that needs a hand, and where to lend it."""
+
+    words: str
+    link: str
+    urgent: bool = True
 
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Add what the page shows to those who may see it."""
-    user, now = request.user, timezone.now()
-    context["title"] = "Overview"
-    if user.has_perm("training.view_trainingjob"):
-        context["running_jobs"] = TrainingJob.objects.running().select_related("owner")[:SHOWN]
-        context["failed_jobs"] = _failed_since(now - timedelta(days=1))[:SHOWN]
-        context["workers"] = WorkerHeartbeat.objects.filter(seen_at__gt=now - timedelta(days=1))[:SHOWN]
-        context["figures"] = [*_job_figures(), *_model_figures()]
-    if user.has_perm("documents.view_document"):
-        context["documents"] = _documents()
-        context["bucket"] = BucketCheck.objects.first()
+    user = request.user
+    alarms: list[Alarm] = []
+    context |= {"title": "Overview", "alarms": alarms}
     if user.has_perm("control.view_platformstatus"):
-        context["status"], context["policy"] = PlatformStatus.load(), CleanupPolicy.load()
+        context |= _switches(alarms)
         context["may_switch"] = user.has_perm("control.change_platformstatus")
+        context["may_clean"] = user.has_perm("control.change_cleanuppolicy")
+    if user.has_perm("training.view_trainingjob"):
+        context |= _work(alarms)
+    if user.has_perm("models_registry.view_registeredmodel"):
+        context |= _registry(alarms)
+    if user.has_perm("documents.view_document"):
+        context |= _documents(alarms)
+    alarms.sort(key=lambda alarm: not alarm.urgent)
     return context
 
 
-def _job_figures() -> list[Figure]:
-    counts = dict(
-        TrainingJob.objects.unfinished().order_by().values_list("state").annotate(number=Count("pk"))
-    )
-    queued = counts.get(TrainingJob.State.QUEUED, 0)
-    running = sum(counts.get(state, 0) for state in TrainingJob.HELD)
-    alive = WorkerHeartbeat.objects.filter(seen_at__gt=timezone.now() - WorkerHeartbeat.ALIVE).count()
-    jobs = reverse("admin:training_trainingjob_changelist")
-    return [
-        Figure("Training", running, "jobs", f"{jobs}?state__exact=running"),
-        Figure("Waiting", queued, "jobs in the queue", f"{jobs}?state__exact=queued"),
-        Figure(
-            "Workers",
-            alive,
-            "alive" if alive else "Start one: manage.py worker",
-            reverse("admin:training_workerheartbeat_changelist"),
-            alarming=not alive,
-        ),
+def _switches(alarms: list[Alarm]) -> dict[str, Any]:
+    status, policy = PlatformStatus.load(), CleanupPolicy.load()
+    if status.dev_mode:
+        words = "The platform is halted for maintenance: nothing is accepted, started, predicted or deleted."
+        alarms.append(Alarm(words, reverse("admin:control_platformstatus_change", args=[status.pk])))
+    if policy.status != CleanupPolicy.Status.ACTIVE:
+        words = "The clean-up sleeps: nothing is deleted, expired models stay."
+        link = reverse("admin:control_cleanuppolicy_change", args=[policy.pk])
+        alarms.append(Alarm(words, link, urgent=False))
+    return {"status": status, "policy": policy}
+
+
+def _work(alarms: list[Alarm]) -> dict[str, Any]:
+    """Return the jobs that run, wait and failed, and the workers."""
+    now = timezone.now()
+    running = list(TrainingJob.objects.running().select_related("owner").defer("log_tail")[: 2 * SHOWN])
+    waiting = dict(TrainingJob.objects.queued().order_by().values_list("queue").annotate(number=Count("pk")))
+    workers = list(WorkerHeartbeat.objects.filter(seen_at__gt=now - timedelta(days=1))[: 2 * SHOWN])
+    alive = [worker for worker in workers if worker.is_alive]
+    _watch_workers(alarms, alive, waiting)
+    held: dict[str, list[TrainingJob]] = {}
+    for job in running:
+        held.setdefault(job.worker, []).append(job)
+    jobs = reverse(JOBS)
+    figures = [
+        Figure("Training", _held(running), "jobs", f"{jobs}?state__exact=running", "play_circle"),
+        Figure("Waiting", sum(waiting.values()), "jobs", f"{jobs}?state__exact=queued", "hourglass_top"),
+        Figure("Workers", len(alive), "alive", reverse(WORKERS), "memory"),
     ]
+    return {
+        "running_jobs": [(job, progress_in_words(job.state, job.progress)) for job in running[:SHOWN]],
+        "next_jobs": TrainingJob.objects.queued().select_related("owner").defer("log_tail")[:SHOWN],
+        "failed_jobs": _failed_since(now - timedelta(days=1))[:SHOWN],
+        "workers": [(worker, held.get(worker.name, [])) for worker in workers],
+        "job_figures": figures,
+    }
 
 
-def _model_figures() -> list[Figure]:
+def _held(running: list[TrainingJob]) -> int:
+    """Count the jobs that run: those that are shown, or, when there are more, all."""
+    return TrainingJob.objects.running().count() if len(running) >= 2 * SHOWN else len(running)
+
+
+def _watch_workers(alarms: list[Alarm], alive: list[WorkerHeartbeat], waiting: dict[str, int]) -> None:
+    served = {queue for worker in alive for queue in worker.queues}
+    link = reverse(WORKERS)
+    if not alive:
+        alarms.append(Alarm("No worker is alive. Start one: manage.py worker", link))
+        return
+    for queue, number in waiting.items():
+        if queue not in served:
+            words = f"{number:,} jobs wait in the queue {queue}, which no worker serves."
+            alarms.append(Alarm(f"{words} Start one: manage.py worker --queues {queue}", link))
+
+
+def _registry(alarms: list[Alarm]) -> dict[str, Any]:
+    """Return the models by task, and what is stored."""
     sums = cache.get(SUMS_KEY)
     if sums is None:
         sums = _sums()
         cache.set(SUMS_KEY, sums, SUMS_FOR)
-    models = reverse("admin:models_registry_registeredmodel_changelist")
-    return [
-        *(
-            Figure(
-                f"{task.label}",
-                sums["live"].get(task.value, 0),
-                "live models",
-                f"{models}?state__exact=live&task_type__exact={task.value}",
-            )
-            for task in TaskType
-        ),
+    models = reverse(MODELS)
+    if sums["unusable"]:
+        words = f"{sums['unusable']:,} live models cannot predict: their files are missing or damaged."
+        alarms.append(Alarm(words, f"{models}?state__exact=live&unusable_because__isempty=0"))
+    icons = {TaskType.IMAGE: "image", TaskType.TEXT: "notes"}
+    figures = [
         Figure(
-            "Unusable",
-            sums["unusable"],
+            f"{task.label}",
+            sums["live"].get(task.value, 0),
             "live models",
-            f"{models}?state__exact=live&unusable_because__isempty=0",
-            alarming=bool(sums["unusable"]),
-        ),
-        Figure("Stored models", sums["artifacts"], "bytes", models),
-        Figure("Stored data", sums["datasets"], "bytes", reverse("admin:training_dataset_changelist")),
+            f"{models}?state__exact=live&task_type__exact={task.value}",
+            icons[task],
+        )
+        for task in TaskType
     ]
+    return {
+        "model_figures": figures,
+        "live_models": sum(sums["live"].values()),
+        "stored": [
+            ("Models", sums["artifacts"], models),
+            ("Data sets", sums["datasets"], reverse(DATASETS)),
+        ],
+    }
 
 
 def _sums() -> dict[str, Any]:
@@ -111,11 +166,27 @@ def _sums() -> dict[str, Any]:
     }
 
 
-def _failed_since(since: Any) -> Any:
+def _failed_since(since: Any) -> QuerySet[TrainingJob]:
     failed = TrainingJob.objects.filter(state=TrainingJob.State.FAILED, finished_at__gt=since)
-    return failed.select_related("owner").order_by("-finished_at")
+    return failed.select_related("owner").defer("log_tail").order_by("-finished_at")
 
 
-def _documents() -> list[tuple[Document, int]]:
+def _documents(alarms: list[Alarm]) -> dict[str, Any]:
+    """Return how the documents stand, and whether the bucket keeps its word."""
     waiting = dict(OutboxEntry.objects.order_by().values_list("document").annotate(number=Count("pk")))
-    return [(document, waiting.get(document.key, 0)) for document in Document.objects.defer("base")]
+    documents = [
+        (document, waiting.get(document.key, 0)) for document in Document.objects.defer("base", "sent")
+    ]
+    for document, _number in documents:
+        link = reverse("admin:documents_document_change", args=[quote(document.key)])
+        if document.last_error:
+            alarms.append(Alarm(f"{document.key} could not be published: {document.last_error}", link))
+        elif document.rejected_etag:
+            words = (
+                f"A version of {document.key} that others wrote cannot be used: {document.rejected_because}"
+            )
+            alarms.append(Alarm(words, link))
+    bucket = BucketCheck.objects.first()
+    if bucket and bucket.enforced is False:
+        alarms.append(Alarm(bucket.message, reverse("admin:documents_document_changelist")))
+    return {"documents": documents, "bucket": bucket}

@@ -53,9 +53,19 @@ def test_dashboard_shows_jobs_models_documents_and_workers(root: Client) -> None
     now = timezone.now()
     WorkerHeartbeat.objects.create(name="w1", queues=["cpu"], started_at=now, seen_at=now, ready=True)
     shown = page(root)
-    for words in ("Birds", "features 3 of 7", "Cats", "Add a class.", "3.0\xa0MB", "w1", "ready", "in step"):
+    for words in (
+        "Birds",
+        "Looking at every example, 3 of 7",
+        "Cats",
+        "Add a class.",
+        "3.0\xa0MB",
+        "w1",
+        "ready",
+        "in step",
+    ):
         assert words in shown
-    assert "Start one" not in shown
+    assert "in step" in shown
+    assert "What needs a hand" not in shown
 
 
 def test_dashboard_tells_what_needs_a_hand(root: Client) -> None:
