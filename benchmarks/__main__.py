@@ -16,6 +16,7 @@ BENCHMARKS = {
     "mirror": "mirror:mirror",
     "ingest": "ingest:image",
     "ingest_text": "ingest:text",
+    "registry_pages": "registry_pages:registry_pages",
 }
 
 

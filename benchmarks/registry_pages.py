@@ -1,0 +1,279 @@
+"""What the lists cost when the platform has grown for years: 100,000 models and 1,000,000 jobs.
+
+Each page is asked for through Django's test client, which is the server's own time without a network, on
+PostgreSQL and on SQLite: once with a handful of rows, and again with all of them. A page whose number of
+queries depends on the number of rows is a defect, whatever it takes.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests import servers
+from tests.platform_process import ROOT, PlatformProcess
+
+MODELS = int(os.environ.get("TRAINYARD_BENCH_MODELS", "100000"))
+JOBS = int(os.environ.get("TRAINYARD_BENCH_JOBS", "1000000"))
+OWNERS = 100
+RUNS = int(os.environ.get("TRAINYARD_BENCH_RUNS", "15"))
+PLOT = "iVBORw0KGgo" * 500  # as long as the plots that training draws
+
+
+def registry_pages() -> dict[str, Any]:
+    """Time every list, the dashboard and a model's page on both databases."""
+    figures: dict[str, Any] = {}
+    for name in ("postgresql", "sqlite"):
+        with _platform(name) as env:
+            pages = _measure_in_a_process(env)
+        figures |= {
+            f"{name}_{page}": f"{row['ms']} ms, {row['queries']} queries" for page, row in pages.items()
+        }
+        slowest = max(pages, key=lambda page: pages[page]["ms"])
+        figures[f"{name}_p50_ms"] = pages[slowest]["ms"]
+        figures[f"{name}_queries"] = max(row["queries"] for row in pages.values())
+        figures[f"{name}_slowest"] = slowest
+        figures[f"{name}_constant"] = all(row["queries"] <= row["queries_of_few"] for row in pages.values())
+    worst = max(("postgresql", "sqlite"), key=lambda name: figures[f"{name}_p50_ms"])
+    return {
+        **figures,
+        "p50_ms": figures[f"{worst}_p50_ms"],
+        "queries": max(figures["postgresql_queries"], figures["sqlite_queries"]),
+        "constant": figures["postgresql_constant"] and figures["sqlite_constant"],
+        "models": MODELS,
+        "jobs": JOBS,
+    }
+
+
+@contextmanager
+def _platform(database: str) -> Iterator[Mapping[str, str]]:
+    """Yield the environment of an empty platform on one of the databases."""
+    with tempfile.TemporaryDirectory(prefix="trainyard-bench-") as folder:
+        home = Path(folder) / "home"
+        if database == "sqlite":
+            with PlatformProcess(home, web=False, worker=False) as platform:
+                yield {**platform.env, "LOG_LEVEL": "ERROR"}
+        else:
+            with (
+                servers.postgres_database() as url,
+                PlatformProcess(home, env={"DATABASE_URL": url}, web=False, worker=False) as platform,
+            ):
+                yield {**platform.env, "LOG_LEVEL": "ERROR"}
+
+
+def _measure_in_a_process(env: Mapping[str, str]) -> dict[str, Any]:
+    command = [sys.executable, "-m", "benchmarks.registry_pages"]
+    done = subprocess.run(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True, check=True)
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+# The rest runs in that process -------------------------------------------------------------------
+
+
+def _main() -> None:
+    """Measure with few rows, fill the tables, measure again."""
+    sys.path.insert(0, str(ROOT / "platform"))
+    import django
+
+    django.setup()
+    root, owner, token = _first_rows()
+    few = {page: _queries(client, path) for page, client, path in _pages(root, owner, token)}
+    _fill()
+    result = {}
+    for page, client, path in _pages(root, owner, token):
+        queries = _queries(client, path)
+        result[page] = {"ms": _median(client, path), "queries": queries, "queries_of_few": few[page]}
+        print(page, result[page], file=sys.stderr, flush=True)
+    print(json.dumps(result), flush=True)
+
+
+def _first_rows() -> tuple[Any, Any, str]:
+    """Make the people, and one of each kind to copy; returns an administrator, an owner, a model's token."""
+    from django.utils import timezone
+
+    from accounts.models import User
+    from models_registry.models import Artifact, RegisteredModel
+    from training.models import Dataset, TrainingJob
+
+    User.objects.bulk_create(User(username=f"owner{number}") for number in range(OWNERS))
+    owner = User.objects.order_by("pk").first()
+    root = User.objects.create_superuser("root", password="only for this benchmark")  # noqa: S106 - gone at the end
+    task, network, now = "imageclassification", "efficientnet lite0", timezone.now()
+    classes = [f"class {number}" for number in range(12)]
+    for number in range(4):
+        token = f"imageClassification-model-{number:032x}"
+        model = RegisteredModel.objects.create(
+            token=token,
+            name=f"Model {number}",
+            owner=owner,
+            task_type=task,
+            architecture=network,
+            strategy="frozen",
+            classes=classes,
+            accuracy=90,
+            accuracy_plot=PLOT,
+            metrics={"per_class": [{"label": label, "precision": 0.9} for label in classes]},
+        )
+        for kind in ("onnx", "torchscript"):
+            Artifact.objects.create(model=model, kind=kind, key=f"{token}/{kind}", size=9, sha256="0" * 64)
+        dataset = Dataset.objects.create(
+            name=f"Data {number}",
+            owner=owner,
+            task_type=task,
+            key=f"training/{number}",
+            original_name="data.zip",
+            size=9,
+            sha256=f"{number:064x}",
+            classes=classes,
+            examples=720,
+            report={"samples": [PLOT]},
+        )
+        TrainingJob.objects.create(
+            token=token,
+            name=f"Model {number}",
+            owner=owner,
+            dataset=dataset,
+            task_type=task,
+            architecture=network,
+            state="succeeded",
+            registered_model=model,
+            started_at=now,
+            finished_at=now,
+            log_tail="epoch\n" * 300,
+        )
+    return root, owner, token
+
+
+def _fill() -> None:
+    """Copy the first row of each table as often as it takes: the database does that by itself."""
+    from django.db import connection
+
+    when = (
+        "now() - i * interval '40 seconds'"
+        if connection.vendor == "postgresql"
+        else "strftime('%Y-%m-%d %H:%M:%f', 'now', '-' || (i * 40) || ' seconds')"
+    )
+    who = f"(SELECT MIN(id) FROM accounts_user) + i % {OWNERS}"  # noqa: S608 - nobody's words but ours
+    token = "'imageClassification-copy-' || i"  # noqa: S105 - of a row
+    _copy(
+        "models_registry_registeredmodel", MODELS, id="1000 + i", token=token, owner_id=who, created_at=when
+    )
+    models = "(SELECT id, id - 1000 AS i FROM models_registry_registeredmodel WHERE id > 1000)"
+    _copy("models_registry_artifact", 0, rows=models, id="1000 + i", model_id="1000 + i", key="'file-' || i")
+    _copy(
+        "training_dataset",
+        MODELS,
+        id="1000 + i",
+        key="'data-' || i",
+        owner_id=who,
+        created_at=when,
+        name="'Data ' || i",
+        sha256="'sha-' || i",
+    )
+    state = (
+        f"CASE WHEN i <= {MODELS} THEN 'succeeded' WHEN i <= {MODELS} + 200 THEN 'queued' "
+        "WHEN i % 9 = 0 THEN 'cancelled' ELSE 'failed' END"
+    )
+    waits = f"i > {MODELS} AND i <= {MODELS} + 200"
+    _copy(
+        "training_trainingjob",
+        JOBS,
+        id="1000 + i",
+        token=token,
+        name="'Job ' || i",
+        owner_id=who,
+        dataset_id=f"1001 + i % {MODELS}",
+        created_at=when,
+        queued_at=when,
+        finished_at=f"CASE WHEN {waits} THEN NULL ELSE {when} END",
+        state=state,
+        registered_model_id=f"CASE WHEN i <= {MODELS} THEN 1000 + i ELSE NULL END",
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE" if connection.vendor == "sqlite" else "VACUUM ANALYZE")
+
+
+def _copy(table: str, number: int, *, rows: str = "", **changes: str) -> None:
+    """Add copies of a table's first row; `changes` are columns as SQL over the counter `i`."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        columns = [column.name for column in connection.introspection.get_table_description(cursor, table)]
+        values = [changes.get(column, f"first.{column}") for column in columns]
+        counter = rows or "(SELECT i FROM n)"
+        cursor.execute(
+            f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {max(1, number)}) "  # noqa: S608
+            f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(values)} "
+            f"FROM (SELECT * FROM {table} ORDER BY id LIMIT 1) first, {counter} AS numbers"
+        )
+
+
+def _pages(root: Any, owner: Any, token: str) -> list[tuple[str, Any, str]]:
+    """Return each page's name, who asks, and its address."""
+    from django.test import Client
+
+    admin, person = Client(SERVER_NAME="localhost"), Client(SERVER_NAME="localhost")
+    admin.force_login(root)
+    person.force_login(owner)
+    models, jobs, datasets = (
+        f"/admin/{name}/"
+        for name in ("models_registry/registeredmodel", "training/trainingjob", "training/dataset")
+    )
+    return [
+        ("dashboard", admin, "/admin/"),
+        ("admin_models", admin, models),
+        ("admin_models_last_page", admin, f"{models}?p=200"),
+        ("admin_models_searched", admin, f"{models}?q=Model"),
+        ("admin_jobs", admin, jobs),
+        ("admin_jobs_queued", admin, f"{jobs}?state__exact=queued"),
+        ("admin_jobs_failed", admin, f"{jobs}?state__exact=failed"),
+        ("admin_jobs_of_no_state", admin, f"{jobs}?state__exact=cancelling"),
+        ("admin_jobs_rare_origin", admin, f"{jobs}?origin__exact=document"),
+        ("admin_jobs_searched", admin, f"{jobs}?q=Job 77"),
+        (
+            "admin_jobs_by_date",
+            admin,
+            f"{jobs}?created_at__gte=2025-01-01T00:00:00Z&created_at__lt=2099-01-01T00:00:00Z",
+        ),
+        ("admin_datasets", admin, datasets),
+        ("admin_datasets_unused", admin, f"{datasets}?used=no"),
+        ("my_models", person, "/models/"),
+        ("everybodys_models", admin, "/models/?whose=everyone"),
+        ("my_jobs", person, "/jobs/"),
+        ("everybodys_jobs", admin, "/jobs/?whose=everyone"),
+        ("model", person, f"/models/{token}/"),
+    ]
+
+
+def _queries(client: Any, path: str) -> int:
+    """Count a page's queries, when what is kept in memory is warm."""
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+
+    client.get(path)
+    with CaptureQueriesContext(connection) as captured:
+        answer = client.get(path)
+    if answer.status_code != 200:
+        raise RuntimeError(f"{path} answers {answer.status_code}.")
+    return len(captured)
+
+
+def _median(client: Any, path: str) -> float:
+    """Return the median time of a page in milliseconds."""
+    times = []
+    for _ in range(RUNS):
+        began = time.perf_counter()
+        client.get(path)
+        times.append(time.perf_counter() - began)
+    return round(1000 * statistics.median(times), 1)
+
+
+if __name__ == "__main__":
+    _main()
