@@ -2,29 +2,33 @@
 
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from unfold.decorators import action, display
 
-from core.admin import MachineOwnedAdmin
-from core.exceptions import InvalidRequest
+from core.admin import MachineOwnedAdmin, label
+from core.confirmation import Confirmation, confirmed
 
 from .batches.services import cancel_batch
 from .models import Batch, ModelUsage
+
+STATES = {"done": "success", "failed": "danger", "being cancelled": "warning", "running": "info"}
 
 
 @admin.register(Batch)
 class BatchAdmin(MachineOwnedAdmin):
     """Batches under way and done. Their identifiers are secrets and are not shown."""
 
-    list_display = ("source_name", "state_label", "model", "owner", "progress", "message", "created_at")
+    list_display = ("source_name", "state_label", "model", "owner", "progress", "message", "created")
     list_filter = ("state", "model__task_type")
     list_select_related = ("model", "owner")
-    search_fields = ("source_name", "model__name")
+    search_start = "source_name"
+    searches_owner = True
+    search_help_text = "Beginning of the file's name, or owner"
     date_hierarchy = "created_at"
     exclude = ("identifier", "sha256", "parts", "result_key")
     actions = ("cancel",)
+    actions_detail = ("cancel",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Batch]:
         """Leave out what no list shows and can be long."""
@@ -32,36 +36,39 @@ class BatchAdmin(MachineOwnedAdmin):
         batches: QuerySet[Batch] = super().get_queryset(request)
         return batches.defer(*long)
 
-    def has_cancel_permission(self, request: HttpRequest) -> bool:
+    def has_cancel_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Whoever may change batches may end them; nobody edits one."""
         return bool(request.user.has_perm("inference.change_batch"))
 
-    @display(
-        description="state",
-        ordering="state",
-        label={"succeeded": "success", "failed": "danger", "cancelled": "warning", "running": "info"},
-    )
+    def said_of(self, row: Batch) -> str:
+        """Tell batches of the same file apart."""
+        return f"{row.get_state_display()}, {self.progress(row)}, with {row.model}"
+
+    @admin.display(description="state", ordering="state")
     def state_label(self, batch: Batch) -> str:
         """Colour the state."""
-        return str(batch.state)
+        return label(batch.get_state_display(), STATES)
 
     @admin.display(description="done")
     def progress(self, batch: Batch) -> str:
         """Write how much of it is done."""
         return f"{batch.done:,} of {batch.total:,}"
 
-    @action(description="Cancel", permissions=["cancel"])
-    def cancel(self, request: HttpRequest, queryset: QuerySet[Batch]) -> None:
-        """End the chosen batches."""
-        cancelled = 0
-        for batch in queryset:
-            try:
-                cancel_batch(batch=batch)
-            except InvalidRequest:
-                continue
-            self.log_change(request, batch, "Cancelled.")
-            cancelled += 1
-        self.message_user(request, f"{cancelled} batches cancelled.", messages.SUCCESS)
+    @confirmed(
+        Confirmation(
+            title="Cancel",
+            does="Batches that wait end at once, running ones within seconds. Their results are lost.",
+            undo="",
+            done="Cancelled.",
+            fits=lambda batch: not batch.is_final,
+            needs="batches that have not ended",
+        ),
+        permission="cancel",
+        icon="cancel",
+    )
+    def cancel(self, request: HttpRequest, batch: Batch, values: dict[str, Any]) -> None:
+        """End a batch."""
+        cancel_batch(batch=batch)
 
 
 @admin.register(ModelUsage)
@@ -71,7 +78,8 @@ class ModelUsageAdmin(MachineOwnedAdmin):
     list_display = ("model", "day", "calls", "inputs", "mean", "slowest_rounded", "last_used_at")
     list_filter = ("model__task_type",)
     list_select_related = ("model",)
-    search_fields = ("model__name", "model__token")
+    search_start = "model__name"
+    search_help_text = "Beginning of the model's name"
     date_hierarchy = "day"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ModelUsage]:

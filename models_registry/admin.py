@@ -1,19 +1,51 @@
 """Admin pages of the registry."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from django.contrib import admin, messages
+from django import forms
+from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from unfold.admin import ModelAdmin, TabularInline
-from unfold.decorators import action, display
+from django.template.defaultfilters import filesizeformat
+from django.utils.html import format_html
+from unfold.admin import TabularInline
+from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
-from core.exceptions import TrainyardError
+from core.admin import PlatformAdmin, label, when
+from core.confirmation import Confirmation, confirmed
 
 from .models import Artifact, RegisteredModel
-from .services import keep_model, restore_model, retire_model
+from .services import change_model, keep_model, restore_model, retire_model
+from .tokens import masked
+
+STATES = {"live": "success", "unusable": "danger", "retired": "warning", "being deleted": "danger"}
+LONGEST_KEEP = 3650  # days; what shall live longer is pinned
+
+
+def masking(fieldsets: Any) -> list[tuple[Any, dict[str, Any]]]:
+    """Return the sets of fields with `token_masked` in the place of `token_whole`."""
+    return [
+        (title, {**options, "fields": tuple(_mask(name) for name in options["fields"])})
+        for title, options in fieldsets
+    ]
+
+
+def _mask(name: Any) -> Any:
+    return "token_masked" if name == "token_whole" else name
+
+
+class KeepForm(forms.Form):
+    """How much longer."""
+
+    days = forms.IntegerField(
+        label="Days",
+        min_value=1,
+        max_value=LONGEST_KEEP,
+        initial=7,
+        help_text="Counted from now, or from its expiry where that is later.",
+        widget=UnfoldAdminIntegerFieldWidget,
+    )
 
 
 class ArtifactInline(TabularInline):
@@ -22,6 +54,10 @@ class ArtifactInline(TabularInline):
     model = Artifact
     extra = 0
     can_delete = False
+    fields = ("kind", "bytes", "checksum", "where")
+    readonly_fields = fields
+    verbose_name_plural = "files"
+    hide_title = True
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -29,9 +65,24 @@ class ArtifactInline(TabularInline):
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
+    @admin.display(description="size")
+    def bytes(self, artifact: Artifact) -> str:
+        """Write the size for people."""
+        return filesizeformat(artifact.size)
 
-@admin.register(RegisteredModel)
-class RegisteredModelAdmin(ModelAdmin):
+    @admin.display(description="SHA-256")
+    def checksum(self, artifact: Artifact) -> str:
+        """Let the long number break."""
+        return format_html('<code class="break-all">{}</code>', artifact.sha256)
+
+    @admin.display(description="where it lies")
+    def where(self, artifact: Artifact) -> str:
+        """Show the key with the token masked: it is the right to predict."""
+        token = artifact.model.token
+        return format_html('<span class="break-all">{}</span>', artifact.key.replace(token, masked(token)))
+
+
+class RegisteredModelAdmin(PlatformAdmin):
     """Live and past models. Deleting is the clean-up's work: here they are retired and restored."""
 
     list_display = (
@@ -40,61 +91,64 @@ class RegisteredModelAdmin(ModelAdmin):
         "task_type",
         "owner",
         "accuracy_percent",
-        "pinned",
-        "expires_at",
-        "live_at",
+        "classes_counted",
+        "downloadable",
+        "expiry",
+        "created",
     )
     list_filter = (
         "state",
         "task_type",
-        "origin",
         ("unusable_because", admin.EmptyFieldListFilter),
         "pinned",
         "downloadable",
-        "architecture",
+        "origin",
     )
     list_select_related = ("owner",)
-    search_fields = ("name", "token")
+    search_start = "name"
+    search_whole = ("token",)
+    searches_owner = True
+    search_help_text = "Beginning of the name, whole token, or owner"
     date_hierarchy = "created_at"
-    show_full_result_count = False
-    fields = (
-        "name",
-        "token",
-        "owner",
-        "state",
-        "unusable_because",
-        "origin",
-        "task_type",
-        "architecture",
-        "strategy",
-        "classes",
-        "accuracy",
-        "downloadable",
-        "pinned",
-        "live_at",
-        "expires_at",
-        "retired_at",
-        "retired_by_document",
-        "checked_at",
+    fieldsets = (
+        (None, {"fields": ("name", "state_label", "unusable_because", "owner", "token_whole")}),
+        ("How long it lives, and for whom", {"fields": ("expires_at", "pinned", "downloadable")}),
+        (
+            "What it is",
+            {
+                "fields": (
+                    *("task_type", "architecture", "strategy", "accuracy_percent", "classes_listed"),
+                    *("origin", "live_at", "retired_at", "retired_by_document", "checked_at"),
+                )
+            },
+        ),
     )
     readonly_fields = (
-        "token",
-        "owner",
-        "state",
-        "unusable_because",
-        "origin",
-        "task_type",
-        "architecture",
-        "strategy",
-        "classes",
-        "accuracy",
-        "live_at",
-        "retired_at",
-        "retired_by_document",
-        "checked_at",
+        *("state_label", "unusable_because", "owner", "token_whole", "token_masked", "task_type"),
+        *(
+            "architecture",
+            "strategy",
+            "accuracy_percent",
+            "classes_listed",
+            "origin",
+            "live_at",
+            "retired_at",
+        ),
+        *("retired_by_document", "checked_at"),
     )
     inlines = (ArtifactInline,)
-    actions = ("retire", "restore", "keep_a_week", "pin", "unpin")
+    actions: tuple[str, ...] = (
+        *("retire", "restore", "keep", "pin", "unpin", "allow_downloads", "forbid_downloads"),
+    )
+    actions_detail: tuple[Any, ...] = (
+        *("keep", "pin", "unpin"),
+        {"title": "More", "items": ["allow_downloads", "forbid_downloads", "restore", "retire"]},
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[RegisteredModel]:
+        """Leave out what no list shows and can be long."""
+        models: QuerySet[RegisteredModel] = super().get_queryset(request)
+        return models.defer("metrics", "accuracy_plot")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -102,72 +156,173 @@ class RegisteredModelAdmin(ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    @display(
-        description="state",
-        ordering="state",
-        label={"live": "success", "unusable": "danger", "retired": "warning", "deleting": "danger"},
-    )
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """A model that is no more is history, which nobody changes."""
+        allowed = bool(super().has_change_permission(request))
+        return allowed and (not isinstance(obj, RegisteredModel) or obj.is_live)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Show the whole token to those alone who may change models: it is the right to predict."""
+        sets = super().get_fieldsets(request, obj)
+        return sets if super().has_change_permission(request) else masking(sets)
+
+    def save_model(self, request: HttpRequest, obj: RegisteredModel, form: Any, change: bool) -> None:
+        """Write what was edited and nothing else: meanwhile the clean-up may have come by."""
+        change_model(model=obj, changes={name: form.cleaned_data[name] for name in form.changed_data})
+
+    def said_of(self, row: RegisteredModel) -> str:
+        """Tell models of the same name apart."""
+        words = [str(row.get_task_type_display()), f"{row.accuracy:.1f} %"]
+        words += [f"of {row.owner}"] if row.owner_id else []
+        return ", ".join([*words, f"from {row.created_at:%d %B %Y}"])
+
+    @admin.display(description="state", ordering="state")
     def state_label(self, model: RegisteredModel) -> str:
         """Colour the state; a live model that cannot predict says so."""
-        return "unusable" if model.is_live and model.unusable_because else model.state
+        state = "unusable" if model.is_live and model.unusable_because else model.get_state_display()
+        return label(state, STATES)
 
     @admin.display(description="accuracy", ordering="accuracy")
     def accuracy_percent(self, model: RegisteredModel) -> str:
         """Write the accuracy with its unit."""
-        return f"{model.accuracy:.2f} %"
+        return f"{model.accuracy:.1f} %"
 
-    @action(description="Retire (can be restored until the next clean-up)", permissions=["change"])
-    def retire(self, request: HttpRequest, queryset: QuerySet[RegisteredModel]) -> None:
-        """Take the chosen models out of service."""
-        self._each(request, queryset, "Retired.", lambda model: retire_model(model=model))
+    @admin.display(description="classes")
+    def classes_counted(self, model: RegisteredModel) -> int:
+        """Count the classes."""
+        return len(model.classes)
 
-    @action(description="Restore", permissions=["change"])
-    def restore(self, request: HttpRequest, queryset: QuerySet[RegisteredModel]) -> None:
-        """Bring the chosen models back."""
-        self._each(request, queryset, "Restored.", lambda model: restore_model(model=model))
+    @admin.display(description="classes")
+    def classes_listed(self, model: RegisteredModel) -> str:
+        """Write the classes as a sentence."""
+        return ", ".join(str(label) for label in model.classes)
 
-    @action(description="Keep a week longer", permissions=["change"])
-    def keep_a_week(self, request: HttpRequest, queryset: QuerySet[RegisteredModel]) -> None:
-        """Let the chosen models live longer."""
-        self._each(
-            request,
-            queryset,
-            "Kept a week longer.",
-            lambda model: keep_model(model=model, extra=timedelta(days=7)),
-        )
+    @admin.display(description="expires", ordering="expires_at")
+    def expiry(self, model: RegisteredModel) -> Any:
+        """Say when the model ends; one that is pinned or has no expiry never does."""
+        if not model.is_live:
+            return None
+        return "pinned" if model.pinned else when(model.expires_at) or "never"
 
-    @action(description="Pin", permissions=["change"])
-    def pin(self, request: HttpRequest, queryset: QuerySet[RegisteredModel]) -> None:
-        """Let the chosen models live for ever."""
-        self._set_pinned(request, queryset, pinned=True)
+    @admin.display(description="token")
+    def token_whole(self, model: RegisteredModel) -> str:
+        """Show the token."""
+        return format_html('<span class="break-all">{}</span>', model.token)
 
-    @action(description="Unpin", permissions=["change"])
-    def unpin(self, request: HttpRequest, queryset: QuerySet[RegisteredModel]) -> None:
-        """Let the chosen models expire again."""
-        self._set_pinned(request, queryset, pinned=False)
+    @admin.display(description="token")
+    def token_masked(self, model: RegisteredModel) -> str:
+        """Show as much of the token as tells models apart."""
+        return masked(model.token)
 
-    def _set_pinned(self, request: HttpRequest, queryset: QuerySet[RegisteredModel], *, pinned: bool) -> None:
-        def change(model: RegisteredModel) -> None:
-            model.pinned = pinned
-            model.save(update_fields=["pinned", "updated_at"])
+    @confirmed(
+        Confirmation(
+            title="Retire",
+            does="They stop predicting at once and leave inference.json.",
+            undo="They can be restored until the next clean-up, which deletes their files.",
+            done="Retired.",
+            fits=lambda model: model.is_live,
+            needs="live models",
+        ),
+        permission="change",
+        icon="archive",
+    )
+    def retire(self, request: HttpRequest, model: RegisteredModel, values: dict[str, Any]) -> None:
+        """Take a model out of service."""
+        retire_model(model=model)
 
-        self._each(request, queryset, "Pinned." if pinned else "Unpinned.", change)
+    @confirmed(
+        Confirmation(
+            title="Restore",
+            does="They predict again and come back into inference.json, for an hour at least.",
+            undo="They can be retired again.",
+            done="Restored.",
+            fits=lambda model: model.state == RegisteredModel.State.RETIRED,
+            needs="retired models whose files have not been deleted yet",
+        ),
+        permission="change",
+        icon="unarchive",
+    )
+    def restore(self, request: HttpRequest, model: RegisteredModel, values: dict[str, Any]) -> None:
+        """Bring a model back."""
+        restore_model(model=model)
 
-    def _each(
-        self,
-        request: HttpRequest,
-        queryset: QuerySet[RegisteredModel],
-        done: str,
-        change: Callable[[RegisteredModel], None],
-    ) -> None:
-        """Change each model, note it in its history, and say what could not be done."""
-        changed = 0
-        for model in queryset:
-            try:
-                change(model)
-            except TrainyardError as error:
-                self.message_user(request, str(error), messages.WARNING)
-                continue
-            self.log_change(request, model, done)
-            changed += 1
-        self.message_user(request, f"{changed} models: {done.lower()}")
+    @confirmed(
+        Confirmation(
+            title="Keep longer",
+            does="Their expiry moves into the future.",
+            undo="The expiry can be set on the page of each model.",
+            done="Kept longer.",
+            fits=lambda model: model.is_live and model.expires_at is not None,
+            needs="live models that expire",
+            form=KeepForm,
+        ),
+        permission="change",
+        icon="update",
+    )
+    def keep(self, request: HttpRequest, model: RegisteredModel, values: dict[str, Any]) -> None:
+        """Let a model live longer."""
+        keep_model(model=model, extra=timedelta(days=values["days"]))
+
+    @confirmed(
+        Confirmation(
+            title="Pin",
+            does="They never expire, whatever their expiry says.",
+            undo="They can be unpinned.",
+            done="Pinned.",
+            fits=lambda model: model.is_live and not model.pinned,
+            needs="live models that are not pinned",
+        ),
+        permission="change",
+        icon="keep",
+    )
+    def pin(self, request: HttpRequest, model: RegisteredModel, values: dict[str, Any]) -> None:
+        """Let a model live for ever."""
+        change_model(model=model, changes={"pinned": True})
+
+    @confirmed(
+        Confirmation(
+            title="Unpin",
+            does="They expire as their expiry says; what is past it goes with the next clean-up.",
+            undo="They can be pinned again until then.",
+            done="Unpinned.",
+            fits=lambda model: model.is_live and model.pinned,
+            needs="live models that are pinned",
+        ),
+        permission="change",
+        icon="keep_off",
+    )
+    def unpin(self, request: HttpRequest, model: RegisteredModel, values: dict[str, Any]) -> None:
+        """Let a model expire again."""
+        change_model(model=model, changes={"pinned": False})
+
+    @confirmed(
+        Confirmation(
+            title="Allow downloads",
+            does="Whoever has a model's token may download its files.",
+            undo="It can be forbidden again; files that somebody has, they keep.",
+            done="Downloads allowed.",
+            fits=lambda model: model.is_live and not model.downloadable,
+            needs="live models that may not be downloaded",
+        ),
+        permission="change",
+        icon="download",
+    )
+    def allow_downloads(self, request: HttpRequest, model: RegisteredModel, values: dict[str, Any]) -> None:
+        """Let whoever has the token have the files."""
+        change_model(model=model, changes={"downloadable": True})
+
+    @confirmed(
+        Confirmation(
+            title="Forbid downloads",
+            does="Nobody but the owner and administrators may download the files. Predicting goes on.",
+            undo="It can be allowed again.",
+            done="Downloads forbidden.",
+            fits=lambda model: model.is_live and model.downloadable,
+            needs="live models that may be downloaded",
+        ),
+        permission="change",
+        icon="file_download_off",
+    )
+    def forbid_downloads(self, request: HttpRequest, model: RegisteredModel, values: dict[str, Any]) -> None:
+        """Keep the files from others."""
+        change_model(model=model, changes={"downloadable": False})

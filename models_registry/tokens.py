@@ -5,6 +5,7 @@ import secrets
 
 RANDOM_BYTES = 16  # 128 bits: who has the token may predict, so it must not be guessable
 NAME_LENGTH = 100
+SHOWN_OF_LONG = 16  # characters of a random part that is long enough to show four of
 _SHAPE = re.compile(r"(?:image|text)classification-(?P<name>.+)-[A-Za-z0-9]+", re.IGNORECASE)
 _KINDS = {"imageclassification": "imageClassification", "textclassification": "textClassification"}
 
@@ -20,3 +21,12 @@ def readable_name(token: str) -> str:
     match = _SHAPE.fullmatch(token)
     name = re.sub(r"[^\w -]+|_+", " ", match["name"] if match else token).strip()
     return name[:NAME_LENGTH] or "Imported model"
+
+
+def masked(token: str) -> str:
+    """Return as much of a token as tells it from others, for those who have no right to predict with it."""
+    shape = _SHAPE.fullmatch(token)
+    random = token.rpartition("-")[2] if shape else ""
+    if len(random) >= SHOWN_OF_LONG:
+        return f"{token.removesuffix(random)}{random[:4]}…"
+    return f"{token[: len(token) // 4]}…"

@@ -1,36 +1,172 @@
-"""Admin pages of data sets, jobs and workers. What the machine owns is read-only."""
+"""Admin pages of data sets, jobs and workers, and what training adds to those of models.
 
-from collections.abc import Callable
+What the machine owns is read-only.
+"""
+
 from typing import Any
 
-from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django import forms
+from django.contrib import admin
+from django.contrib.humanize.templatetags.humanize import naturaltime
+from django.db.models import Count, Exists, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest
-from unfold.decorators import action, display
+from django.template.defaultfilters import filesizeformat
+from django.urls import reverse
+from django.utils.html import format_html
+from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
-from core.admin import MachineOwnedAdmin
-from core.exceptions import TrainyardError
+from core.admin import MachineOwnedAdmin, label
+from core.confirmation import Confirmation, confirmed
+from core.templatetags.durations import short
+from models_registry.admin import RegisteredModelAdmin, masking
+from models_registry.models import RegisteredModel
+from models_registry.tokens import masked
 
 from .models import Dataset, TrainingJob, WorkerHeartbeat
-from .selectors import seconds
-from .services import cancel_job, requeue_job, retry_job, set_priority
+from .phases import progress_in_words
+from .services import cancel_job, repeat_job, requeue_job, retry_job, set_priority
+from .submissions import delete_dataset
+
+State = TrainingJob.State
+OVER = (State.FAILED, State.CANCELLED)
+STATES = {"succeeded": "success", "failed": "danger", "running": "info", "cancelling": "warning"}
+HEALTH = {"ready": "success", "warming up": "info", "silent": "danger"}
+PRIORITIES = (-100, 100)
+RUNNING_SHOWN = 6
+
+
+def link_to(row: Any, words: str | None = None) -> str:
+    """Return a link to the admin's page of a row."""
+    if row is None:
+        return "–"
+    address = reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk])
+    return format_html('<a href="{}" class="admin-link">{}</a>', address, words or str(row))
+
+
+class UsedFilter(admin.SimpleListFilter):
+    """Data sets that jobs were made of, and those that nobody uses."""
+
+    title = "use"
+    parameter_name = "used"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Offer both."""
+        return [("yes", "used by jobs"), ("no", "used by no job")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Narrow by whether there is a job."""
+        used = Exists(TrainingJob.objects.filter(dataset=OuterRef("pk")))
+        return queryset.filter(used if self.value() == "yes" else ~used) if self.value() else queryset
+
+
+class QueueFilter(admin.SimpleListFilter):
+    """The two queues of trainings; to ask the table which there are would read all of it."""
+
+    title = "queue"
+    parameter_name = "queue"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Offer both."""
+        return [("cpu", "cpu"), ("gpu", "gpu")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Narrow by the queue."""
+        return queryset.filter(queue=self.value()) if self.value() else queryset
 
 
 @admin.register(Dataset)
 class DatasetAdmin(MachineOwnedAdmin):
     """Uploaded data sets and what their validation found."""
 
-    list_display = ("name", "owner", "task_type", "examples", "class_count", "size", "created_at")
-    list_filter = ("task_type",)
+    list_display = ("name", "owner", "task_type", "examples", "class_count", "bytes", "jobs", "created")
+    list_filter = ("task_type", UsedFilter)
     list_select_related = ("owner",)
-    search_fields = ("name", "original_name", "sha256")
+    search_start = "name"
+    search_whole = ("sha256",)
+    searches_owner = True
+    search_help_text = "Beginning of the name, whole SHA-256, or owner"
     date_hierarchy = "created_at"
-    exclude = ("report",)
+    fieldsets = (
+        (None, {"fields": ("name", "owner", "task_type", "jobs_made", "created")}),
+        ("What is in it", {"fields": ("examples", "classes_listed", "columns")}),
+        ("The file", {"fields": ("original_name", "bytes", "sha256", "key")}),
+    )
+    actions = ("delete_unused",)
+    actions_detail = ("delete_unused",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Dataset]:
+        """Know of each whether it is used; leave out what can be long."""
+        used = Exists(TrainingJob.objects.filter(dataset=OuterRef("pk")))
+        datasets: QuerySet[Dataset] = super().get_queryset(request)
+        return datasets.defer("report").annotate(is_used=used)
+
+    def has_remove_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Tell whether this person may delete data sets that nobody uses."""
+        return bool(request.user.has_perm("training.delete_dataset"))
+
+    def said_of(self, row: Dataset) -> str:
+        """Tell data sets of the same name apart."""
+        return f"{row.examples:,} examples, {filesizeformat(row.size)}, from {row.created_at:%d %B %Y}"
 
     @admin.display(description="classes")
     def class_count(self, dataset: Dataset) -> int:
         """Count the classes."""
         return len(dataset.classes)
+
+    @admin.display(description="classes")
+    def classes_listed(self, dataset: Dataset) -> str:
+        """Write the classes as a sentence."""
+        return ", ".join(str(label) for label in dataset.classes)
+
+    @admin.display(description="size", ordering="size")
+    def bytes(self, dataset: Dataset) -> str:
+        """Write the size for people."""
+        return filesizeformat(dataset.size)
+
+    @admin.display(description="jobs")
+    def jobs(self, dataset: Any) -> str:
+        """Say whether jobs were made of it."""
+        return "used" if dataset.is_used else label("unused", {"unused": "warning"})
+
+    @admin.display(description="jobs")
+    def jobs_made(self, dataset: Any) -> str:
+        """Lead to its jobs."""
+        if not dataset.is_used:
+            return "none"
+        address = reverse("admin:training_trainingjob_changelist")
+        return format_html(
+            '<a href="{}?dataset__id__exact={}" class="admin-link">show</a>', address, dataset.pk
+        )
+
+    @confirmed(
+        Confirmation(
+            title="Delete unused data sets",
+            does="Their rows go, and their files in the bucket.",
+            undo="",
+            done="Deleted.",
+            fits=lambda dataset: not dataset.is_used,
+            needs="data sets of which no job was made",
+            deletes=True,
+        ),
+        permission="remove",
+        icon="delete",
+    )
+    def delete_unused(self, request: HttpRequest, dataset: Dataset, values: dict[str, Any]) -> None:
+        """Delete a data set that no job uses."""
+        delete_dataset(dataset=dataset)
+
+
+class PriorityForm(forms.Form):
+    """Which jobs start first."""
+
+    priority = forms.IntegerField(
+        min_value=PRIORITIES[0],
+        max_value=PRIORITIES[1],
+        initial=10,
+        help_text="Jobs with a higher number start first; 0 is usual. It changes nothing for one that runs.",
+        widget=UnfoldAdminIntegerFieldWidget,
+    )
 
 
 @admin.register(TrainingJob)
@@ -40,30 +176,39 @@ class TrainingJobAdmin(MachineOwnedAdmin):
     list_display = (
         "name",
         "state_label",
+        "progress_now",
         "task_type",
         "how",
         "owner",
-        "phase",
+        "model_link",
         "priority",
-        "failures",
         "took",
-        "created_at",
+        "created",
     )
-    list_filter = ("state", "queue", "task_type", "architecture", "strategy", "origin")
+    list_filter = ("state", "task_type", "strategy", QueueFilter, "origin")
     list_select_related = ("owner",)
-    search_fields = ("name", "token")
+    list_before_template = "admin/training/running.html"
+    search_start = "name"
+    search_whole = ("token",)
+    searches_owner = True
+    search_help_text = "Beginning of the name, whole token, or owner"
     date_hierarchy = "created_at"
-    actions = ("cancel", "requeue", "retry")
+    actions = ("cancel", "requeue", "retry", "repeat", "prioritise")
+    actions_detail = ("cancel", "requeue", "retry", "repeat")
     editable = ("priority",)
     fieldsets = (
-        (None, {"fields": ("name", "state", "priority", "owner", "dataset", "registered_model", "error")}),
+        (None, {"fields": ("name", "state_label", "progress_now", "priority", "owner", "error")}),
+        (
+            "Where it comes from, what it made",
+            {"fields": ("dataset_link", "model_link", "token_whole", "origin")},
+        ),
         (
             "What was asked for",
             {
                 "fields": (
                     *("task_type", "architecture", "strategy", "data_split", "seed", "downloadable"),
                     *("optimizer", "learning_rate", "batch_size", "epochs"),
-                    *("reduce_lr_on_plateau", "step_lr", "advanced", "origin", "token"),
+                    *("reduce_lr_on_plateau", "step_lr", "advanced"),
                 )
             },
         ),
@@ -71,107 +216,290 @@ class TrainingJobAdmin(MachineOwnedAdmin):
             "In the queue and at work",
             {
                 "fields": (
-                    *(
-                        "queue",
-                        "queued_at",
-                        "announced_at",
-                        "not_before",
-                        "started_at",
-                        "finished_at",
-                        "spent",
-                    ),
-                    *("worker", "attempt", "failures", "lease_expires_at", "swept_attempt"),
+                    *("queue", "queued_at", "announced_at", "not_before", "started_at", "finished_at"),
+                    *("spent", "took", "worker", "attempt", "failures", "lease_expires_at", "swept_attempt"),
                 )
             },
         ),
-        ("Progress", {"fields": ("progress", "log_tail")}),
+        ("Log", {"fields": ("log", "progress")}),
     )
 
-    def has_change_permission(self, request: HttpRequest, obj: TrainingJob | None = None) -> bool:
-        return self.has_operate_permission(request)
+    def get_queryset(self, request: HttpRequest) -> QuerySet[TrainingJob]:
+        """Leave out what no list shows and can be long."""
+        jobs: QuerySet[TrainingJob] = super().get_queryset(request)
+        return jobs.defer("log_tail", "advanced", "reduce_lr_on_plateau", "step_lr")
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Let a data set lead to its jobs."""
+        return lookup == "dataset__id__exact" or super().lookup_allowed(lookup, value, request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Only the priority is edited, and only while it means something."""
+        allowed = self.has_operate_permission(request)
+        return allowed and (not isinstance(obj, TrainingJob) or obj.state == State.QUEUED)
+
+    def has_operate_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Tell whether this person may steer jobs: who may change them could."""
+        return bool(request.user.has_perm("training.change_trainingjob"))
 
     def get_readonly_fields(self, request: HttpRequest, obj: TrainingJob | None = None) -> list[str]:
-        return [field.name for field in TrainingJob._meta.fields if field.name not in self.editable]
+        written = ("state_label", "progress_now", "took", "dataset_link", "model_link", "log")
+        fields = [field.name for field in TrainingJob._meta.fields if field.name not in self.editable]
+        return [*fields, *written, "token_whole", "token_masked"]
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """A job's token becomes its model's: only who may steer jobs sees it whole."""
+        sets = super().get_fieldsets(request, obj)
+        return sets if self.has_operate_permission(request) else masking(sets)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """Show the running jobs above the list."""
+        running = TrainingJob.objects.running().select_related("owner").defer("log_tail")[:RUNNING_SHOWN]
+        told = [(job, progress_in_words(job.state, job.progress)) for job in running]
+        return super().changelist_view(request, {**(extra_context or {}), "running_jobs": told})
 
     def save_model(self, request: HttpRequest, obj: TrainingJob, form: Any, change: bool) -> None:
         """Write what was edited and nothing else: meanwhile a worker may have moved the job."""
         set_priority(job=obj, priority=obj.priority)
 
-    def has_operate_permission(self, request: HttpRequest) -> bool:
-        """Tell whether this person may cancel jobs: who may change them could."""
-        return request.user.has_perm("training.change_trainingjob")
+    def said_of(self, row: TrainingJob) -> str:
+        """Tell jobs of the same name apart."""
+        words = [row.get_state_display(), str(row.get_task_type_display())]
+        words += [f"of {row.owner}"] if row.owner_id else []
+        return ", ".join([*words, f"from {row.created_at:%d %B %Y %H:%M}"])
 
-    @display(
-        description="state",
-        ordering="state",
-        label={"succeeded": "success", "failed": "danger", "running": "info", "cancelling": "warning"},
-    )
+    @admin.display(description="state", ordering="state")
     def state_label(self, job: TrainingJob) -> str:
         """Colour the state."""
-        return job.state
+        return label(job.get_state_display(), STATES)
 
     @admin.display(description="strategy", ordering="strategy")
     def how(self, job: TrainingJob) -> str:
         """Name the strategy in one word."""
         return job.strategy
 
-    @admin.display(description="phase")
-    def phase(self, job: TrainingJob) -> str:
-        """Say what the job is doing, and in which epoch."""
-        words = str(job.progress.get("phase", ""))
-        metrics = job.progress.get("metrics") or {}
-        if words == "train" and "epoch" in metrics:
-            return f"{words} {metrics['epoch']}/{metrics.get('epochs', '?')}"
-        return words
+    @admin.display(description="progress")
+    def progress_now(self, job: TrainingJob) -> str:
+        """Say what a running job is doing and how far it is; of one that failed, where."""
+        if job.state in (State.QUEUED, State.SUCCEEDED, State.CANCELLED):
+            return str(job.progress.get("message", "")) if job.state == State.QUEUED else ""
+        return progress_in_words(job.state, job.progress)
 
-    @admin.display(description="seconds")
-    def took(self, job: TrainingJob) -> float:
+    @admin.display(description="took")
+    def took(self, job: TrainingJob) -> str:
         """Say how long the job ran."""
-        return seconds(job.running_for)
+        return short(job.running_for) if job.running_for else ""
 
-    @action(description="Cancel", permissions=["operate"])
-    def cancel(self, request: HttpRequest, queryset: QuerySet[TrainingJob]) -> None:
-        """End the chosen jobs."""
-        self._each(request, queryset, lambda job: cancel_job(job=job), "Cancelled.")
+    @admin.display(description="model")
+    def model_link(self, job: TrainingJob) -> str:
+        """Lead to what the job made."""
+        if job.registered_model_id is None:
+            return ""
+        address = reverse("admin:models_registry_registeredmodel_change", args=[job.registered_model_id])
+        return format_html('<a href="{}" class="admin-link">show</a>', address)
 
-    @action(description="Put back into the queue", permissions=["operate"])
-    def requeue(self, request: HttpRequest, queryset: QuerySet[TrainingJob]) -> None:
-        """Take running jobs from their workers, and announce queued ones again."""
-        self._each(request, queryset, lambda job: requeue_job(job=job), "Put back into the queue.")
+    @admin.display(description="data set")
+    def dataset_link(self, job: TrainingJob) -> str:
+        """Lead to what the job learned from."""
+        return link_to(job.dataset)
 
-    @action(description="Try again, as new jobs", permissions=["operate"])
-    def retry(self, request: HttpRequest, queryset: QuerySet[TrainingJob]) -> None:
-        """Submit jobs that failed or were cancelled once more."""
-        self._each(request, queryset, lambda job: retry_job(job=job, owner=job.owner), "Tried again.")
+    @admin.display(description="token")
+    def token_whole(self, job: TrainingJob) -> str:
+        """Show the token."""
+        return format_html('<span class="break-all">{}</span>', job.token)
 
-    def _each(
-        self,
-        request: HttpRequest,
-        queryset: QuerySet[TrainingJob],
-        act: Callable[[TrainingJob], Any],
-        history: str,
-    ) -> None:
-        """Do something with each job, say what could not be done, and keep the rest in the history."""
-        done = 0
-        for job in queryset.select_related("owner", "dataset"):
-            try:
-                act(job)
-            except TrainyardError as error:
-                self.message_user(request, str(error), messages.WARNING)
-            else:
-                done += 1
-                self.log_change(request, job, history)
-        if done:
-            self.message_user(request, f"{done} job{'' if done == 1 else 's'}: {history}")
+    @admin.display(description="token")
+    def token_masked(self, job: TrainingJob) -> str:
+        """Show as much of the token as tells jobs apart."""
+        return masked(job.token)
+
+    @admin.display(description="log")
+    def log(self, job: TrainingJob) -> str:
+        """Show the end of the log as it was written."""
+        return format_html('<pre class="admin-log">{}</pre>', job.log_tail) if job.log_tail else ""
+
+    @confirmed(
+        Confirmation(
+            title="Cancel",
+            does="Jobs that wait end at once, running ones within seconds. What they have reached is lost.",
+            undo="",
+            done="Cancelled.",
+            fits=lambda job: not job.is_final,
+            needs="jobs that have not ended",
+        ),
+        permission="operate",
+        icon="cancel",
+    )
+    def cancel(self, request: HttpRequest, job: TrainingJob, values: dict[str, Any]) -> None:
+        """End a job."""
+        cancel_job(job=job)
+
+    @confirmed(
+        Confirmation(
+            title="Put back into the queue",
+            does="Running jobs are taken from their workers and wait again; waiting ones are announced once more.",
+            undo="Nothing is lost: they go on from their last checkpoint.",
+            done="Put back into the queue.",
+            fits=lambda job: job.state in (State.RUNNING, State.QUEUED),
+            needs="running and queued jobs",
+        ),
+        permission="operate",
+        icon="restart_alt",
+    )
+    def requeue(self, request: HttpRequest, job: TrainingJob, values: dict[str, Any]) -> None:
+        """Take a running job from its worker, and announce a queued one again."""
+        requeue_job(job=job)
+
+    @confirmed(
+        Confirmation(
+            title="Try again",
+            does="Each becomes a new job of the same owner, with the same data and settings.",
+            undo="The new jobs can be cancelled.",
+            done="Tried again.",
+            fits=lambda job: job.state in OVER,
+            needs="jobs that failed or were cancelled",
+        ),
+        permission="operate",
+        icon="replay",
+    )
+    def retry(self, request: HttpRequest, job: TrainingJob, values: dict[str, Any]) -> None:
+        """Submit a job that failed or was cancelled once more."""
+        retry_job(job=job, owner=job.owner)
+
+    @confirmed(
+        Confirmation(
+            title="Train again",
+            does="Each becomes a new job with the same data and settings; the models that there are stay.",
+            undo="The new jobs can be cancelled.",
+            done="Trained again.",
+            fits=lambda job: job.state == State.SUCCEEDED,
+            needs="jobs that succeeded",
+        ),
+        permission="operate",
+        icon="model_training",
+    )
+    def repeat(self, request: HttpRequest, job: TrainingJob, values: dict[str, Any]) -> None:
+        """Submit a job that succeeded once more."""
+        repeat_job(job=job, owner=job.owner)
+
+    @confirmed(
+        Confirmation(
+            title="Change the priority",
+            does="Waiting jobs change their place in the queue.",
+            undo="The priority can be changed again until they start.",
+            done="Priority changed.",
+            fits=lambda job: job.state == State.QUEUED,
+            needs="jobs in the queue",
+            form=PriorityForm,
+        ),
+        permission="operate",
+        icon="low_priority",
+    )
+    def prioritise(self, request: HttpRequest, job: TrainingJob, values: dict[str, Any]) -> None:
+        """Let a job start earlier or later than others."""
+        set_priority(job=job, priority=values["priority"])
+
+
+@admin.register(RegisteredModel)
+class TrainedModelAdmin(RegisteredModelAdmin):
+    """Models, with the job and the data set that they come from."""
+
+    actions = (*RegisteredModelAdmin.actions, "retrain")
+    actions_detail = ("retrain", *RegisteredModelAdmin.actions_detail)
+    readonly_fields = (*RegisteredModelAdmin.readonly_fields, "job_link", "dataset_link")
+    fieldsets = (
+        *RegisteredModelAdmin.fieldsets,
+        ("Where it comes from", {"fields": ("job_link", "dataset_link")}),
+    )
+
+    def has_retrain_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Training again needs the right to steer jobs."""
+        return bool(request.user.has_perm("training.change_trainingjob"))
+
+    @admin.display(description="job")
+    def job_link(self, model: RegisteredModel) -> str:
+        """Lead to the job that made it."""
+        return link_to(self._job(model))
+
+    @admin.display(description="data set")
+    def dataset_link(self, model: RegisteredModel) -> str:
+        """Lead to what it has learned from."""
+        job = self._job(model)
+        return link_to(job.dataset if job else None)
+
+    @confirmed(
+        Confirmation(
+            title="Train again",
+            does="Each becomes a new job with the same data and settings; the models that there are stay.",
+            undo="The new jobs can be cancelled.",
+            done="Trained again.",
+            fits=lambda model: model.origin == RegisteredModel.Origin.TRAINED,
+            needs="models that were trained here",
+        ),
+        permission="retrain",
+        icon="model_training",
+    )
+    def retrain(self, request: HttpRequest, model: RegisteredModel, values: dict[str, Any]) -> None:
+        """Submit the job that made a model once more."""
+        job = TrainingJob.objects.select_related("dataset", "owner").get(registered_model=model)
+        repeat_job(job=job, owner=model.owner)
+
+    @staticmethod
+    def _job(model: RegisteredModel) -> TrainingJob | None:
+        return TrainingJob.objects.select_related("dataset").filter(registered_model=model).first()
 
 
 @admin.register(WorkerHeartbeat)
 class WorkerHeartbeatAdmin(MachineOwnedAdmin):
-    """Worker processes and when they were last heard of."""
+    """Worker processes: when they were last heard of, what they take, and what they run."""
 
-    list_display = ("name", "alive", "ready", "queues", "slots", "started_at", "seen_at")
+    list_display = ("name", "state_label", "queues_served", "device", "slots", "runs", "up_for", "heard_of")
+    search_start = "name"
+    search_help_text = "Beginning of the name"
+    fields = (*list_display, "started_at")
 
-    @admin.display(boolean=True)
-    def alive(self, worker: WorkerHeartbeat) -> bool:
-        """Tell whether the worker was heard of lately."""
-        return worker.is_alive
+    def get_queryset(self, request: HttpRequest) -> QuerySet[WorkerHeartbeat]:
+        """Know of each how many jobs it holds, and the one that it has held for the longest time."""
+        held = TrainingJob.objects.running().filter(worker=OuterRef("name"))
+        number = held.order_by().values("worker").annotate(number=Count("pk")).values("number")
+        workers: QuerySet[WorkerHeartbeat] = super().get_queryset(request)
+        return workers.annotate(
+            held=Coalesce(Subquery(number), 0),
+            job_id=Subquery(held.values("pk")[:1]),
+            job_name=Subquery(held.values("name")[:1]),
+        )
+
+    @admin.display(description="state")
+    def state_label(self, worker: WorkerHeartbeat) -> str:
+        """Say whether the worker was heard of lately, and whether it is prepared."""
+        state = "silent" if not worker.is_alive else "ready" if worker.ready else "warming up"
+        return label(state, HEALTH)
+
+    @admin.display(description="queues")
+    def queues_served(self, worker: WorkerHeartbeat) -> str:
+        """Name the queues."""
+        return ", ".join(worker.queues)
+
+    @admin.display(description="device")
+    def device(self, worker: WorkerHeartbeat) -> str:
+        """Say what it computes on: who serves the queue `gpu` has one."""
+        return "GPU" if "gpu" in worker.queues else "processor"
+
+    @admin.display(description="runs")
+    def runs(self, worker: Any) -> str:
+        """Lead to the job that it holds; of several, to the first."""
+        if not worker.held:
+            return "nothing"
+        address = reverse("admin:training_trainingjob_change", args=[worker.job_id])
+        more = f" and {worker.held - 1:,} more" if worker.held > 1 else ""
+        return format_html('<a href="{}" class="admin-link">{}</a>{}', address, worker.job_name, more)
+
+    @admin.display(description="up for", ordering="started_at")
+    def up_for(self, worker: WorkerHeartbeat) -> str:
+        """Say how long the process has been there."""
+        return short(worker.seen_at - worker.started_at)
+
+    @admin.display(description="heard of", ordering="seen_at")
+    def heard_of(self, worker: WorkerHeartbeat) -> str:
+        """Say how long ago the worker was last heard of."""
+        return naturaltime(worker.seen_at)

@@ -298,6 +298,20 @@ def retry_job(*, job: TrainingJob, owner: Any) -> TrainingJob:
         raise InvalidRequest(
             f"{job.name} is {job.get_state_display()}; only a job that failed is tried again."
         )
+    return _submit_again(job, owner)
+
+
+def repeat_job(*, job: TrainingJob, owner: Any) -> TrainingJob:
+    """Train once more what a job that succeeded has trained; its model stays. Raises what `submit_job` raises."""
+    if job.state != TrainingJob.State.SUCCEEDED:
+        raise InvalidRequest(
+            f"{job.name} is {job.get_state_display()}; only a job that succeeded is trained again."
+        )
+    return _submit_again(job, owner)
+
+
+def _submit_again(job: TrainingJob, owner: Any) -> TrainingJob:
+    """Submit a new job with the same data and settings."""
     choice = JobSettings(
         architecture=job.architecture,
         strategy=job.strategy,

@@ -6,8 +6,9 @@ from typing import Any
 
 from django.core.files import File
 from django.core.files.storage import storages
+from django.db.models import ProtectedError
 
-from core.exceptions import TrainyardError
+from core.exceptions import InvalidRequest, TrainyardError
 
 from .models import Dataset, TrainingJob
 from .services import JobSettings, create_dataset, submit_job
@@ -55,3 +56,13 @@ def discard_dataset(dataset: Dataset) -> None:
     dataset.delete()
     with contextlib.suppress(Exception):  # whichever storage, whatever it raises
         storages["default"].delete(dataset.key)
+
+
+def delete_dataset(*, dataset: Dataset) -> None:
+    """Delete a data set for good. Raises `InvalidRequest` when jobs were made of it: they tell where from."""
+    try:
+        discard_dataset(dataset)
+    except ProtectedError as error:
+        raise InvalidRequest(
+            f"{dataset.name} was used by jobs, whose pages show it, so it is kept."
+        ) from error

@@ -6,14 +6,18 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
-from unfold.admin import ModelAdmin
 
+from core.admin import PlatformAdmin, label
+from core.confirmation import Confirmation, confirmed
 from core.models import SingletonModel
 
 from .models import CleanupPolicy, PlatformStatus
+from .services import switch_clean_up, switch_maintenance
+
+STATES = {"in operation": "success", "active": "success", "halted": "warning", "sleeping": "warning"}
 
 
-class SingletonAdmin(ModelAdmin):
+class SingletonAdmin(PlatformAdmin):
     """Leads straight to the one row."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -35,11 +39,91 @@ class SingletonAdmin(ModelAdmin):
 class PlatformStatusAdmin(SingletonAdmin):
     """Maintenance mode and how submissions queue."""
 
-    fields = ("dev_mode", "queue_while_active")
+    fields = ("maintenance", "queue_while_active")
+    readonly_fields = ("maintenance",)
+    actions_detail = ("halt", "resume")
+
+    @admin.display(description="maintenance mode")
+    def maintenance(self, status: PlatformStatus) -> str:
+        """Say whether the platform works; two buttons switch it."""
+        return label("halted" if status.dev_mode else "in operation", STATES)
+
+    @confirmed(
+        Confirmation(
+            title="Halt for maintenance",
+            does="Nothing is accepted, started, predicted or deleted any more; everybody is told so. Running jobs "
+            "stop within seconds, keep their last checkpoint and wait.",
+            undo="Everything goes on where it was when the platform is put back into operation.",
+            done="Halted for maintenance.",
+            fits=lambda status: not status.dev_mode,
+            needs="a platform in operation",
+        ),
+        permission="change",
+        icon="construction",
+    )
+    def halt(self, request: HttpRequest, status: PlatformStatus, values: dict[str, Any]) -> None:
+        """Switch maintenance mode on."""
+        switch_maintenance(on=True)
+
+    @confirmed(
+        Confirmation(
+            title="Put back into operation",
+            does="Submissions, predictions and the clean-up work again, and waiting jobs start.",
+            undo="The platform can be halted again.",
+            done="Put back into operation.",
+            fits=lambda status: status.dev_mode,
+            needs="a platform that is halted",
+        ),
+        permission="change",
+        icon="play_arrow",
+    )
+    def resume(self, request: HttpRequest, status: PlatformStatus, values: dict[str, Any]) -> None:
+        """Switch maintenance mode off."""
+        switch_maintenance(on=False)
 
 
 @admin.register(CleanupPolicy)
 class CleanupPolicyAdmin(SingletonAdmin):
     """Whether and when models are deleted."""
 
-    fields = ("status", "retention")
+    fields = ("cleaning", "retention")
+    readonly_fields = ("cleaning",)
+    actions_detail = ("wake", "stop")
+
+    @admin.display(description="clean-up")
+    def cleaning(self, policy: CleanupPolicy) -> str:
+        """Say whether expired models are deleted; two buttons switch it."""
+        return label(policy.status, STATES)
+
+    @confirmed(
+        Confirmation(
+            title="Let the clean-up delete",
+            does="With its next run, models that are retired or past their expiry are deleted with their files. "
+            "Pinned ones stay.",
+            undo="",
+            done="Clean-up is active.",
+            fits=lambda policy: policy.status == CleanupPolicy.Status.SLEEPING,
+            needs="a clean-up that sleeps",
+        ),
+        permission="change",
+        icon="mop",
+    )
+    def wake(self, request: HttpRequest, policy: CleanupPolicy, values: dict[str, Any]) -> None:
+        """Let the clean-up delete what has expired."""
+        switch_clean_up(on=True)
+
+    @confirmed(
+        Confirmation(
+            title="Stop the clean-up",
+            does="Nothing is deleted any more: expired models stay, and storage grows.",
+            undo="The clean-up can be let loose again.",
+            done="Clean-up is sleeping.",
+            fits=lambda policy: policy.status == CleanupPolicy.Status.ACTIVE,
+            needs="a clean-up that is active",
+        ),
+        permission="change",
+        icon="pause",
+    )
+    def stop(self, request: HttpRequest, policy: CleanupPolicy, values: dict[str, Any]) -> None:
+        """Let the clean-up delete nothing."""
+        switch_clean_up(on=False)

@@ -2,20 +2,19 @@
 
 from typing import Any
 
-from django.contrib import admin, messages
-from django.contrib.admin.utils import quote, unquote
-from django.core.exceptions import PermissionDenied
+from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import URLPattern, path, reverse
+from django.http import HttpRequest
 from django.utils.html import format_html
-from django.views.decorators.http import require_POST
-from unfold.decorators import action, display
+from unfold.decorators import display
 
 from core.admin import MachineOwnedAdmin
-from core.exceptions import BucketError
+from core.confirmation import Confirmation, confirmed
+from core.exceptions import BucketError, InvalidRequest
 
+from . import keys
 from .drift import check_document, repair_document
 from .models import BucketCheck, Document, OutboxEntry, OverruledChange, PublishedEntry
 from .publish import Outcome, publish
@@ -40,6 +39,7 @@ class DocumentAdmin(MachineOwnedAdmin):
     )
     readonly_fields = ("version",)
     actions = ("publish_now",)
+    actions_detail = ("publish_now", "repair")
     change_form_outer_before_template = "admin/documents/state.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Document]:
@@ -52,7 +52,7 @@ class DocumentAdmin(MachineOwnedAdmin):
         )
         return super().get_queryset(request).annotate(waiting_changes=Coalesce(Subquery(counts), 0))
 
-    def has_publish_permission(self, request: HttpRequest) -> bool:
+    def has_publish_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Who may change documents may let the machine write them."""
         return bool(request.user.has_perm("documents.change_document"))
 
@@ -78,54 +78,35 @@ class DocumentAdmin(MachineOwnedAdmin):
             return "rejected"
         return "waiting" if document.waiting_changes else "in step"
 
-    @action(description="Publish now, and take in what others have written", permissions=["publish"])
-    def publish_now(self, request: HttpRequest, queryset: QuerySet[Document]) -> None:
-        """Bring the chosen documents into step at once."""
-        for document in queryset:
-            self._report(request, document.key, publish(document.key, force=True))
+    @confirmed(
+        Confirmation(
+            title="Publish and take in now",
+            does="What changed here is written into the bucket, and what others wrote there is taken in, at once "
+            "instead of within half a minute.",
+            undo="Nothing is lost: both sides are merged.",
+            done="Published.",
+        ),
+        permission="publish",
+        icon="publish",
+    )
+    def publish_now(self, request: HttpRequest, document: Document, values: dict[str, Any]) -> None:
+        """Bring a document into step at once."""
+        require_clean(document.key, publish(document.key, force=True))
 
-    def get_urls(self) -> list[URLPattern]:
-        """Add the two buttons of a document's page."""
-        buttons = [
-            path(
-                "<path:object_id>/publish/",
-                self.admin_site.admin_view(self._publish),
-                name="document_publish",
-            ),
-            path(
-                "<path:object_id>/repair/", self.admin_site.admin_view(self._repair), name="document_repair"
-            ),
-        ]
-        return [*buttons, *super().get_urls()]
-
-    def _publish(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        return self._press(request, object_id, lambda key: publish(key, force=True))
-
-    def _repair(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        return self._press(request, object_id, repair_document)
-
-    def _press(self, request: HttpRequest, object_id: str, work: Any) -> HttpResponse:
-        """Carry out a button of a document's page and show the page again."""
-        if not self.has_publish_permission(request):
-            raise PermissionDenied
-
-        def post(request: HttpRequest) -> HttpResponse:
-            key = unquote(object_id)
-            try:
-                self._report(request, key, work(key))
-            except BucketError as error:
-                self.message_user(request, str(error), messages.ERROR)
-            return HttpResponseRedirect(reverse("admin:documents_document_change", args=[quote(key)]))
-
-        return require_POST(post)(request)
-
-    def _report(self, request: HttpRequest, key: str, outcome: Outcome) -> None:
-        if outcome is Outcome.CLEAN:
-            self.message_user(request, f"{key} is up to date.", messages.SUCCESS)
-        elif outcome is Outcome.BUSY:
-            self.message_user(request, f"{key} is being written at this moment.", messages.INFO)
-        else:
-            self.message_user(request, f"{key}: {Document.objects.get(key=key).last_error}", messages.ERROR)
+    @confirmed(
+        Confirmation(
+            title="Write anew from the database",
+            does="The document becomes what the database says. Entries and keys of others are kept; what others did "
+            "to this platform's own entries is lost.",
+            undo="",
+            done="Written anew from the database.",
+        ),
+        permission="publish",
+        icon="build",
+    )
+    def repair(self, request: HttpRequest, document: Document, values: dict[str, Any]) -> None:
+        """Write a document from the database."""
+        require_clean(document.key, repair_document(document.key))
 
     def changeform_view(
         self,
@@ -139,9 +120,17 @@ class DocumentAdmin(MachineOwnedAdmin):
         context = {
             **(extra_context or {}),
             **_state(key),
-            "may_publish": self.has_publish_permission(request),
+            "shows_tokens": self.has_publish_permission(request),
         }
         return super().changeform_view(request, object_id, form_url, context)
+
+
+def require_clean(key: str, outcome: Outcome) -> None:
+    """Raise what kept a document from being in step."""
+    if outcome is Outcome.BUSY:
+        raise InvalidRequest(f"{key} is being written at this moment.")
+    if outcome is not Outcome.CLEAN:
+        raise BucketError(f"{key}: {Document.objects.get(key=key).last_error}")
 
 
 def _state(key: str) -> dict[str, Any]:
@@ -171,8 +160,7 @@ class OutboxEntryAdmin(MachineOwnedAdmin):
     """Changes that wait for the bucket."""
 
     list_display = ("document", "entry", "created_at")
-    list_filter = ("document",)
-    search_fields = ("entry",)
+    date_hierarchy = "created_at"
 
 
 @admin.register(PublishedEntry)
@@ -181,8 +169,14 @@ class PublishedEntryAdmin(MachineOwnedAdmin):
 
     list_display = ("name", "document", "problem")
     list_filter = (("problem", admin.EmptyFieldListFilter),)
-    search_fields = ("name",)
+    search_whole = ("name",)
+    search_help_text = "Whole token"
     fields = ("document", "name", "problem", "text")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[PublishedEntry]:
+        """Only one document has entries; to name it lets the index serve."""
+        entries: QuerySet[PublishedEntry] = super().get_queryset(request)
+        return entries.filter(document=keys.INFERENCE).defer("text")
 
 
 @admin.register(OverruledChange)
@@ -190,6 +184,5 @@ class OverruledChangeAdmin(MachineOwnedAdmin):
     """Changes that lost against the other side's."""
 
     list_display = ("created_at", "document", "entry", "field", "winner")
-    list_filter = ("document", "winner")
-    search_fields = ("entry",)
+    list_filter = ("winner",)
     date_hierarchy = "created_at"

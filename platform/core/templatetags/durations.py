@@ -27,5 +27,17 @@ def duration(span: timedelta | float | None) -> str:
     return " ".join(words[:2])
 
 
+def short(span: timedelta) -> str:
+    """Return a span for a column of a table: "12.4 s", "3 min 5 s", "2 h 5 min"."""
+    seconds = span.total_seconds()
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, left = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {left} s"
+    hours, left = divmod(minutes, 60)
+    return f"{hours} h {left} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
+
+
 def _counted(count: int, one: str, many: str) -> str:
     return f"{count} {one if count == 1 else many}"

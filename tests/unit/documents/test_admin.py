@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.admin.utils import quote
 from django.contrib.auth.models import Permission
 from django.test import Client
@@ -17,6 +18,8 @@ from documents.publish import publish_waiting
 from documents.store import FolderStore
 from models_registry.models import RegisteredModel
 from tests.factories import RegisteredModelFactory, UserFactory
+
+YES = {"confirmed": "yes"}
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -50,7 +53,7 @@ def test_document_that_differs_lists_what_and_repair_mends_it(root: Client, buck
     shown = page(root)
     assert f"{model.token} is missing" in shown
     assert "theirs was changed by others" in shown
-    answer = root.post(address("document_repair"), follow=True).content.decode()
+    answer = root.post(address("documents_document_repair"), YES, follow=True).content.decode()
     assert "says what the database says" in answer
     assert "Entries of others that are no models here" in answer
     assert set(json.loads((bucket / keys.INFERENCE).read_text())) == {model.token, "theirs"}
@@ -59,7 +62,7 @@ def test_document_that_differs_lists_what_and_repair_mends_it(root: Client, buck
 def test_publishing_takes_in_what_others_wrote(root: Client, bucket: Path) -> None:
     model = RegisteredModelFactory()
     (bucket / keys.INFERENCE).write_text("{}")
-    root.post(address("document_publish"))
+    root.post(address("documents_document_publish_now"), YES)
     assert not RegisteredModel.objects.live().filter(pk=model.pk).exists()
 
 
@@ -71,7 +74,10 @@ def test_bucket_that_is_away_is_told(root: Client, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(FolderStore, "get", refuse)
     assert "The S3 server sleeps." in page(root)
-    assert "The S3 server sleeps." in root.post(address("document_publish"), follow=True).content.decode()
+    assert (
+        "The S3 server sleeps."
+        in root.post(address("documents_document_publish_now"), YES, follow=True).content.decode()
+    )
 
 
 def test_bucket_that_enforces_nothing_is_told(root: Client) -> None:
@@ -80,14 +86,27 @@ def test_bucket_that_enforces_nothing_is_told(root: Client) -> None:
     assert "Edits can be lost." in page(root)
 
 
-@pytest.mark.parametrize("button", ["document_publish", "document_repair"])
+@pytest.mark.parametrize("button", ["documents_document_publish_now", "documents_document_repair"])
 def test_buttons_are_for_those_who_may_change_documents(client: Client, button: str) -> None:
     publish_waiting()
     viewer = UserFactory(is_staff=True)
     viewer.user_permissions.add(Permission.objects.get(codename="view_document"))
     client.force_login(viewer)
     assert "Write anew" not in page(client)
-    assert client.post(address(button)).status_code == 403
+    assert client.get(address(button)).status_code == 403
+    assert client.post(address(button), YES).status_code == 403
     viewer.user_permissions.add(Permission.objects.get(codename="change_document"))
-    assert client.post(address(button)).status_code == 302
-    assert client.get(address(button)).status_code == 405
+    assert "cannot be undone" in client.get(address(button)).content.decode() or "publish" in button
+    assert client.post(address(button), YES).status_code == 302
+    assert LogEntry.objects.get().object_id == keys.INFERENCE
+
+
+def test_viewer_is_told_of_a_difference_and_of_no_token(client: Client, bucket: Path) -> None:
+    model = RegisteredModelFactory()
+    (bucket / keys.INFERENCE).write_text("{}")
+    viewer = UserFactory(is_staff=True)
+    viewer.user_permissions.add(Permission.objects.get(codename="view_document"))
+    client.force_login(viewer)
+    shown = page(client)
+    assert "operators see where" in shown
+    assert model.token not in shown

@@ -1,17 +1,19 @@
 """Steering jobs from the admin."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from celery import current_app
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from tests.factories import TrainingJobFactory, UserFactory
+from tests.factories import DatasetFactory, RegisteredModelFactory, TrainingJobFactory, UserFactory
 from training import transitions
-from training.models import TrainingJob
+from training.models import Dataset, TrainingJob, WorkerHeartbeat
 
 pytestmark = pytest.mark.django_db
 
@@ -42,8 +44,8 @@ def failed() -> TrainingJob:
     return TrainingJobFactory(state="failed", finished_at=timezone.now(), error="no luck")
 
 
-def act(client: Client, action: str, *jobs: TrainingJob) -> str:
-    data = {"action": action, "_selected_action": [job.pk for job in jobs]}
+def act(client: Client, action: str, *jobs: TrainingJob, **answers: str) -> str:
+    data = {"action": action, "_selected_action": [job.pk for job in jobs], "confirmed": "yes", **answers}
     return client.post(reverse(LIST), data, follow=True).content.decode()
 
 
@@ -53,7 +55,8 @@ def test_requeue_takes_running_jobs_from_their_worker(root: Client, sent: list[i
     job.refresh_from_db()
     assert (job.state, job.failures) == ("queued", 0)
     assert sent == [job.pk]
-    assert "only a running or queued job" in page
+    assert "1 training job: Put back into the queue." in page
+    assert act(root, "requeue", ended).count("this is for running and queued jobs") == 1
     history = root.get(reverse("admin:training_trainingjob_history", args=[job.pk])).content.decode()
     assert "Put back into the queue." in history
 
@@ -63,6 +66,56 @@ def test_retry_makes_new_jobs_of_failed_ones(root: Client, sent: list[int]) -> N
     act(root, "retry", old)
     new = TrainingJob.objects.exclude(pk=old.pk).get()
     assert (new.state, new.owner, new.dataset, new.origin) == ("queued", old.owner, old.dataset, "retry")
+
+
+def test_what_succeeded_is_trained_again(root: Client, sent: list[int]) -> None:
+    model = RegisteredModelFactory()
+    old = TrainingJobFactory(state="succeeded", finished_at=timezone.now(), registered_model=model, seed=5)
+    act(root, "repeat", old)
+    data = {"action": "retrain", "_selected_action": [model.pk], "confirmed": "yes"}
+    root.post(reverse("admin:models_registry_registeredmodel_changelist"), data)
+    jobs = TrainingJob.objects.exclude(pk=old.pk)
+    assert [(job.state, job.dataset, job.seed) for job in jobs] == [("queued", old.dataset, 5)] * 2
+
+
+def test_jobs_are_cancelled_and_put_first(root: Client) -> None:
+    job = TrainingJobFactory()
+    act(root, "prioritise", job, priority="9")
+    act(root, "cancel", job)
+    job.refresh_from_db()
+    assert (job.priority, job.state) == (9, "cancelled")
+
+
+def test_unused_data_sets_are_deleted_with_their_files(root: Client, bucket: Path) -> None:
+    unused, used = DatasetFactory(), TrainingJobFactory().dataset
+    file = bucket / unused.key
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"zip")
+    data = {"action": "delete_unused", "_selected_action": [unused.pk, used.pk], "confirmed": "yes"}
+    root.post(reverse("admin:training_dataset_changelist"), data)
+    assert list(Dataset.objects.all()) == [used]
+    assert not file.exists()
+    assert LogEntry.objects.get().object_id == str(unused.pk)
+
+
+def test_data_set_leads_to_its_jobs_and_back(root: Client) -> None:
+    job, _other = TrainingJobFactory(name="Owls"), TrainingJobFactory(name="Cats")
+    page = root.get(reverse("admin:training_dataset_change", args=[job.dataset.pk])).content.decode()
+    address = f"{reverse(LIST)}?dataset__id__exact={job.dataset.pk}"
+    assert address in page
+    assert [found.name for found in root.get(address).context["cl"].result_list] == ["Owls"]
+    assert (
+        reverse("admin:training_dataset_change", args=[job.dataset.pk])
+        in root.get(reverse(CHANGE, args=[job.pk])).content.decode()
+    )
+
+
+def test_workers_show_what_they_run(root: Client) -> None:
+    now = timezone.now()
+    WorkerHeartbeat.objects.create(name="w1", queues=["cpu"], started_at=now, seen_at=now, ready=True)
+    job = running()
+    page = root.get(reverse("admin:training_workerheartbeat_changelist")).content.decode()
+    assert reverse(CHANGE, args=[job.pk]) in page
 
 
 def test_priority_is_all_that_is_edited(root: Client) -> None:

@@ -1,0 +1,26 @@
+"""What an operator switches. Each function is one transaction; the documents follow by themselves."""
+
+import structlog
+from django.db import transaction
+
+from .models import CleanupPolicy, PlatformStatus
+
+logger = structlog.get_logger(__name__)
+
+
+@transaction.atomic
+def switch_maintenance(*, on: bool) -> None:
+    """Halt the platform, or let it work again."""
+    status = PlatformStatus.load()
+    status.dev_mode = on
+    status.save()
+    logger.info("platform.switched", maintenance=on)
+
+
+@transaction.atomic
+def switch_clean_up(*, on: bool) -> None:
+    """Let the clean-up delete what has expired, or let it delete nothing."""
+    policy = CleanupPolicy.load()
+    policy.status = CleanupPolicy.Status.ACTIVE if on else CleanupPolicy.Status.SLEEPING
+    policy.save()
+    logger.info("cleanup.switched", active=on)
