@@ -111,6 +111,35 @@ def take_everything(camera: Photographer, mode: str) -> None:
     camera.take("password", "/accounts/password/change/")
 
 
+ADMIN_PAGES = {
+    "admin": "/admin/",
+    "admin-models": "/admin/models_registry/registeredmodel/",
+    "admin-jobs": "/admin/training/trainingjob/",
+    "admin-datasets": "/admin/training/dataset/",
+    "admin-workers": "/admin/training/workerheartbeat/",
+    "admin-documents": "/admin/documents/document/",
+    "admin-document": "/admin/documents/document/inference.json/change/",
+    "admin-switches": "/admin/control/platformstatus/1/change/",
+    "admin-confirm": "/admin/control/platformstatus/1/halt",
+}
+
+
+def take_admin(camera: Photographer, home: Path) -> None:
+    """Go through the admin; `home` has the first administrator and the password."""
+    page = camera.page
+    page.goto("/admin/")
+    page.locator("#id_username").fill("admin")
+    page.locator("#id_password").fill((home / "admin_password").read_text().split()[1])
+    page.keyboard.press("Enter")
+    page.locator("#dashboard").wait_for()
+    for name, path in ADMIN_PAGES.items():
+        camera.take(name, path)
+    for name in ("model", "job"):
+        page.goto(ADMIN_PAGES[f"admin-{name}s"])
+        page.locator("#result_list a[href*='/change/']").first.click()
+        camera.take(f"admin-{name}")
+
+
 def main() -> None:
     """Start what it needs, take the pages, stop what it started."""
     TARGET.mkdir(parents=True, exist_ok=True)
@@ -122,6 +151,10 @@ def main() -> None:
         for mode in MODES:
             with at_work(browser, platform, mode) as camera:
                 take_everything(camera, mode)
+        platform.manage("ensure_admin")
+        for mode in MODES:
+            with at_work(browser, platform, mode) as camera:
+                take_admin(camera, platform.home)
     total = sum(file.stat().st_size for file in TARGET.glob("*.png"))
     print(f"{total / 1e6:.1f} MB in all")
 
