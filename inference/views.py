@@ -19,6 +19,7 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from accounts.roles import is_operator
 from core.exceptions import BucketError, InvalidRequest, MaintenanceMode, TooManyRequests, TrainyardError
 from core.requests import PageRequest
 from core.throttles import client_of, require_rate
@@ -54,7 +55,7 @@ class ShownPrediction:
 @require_GET
 def model_list(request: HttpRequest) -> HttpResponse:
     """Show a person's models, newest first; staff may ask for everybody's."""
-    everyone = request.user.is_operator and request.GET.get("whose") == "everyone"
+    everyone = is_operator(request.user) and request.GET.get("whose") == "everyone"
     models = RegisteredModel.objects.filter(state__in=SHOWN_STATES).select_related("owner")
     models = models.defer("metrics", "accuracy_plot")
     if not everyone:

@@ -110,7 +110,7 @@ class RegisteredModelAdmin(PlatformAdmin):
     searches_owner = True
     search_help_text = "Beginning of the name, whole token, or owner"
     date_hierarchy = "created_at"
-    fieldsets = (
+    fieldsets: tuple[Any, ...] = (
         (None, {"fields": ("name", "state_label", "unusable_because", "owner", "token_whole")}),
         ("How long it lives, and for whom", {"fields": ("expires_at", "pinned", "downloadable")}),
         (
@@ -123,7 +123,7 @@ class RegisteredModelAdmin(PlatformAdmin):
             },
         ),
     )
-    readonly_fields = (
+    readonly_fields: tuple[str, ...] = (
         *("state_label", "unusable_because", "owner", "token_whole", "token_masked", "task_type"),
         *(
             "architecture",

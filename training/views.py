@@ -13,6 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django_htmx.http import HttpResponseClientRedirect
 
+from accounts.roles import is_operator
 from control.selectors import is_halted
 from core.exceptions import BucketError, MaintenanceMode, TrainyardError
 from core.requests import PageRequest
@@ -79,7 +80,7 @@ def _show_form(request: PageRequest, form: NewModelForm, *, status: int) -> Http
 @require_GET
 def job_list(request: HttpRequest) -> HttpResponse:
     """Show a person's jobs, newest first; staff may ask for everybody's."""
-    everyone = request.user.is_operator and request.GET.get("whose") == "everyone"
+    everyone = is_operator(request.user) and request.GET.get("whose") == "everyone"
     jobs = TrainingJob.objects.select_related("registered_model", "dataset", "owner").defer(
         "log_tail", "dataset__report", "registered_model__metrics", "registered_model__accuracy_plot"
     )

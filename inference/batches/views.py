@@ -18,6 +18,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django_htmx.http import HttpResponseClientRedirect
 
+from accounts.roles import is_operator
 from core.exceptions import BucketError, InvalidRequest, MaintenanceMode, TrainyardError
 from core.requests import PageRequest
 from inference.lookup import UnknownModel
@@ -93,7 +94,7 @@ def result(request: HttpRequest, token: str, identifier: str) -> FileResponse:
 @require_GET
 def batch_list(request: HttpRequest) -> HttpResponse:
     """Show a person's batches, newest first; staff may ask for everybody's."""
-    everyone = request.user.is_operator and request.GET.get("whose") == "everyone"
+    everyone = is_operator(request.user) and request.GET.get("whose") == "everyone"
     batches = Batch.objects.select_related("model", "owner").defer(
         "parts", "model__metrics", "model__accuracy_plot", "model__classes"
     )

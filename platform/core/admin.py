@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from django.contrib import admin, messages
@@ -18,7 +19,13 @@ from .paging import BoundedPaginator
 
 def label(text: str, kinds: Mapping[str, str]) -> str:
     """Return a word in the colour of its kind: success, info, warning or danger; any other stays grey."""
-    return render_to_string("unfold/helpers/label.html", {"text": text, "variant": kinds.get(text, "")})
+    return _label(text, kinds.get(text, ""))
+
+
+@lru_cache(maxsize=256)
+def _label(text: str, kind: str) -> str:
+    """Render a word once: a page of a list has it fifty times."""
+    return render_to_string("unfold/helpers/label.html", {"text": text, "variant": kind})
 
 
 def when(moment: datetime | None) -> str:

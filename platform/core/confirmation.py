@@ -70,8 +70,8 @@ def confirmed(confirmation: Confirmation, *, permission: str, icon: str = "") ->
             queryset: QuerySet[Any] | None = None,
             object_id: str | None = None,
         ) -> HttpResponse | None:
-            one = queryset is None
-            rows = [_row(model_admin, request, object_id)] if one else list(queryset[: AT_ONCE + 1])
+            chosen = None if queryset is None else list(queryset[: AT_ONCE + 1])
+            rows = [_row(model_admin, request, object_id)] if chosen is None else chosen
             if len(rows) > AT_ONCE:
                 text = f"At most {AT_ONCE:,} at a time: narrow the list down, or choose fewer."
                 model_admin.message_user(request, text, messages.WARNING)

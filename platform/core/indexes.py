@@ -22,9 +22,10 @@ class PrefixIndex(models.Index):
             index = models.Index(Collate(name, "nocase"), name=self.name)
             return index.create_sql(model, schema_editor, using, **more)
         quote = schema_editor.quote_name
+        field: Any = model._meta.get_field(name)
         return Statement(
             POSTGRESQL,
             name=quote(self.name),
             table=Table(model._meta.db_table, quote),
-            column=quote(model._meta.get_field(name).column),
+            column=quote(field.column),
         )

@@ -1,6 +1,6 @@
 """Pages of lists that may be long: counting stops where nobody would leaf through any more."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.core.paginator import Paginator
 from django.utils.functional import cached_property
@@ -27,4 +27,5 @@ class BoundedPaginator(Paginator):
 
     @cached_property
     def _found(self) -> int:
-        return int(self.object_list.order_by()[: self.BOUND + 1].count())  # type: ignore[union-attr]
+        rows: Any = self.object_list  # a QuerySet
+        return int(rows.order_by()[: self.BOUND + 1].count())
