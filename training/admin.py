@@ -181,7 +181,6 @@ class TrainingJobAdmin(MachineOwnedAdmin):
         "how",
         "owner",
         "model_link",
-        "priority",
         "took",
         "created",
     )
