@@ -3,12 +3,14 @@
 from typing import Any
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
-from django.urls import reverse
+from django.shortcuts import redirect, render
+from django.urls import URLPattern, path, reverse
 
 from core.admin import PlatformAdmin, label
 from core.confirmation import Confirmation, confirmed
+from core.health import OK, examine
 from core.models import SingletonModel
 
 from .models import CleanupPolicy, PlatformStatus
@@ -42,6 +44,18 @@ class PlatformStatusAdmin(SingletonAdmin):
     fields = ("maintenance", "queue_while_active")
     readonly_fields = ("maintenance",)
     actions_detail = ("halt", "resume")
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add what the first page asks for by itself, because an answer may take two seconds."""
+        health = path("health/", self.admin_site.admin_view(self.health), name="platform_health")
+        return [health, *super().get_urls()]
+
+    def health(self, request: HttpRequest) -> HttpResponse:
+        """Say of each part of the platform whether it is well."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        parts = [(name, said, said == OK) for name, said in examine().items()]
+        return render(request, "admin/dashboard/health.html", {"parts": parts})
 
     @admin.display(description="maintenance mode")
     def maintenance(self, status: PlatformStatus) -> str:

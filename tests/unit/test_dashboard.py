@@ -93,6 +93,17 @@ def test_dashboard_hides_what_one_may_not_see(client: Client) -> None:
     assert "Maintenance mode" not in page(client)
 
 
+def test_health_of_the_parts_is_told(root: Client) -> None:
+    shown = root.get(reverse("admin:platform_health")).content.decode()
+    assert "database" in shown
+    assert "well" in shown
+
+
+def test_health_is_for_those_who_may_look(client: Client) -> None:
+    client.force_login(UserFactory(is_staff=True))
+    assert client.get(reverse("admin:platform_health")).status_code == 403
+
+
 def test_dashboard_takes_the_same_queries_for_any_number_of_rows(
     root: Client, django_assert_max_num_queries: Any
 ) -> None:
