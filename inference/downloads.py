@@ -36,7 +36,7 @@ def may_manage(user: Any, model: RegisteredModel) -> bool:
 def find_download(user: Any, token: str, kind: str) -> Artifact:
     """Return a model's file of a kind. Raises `Http404`.
 
-    Whoever has the token of a live model may have the files of a downloadable one; its owner and staff
+    Whoever has the token of a live model may have the files of a downloadable one; its owner and operators
     always may, also while it waits for its deletion.
     """
     shown = (RegisteredModel.State.LIVE, RegisteredModel.State.RETIRED)

@@ -1,6 +1,6 @@
 """Pages of models: look, try, download, keep, delete and bring back.
 
-Who has a live model's token may look and predict. Everything else is for its owner and for staff;
+Who has a live model's token may look and predict. Everything else is for its owner and for operators;
 to others, and for tokens that are unknown or over, there is nothing: the same 404.
 """
 
@@ -54,7 +54,7 @@ class ShownPrediction:
 @login_required
 @require_GET
 def model_list(request: HttpRequest) -> HttpResponse:
-    """Show a person's models, newest first; staff may ask for everybody's."""
+    """Show a person's models, newest first; operators may ask for everybody's."""
     everyone = is_operator(request.user) and request.GET.get("whose") == "everyone"
     models = RegisteredModel.objects.filter(state__in=SHOWN_STATES).select_related("owner")
     models = models.defer("metrics", "accuracy_plot")
@@ -151,7 +151,7 @@ def restore(request: HttpRequest, token: str) -> HttpResponse:
 
 
 def _visible_model(request: HttpRequest, token: str) -> RegisteredModel:
-    """Return a live model to anybody, and one that can be restored to its owner and staff."""
+    """Return a live model to anybody, and one that can be restored to its owner and operators."""
     models = RegisteredModel.objects.filter(state__in=SHOWN_STATES).prefetch_related("artifacts")
     model = models.filter(token=token).first()
     if model is None or not (model.is_live or may_manage(request.user, model)):

@@ -79,7 +79,7 @@ def _show_form(request: PageRequest, form: NewModelForm, *, status: int) -> Http
 @login_required
 @require_GET
 def job_list(request: HttpRequest) -> HttpResponse:
-    """Show a person's jobs, newest first; staff may ask for everybody's."""
+    """Show a person's jobs, newest first; operators may ask for everybody's."""
     everyone = is_operator(request.user) and request.GET.get("whose") == "everyone"
     jobs = TrainingJob.objects.select_related("registered_model", "dataset", "owner").defer(
         "log_tail", "dataset__report", "registered_model__metrics", "registered_model__accuracy_plot"

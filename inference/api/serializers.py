@@ -90,28 +90,28 @@ class ModelChangesSerializer(serializers.ModelSerializer):
         fields = ("name", "downloadable", "expires_at", "pinned")
         extra_kwargs: ClassVar[dict[str, Any]] = {
             "name": {"required": False},
-            "expires_at": {"help_text": "In the future; null, which is never, is for staff."},
-            "pinned": {"help_text": "Never expires. For staff."},
+            "expires_at": {"help_text": "In the future; null, which is never, is for operators."},
+            "pinned": {"help_text": "Never expires. For operators."},
         }
 
     @property
-    def _by_staff(self) -> bool:
+    def _by_operator(self) -> bool:
         return bool(self.context["request"].user.is_operator)
 
     def validate_pinned(self, value: bool) -> bool:
-        """Leave it to staff what is kept for ever."""
-        if not self._by_staff:
-            raise serializers.ValidationError("Only staff can pin a model.")
+        """Leave it to operators what is kept for ever."""
+        if not self._by_operator:
+            raise serializers.ValidationError("Only operators can pin a model.")
         return value
 
     def validate_expires_at(self, value: datetime | None) -> datetime | None:
         """Bound how long a model is kept."""
-        if value is None and not self._by_staff:
-            raise serializers.ValidationError("Only staff can let a model live for ever.")
+        if value is None and not self._by_operator:
+            raise serializers.ValidationError("Only operators can let a model live for ever.")
         if value is not None and value <= timezone.now():
             raise serializers.ValidationError("This is over already. Delete the model instead.")
         most = settings.TRAINYARD["MAX_KEEP"]
-        if value is not None and value > timezone.now() + most and not self._by_staff:
+        if value is not None and value > timezone.now() + most and not self._by_operator:
             raise serializers.ValidationError(f"A model can be kept for {most.days} days from now at most.")
         return value
 

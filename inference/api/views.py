@@ -42,7 +42,7 @@ from .serializers import (
 
 
 class RegisteredModelViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
-    """The caller's models; for staff everybody's."""
+    """The caller's models; for operators everybody's."""
 
     serializer_class = RegisteredModelSerializer
     queryset = RegisteredModel.objects.none()
@@ -138,7 +138,7 @@ def _inputs(request: Request) -> Sequence[bytes | str]:
 
 
 class DownloadView(APIView):
-    """A model's files: for whoever has the token of a downloadable one, else for its owner and staff."""
+    """A model's files: for whoever has the token of a downloadable one, else for its owner and operators."""
 
     permission_classes = (AllowAny,)
     content_negotiation_class = FirstRenderer

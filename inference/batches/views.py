@@ -93,7 +93,7 @@ def result(request: HttpRequest, token: str, identifier: str) -> FileResponse:
 @login_required
 @require_GET
 def batch_list(request: HttpRequest) -> HttpResponse:
-    """Show a person's batches, newest first; staff may ask for everybody's."""
+    """Show a person's batches, newest first; operators may ask for everybody's."""
     everyone = is_operator(request.user) and request.GET.get("whose") == "everyone"
     batches = Batch.objects.select_related("model", "owner").defer(
         "parts", "model__metrics", "model__accuracy_plot", "model__classes"

@@ -35,7 +35,9 @@ class Command(BaseCommand):
             "--data", required=True, type=Path, help="a zip with a folder per class, or a table"
         )
         parser.add_argument("--name", required=True)
-        parser.add_argument("--owner", help="a user's name (default: nobody's, for staff alone to manage)")
+        parser.add_argument(
+            "--owner", help="a user's name (default: nobody's, for operators alone to manage)"
+        )
         parser.add_argument("--model", help="architecture (default: the task's own)")
         how = parser.add_mutually_exclusive_group()
         how.add_argument(
