@@ -64,7 +64,7 @@ def at_work(browser: Browser, platform: PlatformProcess, mode: str) -> Iterator[
 
 
 def fill_in(page: Page, file: Path, name: str) -> None:
-    """Fill in the form of a new model; the file says by itself which task it is for."""
+    """Hand in data for a new model, and fill in the rest once it has been looked at."""
     page.goto("/new/")
     page.locator("#id_file").set_input_files(file)
     page.get_by_label("Name of the model").fill(name)

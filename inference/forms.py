@@ -8,7 +8,8 @@ from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.template.defaultfilters import filesizeformat
 
-from models_registry.models import TaskType
+from core.searches import ListSearch
+from models_registry.models import RegisteredModel, TaskType
 
 
 class ManyFilesInput(forms.FileInput):
@@ -74,6 +75,23 @@ class TextsForm(forms.Form):
     def inputs(self) -> list[bytes | str]:
         """Return the sentences."""
         return list(self.cleaned_data["texts"])
+
+
+class ModelSearch(ListSearch):
+    """What models can be looked for by."""
+
+    task_type = forms.ChoiceField(
+        label="Kind", choices=[("", "Images and texts"), *TaskType.choices], required=False
+    )
+    state = forms.ChoiceField(
+        label="State",
+        choices=[
+            ("", "Live and deleted"),
+            (RegisteredModel.State.LIVE.value, "Live"),
+            (RegisteredModel.State.RETIRED.value, "Deleted"),
+        ],
+        required=False,
+    )
 
 
 def try_form(task_type: str, *arguments: Any) -> ImagesForm | TextsForm:

@@ -28,7 +28,7 @@ from models_registry.services import keep_model, restore_model, retire_model
 
 from .batches.sources import ImageSource, TextSource
 from .downloads import find_download, may_manage, send_file
-from .forms import ImagesForm, TextsForm, try_form
+from .forms import ImagesForm, ModelSearch, TextsForm, try_form
 from .model_card import card_of
 from .services import Answer, UnknownModel, predict
 from .statistics import usage_of
@@ -60,8 +60,10 @@ def model_list(request: HttpRequest) -> HttpResponse:
     models = models.defer("metrics", "accuracy_plot")
     if not everyone:
         models = models.filter(owner_id=request.user.pk)
-    page = Paginator(models, PAGE_SIZE).get_page(request.GET.get("page"))
-    return render(request, "inference/models.html", {"page": page, "everyone": everyone})
+    search = ModelSearch(request.GET)
+    page = Paginator(search.narrow(models), PAGE_SIZE).get_page(request.GET.get("page"))
+    context = {"page": page, "everyone": everyone, "search": search}
+    return render(request, "inference/models.html", context)
 
 
 @never_cache

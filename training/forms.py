@@ -1,13 +1,14 @@
-"""The form of a new model: what may be asked for, in which range, and why.
+"""The forms of a new model: the data, then what may be asked for, in which range, and why.
 
 Ranges hold what older clients of the platform offer and more. The browser is told the same ranges;
 what counts is what is checked here.
 """
 
 import json
-from functools import partial
+import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.conf import settings
@@ -15,6 +16,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.core.validators import RegexValidator
 from django.template.defaultfilters import filesizeformat
 
+from core.searches import ListSearch
 from models_registry.models import TaskType
 
 from .hyperparameters import (
@@ -33,7 +35,7 @@ from .hyperparameters import (
     Option,
 )
 from .models import TrainingJob
-from .presets import PRESETS, networks, why_not_at_all
+from .presets import PRESETS, networks, suitable_network, why_not_at_all
 from .services import SUFFIXES, JobSettings
 
 NAME_RULE = "Use letters, digits, spaces, hyphens and underscores."
@@ -71,10 +73,10 @@ def models_of(task_type: str) -> list[tuple[str, str]]:
     return [("", OPEN), *((network.name, network.label) for network in _networks(task_type))]
 
 
-def why_models_are_missing() -> list[tuple[str, str, str]]:
+def why_models_are_missing(task_type: str) -> list[tuple[str, str, str]]:
     """Return networks that cannot be trained here in every way: label, for which presets, the reason."""
     found = []
-    for network in (network for task_type in TaskType.values for network in _networks(task_type)):
+    for network in _networks(task_type):
         presets: dict[str, list[str]] = {}
         for preset in PRESETS:
             if reason := network.unavailable_because(preset.strategy):
@@ -83,17 +85,11 @@ def why_models_are_missing() -> list[tuple[str, str, str]]:
     return found
 
 
-def why_presets_are_missing() -> dict[str, dict[str, str]]:
-    """Return for each task the strategies that no network can be trained by here, with the reason."""
+def why_presets_are_missing(task_type: str) -> dict[str, str]:
+    """Return the strategies that no network of a task can be trained by here, with the reason."""
     allowed = settings.TRAINYARD["FURTHER_NETWORKS"]
-    return {
-        task_type: {
-            preset.strategy: reason
-            for preset in PRESETS
-            if (reason := why_not_at_all(task_type, preset.strategy, allowed))
-        }
-        for task_type in TaskType.values
-    }
+    reasons = {preset.strategy: why_not_at_all(task_type, preset.strategy, allowed) for preset in PRESETS}
+    return {strategy: reason for strategy, reason in reasons.items() if reason}
 
 
 def number_field(label: str, number: Number, *, initial: Any = None, required: bool = False) -> forms.Field:
@@ -133,53 +129,90 @@ def option_field(name: str, label: str) -> forms.Field:
     )
 
 
-class NewModelForm(forms.Form):
-    """Data, model and settings of one training job."""
+class DataForm(forms.Form):
+    """A data set to upload: the file says by its ending which task it is for."""
 
-    task_type = forms.ChoiceField(
-        label="What do you want to classify?",
-        choices=TaskType.choices,
-        initial=TaskType.IMAGE,
-        widget=forms.RadioSelect,
-    )
+    file = forms.FileField(label="File", error_messages={"required": "Choose the file with your data."})
+    input_column = forms.CharField(label="Column of the sentences", max_length=100, required=False)
+    label_column = forms.CharField(label="Column of the labels", max_length=100, required=False)
+
+    def __init__(self, *args: Any, found: Sequence[str] = (), **kwargs: Any) -> None:
+        """`found` are the columns of a table that was sent before: one chooses among them."""
+        kwargs.setdefault("label_suffix", "")
+        super().__init__(*args, **kwargs)
+        for name in ("input_column", "label_column"):
+            if found:
+                choices = [("", "Choose a column"), *((column, column) for column in found)]
+                self.fields[name].widget = forms.Select(choices=choices)
+            else:
+                self.fields[name].widget.attrs["placeholder"] = "Recognised by its name"
+            _dress(self.fields[name].widget)
+
+    def clean_file(self) -> UploadedFile:
+        """Refuse what no reader takes, and what is too large."""
+        file: UploadedFile = self.cleaned_data["file"]
+        limit = settings.TRAINYARD["MAX_DATASET_BYTES"]
+        if (file.size or 0) > limit:
+            raise forms.ValidationError(
+                f"{file.name} is larger than the {filesizeformat(limit)} that a data set may have."
+            )
+        if task_of(file.name or "") is None:
+            kinds = " or ".join(suffix for suffixes in SUFFIXES.values() for suffix in suffixes)
+            raise forms.ValidationError(f"{file.name} is not a {kinds} file.")
+        return file
+
+    def clean(self) -> dict[str, Any]:
+        """Check what concerns both columns."""
+        values = super().clean() or self.cleaned_data
+        column = values.get("input_column")
+        if column and column == values.get("label_column"):
+            self.add_error("label_column", f"The sentences and the labels cannot both be in “{column}”.")
+        return values
+
+    @property
+    def task_type(self) -> TaskType:
+        """What the file is for."""
+        task = task_of(self.cleaned_data["file"].name)
+        assert task is not None
+        return task
+
+    @property
+    def columns(self) -> dict[str, str] | None:
+        """Which column of a text table is which, where somebody said so; None for images."""
+        if self.task_type != TaskType.TEXT:
+            return None
+        given = {role: self.cleaned_data[f"{role}_column"] for role in ("input", "label")}
+        return {role: column for role, column in given.items() if column}
+
+
+def task_of(filename: str) -> TaskType | None:
+    """Return the task that a file's ending is for; None for any other file."""
+    suffix = Path(filename).suffix.lower()
+    return next((task for task, suffixes in SUFFIXES.items() if suffix in suffixes), None)
+
+
+def name_of(filename: str) -> str:
+    """Return a name to begin with, in words: "my_flowers-2.zip" is "My flowers-2"."""
+    words = " ".join(re.sub(r"[^\w -]|_", " ", Path(filename).stem).split())[:100].strip()
+    return words[:1].upper() + words[1:] or "Untitled"
+
+
+class NewModelForm(forms.Form):
+    """Name, preset and settings of one training job on a data set that has been looked at."""
+
     name = forms.CharField(
         label="Name of the model",
         max_length=100,
         validators=[RegexValidator(r"^[\w -]+$", NAME_RULE)],
         help_text=NAME_RULE,
     )
-    file = forms.FileField(label="File", error_messages={"required": "Choose the file with your data."})
-    input_column = forms.CharField(
-        label="Column of the sentences",
-        max_length=100,
-        required=False,
-        help_text="Empty: recognised by its name, as input, text or sentence.",
-    )
-    label_column = forms.CharField(
-        label="Column of the labels",
-        max_length=100,
-        required=False,
-        help_text="Empty: recognised by its name, as label, class or category.",
-    )
-
     strategy = forms.ChoiceField(
         label="How to train",
         choices=[(preset.strategy, preset.label) for preset in PRESETS],
         initial=PRESETS[0].strategy,
         widget=forms.RadioSelect,
     )
-    image_model = forms.ChoiceField(
-        label="Network",
-        choices=partial(models_of, TaskType.IMAGE),
-        required=False,
-        widget=NetworkSelect(TaskType.IMAGE),
-    )
-    text_model = forms.ChoiceField(
-        label="Network",
-        choices=partial(models_of, TaskType.TEXT),
-        required=False,
-        widget=NetworkSelect(TaskType.TEXT),
-    )
+    network = forms.ChoiceField(label="Network", required=False)
     train_percent = number_field("Share for training, in percent", TRAIN_PERCENT, initial=70, required=True)
     seed = number_field("Seed", SEED, initial=0, required=True)
     downloadable = forms.BooleanField(
@@ -234,11 +267,13 @@ class NewModelForm(forms.Form):
         "use_step": {"step_size": "step_size", "gamma": "step_gamma"},
     }
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, task_type: str, **kwargs: Any) -> None:
         kwargs.setdefault("label_suffix", "")
         super().__init__(*args, **kwargs)
-        self.fields["file"].widget.attrs["data-max-bytes"] = settings.TRAINYARD["MAX_DATASET_BYTES"]
-        self.fields["name"].widget.attrs.update(autocomplete="off", placeholder="Flowers of my garden")
+        network = cast("forms.ChoiceField", self.fields["network"])
+        network.widget = NetworkSelect(task_type)
+        network.choices = models_of(task_type)
+        self.fields["name"].widget.attrs["autocomplete"] = "off"
         for field in self.fields.values():
             _dress(field.widget)
 
@@ -257,7 +292,6 @@ class NewModelForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """Check what concerns several fields."""
         values = super().clean() or self.cleaned_data
-        self._clean_file(values)
         for switch, group in self.GROUPS.items():
             for name in group.values() if values.get(switch) else ():
                 if name not in self.errors and values.get(name) is None:
@@ -266,46 +300,18 @@ class NewModelForm(forms.Form):
             self.add_error(
                 "one_cycle", "One-cycle sets the whole course of the learning rate. Choose one way."
             )
-        column = values.get("input_column")
-        if values.get("task_type") == TaskType.TEXT and column and column == values.get("label_column"):
-            self.add_error("label_column", f"The sentences and the labels cannot both be in “{column}”.")
         return values
-
-    def _clean_file(self, values: dict[str, Any]) -> None:
-        file: UploadedFile | None = values.get("file")
-        task = values.get("task_type")
-        if file is None:
-            return
-        limit = settings.TRAINYARD["MAX_DATASET_BYTES"]
-        if (file.size or 0) > limit:
-            self.add_error(
-                "file", f"{file.name} is larger than the {filesizeformat(limit)} that a data set may have."
-            )
-        suffix = Path(file.name or "").suffix.lower()
-        if task and suffix not in SUFFIXES[TaskType(task)]:
-            kinds = " or ".join(SUFFIXES[TaskType(task)])
-            self.add_error("file", f"{file.name} is not a {kinds} file.")
-
-    @property
-    def columns(self) -> dict[str, str] | None:
-        """Which column of a text table is which; None for images."""
-        values = self.cleaned_data
-        if values["task_type"] != TaskType.TEXT:
-            return None
-        given = {role: values[f"{role}_column"] for role in ("input", "label")}
-        return {role: column for role, column in given.items() if column}
 
     @property
     def job_settings(self) -> JobSettings:
         """The choices as the service takes them."""
         values = self.cleaned_data
-        chosen = values["image_model" if values["task_type"] == TaskType.IMAGE else "text_model"]
         more = {name: values[name] for name in ("optimizer", "learning_rate", "batch_size", "epochs")}
         more["advanced"] = {name: values[name] for name in ADVANCED if values[name] not in (None, "")}
         more["reduce_lr_on_plateau"] = self._group("use_plateau")
         more["step_lr"] = self._group("use_step")
         return JobSettings(
-            architecture=chosen or None,
+            architecture=values["network"] or None,
             strategy=values["strategy"],
             data_split=f"{values['train_percent']} : {100 - values['train_percent']}",
             downloadable=values["downloadable"],
@@ -313,11 +319,52 @@ class NewModelForm(forms.Form):
             more=more,
         )
 
+    @classmethod
+    def values_of(cls, job: TrainingJob) -> dict[str, Any]:
+        """Return what the form would have to hold for a job like this one."""
+        suitable = suitable_network(job.task_type, job.strategy).name
+        values: dict[str, Any] = {
+            "name": job.name,
+            "strategy": job.strategy,
+            "network": "" if job.architecture == suitable else job.architecture,
+            "train_percent": int(job.data_split.split(" : ")[0]),
+            "seed": job.seed,
+            "downloadable": job.downloadable,
+            **{name: getattr(job, name) for name in ("optimizer", "learning_rate", "batch_size", "epochs")},
+        }
+        for name, value in job.advanced.items():
+            values[name] = ("on" if value else "off") if isinstance(value, bool) else value
+        for switch, group in (("use_plateau", job.reduce_lr_on_plateau), ("use_step", job.step_lr)):
+            values[switch] = bool(group)
+            values |= {cls.GROUPS[switch][key]: value for key, value in (group or {}).items()}
+        return {name: value for name, value in values.items() if name in cls.base_fields}
+
     def _group(self, switch: str) -> dict[str, Any] | None:
         values = self.cleaned_data
         if not values[switch]:
             return None
         return {key: values[name] for key, name in self.GROUPS[switch].items()}
+
+
+class DatasetSearch(ListSearch):
+    """What data sets can be looked for by."""
+
+    task_type = forms.ChoiceField(
+        label="Kind", choices=[("", "Images and texts"), *TaskType.choices], required=False
+    )
+
+
+class JobSearch(DatasetSearch):
+    """What jobs can be looked for by."""
+
+    state = forms.ChoiceField(
+        label="State",
+        choices=[
+            ("", "Any state"),
+            *((state.value, str(state.label).capitalize()) for state in TrainingJob.State),
+        ],
+        required=False,
+    )
 
 
 def _dress(widget: forms.Widget) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 SHOWN = 20  # rows of a list that may have thousands
+ROWS = 8  # sentences that are shown
 
 
 @dataclass(frozen=True)
@@ -14,6 +15,7 @@ class ClassCount:
     name: str
     count: int
     percent: float
+    pictures: Sequence[str] = ()  # addresses that hold a JPEG themselves
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,13 @@ class ReportSummary:
     unreadable_more: int
     warnings: Sequence[str]
     majority_percent: float | None
-    samples: Sequence[tuple[str, Sequence[str]]]
+    rows: Sequence[tuple[str, str]]  # of a table: a sentence and its label
+    problems: Sequence[str] = ()
+
+    @property
+    def pictured(self) -> bool:
+        """Whether some classes show what is in them."""
+        return any(row.pictures for row in self.classes)
 
 
 def summarise(report: Mapping[str, Any], names: Sequence[str]) -> ReportSummary:
@@ -39,9 +47,16 @@ def summarise(report: Mapping[str, Any], names: Sequence[str]) -> ReportSummary:
     unreadable_count = max(_count(report.get("unreadable_count")), len(unreadable))
     majority = report.get("majority_baseline")
     samples = report.get("samples")
+    shown = report.get("thumbnails")
+    pictures = shown if isinstance(shown, dict) else {}
     return ReportSummary(
         classes=[
-            ClassCount(name, count, round(100 * count / largest, 1) if largest else 0.0)
+            ClassCount(
+                name,
+                count,
+                round(100 * count / largest, 1) if largest else 0.0,
+                [f"data:image/jpeg;base64,{content}" for content in _listed(pictures.get(name))],
+            )
             for name, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
         ],
         duplicates=_count(report.get("duplicates")),
@@ -50,10 +65,15 @@ def summarise(report: Mapping[str, Any], names: Sequence[str]) -> ReportSummary:
         unreadable_more=max(0, unreadable_count - SHOWN),
         warnings=[str(words) for words in _listed(report.get("warnings"))],
         majority_percent=100 * majority if isinstance(majority, int | float) else None,
-        samples=[(name, _listed(shown)) for name, shown in samples.items()][:SHOWN]
-        if isinstance(samples, dict)
-        else [],
+        rows=_rows(samples) if report.get("task_type") == "textclassification" else [],
+        problems=[str(words) for words in _listed(report.get("problems"))],
     )
+
+
+def _rows(samples: Any) -> list[tuple[str, str]]:
+    """Return one sentence of each of the first classes."""
+    shown = [(name, _listed(texts)) for name, texts in samples.items()] if isinstance(samples, dict) else []
+    return [(str(texts[0]), name) for name, texts in shown if texts][:ROWS]
 
 
 def _listed(value: Any) -> list[Any]:

@@ -3,10 +3,12 @@
 from collections import Counter
 from datetime import datetime, timedelta
 
+from django.db.models import F
 from django.utils import timezone
 
 from control.activity import Activity
 
+from .estimates import Ended
 from .models import TrainingJob, WorkerHeartbeat
 from .schedule import Durations, Kind, seconds_until_start
 
@@ -63,6 +65,16 @@ def recent_durations() -> Durations:
     return Durations(
         (_kind(job), job.running_for.total_seconds()) for job in ended.only(*DURATION_FIELDS)[:LOOKED_AT]
     )
+
+
+def ended_lately() -> list[Ended]:
+    """Return what the jobs that succeeded lately were and took, for an estimate."""
+    jobs = TrainingJob.objects.filter(state=TrainingJob.State.SUCCEEDED, started_at__isnull=False)
+    jobs = jobs.order_by("-finished_at").only(*DURATION_FIELDS).annotate(examples=F("dataset__examples"))
+    return [
+        Ended(job.task_type, job.strategy, job.examples, job.running_for.total_seconds())
+        for job in jobs[:LOOKED_AT]
+    ]
 
 
 def _seconds_left(job: TrainingJob, durations: Durations) -> float | None:

@@ -27,7 +27,7 @@ from models_registry.tokens import new_token
 
 from . import transitions
 from .catalogue import ARCHITECTURES, get_architecture
-from .data import TABLE_SUFFIXES, DataError, build_report, parse_data_split
+from .data import TABLE_SUFFIXES, DataError, DataReport, build_report, parse_data_split
 from .dispatch import route
 from .files import dataset_key
 from .hyperparameters import ADVANCED
@@ -70,6 +70,14 @@ def settings_by_field(given: Mapping[str, Any]) -> dict[str, Any]:
     return {**fields, "advanced": {**fields.get("advanced", {}), **further}} if further else fields
 
 
+class UnusableData(InvalidRequest):
+    """A data set that was read and cannot be trained on; its `report` says what there is and what to mend."""
+
+    def __init__(self, report: DataReport) -> None:
+        super().__init__(" ".join(report.problems))
+        self.report = report
+
+
 def create_dataset(
     *,
     owner: Any,
@@ -97,7 +105,7 @@ def create_dataset(
         except DataError as error:
             raise InvalidRequest(str(error)) from error
         if report.problems:
-            raise InvalidRequest(" ".join(report.problems))
+            raise UnusableData(report)
         dataset = Dataset(
             name=name,
             owner=owner,

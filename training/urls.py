@@ -1,16 +1,21 @@
-"""Addresses of the pages of data sets and jobs."""
+"""Addresses of the pages of data sets, new models and jobs."""
 
 from django.urls import path
 
-from . import views
+from .views import datasets, jobs, new_model
 
 app_name = "training"
 
 urlpatterns = [
-    path("new/", views.new_model, name="new"),
-    path("jobs/", views.job_list, name="jobs"),
-    path("jobs/<int:pk>/", views.job_page, name="job"),
-    path("jobs/<int:pk>/fragment/", views.job_fragment, name="job-fragment"),
-    path("jobs/<int:pk>/cancel/", views.cancel, name="cancel"),
-    path("jobs/<int:pk>/retry/", views.retry, name="retry"),
+    path("new/", new_model.new_model, name="new"),
+    path("new/data/", new_model.upload, name="upload"),
+    path("new/sample/", new_model.use_sample, name="sample"),
+    path("datasets/", datasets.dataset_list, name="datasets"),
+    path("datasets/<int:pk>/", datasets.dataset_page, name="dataset"),
+    path("datasets/<int:pk>/delete/", datasets.delete, name="delete-dataset"),
+    path("jobs/", jobs.job_list, name="jobs"),
+    path("jobs/<int:pk>/", jobs.job_page, name="job"),
+    path("jobs/<int:pk>/fragment/", jobs.job_fragment, name="job-fragment"),
+    path("jobs/<int:pk>/cancel/", jobs.cancel, name="cancel"),
+    path("jobs/<int:pk>/retry/", jobs.retry, name="retry"),
 ]

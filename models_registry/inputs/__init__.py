@@ -7,7 +7,15 @@ torch. Nothing is believed that a header claims: limits are checked on what real
 from .archives import is_litter, open_archive, read_member
 from .errors import DataError
 from .limits import Limits
-from .tables import TABLE_SUFFIXES, Columns, Row, open_table, resolve_columns, resolve_text_column
+from .tables import (
+    TABLE_SUFFIXES,
+    Columns,
+    Row,
+    UnclearColumns,
+    open_table,
+    resolve_columns,
+    resolve_text_column,
+)
 
 __all__ = [
     "TABLE_SUFFIXES",
@@ -15,6 +23,7 @@ __all__ = [
     "DataError",
     "Limits",
     "Row",
+    "UnclearColumns",
     "is_litter",
     "open_archive",
     "open_table",

@@ -17,7 +17,7 @@ REQUEST_ID = re.compile(r"[\w.-]{1,100}", re.ASCII)
 # Django spools a multipart body to disk before a view sees it, whoever sent it.
 OVERHEAD = 2**20  # bytes of a form around its files
 LIMITS = {  # settings by the addresses' names; other addresses take what a prediction may have
-    "training:new": "MAX_DATASET_BYTES",
+    "training:upload": "MAX_DATASET_BYTES",
     "api-dataset-list": "MAX_DATASET_BYTES",
     "flash:train": "MAX_DATASET_BYTES",
     "inference:batches": "MAX_BATCH_BYTES",

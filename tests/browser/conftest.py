@@ -1,4 +1,4 @@
-"""One platform and one browser for the tests of a module."""
+"""One platform and one browser for all tests that a process runs."""
 
 from collections.abc import Iterator
 
@@ -10,14 +10,14 @@ from tests.platform_process import PlatformProcess
 from .chromium import open_browser
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlatformProcess]:
     """Web and worker, warm."""
     with PlatformProcess(tmp_path_factory.mktemp("browser") / "home") as platform:
         yield platform
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def chromium_browser() -> Iterator[Browser]:
     """Debian's Chromium."""
     with open_browser() as browser:

@@ -206,9 +206,16 @@ def _judge_classes_without_examples(report: DataReport, labels: set[str]) -> Non
 def _warnings(report: DataReport) -> Iterator[str]:
     small = [name for name, count in report.classes.items() if FEWEST <= count < SMALL_CLASS]
     if small:
-        yield f"Classes with fewer than {SMALL_CLASS} examples: {', '.join(small[:NAMED])}."
+        more = f" and {len(small) - NAMED:,} more" if len(small) > NAMED else ""
+        yield (
+            f"Classes with fewer than {SMALL_CLASS} examples: {', '.join(small[:NAMED])}{more}. "
+            "Their accuracy is little more than a guess; add examples if you can."
+        )
     if report.unreadable_count:
-        yield f"Examples that cannot be read and are left out: {report.unreadable_count}."
+        yield (
+            f"Examples that cannot be read and are left out: {report.unreadable_count:,}. They are listed below; "
+            "mend and upload again when they matter."
+        )
     if report.duplicates:
         yield (
             f"Exact copies of other examples: {report.duplicates}. The copies of a class stay on one side of the "
@@ -220,4 +227,7 @@ def _warnings(report: DataReport) -> Iterator[str]:
             f"about {report.leaking} of the validation part will be known from training under another."
         )
     if report.imbalance > IMBALANCED:
-        yield f"The largest class has {report.imbalance:.0f} times the examples of the smallest."
+        yield (
+            f"The largest class has {report.imbalance:.0f} times the examples of the smallest, so the small ones "
+            "are easily overlooked. Add examples of these, or switch on class weights."
+        )

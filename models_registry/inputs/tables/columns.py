@@ -13,6 +13,14 @@ USUAL_NAMES = {
 }
 
 
+class UnclearColumns(DataError):
+    """A table whose columns have to be named; `found` are those it has."""
+
+    def __init__(self, words: str, found: Iterable[str]) -> None:
+        super().__init__(words)
+        self.found = tuple(found)
+
+
 class Columns(NamedTuple):
     """The names of two columns."""
 
@@ -24,7 +32,7 @@ def resolve_columns(found: Iterable[str], wanted: Mapping[str, str]) -> Columns:
     """Return the columns of a table that `wanted` means by "input" and "label".
 
     A name that a person chose has to be there. The documents' own names, "input" and "label", also
-    stand for the usual ones, in whatever case. Raises `DataError` that lists what there is.
+    stand for the usual ones, in whatever case. Raises `UnclearColumns`.
     """
     names = list(found)
     if len(set(names)) != len(names):
@@ -32,14 +40,16 @@ def resolve_columns(found: Iterable[str], wanted: Mapping[str, str]) -> Columns:
     text = _resolve(names, wanted.get("input") or "input", role="input")
     label = _resolve(names, wanted.get("label") or "label", role="label")
     if text == label:
-        raise DataError(f"The texts and the labels cannot both be in the column {text!r}. Name two columns.")
+        raise UnclearColumns(
+            f"The texts and the labels cannot both be in the column {text!r}. Name two columns.", names
+        )
     return Columns(text, label)
 
 
 def resolve_text_column(found: Iterable[str], wanted: str = "") -> str:
     """Return the column that holds the texts: the one that was named, the usual one, or the only one.
 
-    Raises `DataError` that lists what there is.
+    Raises `UnclearColumns`.
     """
     names = list(found)
     if len(names) == 1 and not wanted:
@@ -56,6 +66,6 @@ def _resolve(names: list[str], wanted: str, *, role: str) -> str:
         return meant[0]
     if meant:
         listed = ", ".join(map(repr, meant))
-        raise DataError(f"Several columns could be the {role}: {listed}. Say which one it is.")
+        raise UnclearColumns(f"Several columns could be the {role}: {listed}. Say which one it is.", names)
     there = ", ".join(repr(name) for name in names[:SHOWN])
-    raise DataError(f"There is no column {wanted!r}. The table has: {there}.")
+    raise UnclearColumns(f"There is no column {wanted!r}. The table has: {there}.", names)

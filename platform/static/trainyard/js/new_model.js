@@ -1,133 +1,246 @@
-// The form of a new model: shows what belongs to the chosen task, sums up what was chosen, shows the upload.
+// The page of a new model. First step: files of any kind become one upload, which starts by itself.
+// Then: sums up what was chosen, shows what the preset works with, and forgets nothing on a reload.
 
-import { describe, prepareDropzone, readableSize } from "./dropzone.js";
+import { ClassBuilder, filesOf, isPhoto } from "./class_builder.js";
+import { dropDraft, keepDraft } from "./draft.js";
+import { describe, readableSize } from "./dropzone.js";
 
-const SENDS = "Uploading…";
-const CHECKS = "Checking your data…";
-const TASKS = ["imageclassification", "textclassification"];
+const LEFT_OUT = ["csrfmiddlewaretoken", "dataset"];
 
-/** The endings of the files that a task takes. */
-function endingsOf(input, task) {
-  return (input.getAttribute(`data-suffixes-${task}`) ?? "").split(" ").filter(Boolean);
-}
+// Data -------------------------------------------------------------------------------------------------
 
-function prepare(form) {
-  const input = form.querySelector("#id_file");
-  const zone = form.querySelector("[data-dropzone]");
+let builder = null;
+
+function prepareData(step) {
+  const form = step.querySelector("#data-form");
+  const zone = form.querySelector("#file-zone");
+  const input = zone.querySelector("input");
   if (!zone.dataset.prepared) {
     zone.dataset.prepared = "yes";
-    prepareDropzone(zone);
+    input.multiple = true;
+    input.accept += ",image/*";
+    prepareZone(zone, input);
+    builder = new ClassBuilder(form.querySelector("#classes"), showBuilder);
   }
+  const folder = form.querySelector("#folder");
+  form.querySelector("#choose-folder").addEventListener("click", () => folder.click());
+  folder.addEventListener("change", () => {
+    const files = [...folder.files].map((file) => ({ path: file.webkitRelativePath || file.name, file }));
+    folder.value = "";
+    take(files, input);
+  });
+  form.querySelector("#upload-stop").addEventListener("click", () => {
+    window.htmx.trigger(form, "htmx:abort");
+    hideUpload();
+  });
+  // Classes have to be packed before they can be sent.
+  form.addEventListener("submit", packFirst, true);
+  form.addEventListener("htmx:afterRequest", hideUpload);
+  showBuilder();
+}
+
+function prepareZone(zone, input) {
+  let depth = 0;
+  const hover = (step) => {
+    depth = step === 0 ? 0 : depth + step;
+    zone.classList.toggle("is-over", depth > 0);
+  };
+  zone.addEventListener("dragenter", (event) => {
+    event.preventDefault();
+    hover(1);
+  });
+  zone.addEventListener("dragleave", () => hover(-1));
+  zone.addEventListener("dragover", (event) => event.preventDefault());
+  zone.addEventListener("drop", async (event) => {
+    event.preventDefault();
+    hover(0);
+    take(await filesOf(event.dataTransfer.items), input);
+  });
+  // Whoever mends a file and chooses it again chooses something: without this the browser says nothing of it.
+  input.addEventListener("click", () => empty(input));
+  input.addEventListener("change", () => {
+    if (input.dataset.packed) return;
+    take([...input.files].map((file) => ({ path: file.name, file })), input);
+  });
+}
+
+/** Send a zip or a table at once; put photos into classes. */
+function take(files, input) {
+  const endings = `${input.dataset.archives} ${input.dataset.tables}`.split(" ");
+  const whole = files.filter(({ file }) => endings.some((ending) => file.name.toLowerCase().endsWith(ending)));
+  const photos = files.filter(({ path, file }) => path.includes("/") || isPhoto(file));
+  complain("");
+  if (whole.length === 1 && files.length === 1) {
+    builder.clear();
+    put(input, whole[0].file);
+    send(input);
+  } else if (photos.length > 0) {
+    builder.add(files);
+    empty(input);
+  } else if (files.length > 0) {
+    empty(input);
+    const name = files[0].file.name;
+    complain(
+      whole.length > 1
+        ? "Choose one zip or one table at a time."
+        : `${name} is neither a photo nor a ${endings.join(" or ")} file.`,
+    );
+  }
+}
+
+function put(input, file) {
+  const chosen = new DataTransfer();
+  chosen.items.add(file);
+  input.dataset.packed = "yes";
+  input.files = chosen.files;
+  delete input.dataset.packed;
+  document.querySelector("[data-chosen]").textContent = describe(input.files);
+  document.getElementById("file-zone").classList.add("has-files");
+}
+
+function empty(input) {
+  input.value = "";
+  document.querySelector("[data-chosen]").textContent = "";
+  document.getElementById("file-zone").classList.remove("has-files");
+}
+
+/** Say at once what the server would say only after the upload, or begin with it. */
+function send(input) {
+  const [file] = input.files;
+  const limit = Number(input.dataset.maxBytes);
+  if (file.size === 0) complain(`${file.name} is empty.`);
+  else if (file.size > limit) complain(`${file.name} has ${readableSize(file.size)}; the limit is ${readableSize(limit)}.`);
+  else {
+    // The columns that were asked for belong to the file before.
+    for (const select of input.form.querySelectorAll("select")) select.value = "";
+    input.form.requestSubmit();
+  }
+}
+
+function complain(words) {
+  document.getElementById("file-complaint").textContent = words;
+}
+
+function showBuilder() {
+  const form = document.getElementById("data-form");
+  if (!form || !builder) return;
+  const button = form.querySelector("#check");
+  const input = form.querySelector("#id_file");
+  const some = builder.classes.length > 0;
+  input.required = !some;
+  if (some) empty(input); // what was packed before is not what there is now
+  button.classList.toggle("is-wanted", some);
+  button.disabled = some && builder.complaint !== "";
+  button.textContent = some ? `Check these ${builder.count} photos` : button.dataset.before ?? button.textContent;
+  if (!some) button.dataset.before = button.textContent;
+}
+
+async function packFirst(event) {
+  const form = event.currentTarget;
+  if (!builder || builder.classes.length === 0) return;
+  const input = form.querySelector("#id_file");
+  if (input.files.length > 0) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+  showUpload("Packing…", 0);
+  const file = await builder.pack((done, all) => showUpload(`Packing… ${done} of ${all} photos`, done / all));
+  put(input, file);
+  if (file.size > Number(input.dataset.maxBytes)) {
+    hideUpload();
+    empty(input);
+    complain(`Together they have ${readableSize(file.size)}; the limit is ${readableSize(Number(input.dataset.maxBytes))}.`);
+    return;
+  }
+  form.requestSubmit();
+}
+
+function showUpload(words, share) {
+  document.getElementById("upload").hidden = false;
+  document.getElementById("upload-words").textContent = words;
+  const bar = document.getElementById("upload-bar");
+  if (share === null) bar.removeAttribute("value");
+  else bar.value = share;
+}
+
+function hideUpload() {
+  const place = document.getElementById("upload");
+  if (place) place.hidden = true;
+  showBuilder();
+}
+
+document.addEventListener("htmx:xhr:progress", ({ target, detail }) => {
+  if (target.id !== "data-form" || !detail.lengthComputable) return;
+  const { loaded, total } = detail;
+  if (loaded < total) showUpload(`Uploading… ${readableSize(loaded)} of ${readableSize(total)}`, loaded / total);
+  else showUpload("Uploaded. Looking at every example…", null);
+});
+
+// Model, review -----------------------------------------------------------------------------------------
+
+function prepareModel(form) {
+  const key = `new-model:${window.location.search}`;
+  keepDraft(form, key, LEFT_OUT, { restore: form.dataset.failed === undefined });
   form.addEventListener("input", () => refresh(form));
-  form.addEventListener("change", (event) => {
-    if (event.target === input) follow(form, input);
-    refresh(form);
+  form.addEventListener("htmx:beforeOnLoad", ({ detail }) => {
+    if (detail.xhr.getResponseHeader("HX-Redirect")) dropDraft(key);
   });
   refresh(form);
-  if (form.dataset.failed !== undefined) {
-    for (const error of form.querySelectorAll("details [id$=_error]")) error.closest("details").open = true;
-    form.querySelector("[data-form-errors]").focus();
-  }
-}
-
-/** What a file says by itself need not be filled in: the task by its ending, and a name to begin with. */
-function follow(form, input) {
-  const [file] = input.files;
-  if (!file) return;
-  const ending = file.name.toLowerCase().match(/\.[^.]+$/)?.[0];
-  const task = TASKS.find((one) => endingsOf(input, one).includes(ending));
-  if (task) form.querySelector(`input[name=task_type][value=${task}]`).checked = true;
-  const name = form.querySelector("#id_name");
-  if (!name.value) {
-    const words = file.name.replace(/\.[^.]+$/, "").replace(/[^\p{L}\p{N} -]+/gu, " ").trim();
-    name.value = words.charAt(0).toUpperCase() + words.slice(1, 100);
-  }
-}
-
-function value(form, name) {
-  return new FormData(form).get(name) ?? "";
 }
 
 function refresh(form) {
-  const task = value(form, "task_type");
-  const file = form.querySelector("#id_file");
-  for (const part of form.querySelectorAll("[data-task]")) {
-    part.hidden = task !== "" && part.dataset.task !== task;
-  }
   for (const part of form.querySelectorAll("[data-with]")) {
     part.hidden = !form.querySelector(`#id_${part.dataset.with}`).checked;
   }
-  offer(form, task);
-  complain(file, task);
-  sumUp(form, task, file);
-}
-
-/** Switch off what this machine cannot do for the chosen task, and show what concerns the chosen preset. */
-function offer(form, task) {
-  for (const face of form.querySelectorAll(".choice:has([name=strategy])")) {
-    const radio = face.querySelector("input");
-    radio.disabled = face.querySelector(`[data-missing][data-task="${task}"]`) !== null;
-    if (radio.disabled && radio.checked) form.querySelector("[name=strategy]:not([disabled])").checked = true;
+  const preset = form.querySelector("input[name=strategy]:checked");
+  for (const part of form.querySelectorAll("[data-strategy]")) part.hidden = part.dataset.strategy !== preset?.value;
+  for (const part of form.querySelectorAll("[data-not-strategy]")) {
+    part.hidden = part.dataset.notStrategy === preset?.value;
   }
-  const strategy = value(form, "strategy");
-  for (const part of form.querySelectorAll("[data-strategy]")) part.hidden = part.dataset.strategy !== strategy;
   for (const option of form.querySelectorAll("option[data-not-for]")) {
-    const reason = JSON.parse(option.dataset.notFor)[strategy];
+    const reason = JSON.parse(option.dataset.notFor)[preset?.value];
     option.disabled = reason !== undefined;
     option.title = reason ?? "";
     if (option.disabled && option.selected) option.closest("select").value = "";
   }
+  if (preset) showDefaults(form, JSON.parse(preset.dataset.defaults));
+  sumUp(form, preset);
 }
 
-/** Say at once what the server would say only after the upload. */
-function complain(file, task) {
-  const wanted = endingsOf(file, task);
-  const [chosen] = file.files;
-  const limit = Number(file.dataset.maxBytes);
-  let words = "";
-  if (chosen && task && !wanted.some((ending) => chosen.name.toLowerCase().endsWith(ending))) {
-    words = `${chosen.name} is not a ${wanted.join(" or ")} file.`;
-  } else if (chosen && chosen.size > limit) {
-    words = `${chosen.name} has ${readableSize(chosen.size)}; the limit is ${readableSize(limit)}.`;
-  } else if (chosen && chosen.size === 0) {
-    words = `${chosen.name} is empty.`;
+/** Say in every field that is left to the preset what the preset works with. */
+function showDefaults(form, defaults) {
+  for (const [name, value] of Object.entries(defaults)) {
+    const field = form.querySelector(`#id_${name}`);
+    if (field.tagName === "SELECT") field.options[0].textContent = `The preset's choice: ${value}`;
+    else field.placeholder = `The preset's choice: ${value}`;
   }
-  file.setCustomValidity(words);
-  document.getElementById("file-complaint").textContent = words;
 }
 
-function sumUp(form, task, file) {
+function sumUp(form, preset) {
   const show = (name, words) => {
-    form.querySelector(`[data-sum="${name}"]`).textContent = words || "–";
+    const place = form.querySelector(`[data-sum="${name}"]`);
+    if (place.textContent !== words) place.textContent = words || "–";
+    return place;
   };
-  const checked = (name) => form.querySelector(`input[name="${name}"]:checked`);
-  const percent = Number(value(form, "train_percent"));
-  show("task", checked("task_type")?.dataset.label);
-  show("name", value(form, "name").trim());
-  show("file", describe(file.files));
-  show("preset", checked("strategy")?.dataset.label);
-  show("split", percent > 0 && percent < 100 ? `${percent} : ${100 - percent}` : "");
+  show("name", form.querySelector("#id_name").value.trim());
+  show("preset", preset?.dataset.label);
+  show("expected", preset?.dataset.expected);
+  const percent = Number(form.querySelector("#id_train_percent").value);
+  const examples = Number(form.querySelector('[data-sum="split"]').dataset.examples);
+  const learned = Math.round((examples * percent) / 100);
+  show("split", percent > 0 && percent < 100 ? `${learned}, tested on ${examples - learned}` : "");
 }
 
-document.addEventListener("htmx:xhr:progress", (event) => {
-  const bar = document.getElementById("upload-bar");
-  if (!bar || !event.detail.lengthComputable) return;
-  const { loaded, total } = event.detail;
-  document.getElementById("upload").hidden = false;
-  const done = loaded >= total;
-  document.getElementById("upload-words").textContent = done
-    ? CHECKS
-    : `${SENDS} ${readableSize(loaded)} of ${readableSize(total)}`;
-  if (done) bar.removeAttribute("value");
-  else bar.value = loaded / total;
-});
+// Both --------------------------------------------------------------------------------------------------
 
-const start = () => {
-  const form = document.getElementById("new-model");
-  if (form && !form.dataset.prepared) {
-    form.dataset.prepared = "yes";
-    prepare(form);
-  }
-};
-document.addEventListener("htmx:afterSettle", start);
-start();
+function prepare() {
+  const step = document.getElementById("new-model");
+  if (!step || step.dataset.prepared) return;
+  step.dataset.prepared = "yes";
+  if (step.dataset.step === "data") prepareData(step);
+  else prepareModel(step);
+  for (const error of step.querySelectorAll("details [id$=_error]")) error.closest("details").open = true;
+  step.querySelector("[data-form-errors]")?.focus();
+}
+
+document.addEventListener("htmx:afterSettle", prepare);
+prepare();

@@ -1,12 +1,10 @@
-"""The pages of new models and of jobs: for strangers, others, owners and staff."""
+"""The pages of jobs: for strangers, others, owners and staff."""
 
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from celery import current_app
-from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -15,14 +13,11 @@ from pytest_django import DjangoAssertNumQueries
 from accounts.models import User
 from control.models import PlatformStatus
 from tests.factories import RegisteredModelFactory, TrainingJobFactory, UserFactory
-from tests.form_values import untouched
-from training.forms import NewModelForm
-from training.models import Dataset, TrainingJob, WorkerHeartbeat
+from training.models import TrainingJob, WorkerHeartbeat
 
 pytestmark = pytest.mark.django_db
 
 State = TrainingJob.State
-TABLE = "input,label\n" + "\n".join(f"text {number},{'xy'[number % 2]}" for number in range(24))
 HTMX = {"HX-Request": "true"}
 
 
@@ -35,12 +30,6 @@ def as_(user: User) -> Client:
     client = Client()
     client.force_login(user)
     return client
-
-
-def filled_in(content: str = TABLE, filename: str = "data.csv", **changes: Any) -> dict[str, Any]:
-    file = SimpleUploadedFile(filename, content.encode())
-    own = {"task_type": "textclassification", "name": "My intents", "file": file}
-    return {**untouched(NewModelForm()), **own, **changes}
 
 
 def running_job(**fields: Any) -> TrainingJob:
@@ -65,10 +54,10 @@ def succeeded_job(**fields: Any) -> TrainingJob:
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
-@pytest.mark.parametrize("name", ["new", "jobs", "job", "job-fragment", "cancel", "retry"])
+@pytest.mark.parametrize("name", ["jobs", "job", "job-fragment", "cancel", "retry"])
 def test_strangers_are_asked_to_sign_in(name: str, method: str) -> None:
     job = TrainingJobFactory(owner=None)
-    address = reverse(f"training:{name}", args=[] if name in ("new", "jobs") else [job.pk])
+    address = reverse(f"training:{name}", args=[] if name == "jobs" else [job.pk])
     response = getattr(Client(), method)(address)
     assert response.status_code == 302
     assert response["Location"].startswith(reverse("account_login"))
@@ -210,14 +199,6 @@ def test_settings_that_were_asked_for_are_shown() -> None:
         assert words in page, words
 
 
-def test_form_shows_presets_that_are_not_available_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "training.forms.why_not_at_all", lambda task, strategy, allowed: f"No {strategy} here."
-    )
-    page = as_(UserFactory()).get("/new/").content.decode()
-    assert "No finetune here." in page
-
-
 def test_cancel_ends_a_queued_job_and_asks_a_running_one() -> None:
     queued = TrainingJobFactory()
     running = running_job(owner=queued.owner)
@@ -238,58 +219,6 @@ def test_cancel_of_an_ended_job_says_so() -> None:
 def test_cancel_needs_a_post() -> None:
     job = running_job()
     assert as_(job.owner).get(reverse("training:cancel", args=[job.pk])).status_code == 405
-
-
-def test_new_model_offers_every_field_of_the_form() -> None:
-    page = as_(UserFactory()).get("/new/").content.decode()
-    for name in NewModelForm().fields:
-        assert f'name="{name}"' in page, name
-
-
-def test_new_model_makes_data_set_and_job() -> None:
-    user = UserFactory()
-    response = as_(user).post("/new/", filled_in(train_percent=80, seed=3))
-    job = TrainingJob.objects.get()
-    assert response.status_code == 302
-    assert response["Location"] == f"/jobs/{job.pk}/"
-    assert (job.owner, job.name, job.data_split, job.seed) == (user, "My intents", "80 : 20", 3)
-    assert job.dataset.examples == 24
-
-
-def test_new_model_over_htmx_is_sent_on_by_a_header() -> None:
-    response = as_(UserFactory()).post("/new/", filled_in(), headers=HTMX)
-    assert response.status_code == 200
-    assert response["HX-Redirect"] == f"/jobs/{TrainingJob.objects.get().pk}/"
-
-
-@pytest.mark.parametrize("headers", [{}, HTMX])
-def test_new_model_with_bad_data_keeps_what_was_filled_in(headers: dict[str, str]) -> None:
-    response = as_(UserFactory()).post("/new/", filled_in("input,label\na,x\n", seed=77), headers=headers)
-    page = response.content.decode()
-    assert response.status_code == 422
-    assert "two classes" in page
-    assert 'value="My intents"' in page
-    assert 'value="77"' in page
-    assert ("<html" in page) == (not headers)
-    assert not Dataset.objects.exists()
-
-
-def test_new_model_that_is_refused_leaves_nothing(bucket: Path) -> None:
-    TrainingJobFactory()
-    PlatformStatus.objects.update_or_create(pk=1, defaults={"queue_while_active": False})
-    response = as_(UserFactory()).post("/new/", filled_in())
-    assert response.status_code == 422
-    assert "A model is being trained" in response.content.decode()
-    assert Dataset.objects.count() == TrainingJob.objects.count() == 1
-    assert not [path for path in (bucket / "training").rglob("*") if path.is_file()]
-
-
-def test_new_model_while_halted_is_a_503_that_keeps_the_form() -> None:
-    PlatformStatus.objects.update_or_create(pk=1, defaults={"dev_mode": True})
-    response = as_(UserFactory()).post("/new/", filled_in())
-    assert response.status_code == 503
-    assert "maintenance" in response.content.decode()
-    assert not Dataset.objects.exists()
 
 
 def test_job_list_is_the_persons_own() -> None:
@@ -318,3 +247,17 @@ def test_job_list_costs_the_same_however_long(
     with django_assert_num_queries(4):  # session, user, count, page
         page = client.get("/jobs/").content.decode()
     assert ("Page 1 of 2" in page) == (count > 25)
+
+
+def test_job_list_is_searched_by_name_and_state() -> None:
+    first = TrainingJobFactory(name="Spring flowers")
+    TrainingJobFactory(name="Autumn leaves", owner=first.owner)
+    TrainingJobFactory(name="Spring again", owner=first.owner, state=State.FAILED, finished_at=timezone.now())
+    client = as_(first.owner)
+    page = client.get("/jobs/?q=spring&state=queued").content.decode()
+    assert "Spring flowers" in page
+    assert "Autumn leaves" not in page
+    assert "Spring again" not in page
+    page = client.get("/jobs/?q=winter").content.decode()
+    assert "Nothing fits" in page
+    assert "Spring flowers" in client.get("/jobs/?state=nonsense").content.decode()

@@ -1,4 +1,4 @@
-"""Pages of new models and of jobs: parse, authorise, call one service, show."""
+"""Pages of jobs: parse, authorise, call one service, show."""
 
 from typing import Any
 
@@ -10,70 +10,23 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_POST
 from django_htmx.http import HttpResponseClientRedirect
 
 from accounts.roles import is_operator
 from control.selectors import is_halted
-from core.exceptions import BucketError, MaintenanceMode, TrainyardError
-from core.requests import PageRequest
+from core.exceptions import MaintenanceMode, TrainyardError
 
-from .curves import charts_of, facts_of
-from .forms import NewModelForm, why_models_are_missing, why_presets_are_missing
-from .models import TrainingJob
-from .phases import current_phase, steps_of
-from .presets import PRESETS
-from .reports import summarise
-from .selectors import a_worker_is_alive, expected_start, position_in_queue
-from .services import SUFFIXES, cancel_job, retry_job
-from .submissions import Submission, submit_upload
+from ..curves import charts_of, facts_of
+from ..forms import JobSearch
+from ..models import TrainingJob
+from ..phases import current_phase, steps_of
+from ..reports import summarise
+from ..selectors import a_worker_is_alive, expected_start, position_in_queue
+from ..services import cancel_job, retry_job
 
 PAGE_SIZE = 25
-REFUSED = 422
-UNAVAILABLE = 503
 SCHEDULE_FIELDS = ("factor", "patience", "min_lr", "step_size", "gamma")
-
-
-@login_required
-@never_cache
-@require_http_methods(["GET", "HEAD", "POST"])
-def new_model(request: PageRequest) -> HttpResponse:
-    """Show the form; take what was filled in, and go to the job's page."""
-    if request.method != "POST":
-        return _show_form(request, NewModelForm(), status=200)
-    form = NewModelForm(request.POST, request.FILES)
-    if not form.is_valid():
-        return _show_form(request, form, status=REFUSED)
-    values = form.cleaned_data
-    submission = Submission(
-        name=values["name"],
-        task_type=values["task_type"],
-        file=values["file"],
-        columns=form.columns,
-        choice=form.job_settings,
-    )
-    try:
-        job = submit_upload(owner=request.user, submission=submission)
-    except TrainyardError as error:
-        form.add_error(None, str(error))
-        away = isinstance(error, MaintenanceMode | BucketError)
-        return _show_form(request, form, status=UNAVAILABLE if away else REFUSED)
-    address = reverse("training:job", args=[job.pk])
-    return HttpResponseClientRedirect(address) if request.htmx else redirect(address)
-
-
-def _show_form(request: PageRequest, form: NewModelForm, *, status: int) -> HttpResponse:
-    template = "training/new_form.html" if request.htmx else "training/new.html"
-    context = {
-        "form": form,
-        "presets": PRESETS,
-        "missing_presets": why_presets_are_missing(),
-        "missing_models": why_models_are_missing(),
-        "max_bytes": settings.TRAINYARD["MAX_DATASET_BYTES"],
-        "suffixes": SUFFIXES,
-        "halted": is_halted(),
-    }
-    return render(request, template, context, status=status)
 
 
 @login_required
@@ -86,8 +39,10 @@ def job_list(request: HttpRequest) -> HttpResponse:
     )
     if not everyone:
         jobs = jobs.filter(owner_id=request.user.pk)
-    page = Paginator(jobs, PAGE_SIZE).get_page(request.GET.get("page"))
-    return render(request, "training/jobs.html", {"page": page, "everyone": everyone})
+    search = JobSearch(request.GET)
+    page = Paginator(search.narrow(jobs), PAGE_SIZE).get_page(request.GET.get("page"))
+    context = {"page": page, "everyone": everyone, "search": search}
+    return render(request, "training/jobs.html", context)
 
 
 @login_required
@@ -97,7 +52,12 @@ def job_page(request: HttpRequest, pk: int) -> HttpResponse:
     """Show a job, live while it has not ended."""
     job = _job_of(request, pk)
     report = summarise(job.dataset.report, job.dataset.classes)
-    context = {**_job_context(job), "report": report, "further": _further_settings(job)}
+    context = {
+        **_job_context(job),
+        "report": report,
+        "dataset": job.dataset,
+        "further": _further_settings(job),
+    }
     return render(request, "training/job.html", context)
 
 

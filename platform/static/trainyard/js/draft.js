@@ -1,0 +1,47 @@
+// Keeps what was filled into a form while its tab is open, so that a reload or a detour forgets nothing.
+
+/** Keep the fields of `form` under `key`, and fill in what was kept before; `left` names fields that are not kept. */
+export function keepDraft(form, key, left, { restore }) {
+  const fields = () => [...form.elements].filter((field) => field.name && !left.includes(field.name));
+  const kept = restore ? read(key) : null;
+  if (kept) {
+    for (const field of fields()) {
+      const values = kept[field.name] ?? [];
+      if (field.type === "checkbox" || field.type === "radio") {
+        if (!field.disabled) field.checked = values.includes(field.value);
+      } else if (values.length > 0) field.value = values[0];
+    }
+  }
+  form.addEventListener("input", () => {
+    const draft = {};
+    for (const field of fields()) {
+      if ((field.type === "checkbox" || field.type === "radio") && !field.checked) continue;
+      (draft[field.name] ??= []).push(field.value);
+    }
+    write(key, draft);
+  });
+}
+
+export function dropDraft(key) {
+  try {
+    sessionStorage.removeItem(key);
+  } catch {
+    // A browser that keeps nothing has nothing to forget.
+  }
+}
+
+function read(key) {
+  try {
+    return JSON.parse(sessionStorage.getItem(key));
+  } catch {
+    return null;
+  }
+}
+
+function write(key, draft) {
+  try {
+    sessionStorage.setItem(key, JSON.stringify(draft));
+  } catch {
+    // Full or forbidden: the form works without.
+  }
+}

@@ -1,0 +1,82 @@
+"""The pages of data sets: for strangers, others, owners and staff."""
+
+from pathlib import Path
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from pytest_django import DjangoAssertNumQueries
+
+from accounts.models import User
+from tests.factories import DatasetFactory, TrainingJobFactory, UserFactory
+from training.models import Dataset
+
+pytestmark = pytest.mark.django_db
+
+
+def as_(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def test_strangers_are_asked_to_sign_in() -> None:
+    dataset = DatasetFactory()
+    for address in ("/datasets/", f"/datasets/{dataset.pk}/"):
+        assert Client().get(address)["Location"].startswith(reverse("account_login"))
+    assert Client().post(f"/datasets/{dataset.pk}/delete/").status_code == 302
+    assert Dataset.objects.exists()
+
+
+def test_data_sets_are_their_owners() -> None:
+    dataset = DatasetFactory(name="Secret garden")
+    assert "Secret garden" in as_(dataset.owner).get("/datasets/").content.decode()
+    other = as_(UserFactory())
+    assert "Secret garden" not in other.get("/datasets/").content.decode()
+    assert other.get(f"/datasets/{dataset.pk}/").status_code == 404
+    assert other.post(f"/datasets/{dataset.pk}/delete/").status_code == 404
+    assert as_(UserFactory(is_staff=True)).get(f"/datasets/{dataset.pk}/").status_code == 200
+
+
+def test_page_shows_what_was_found_and_the_jobs() -> None:
+    report = {"classes": {"daisy": 3, "iris": 1}, "thumbnails": {"daisy": ["QUJD"]}}
+    dataset = DatasetFactory(report=report)
+    job = TrainingJobFactory(dataset=dataset, name="First try")
+    page = as_(dataset.owner).get(f"/datasets/{dataset.pk}/").content.decode()
+    assert "data:image/jpeg;base64,QUJD" in page
+    assert f"/jobs/{job.pk}/" in page
+    assert f"/new/?dataset={dataset.pk}" in page
+
+
+def test_unused_data_set_can_be_deleted(bucket: Path) -> None:
+    dataset = DatasetFactory(key="training/datasets/x/dataset.zip")
+    file = bucket / dataset.key
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"x")
+    response = as_(dataset.owner).post(f"/datasets/{dataset.pk}/delete/")
+    assert response["Location"] == "/datasets/"
+    assert not Dataset.objects.exists()
+    assert not file.exists()
+
+
+def test_used_data_set_is_kept(bucket: Path) -> None:
+    job = TrainingJobFactory()
+    file = bucket / job.dataset.key
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"x")
+    client, address = as_(job.owner), f"/datasets/{job.dataset.pk}/delete/"
+    assert address not in client.get(f"/datasets/{job.dataset.pk}/").content.decode()
+    assert "was used by jobs" in client.post(address, follow=True).content.decode()
+    assert file.exists()
+
+
+@pytest.mark.parametrize("count", [1, 30])
+def test_list_costs_the_same_however_long(
+    django_assert_num_queries: DjangoAssertNumQueries, count: int
+) -> None:
+    user = UserFactory()
+    DatasetFactory.create_batch(count, owner=user)
+    client = as_(user)
+    with django_assert_num_queries(4):  # session, user, count, page
+        page = client.get("/datasets/").content.decode()
+    assert ("Page 1 of 2" in page) == (count > 25)

@@ -1,0 +1,1 @@
+"""Pages of data sets, new models and jobs."""
