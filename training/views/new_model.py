@@ -102,7 +102,7 @@ def upload(request: PageRequest) -> HttpResponse:
 
 @login_required
 @require_POST
-def use_sample(request: HttpRequest) -> HttpResponse:
+def use_sample(request: PageRequest) -> HttpResponse:
     """Take one of the data sets that come with the platform, and go on with it."""
     sample = next((one for one in samples_here() if one.key == request.POST.get("sample")), None)
     if sample is None:
@@ -110,14 +110,17 @@ def use_sample(request: HttpRequest) -> HttpResponse:
     again = Dataset.objects.filter(owner_id=request.user.pk, original_name=sample.file, name=sample.label)
     dataset = again.only("pk").first()
     if dataset is None:
-        require_rate("upload", str(request.user.pk))
-        with sample.path.open("rb") as file:
-            dataset = create_dataset(
-                owner=request.user,
-                name=sample.label,
-                task_type=sample.task_type,
-                file=File(file, name=sample.file),
-            )
+        try:
+            require_rate("upload", str(request.user.pk))
+            with sample.path.open("rb") as file:
+                dataset = create_dataset(
+                    owner=request.user,
+                    name=sample.label,
+                    task_type=sample.task_type,
+                    file=File(file, name=sample.file),
+                )
+        except TrainyardError as error:
+            return _refuse_data(request, DataForm(), error)
     return redirect(f"{reverse('training:new')}?dataset={dataset.pk}")
 
 

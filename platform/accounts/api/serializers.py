@@ -3,6 +3,8 @@
 from knox.models import AuthToken
 from rest_framework import serializers
 
+from accounts.tokens import DAYS, MOST_DAYS
+
 
 class ApiTokenSerializer(serializers.ModelSerializer):
     """A token of the caller's, by its first characters."""
@@ -28,4 +30,4 @@ class NewApiTokenSerializer(ApiTokenSerializer):
 class ApiTokenWishSerializer(serializers.Serializer):
     """For how long a token is to be good."""
 
-    days = serializers.IntegerField(default=90, min_value=1, max_value=366)
+    days = serializers.IntegerField(default=DAYS, min_value=1, max_value=MOST_DAYS)

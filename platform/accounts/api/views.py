@@ -1,10 +1,6 @@
 """REST views of API tokens: make one with a password or a session, list them, revoke them."""
 
-from datetime import timedelta
-
-from django.db.models import Q, QuerySet
 from django.http import Http404
-from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from knox.models import AuthToken
 from rest_framework import status
@@ -15,17 +11,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.authentication import ApiTokenAuthentication, PasswordAuthentication
-from core.exceptions import InvalidRequest
+from accounts.tokens import good_tokens, make_token, revoke_token
 
 from .serializers import ApiTokenSerializer, ApiTokenWishSerializer, NewApiTokenSerializer
-
-MOST_TOKENS = 50
-
-
-def _good_tokens(request: Request) -> QuerySet[AuthToken]:
-    """Return the caller's tokens that have not expired, newest first."""
-    good = Q(expiry=None) | Q(expiry__gt=timezone.now())
-    return AuthToken.objects.filter(good, user=request.user).order_by("-created")
 
 
 class ApiTokensView(APIView):
@@ -36,7 +24,7 @@ class ApiTokensView(APIView):
     @extend_schema(responses=ApiTokenSerializer(many=True))
     def get(self, request: Request) -> Response:
         """List the tokens that are good."""
-        return Response(ApiTokenSerializer(_good_tokens(request), many=True).data)
+        return Response(ApiTokenSerializer(good_tokens(request.user), many=True).data)
 
     @extend_schema(request=ApiTokenWishSerializer, responses={201: NewApiTokenSerializer})
     def post(self, request: Request) -> Response:
@@ -45,10 +33,7 @@ class ApiTokensView(APIView):
             raise PermissionDenied("Sign in, or send your name and password, to make an API token.")
         wish = ApiTokenWishSerializer(data=request.data)
         wish.is_valid(raise_exception=True)
-        if _good_tokens(request).count() >= MOST_TOKENS:
-            raise InvalidRequest(f"You have {MOST_TOKENS} API tokens, which is the most. Revoke one first.")
-        days = timedelta(days=wish.validated_data["days"])
-        made, token = AuthToken.objects.create(user=request.user, expiry=days)
+        made, token = make_token(user=request.user, days=wish.validated_data["days"])
         made.token = token
         return Response(NewApiTokenSerializer(made).data, status=status.HTTP_201_CREATED)
 
@@ -61,7 +46,6 @@ class ApiTokenView(APIView):
     @extend_schema(responses={204: None})
     def delete(self, request: Request, id: str) -> Response:  # noqa: A002 - the address's word
         """Revoke a token; whoever uses it is a stranger from now on."""
-        deleted, _ = AuthToken.objects.filter(user=request.user, token_key=id).delete()
-        if not deleted:
+        if not revoke_token(user=request.user, key=id):
             raise Http404
         return Response(status=status.HTTP_204_NO_CONTENT)

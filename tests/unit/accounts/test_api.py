@@ -104,7 +104,7 @@ def test_an_address_that_has_to_be_confirmed_first(settings: Any) -> None:
 
 
 def test_tokens_are_bounded_and_expired_ones_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("accounts.api.views.MOST_TOKENS", 1)
+    monkeypatch.setattr("accounts.tokens.MOST_TOKENS", 1)
     client, user = Client(), UserFactory()
     client.force_login(user)
     assert make(client).status_code == 201

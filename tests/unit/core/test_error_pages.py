@@ -18,7 +18,7 @@ def _fails(request: HttpRequest) -> HttpResponse:
 urlpatterns = [*platform_urls, path("fails/", _fails)]
 
 
-@pytest.mark.parametrize("name", ["400", "403", "403_csrf", "404", "500", "503"])
+@pytest.mark.parametrize("name", ["400", "403", "403_csrf", "404", "413", "429", "500", "503"])
 def test_every_error_page_needs_neither_request_nor_database(name: str) -> None:
     page = render_to_string(f"{name}.html")
     assert "<h1>" in page

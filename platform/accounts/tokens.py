@@ -1,0 +1,34 @@
+"""API tokens of a person: list, make, revoke. What a token looks like is known once, when it is made."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+from knox.models import AuthToken
+
+from core.exceptions import InvalidRequest
+
+MOST_TOKENS = 50
+DAYS = 90
+MOST_DAYS = 366
+
+
+def good_tokens(user: Any) -> QuerySet[AuthToken]:
+    """Return a person's tokens that have not expired, newest first."""
+    good = Q(expiry=None) | Q(expiry__gt=timezone.now())
+    return AuthToken.objects.filter(good, user=user).order_by("-created")
+
+
+def make_token(*, user: Any, days: int) -> tuple[AuthToken, str]:
+    """Make a token; returns its row and, this once, the token. Raises `InvalidRequest` when there are too many."""
+    if good_tokens(user).count() >= MOST_TOKENS:
+        raise InvalidRequest(f"You have {MOST_TOKENS} API tokens, which is the most. Revoke one first.")
+    made, token = AuthToken.objects.create(user=user, expiry=timedelta(days=days))
+    return made, token
+
+
+def revoke_token(*, user: Any, key: str) -> bool:
+    """Revoke a token, named by how it begins; returns whether there was one."""
+    deleted, _ = AuthToken.objects.filter(user=user, token_key=key).delete()
+    return bool(deleted)
