@@ -1,7 +1,7 @@
 """What a person hands to a model on its page: image files or sentences."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.conf import settings
@@ -75,6 +75,29 @@ class TextsForm(forms.Form):
     def inputs(self) -> list[bytes | str]:
         """Return the sentences."""
         return list(self.cleaned_data["texts"])
+
+
+class DescribeForm(forms.ModelForm):
+    """What a model's owner may say about it, and who may have its files."""
+
+    class Meta:
+        model = RegisteredModel
+        fields = ("name", "description", "downloadable")
+        widgets: ClassVar[dict[str, Any]] = {
+            "name": forms.TextInput(attrs={"class": "form-control", "autocomplete": "off"}),
+            "description": forms.Textarea(attrs={"class": "form-control", "rows": 8}),
+            "downloadable": forms.CheckboxInput(attrs={"class": "form-check-input"}),
+        }
+        help_texts: ClassVar[dict[str, str]] = {
+            "description": "What it is for, what it was trained on, what it should not be used for. Empty lines make "
+            "paragraphs, lines that begin with - a list, # a heading, **stars** bold, `ticks` code.",
+        }
+        labels: ClassVar[dict[str, str]] = {"downloadable": "Whoever has the token may download the files"}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("label_suffix", "")
+        super().__init__(*args, **kwargs)
+        self.fields["downloadable"].help_text = ""
 
 
 class ModelSearch(ListSearch):

@@ -1,5 +1,7 @@
 """A model's metrics as its page shows them; tolerates what older and foreign models lack."""
 
+import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +10,8 @@ MATRIX_CLASSES = 16  # more would not fit a page; the list of confusions says it
 CONFUSIONS = 8
 MISTAKES = 8
 HEATS = 9  # shades of a cell
+GOOD_CALIBRATION = 5  # percent between how sure a model is and how often it is right
+BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,52 @@ class Mistake:
     truth: str
     predicted: str
     percent: float | None
+    picture: str = ""  # an address that holds a JPEG itself
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Answers of alike sureness: how sure the model was, how often it was right, and their share; percent."""
+
+    confidence: float
+    accuracy: float
+    share: float
+
+    @property
+    def top(self) -> float:
+        """Return where the bin stands in a drawing of 100 by 100, from above."""
+        return 100 - self.accuracy
+
+    @property
+    def fell_short_at(self) -> float:
+        """Return where it would stand if the model were as often right as it is sure."""
+        return 100 - self.confidence
+
+    @property
+    def radius(self) -> float:
+        """Return how large it is drawn: its area goes with its share."""
+        return 1.5 + 0.45 * math.sqrt(self.share)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Whether a model is as often right as it is sure; `error` is the mean difference, in percent."""
+
+    bins: Sequence[Bin]
+    error: float
+
+    @property
+    def words(self) -> str:
+        """Say what it comes to."""
+        if self.error < GOOD_CALIBRATION:
+            return "When it says that it is sure, it is right about that often."
+        sure, right = (
+            sum(one.share * value for one, value in zip(self.bins, values, strict=True))
+            for values in ([one.confidence for one in self.bins], [one.accuracy for one in self.bins])
+        )
+        if sure > right:
+            return "It is surer of itself than it should be: take its percentages with a grain of salt."
+        return "It is right more often than it says: its percentages are on the careful side."
 
 
 @dataclass(frozen=True)
@@ -60,6 +110,7 @@ class ModelCard:
     matrix: Sequence[tuple[str, Sequence[Cell]]]
     confusions: Sequence[Confusion]
     mistakes: Sequence[Mistake]
+    calibration: Calibration | None
     parity: Mapping[str, Any]
     training_seconds: float | None
     refitted: bool  # the published head has learned from the validation part as well, after the measuring
@@ -78,6 +129,7 @@ def card_of(metrics: Mapping[str, Any], classes: Sequence[str]) -> ModelCard:
         matrix=_rows(matrix, classes) if len(classes) <= MATRIX_CLASSES else (),
         confusions=_confusions(metrics.get("most_confused")),
         mistakes=_mistakes(metrics.get("worst_mistakes")),
+        calibration=_calibration(metrics.get("calibration")),
         parity=parity if isinstance(parity, dict) else {},
         training_seconds=sum(spent.values()) if isinstance(spent, dict) and spent else None,
         refitted=bool(metrics.get("refit_on_all")),
@@ -142,6 +194,28 @@ def _mistakes(value: Any) -> list[Mistake]:
             truth=str(row.get("label", "")),
             predicted=str(row.get("predicted", "")),
             percent=_percent(row.get("probability")),
+            picture=_picture(row.get("thumbnail")),
         )
         for row in _objects(value)[:MISTAKES]
     ]
+
+
+def _picture(value: Any) -> str:
+    """Return the address of a JPEG in base64; nothing for anything else."""
+    return f"data:image/jpeg;base64,{value}" if isinstance(value, str) and BASE64.fullmatch(value) else ""
+
+
+def _calibration(value: Any) -> Calibration | None:
+    """Return the bins that hold something, the least sure first; None without any."""
+    bins = []
+    for row in _objects(value):
+        figures = [_percent(row.get(name)) for name in ("confidence", "accuracy", "share")]
+        confidence, accuracy, share = figures
+        if confidence is not None and accuracy is not None and share:
+            bins.append(Bin(confidence, accuracy, share))
+    if not bins:
+        return None
+    bins.sort(key=lambda one: one.confidence)
+    total = sum(one.share for one in bins)
+    error = sum(one.share * abs(one.confidence - one.accuracy) for one in bins) / total
+    return Calibration(bins, error)

@@ -13,6 +13,7 @@ urlpatterns = [
     path("models/<str:token>/", views.model_page, name="model"),
     path("models/<str:token>/try/", views.try_model, name="try"),
     path("models/<str:token>/download/<str:kind>/", views.download, name="download"),
+    path("models/<str:token>/card/", views.describe, name="describe"),
     path("models/<str:token>/keep/", views.keep, name="keep"),
     path("models/<str:token>/retire/", views.retire, name="retire"),
     path("models/<str:token>/restore/", views.restore, name="restore"),

@@ -4,8 +4,10 @@ Who has a live model's token may look and predict. Everything else is for its ow
 to others, and for tokens that are unknown or over, there is nothing: the same 404.
 """
 
+from copy import copy
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import PurePosixPath
 from typing import Any
 
 from django.conf import settings
@@ -24,13 +26,14 @@ from core.exceptions import BucketError, InvalidRequest, MaintenanceMode, TooMan
 from core.requests import PageRequest
 from core.throttles import client_of, require_rate
 from models_registry.models import Artifact, RegisteredModel, TaskType
-from models_registry.services import keep_model, restore_model, retire_model
+from models_registry.services import change_model, keep_model, restore_model, retire_model
 
 from .batches.sources import ImageSource, TextSource
 from .downloads import find_download, may_manage, send_file
-from .forms import ImagesForm, ModelSearch, TextsForm, try_form
+from .forms import DescribeForm, ImagesForm, ModelSearch, TextsForm, try_form
 from .model_card import card_of
 from .services import Answer, UnknownModel, predict
+from .snippets import Snippet, snippets_for
 from .statistics import usage_of
 
 PAGE_SIZE = 24
@@ -152,9 +155,29 @@ def restore(request: HttpRequest, token: str) -> HttpResponse:
     return redirect("inference:model", token=token)
 
 
+@login_required
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def describe(request: HttpRequest, token: str) -> HttpResponse:
+    """Change what stands on a model's card."""
+    model = _own_model(request, token)
+    form = DescribeForm(request.POST or None, instance=copy(model))
+    if request.method == "POST" and form.is_valid():
+        try:
+            change_model(model=model, changes=form.cleaned_data)
+        except InvalidRequest as error:
+            messages.error(request, str(error))
+        else:
+            messages.success(request, "The card is changed.")
+        return redirect("inference:model", token=token)
+    status = 422 if request.method == "POST" else 200
+    return render(request, "inference/describe.html", {"model": model, "form": form}, status=status)
+
+
 def _visible_model(request: HttpRequest, token: str) -> RegisteredModel:
     """Return a live model to anybody, and one that can be restored to its owner and operators."""
     models = RegisteredModel.objects.filter(state__in=SHOWN_STATES).prefetch_related("artifacts")
+    models = models.select_related("training_job").defer("training_job__progress", "training_job__log_tail")
     model = models.filter(token=token).first()
     if model is None or not (model.is_live or may_manage(request.user, model)):
         raise Http404
@@ -171,6 +194,7 @@ def _own_model(request: HttpRequest, token: str) -> RegisteredModel:
 
 def _page_context(request: HttpRequest, model: RegisteredModel) -> dict[str, Any]:
     manages = may_manage(request.user, model)
+    files = list(model.artifacts.all()) if manages or model.downloadable else []
     plot = model.accuracy_plot
     kind = next((kind for start, kind in PLOT_TYPES.items() if plot.startswith(start)), "image/png")
     return {
@@ -180,9 +204,11 @@ def _page_context(request: HttpRequest, model: RegisteredModel) -> dict[str, Any
         "is_image": model.task_type == TaskType.IMAGE,
         "card": card_of(model.metrics or {}, model.classes),
         "plot": f"data:{kind};base64,{plot}" if plot else "",
-        "files": list(model.artifacts.all()) if manages or model.downloadable else [],
+        "files": files,
         "kinds": dict(Artifact.Kind.choices),
-        "predict_address": request.build_absolute_uri(reverse("api-predict", args=[model.token])),
+        "page_address": request.build_absolute_uri(reverse("inference:model", args=[model.token])),
+        "snippets": _snippets(request, model, files),
+        "training_job": getattr(model, "training_job", None) if manages else None,
         "max_inputs": settings.TRAINYARD["MAX_PREDICT_INPUTS"],
         "max_bytes": settings.TRAINYARD["MAX_PREDICT_BYTES"],
         "usage": usage_of(model) if manages else None,
@@ -190,6 +216,17 @@ def _page_context(request: HttpRequest, model: RegisteredModel) -> dict[str, Any
         "max_batch_bytes": settings.TRAINYARD["MAX_BATCH_BYTES"],
         "batch_suffixes": ImageSource.suffixes if model.task_type == TaskType.IMAGE else TextSource.suffixes,
     }
+
+
+def _snippets(request: HttpRequest, model: RegisteredModel, files: list[Artifact]) -> list[Snippet]:
+    """Return programs to copy; one that runs the file itself only where the file describes itself."""
+    own = files if model.origin == RegisteredModel.Origin.TRAINED else []
+    names = [PurePosixPath(file.key).name for file in own if file.kind == Artifact.Kind.ONNX]
+    return snippets_for(
+        is_image=model.task_type == TaskType.IMAGE,
+        address=request.build_absolute_uri(reverse("api-predict", args=[model.token])),
+        file=next(iter(names), ""),
+    )
 
 
 def _predictions(model: RegisteredModel, form: ImagesForm | TextsForm) -> dict[str, Any]:

@@ -69,6 +69,11 @@ class RegisteredModel(TimestampedModel):
         max_length=100,
         validators=[RegexValidator(r"^[\w -]+$", "Use letters, digits, spaces, hyphens and underscores.")],
     )
+    description = models.TextField(
+        blank=True,
+        max_length=4000,
+        help_text="What the model is for, and what it is not for, in your own words.",
+    )
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="registered_models", null=True
     )

@@ -11,7 +11,7 @@ from django.core.files.storage import storages
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from models_registry.artifacts import METADATA_KEY, ModelMetadata
+from models_registry.artifacts import METADATA_KEY, ImagePreprocessing, ModelMetadata
 from models_registry.models import RegisteredModel
 from tests.factories import ArtifactFactory, RegisteredModelFactory
 
@@ -49,7 +49,7 @@ def colour_model(token: str = "t") -> bytes:
         architecture="means",
         strategy="frozen",
         classes=COLOURS,
-        preprocessing={"resize": SIZE, "crop": SIZE},
+        preprocessing=ImagePreprocessing(SIZE, SIZE).to_json(),
         data_sha256="0" * 64,
         created=datetime.now(UTC).isoformat(),
     )

@@ -30,6 +30,7 @@ class RegisteredModelSerializer(serializers.ModelSerializer):
         fields = (
             "token",
             "name",
+            "description",
             "origin",
             "task_type",
             "architecture",
@@ -87,7 +88,7 @@ class ModelChangesSerializer(serializers.ModelSerializer):
 
     class Meta:
         model = RegisteredModel
-        fields = ("name", "downloadable", "expires_at", "pinned")
+        fields = ("name", "description", "downloadable", "expires_at", "pinned")
         extra_kwargs: ClassVar[dict[str, Any]] = {
             "name": {"required": False},
             "expires_at": {"help_text": "In the future; null, which is never, is for operators."},

@@ -58,8 +58,8 @@ def open_page(browser: Browser, base_url: str, **options: Any) -> Iterator[Page]
 
 
 def is_expected(complaint: str) -> bool:
-    """Tell whether a complaint is only Chromium's note that a form was answered by 422."""
-    return "the server responded with a status of 422" in complaint
+    """Tell whether a complaint is only Chromium's note that a form was answered by 422, a page by 404."""
+    return any(f"the server responded with a status of {code}" in complaint for code in (404, 422))
 
 
 def sign_up(page: Page, name: str) -> None:

@@ -1,6 +1,9 @@
 """The main job as a person does it: sign up, hand in data, read what was found, start, watch, try the model."""
 
 import re
+import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -83,7 +86,7 @@ def test_first_time_takes_eight_clicks_at_most(page: Page) -> None:
     assert time.monotonic() - began <= FIRST_TIME_WITHIN
 
 
-def test_photos_from_the_form_to_a_prediction(page: Page) -> None:
+def test_photos_from_the_form_to_a_prediction(page: Page, tmp_path: Path) -> None:
     sign_up(page, "photographer")
     hand_in(page, SAMPLES / "digits.zip")
     expect(page.locator("[data-sum=split]")).to_have_text("280, tested on 120")
@@ -103,11 +106,25 @@ def test_photos_from_the_form_to_a_prediction(page: Page) -> None:
         page.get_by_role("link", name="ONNX").click()
     assert download.value.suggested_filename.endswith(".onnx")
     assert download.value.path().stat().st_size > 1_000_000
+    assert run_program(page, "python", tmp_path, photo=DIGIT).startswith("5 ")
+    download.value.save_as(tmp_path / download.value.suggested_filename)
+    assert run_program(page, "onnx", tmp_path, photo=DIGIT).startswith("photo.jpg 5 ")
 
     page.get_by_role("link", name="My models").click()
     expect(page.get_by_role("link", name="Digits")).to_be_visible()
     page.get_by_role("link", name="My jobs").click()
     expect(page.get_by_text("Succeeded").last).to_be_visible()
+
+
+def run_program(page: Page, key: str, folder: Path, *, photo: Path | None = None) -> str:
+    """Run a program of a model's page as it stands there, in a folder with the files that it names."""
+    code = page.locator(f"#snippet-{key}").text_content()
+    assert code
+    if photo:
+        shutil.copy(photo, folder / "photo.jpg")
+    command = [sys.executable, "-c", code] if key != "curl" else ["bash", "-c", code]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, timeout=60)
+    return done.stdout
 
 
 def test_folders_and_loose_photos_become_classes(page: Page, tmp_path: Path) -> None:
@@ -250,7 +267,9 @@ def tab_to(page: Page, name: str, *, most: int = 90) -> None:
     raise AssertionError(f"{name!r} is not reached by Tab; the last was {page.evaluate(NAME_OF_FOCUS)!r}")
 
 
-def test_main_job_without_javascript(platform: PlatformProcess, chromium_browser: Browser) -> None:
+def test_main_job_without_javascript(
+    platform: PlatformProcess, chromium_browser: Browser, tmp_path: Path
+) -> None:
     with open_page(chromium_browser, platform.base_url, java_script_enabled=False) as page:
         sign_up(page, "purist")
         page.locator("#id_file").set_input_files(SAMPLES / "banking.csv")
@@ -267,3 +286,8 @@ def test_main_job_without_javascript(platform: PlatformProcess, chromium_browser
         page.get_by_label("Sentences").fill(SENTENCE)
         page.get_by_role("button", name="Classify", exact=True).click()
         expect(page.locator(".prediction-label").first).to_have_text("card_arrival")
+        with page.expect_download() as download:
+            page.get_by_role("link", name="ONNX").click()
+        download.value.save_as(tmp_path / download.value.suggested_filename)
+        assert "card_arrival" in run_program(page, "onnx", tmp_path)
+        assert '"card_arrival"' in run_program(page, "curl", tmp_path)

@@ -18,11 +18,12 @@ from control.selectors import is_halted
 from core.exceptions import MaintenanceMode, TrainyardError
 
 from ..curves import charts_of, facts_of
+from ..estimates import expected_seconds, in_words
 from ..forms import JobSearch
 from ..models import TrainingJob
 from ..phases import current_phase, steps_of
 from ..reports import summarise
-from ..selectors import a_worker_is_alive, expected_start, position_in_queue
+from ..selectors import a_worker_is_alive, ended_lately, expected_start, position_in_queue
 from ..services import cancel_job, retry_job
 
 PAGE_SIZE = 25
@@ -54,6 +55,7 @@ def job_page(request: HttpRequest, pk: int) -> HttpResponse:
     report = summarise(job.dataset.report, job.dataset.classes)
     context = {
         **_job_context(job),
+        "usual": _usual(job),
         "report": report,
         "dataset": job.dataset,
         "further": _further_settings(job),
@@ -130,6 +132,14 @@ def _job_context(job: TrainingJob) -> dict[str, Any]:
         "queued_again": progress.get("message", "") if waits else "",
         "max_attempts": settings.TRAINYARD["MAX_ATTEMPTS"],
     }
+
+
+def _usual(job: TrainingJob) -> str:
+    """Return how long jobs like one that has not ended take; "" when that is not known."""
+    if job.is_final:
+        return ""
+    seconds = expected_seconds(job.task_type, job.strategy, job.dataset.examples, ended_lately())
+    return "" if seconds is None else in_words(seconds)
 
 
 def _further_settings(job: TrainingJob) -> list[tuple[str, str]]:

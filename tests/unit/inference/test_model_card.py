@@ -1,5 +1,7 @@
 from typing import Any
 
+import pytest
+
 from inference.model_card import card_of
 
 METRICS: dict[str, Any] = {
@@ -63,3 +65,42 @@ def test_metrics_of_another_shape_are_left_out() -> None:
         {},
         None,
     )
+
+
+def test_calibration_leaves_out_empty_bins_and_weighs_by_share() -> None:
+    bins = [
+        {"confidence": 0.95, "accuracy": 0.85, "share": 0.75},
+        {"confidence": 0.55, "accuracy": 0.55, "share": 0.25},
+        {"confidence": 0.35, "accuracy": 0.0, "share": 0.0},
+        {"confidence": None},
+    ]
+    calibration = card_of({"calibration": bins}, ["a", "b"]).calibration
+    assert calibration is not None
+    assert [round(one.confidence) for one in calibration.bins] == [55, 95]
+    assert round(calibration.error, 3) == 7.5
+    assert "surer of itself" in calibration.words
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "words"),
+    [(0.93, "about that often"), (0.5, "surer of itself"), (1.0, "careful side")],
+)
+def test_calibration_is_said_in_words(accuracy: float, words: str) -> None:
+    confidence = 0.9
+    row = {"confidence": confidence, "accuracy": accuracy, "share": 1.0}
+    calibration = card_of({"calibration": [row]}, []).calibration
+    assert calibration is not None
+    assert words in calibration.words
+
+
+@pytest.mark.parametrize(
+    "value", [None, [], "x", [{"share": 1}], [{"confidence": "x", "accuracy": 1, "share": 1}]]
+)
+def test_calibration_of_other_versions_is_none(value: Any) -> None:
+    assert card_of({"calibration": value}, []).calibration is None
+
+
+def test_mistakes_show_their_pictures_and_nothing_else() -> None:
+    rows = [{"thumbnail": "QUJD"}, {"thumbnail": '"><script>'}, {}]
+    pictures = [one.picture for one in card_of({"worst_mistakes": rows}, []).mistakes]
+    assert pictures == ["data:image/jpeg;base64,QUJD", "", ""]

@@ -15,7 +15,7 @@ from accounts.models import User
 from control.models import PlatformStatus
 from models_registry.models import RegisteredModel
 from models_registry.services import retire_model
-from tests.factories import RegisteredModelFactory, UserFactory
+from tests.factories import RegisteredModelFactory, TrainingJobFactory, UserFactory
 from tests.tiny_models import live_colour_model, picture
 
 pytestmark = pytest.mark.django_db
@@ -242,3 +242,58 @@ def test_model_list_costs_the_same_however_long(
 def test_page_of_a_foreign_model_without_metrics_is_shown() -> None:
     model = RegisteredModelFactory(accuracy_plot="", metrics={}, architecture="", expires_at=None)
     assert Client().get(address("model", model)).status_code == 200
+
+
+def test_model_list_is_searched_by_name_kind_and_state() -> None:
+    first = RegisteredModelFactory(name="Spring flowers")
+    RegisteredModelFactory(name="Autumn leaves", owner=first.owner)
+    RegisteredModelFactory(name="Spring words", owner=first.owner, task_type="textclassification")
+    RegisteredModelFactory(name="Spring gone", owner=first.owner, state=State.RETIRED)
+    client = as_(first.owner)
+    page = client.get("/models/?q=SPRING&task_type=imageclassification&state=live").content.decode()
+    assert "Spring flowers" in page
+    for name in ("Autumn leaves", "Spring words", "Spring gone"):
+        assert name not in page, name
+    assert "Nothing fits" in client.get("/models/?q=winter").content.decode()
+
+
+def test_card_is_written_by_its_owner_and_read_by_everybody() -> None:
+    model = live_colour_model()
+    words = {"name": "Colours again", "description": "For **paint**.\n\n<script>", "downloadable": ""}
+    who = people(model)
+    assert who["stranger"].post(address("describe", model), words)["Location"].startswith("/accounts/login/")
+    assert who["other"].post(address("describe", model), words).status_code == 404
+    assert who["owner"].get(address("describe", model)).status_code == 200
+    assert who["owner"].post(address("describe", model), words)["Location"] == address("model", model)
+    model.refresh_from_db()
+    assert (model.name, model.downloadable) == ("Colours again", False)
+    page = who["stranger"].get(address("model", model)).content.decode()
+    assert "<p>For <strong>paint</strong>.</p>" in page
+    assert "&lt;script&gt;" in page
+    refused = who["owner"].post(address("describe", model), {**words, "name": "a/b"})
+    assert refused.status_code == 422
+    assert "Use letters, digits" in refused.content.decode()
+
+
+def test_page_of_an_owner_leads_to_the_same_training_again() -> None:
+    model = live_colour_model()
+    job = TrainingJobFactory(
+        owner=model.owner,
+        state="succeeded",
+        registered_model=model,
+        started_at=timezone.now(),
+        finished_at=timezone.now(),
+    )
+    again = f"/new/?from={job.pk}"
+    assert again in as_(model.owner).get(address("model", model)).content.decode()
+    assert again not in Client().get(address("model", model)).content.decode()
+
+
+def test_page_shows_how_far_the_percentages_can_be_trusted() -> None:
+    bins = [{"confidence": 0.95, "accuracy": 0.9, "share": 1.0}]
+    mistakes = [{"input": "a.png", "label": "red", "predicted": "blue", "thumbnail": "QUJD"}]
+    model = live_colour_model(metrics={"calibration": bins, "worst_mistakes": mistakes})
+    page = as_(model.owner).get(address("model", model)).content.decode()
+    assert "How far its percentages can be trusted" in page
+    assert 'cx="95.0" cy="10.0"' in page
+    assert "data:image/jpeg;base64,QUJD" in page

@@ -1,0 +1,45 @@
+"""The programs on a model's page: what is copied runs, and says what the platform says."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from inference.snippets import snippets_for
+from models_registry.artifacts import Predictor
+from tests.tiny_models import colour_model, picture
+
+ADDRESS = "https://example.org/api/v1/models/t/predict/"
+
+
+def code_of(key: str, *, is_image: bool = True, file: str = "model.onnx") -> str:
+    found = snippets_for(is_image=is_image, address=ADDRESS, file=file)
+    return next(snippet.code for snippet in found if snippet.key == key)
+
+
+def test_program_for_the_file_alone_says_what_the_platform_says(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(colour_model())
+    photo = picture("rgb(30, 90, 200)", "JPEG")
+    (tmp_path / "photo.jpg").write_bytes(photo)
+    done = subprocess.run(
+        [sys.executable, "-c", code_of("onnx")], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    [expected] = Predictor.from_bytes(colour_model()).predict([photo])
+    name, label, probability = done.stdout.split()
+    assert (name, label) == ("photo.jpg", expected.label)
+    assert float(probability) == pytest.approx(expected.probability, abs=1e-5)
+
+
+@pytest.mark.parametrize("is_image", [True, False])
+@pytest.mark.parametrize("key", ["python", "onnx"])
+def test_programs_are_python_of_some_twenty_lines(key: str, is_image: bool) -> None:
+    code = code_of(key, is_image=is_image)
+    compile(code, key, "exec")
+    assert len(code.splitlines()) <= 25
+    assert ("model.onnx" if key == "onnx" else ADDRESS) in code
+
+
+def test_model_without_a_file_to_give_has_no_program_for_it() -> None:
+    keys = [snippet.key for snippet in snippets_for(is_image=True, address=ADDRESS, file="")]
+    assert keys == ["curl", "python"]
