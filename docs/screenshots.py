@@ -8,6 +8,7 @@ import io
 import re
 import sys
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +33,13 @@ MODES = {
     "dark": {"viewport": {"width": 1280, "height": 800}, "color_scheme": "dark"},
     "phone": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light"},
 }
+CARD = """Reads **handwritten digits**, one at a time.
+
+It was trained on:
+- 400 scans of 8 × 8 pixels
+- ten classes, 40 each
+
+Not for letters, and not for numbers of several digits."""
 SENTENCES = "I am still waiting for my new card to arrive in the post\nWhat is your exchange rate?"
 
 
@@ -79,22 +87,83 @@ def start(page: Page) -> None:
 def take_everything(camera: Photographer, mode: str) -> None:
     """Go through the product as its user does."""
     page = camera.page
+    take_entrance(camera)
+    sign_up(page, f"ada-{mode}")
+    for name in ("models", "jobs", "datasets"):
+        camera.take(f"{name}-empty", f"/{name}/")
+    take_data(camera)
+    make_image_model(camera)
+    make_text_model(camera)
+    for name in ("models", "jobs", "datasets", "batches"):
+        camera.take(name, f"/{name}/")
+    take_account(camera)
+
+
+def take_entrance(camera: Photographer) -> None:
+    """Take what strangers see, and where nothing is."""
     camera.take("home", "/")
     camera.take("sign-in", "/accounts/login/")
-    sign_up(page, f"ada-{mode}")
-    camera.take("models-empty", "/models/")
+    camera.take("sign-up", "/accounts/signup/")
+    camera.take("password-forgotten", "/accounts/password/reset/")
+    camera.take("not-found", "/nothing/")
+
+
+def take_data(camera: Photographer) -> None:
+    """Take the first step of a new model in all that may happen there."""
+    page = camera.page
+    camera.take("new-model", "/new/")
+    with tempfile.TemporaryDirectory() as folder:
+        with zipfile.ZipFile(SAMPLES / "digits.zip") as archive:
+            for name in archive.namelist():
+                if name.split("/")[-2:-1] in (["3"], ["7"]) and not name.endswith("/"):
+                    archive.extract(name, folder)
+        page.locator("#folder").set_input_files(folder)
+        page.get_by_role("button", name="Check these").wait_for()
+        camera.take("new-model-classes")
+        page.goto("/new/")
+        table = Path(folder, "reviews.csv")
+        table.write_text("comment text,mood,stars\nLovely,good,5\nDreadful,bad,1\n")
+        page.locator("#id_file").set_input_files(table)
+        page.get_by_role("button", name="Use these columns").wait_for()
+        camera.take("new-model-columns")
+        page.goto("/new/")
+        table.write_text("input,label\nLovely,good\nNice,good\nDreadful,bad\n,bad\nOdd,\n")
+        page.locator("#id_file").set_input_files(table)
+        page.get_by_role("heading", name="What was found").wait_for()
+        camera.take("new-model-refused")
+
+
+def make_image_model(camera: Photographer) -> None:
+    """Take the way from a zip of photos to a model's page."""
+    page = camera.page
     fill_in(page, SAMPLES / "digits.zip", "Handwritten digits")
-    camera.take("new-model")
-    page.get_by_text("Advanced").click()
+    camera.take("new-model-checked")
+    page.locator("#preset-finetune").check()
+    page.get_by_text("Advanced", exact=True).click()
     camera.take("new-model-advanced")
+    page.locator("#preset-frozen").check()
     start(page)
     page.wait_for_url(MODEL_ADDRESS, timeout=TRAINED_WITHIN)
+    model = page.url
+    page.goto(f"{model}card/")
+    page.get_by_label("Description").fill(CARD)
+    camera.take("model-card")
+    page.get_by_role("button", name="Save").click()
+    page.goto(model)
     page.locator("#id_try_file").set_input_files(
         [SAMPLES / "digits_new" / f"{digit}.png" for digit in (5, 7)]
     )
     page.locator(".prediction-image").last.wait_for()
     camera.take("model")
+    page.get_by_role("link", name="What was found in it").click()
+    camera.take("dataset")
+
+
+def make_text_model(camera: Photographer) -> None:
+    """Take the way from a table of sentences to a model's page."""
+    page = camera.page
     fill_in(page, SAMPLES / "banking.csv", "Bank intents")
+    camera.take("new-model-table")
     start(page)
     page.locator(".step-current progress[max]").wait_for()
     camera.take("job-running")
@@ -106,9 +175,15 @@ def take_everything(camera: Photographer, mode: str) -> None:
     page.get_by_role("link", name="My jobs").click()
     page.get_by_role("link", name="Bank intents").click()
     camera.take("job")
-    camera.take("jobs", "/jobs/")
-    camera.take("models", "/models/")
+
+
+def take_account(camera: Photographer) -> None:
+    """Take what a person sees of the account itself."""
     camera.take("password", "/accounts/password/change/")
+    camera.take("email", "/accounts/email/")
+    camera.page.goto("/accounts/tokens/")
+    camera.page.get_by_role("button", name="Make a token").click()
+    camera.take("tokens")
 
 
 ADMIN_PAGES = {

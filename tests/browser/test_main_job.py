@@ -156,9 +156,20 @@ def draw(path: Path, colour: tuple[int, int, int]) -> Path:
     return path
 
 
-def test_columns_are_asked_for_when_they_cannot_be_guessed(page: Page, tmp_path: Path) -> None:
+DROP = """(zone, text) => {
+  const transfer = new DataTransfer();
+  transfer.items.add(new File([text], "odd.csv", { type: "text/csv" }));
+  for (const type of ["dragenter", "dragover", "drop"])
+    zone.dispatchEvent(new DragEvent(type, { dataTransfer: transfer, bubbles: true, cancelable: true }));
+}"""
+
+
+def test_columns_of_a_dropped_table_are_asked_for_when_they_cannot_be_guessed(
+    page: Page, tmp_path: Path
+) -> None:
     sign_up(page, "namer")
-    page.locator("#id_file").set_input_files(small_table(tmp_path / "odd.csv", "utterance,kind"))
+    table = small_table(tmp_path / "odd.csv", "utterance,kind")
+    page.locator("#file-zone").evaluate(DROP, table.read_text())
     expect(page.get_by_text("Choose below what is in which column.")).to_be_visible()
     page.get_by_label("Column of the sentences").select_option("utterance")
     page.get_by_label("Column of the labels").select_option("kind")

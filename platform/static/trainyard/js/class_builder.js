@@ -12,9 +12,10 @@ export function isPhoto(file) {
 }
 
 /** Every file in what was dropped, as {path, file}; folders are walked through. */
-export async function filesOf(items) {
-  const entries = [...items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
+export async function filesOf(transfer) {
+  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
   const found = [];
+  if (entries.length === 0) return [...transfer.files].map((file) => ({ path: file.name, file }));
   const walk = async (entry) => {
     if (LITTER.test(entry.name)) return;
     if (entry.isFile) {

@@ -54,7 +54,7 @@ function prepareZone(zone, input) {
   zone.addEventListener("drop", async (event) => {
     event.preventDefault();
     hover(0);
-    take(await filesOf(event.dataTransfer.items), input);
+    take(await filesOf(event.dataTransfer), input);
   });
   // Whoever mends a file and chooses it again chooses something: without this the browser says nothing of it.
   input.addEventListener("click", () => empty(input));
