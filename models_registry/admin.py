@@ -96,7 +96,7 @@ class RegisteredModelAdmin(PlatformAdmin):
         "expiry",
         "created",
     )
-    list_filter = (
+    list_filter: tuple[Any, ...] = (
         "state",
         "task_type",
         ("unusable_because", admin.EmptyFieldListFilter),

@@ -23,6 +23,7 @@ from models_registry.admin import RegisteredModelAdmin, masking
 from models_registry.models import RegisteredModel
 from models_registry.tokens import masked
 
+from .catalogue import ARCHITECTURES
 from .models import Dataset, TrainingJob, WorkerHeartbeat
 from .phases import progress_in_words
 from .services import cancel_job, repeat_job, requeue_job, retry_job, set_priority
@@ -73,6 +74,21 @@ class QueueFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Narrow by the queue."""
         return queryset.filter(queue=self.value()) if self.value() else queryset
+
+
+class NetworkFilter(admin.SimpleListFilter):
+    """The networks of the catalogue; to ask the table which there are would read all of it."""
+
+    title = "network"
+    parameter_name = "network"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Offer what is in the catalogue."""
+        return [(name, one.label) for name, one in ARCHITECTURES.items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Narrow by the network."""
+        return queryset.filter(architecture=self.value()) if self.value() else queryset
 
 
 @admin.register(Dataset)
@@ -227,10 +243,6 @@ class TrainingJobAdmin(MachineOwnedAdmin):
         """Leave out what no list shows and can be long."""
         jobs: QuerySet[TrainingJob] = super().get_queryset(request)
         return jobs.defer("log_tail", "advanced", "reduce_lr_on_plateau", "step_lr")
-
-    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """Let a data set lead to its jobs."""
-        return lookup == "dataset__id__exact" or super().lookup_allowed(lookup, value, request)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Only the priority is edited, and only while it means something."""
@@ -404,6 +416,7 @@ class TrainedModelAdmin(RegisteredModelAdmin):
     """Models, with the job and the data set that they come from."""
 
     actions = (*RegisteredModelAdmin.actions, "retrain")
+    list_filter = (*RegisteredModelAdmin.list_filter, NetworkFilter)
     actions_detail = ("retrain", *RegisteredModelAdmin.actions_detail)
     readonly_fields = (*RegisteredModelAdmin.readonly_fields, "job_link", "dataset_link")
     fieldsets = (

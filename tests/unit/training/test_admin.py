@@ -110,6 +110,13 @@ def test_data_set_leads_to_its_jobs_and_back(root: Client) -> None:
     )
 
 
+def test_person_leads_to_what_is_theirs(root: Client) -> None:
+    job, _other = TrainingJobFactory(), TrainingJobFactory()
+    address = f"{reverse(LIST)}?owner__id__exact={job.owner.pk}"
+    assert address in root.get(reverse("admin:accounts_user_change", args=[job.owner.pk])).content.decode()
+    assert list(root.get(address).context["cl"].result_list) == [job]
+
+
 def test_workers_show_what_they_run(root: Client) -> None:
     now = timezone.now()
     WorkerHeartbeat.objects.create(name="w1", queues=["cpu"], started_at=now, seen_at=now, ready=True)
