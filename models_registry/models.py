@@ -122,7 +122,7 @@ class RegisteredModel(TimestampedModel):
         ]
         indexes = [
             models.Index(fields=["state", "expires_at"]),
-            models.Index(name="model_state_created", fields=["state", "-created_at"]),
+            models.Index(name="model_state_created", fields=["state", "created_at"]),
             PrefixIndex(name="model_name_start", fields=["name"]),
             models.Index(fields=["owner", "-created_at"]),
             models.Index(name="model_unusable", fields=["checked_at"], condition=~Q(unusable_because="")),

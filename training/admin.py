@@ -8,7 +8,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.contrib.humanize.templatetags.humanize import naturaltime
-from django.db.models import Count, Exists, OuterRef, QuerySet, Subquery
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
@@ -62,18 +62,19 @@ class UsedFilter(admin.SimpleListFilter):
 
 
 class QueueFilter(admin.SimpleListFilter):
-    """The two queues of trainings; to ask the table which there are would read all of it."""
+    """Jobs that wait or run in one of the two queues; for those that ended it says nothing."""
 
     title = "queue"
     parameter_name = "queue"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """Offer both."""
-        return [("cpu", "cpu"), ("gpu", "gpu")]
+        return [("cpu", "cpu, not ended"), ("gpu", "gpu, not ended")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Narrow by the queue."""
-        return queryset.filter(queue=self.value()) if self.value() else queryset
+        here = Q(queue=self.value(), state__in=TrainingJob.UNFINISHED)
+        return queryset.filter(here) if self.value() else queryset
 
 
 class NetworkFilter(admin.SimpleListFilter):

@@ -205,7 +205,10 @@ class TrainingJob(TimestampedModel):
         indexes = [
             models.Index(name="job_in_queue", fields=["state", "-priority", "queued_at"]),
             models.Index(fields=["state", "-finished_at"]),
-            models.Index(name="job_state_created", fields=["state", "-created_at"]),
+            models.Index(name="job_state_created", fields=["state", "created_at"]),
+            models.Index(name="job_task_created", fields=["task_type", "created_at"]),
+            models.Index(name="job_strategy_created", fields=["strategy", "created_at"]),
+            models.Index(name="job_origin_created", fields=["origin", "created_at"]),
             models.Index(fields=["owner", "-created_at"]),
             PrefixIndex(name="job_name_start", fields=["name"]),
             models.Index(name="job_unswept", fields=["id"], condition=Q(attempt__gt=F("swept_attempt"))),
