@@ -295,6 +295,8 @@ class TrainingJobAdmin(MachineOwnedAdmin):
         """Say what a running job is doing and how far it is; of one that failed, where."""
         if job.state in (State.QUEUED, State.SUCCEEDED, State.CANCELLED):
             return str(job.progress.get("message", "")) if job.state == State.QUEUED else ""
+        if job.state == State.FAILED and not job.progress:
+            return ""
         return progress_in_words(job.state, job.progress)
 
     @admin.display(description="took")

@@ -22,6 +22,8 @@ STATES = {"in operation": "success", "active": "success", "halted": "warning", "
 class SingletonAdmin(PlatformAdmin):
     """Leads straight to the one row."""
 
+    counts_rows = False
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 

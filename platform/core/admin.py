@@ -64,6 +64,7 @@ class PlatformAdmin(ModelAdmin):
     search_start: str = ""
     search_whole: tuple[str, ...] = ()
     searches_owner = False
+    counts_rows = True  # whether an action says how many rows it is for
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """Return the class that prepares a list."""

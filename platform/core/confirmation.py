@@ -21,7 +21,6 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from unfold.decorators import action
-from unfold.enums import ActionVariant
 
 from .exceptions import TrainyardError
 
@@ -85,7 +84,6 @@ def confirmed(confirmation: Confirmation, *, permission: str, icon: str = "") ->
             description=confirmation.title,
             permissions=[permission],
             icon=icon or None,
-            variant=ActionVariant.DEFAULT if confirmation.undo else ActionVariant.DANGER,
         )(run)
         return made
 
@@ -129,8 +127,7 @@ def _ask_or_do(asked: Asked, confirmation: Confirmation, act: Act) -> HttpRespon
         "title": confirmation.title,
         "opts": model_admin.opts,
         "confirmation": confirmation,
-        "noun": noun(model_admin, len(fitting)),
-        "number": len(fitting),
+        "heading": _heading(model_admin, confirmation, len(fitting)),
         "rows": [(row, model_admin.said_of(row)) for row in fitting[:LISTED]],
         "more": max(0, len(fitting) - LISTED),
         "left": len(asked.rows) - len(fitting),
@@ -141,6 +138,12 @@ def _ask_or_do(asked: Asked, confirmation: Confirmation, act: Act) -> HttpRespon
         "back": _address(asked),
     }
     return TemplateResponse(request, "admin/confirm.html", context)
+
+
+def _heading(model_admin: PlatformAdmin, confirmation: Confirmation, number: int) -> str:
+    if not model_admin.counts_rows:
+        return confirmation.title
+    return f"{confirmation.title}: {number:,} {noun(model_admin, number)}"
 
 
 def _change(
@@ -167,8 +170,9 @@ def _change(
 def _report(asked: Asked, result: Result, confirmation: Confirmation) -> None:
     tell = asked.model_admin.message_user
     if result.changed:
-        what = noun(asked.model_admin, result.changed)
-        tell(asked.request, f"{result.changed:,} {what}: {confirmation.done}", messages.SUCCESS)
+        what = f"{result.changed:,} {noun(asked.model_admin, result.changed)}: "
+        words = f"{what if asked.model_admin.counts_rows else ''}{confirmation.done}"
+        tell(asked.request, words, messages.SUCCESS)
     for reason, times in result.refused.most_common(REASONS):
         tell(asked.request, reason if times == 1 else f"{reason} ({times:,} times)", messages.WARNING)
     others = sum(result.refused.values()) - sum(times for _, times in result.refused.most_common(REASONS))

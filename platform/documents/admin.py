@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from unfold.decorators import display
 
-from core.admin import MachineOwnedAdmin
+from core.admin import MachineOwnedAdmin, when
 from core.confirmation import Confirmation, confirmed
 from core.exceptions import BucketError, InvalidRequest
 
@@ -26,7 +26,7 @@ SHOWN = 20  # entries and changes on a document's page; the lists have all of th
 class DocumentAdmin(MachineOwnedAdmin):
     """The four documents: last published, what is waiting, what went wrong, and the difference to the bucket."""
 
-    list_display = ("key", "state_label", "revision", "published_at", "waiting", "last_error")
+    list_display = ("key", "state_label", "revision", "published", "waiting", "last_error")
     fields = (
         "key",
         "revision",
@@ -60,6 +60,11 @@ class DocumentAdmin(MachineOwnedAdmin):
     def version(self, document: Any) -> str:
         """Let a long ETag break on a narrow screen."""
         return format_html('<span class="break-all">{}</span>', document.etag or "-")
+
+    @admin.display(description="published", ordering="published_at")
+    def published(self, document: Document) -> str:
+        """Write when the document was last written."""
+        return when(document.published_at)
 
     @admin.display(description="waiting changes", ordering="waiting_changes")
     def waiting(self, document: Any) -> int:

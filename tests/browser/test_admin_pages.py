@@ -1,6 +1,5 @@
 """The admin in a browser: nothing serious for axe-core, no complaint on the console, actions that ask first."""
 
-import json
 from collections.abc import Iterator
 
 import pytest
@@ -9,7 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.platform_process import PlatformProcess
 
 from .chromium import PASSWORD, open_page
-from .test_accessibility import AXE, MODES
+from .test_accessibility import MODES, serious_findings
 
 pytestmark = pytest.mark.browser
 
@@ -21,6 +20,14 @@ LISTS = {
     "workers": "/admin/training/workerheartbeat/",
     "documents": "/admin/documents/document/",
     "users": "/admin/accounts/user/",
+}
+PAGES = {
+    "job": "/admin/training/trainingjob/1/change/",
+    "model": "/admin/models_registry/registeredmodel/1/change/",
+    "document": "/admin/documents/document/status.json/change/",
+    "switches": "/admin/control/platformstatus/1/change/",
+    "question": "/admin/control/platformstatus/1/halt",
+    "question with a form": "/admin/models_registry/registeredmodel/1/keep",
 }
 SEED = """
 from datetime import timedelta
@@ -73,38 +80,15 @@ def sign_in(page: Page) -> None:
     page.locator("#dashboard").wait_for()
 
 
-def findings(page: Page, within: str) -> list[str]:
-    """Return what keeps somebody from using a part of the page that is open."""
-    page.wait_for_load_state("networkidle")
-    page.evaluate(AXE.read_text())
-    report = page.evaluate(f"axe.run({json.dumps(within)})")
-    assert report["passes"], "it has looked at the page"
-    return [
-        f"{page.url}: {finding['id']} ({finding['impact']}): {finding['nodes'][0]['html'][:200]}"
-        for finding in report["violations"]
-        if finding["impact"] in ("serious", "critical")
-    ]
+def test_pages_are_accessible(page: Page) -> None:
+    paths = [*LISTS.values(), *PAGES.values(), "/admin/"]
+    assert [finding for path in paths for finding in serious_findings(page, path)] == []
 
 
-def test_pages_of_ours_are_accessible(page: Page) -> None:
-    found = findings(page, "#dashboard")
-    page.goto(LISTS["jobs"])
-    found += findings(page, "#running")
-    page.goto("/admin/documents/document/status.json/change/")
-    found += findings(page, "[data-document-state]")
-    page.goto("/admin/control/platformstatus/1/halt")
-    found += findings(page, "form.confirm")
-    page.goto("/admin/models_registry/registeredmodel/1/keep")
-    found += findings(page, "form.confirm")
-    assert found == []
-
-
-def test_lists_open_without_a_complaint(page: Page) -> None:
-    for path in LISTS.values():
+def test_pages_fit_into_the_window(page: Page) -> None:
+    for path in [*LISTS.values(), *PAGES.values(), "/admin/"]:
         page.goto(path)
-        page.wait_for_load_state("networkidle")
-        expect(page.locator("#result_list")).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path
 
 
 def test_choice_of_a_list_is_asked_about_and_done(
