@@ -87,7 +87,7 @@ def _main() -> None:
     few = {page: _queries(client, path) for page, client, path in _pages(root, owner, token, last_page=1)}
     _fill()
     result = {}
-    for page, client, path in _pages(root, owner, token, last_page=min(200, MODELS // 50)):
+    for page, client, path in _pages(root, owner, token, last_page=min(300, MODELS // 30)):
         queries = _queries(client, path)
         result[page] = {"ms": _median(client, path), "queries": queries, "queries_of_few": few[page]}
         print(page, result[page], file=sys.stderr, flush=True)
@@ -230,7 +230,7 @@ def _pages(root: Any, owner: Any, token: str, *, last_page: int) -> list[tuple[s
         ("dashboard", admin, "/admin/"),
         ("admin_models", admin, models),
         ("admin_models_last_page", admin, f"{models}?p={last_page}"),
-        ("admin_models_searched", admin, f"{models}?q=Model"),
+        ("admin_models_searched", admin, f"{models}?q=Model 77"),
         ("admin_jobs", admin, jobs),
         ("admin_jobs_queued", admin, f"{jobs}?state__exact=queued"),
         ("admin_jobs_failed", admin, f"{jobs}?state__exact=failed"),

@@ -73,13 +73,13 @@ class ArtifactInline(TabularInline):
     @admin.display(description="SHA-256")
     def checksum(self, artifact: Artifact) -> str:
         """Let the long number break."""
-        return format_html('<code class="break-all">{}</code>', artifact.sha256)
+        return format_html('<code class="admin-break">{}</code>', artifact.sha256)
 
     @admin.display(description="where it lies")
     def where(self, artifact: Artifact) -> str:
         """Show the key with the token masked: it is the right to predict."""
         token = artifact.model.token
-        return format_html('<span class="break-all">{}</span>', artifact.key.replace(token, masked(token)))
+        return format_html('<span class="admin-break">{}</span>', artifact.key.replace(token, masked(token)))
 
 
 class RegisteredModelAdmin(PlatformAdmin):
@@ -207,7 +207,7 @@ class RegisteredModelAdmin(PlatformAdmin):
     @admin.display(description="token")
     def token_whole(self, model: RegisteredModel) -> str:
         """Show the token."""
-        return format_html('<span class="break-all">{}</span>', model.token)
+        return format_html('<span class="admin-break">{}</span>', model.token)
 
     @admin.display(description="token")
     def token_masked(self, model: RegisteredModel) -> str:

@@ -320,7 +320,7 @@ class TrainingJobAdmin(MachineOwnedAdmin):
     @admin.display(description="token")
     def token_whole(self, job: TrainingJob) -> str:
         """Show the token."""
-        return format_html('<span class="break-all">{}</span>', job.token)
+        return format_html('<span class="admin-break">{}</span>', job.token)
 
     @admin.display(description="token")
     def token_masked(self, job: TrainingJob) -> str:

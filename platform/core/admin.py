@@ -25,7 +25,7 @@ def label(text: str, kinds: Mapping[str, str]) -> str:
 
 @lru_cache(maxsize=256)
 def _label(text: str, kind: str) -> str:
-    """Render a word once: a page of a list has it fifty times."""
+    """Render a word once: a page of a list has it dozens of times."""
     return render_to_string("unfold/helpers/label.html", {"text": text, "variant": kind})
 
 
@@ -58,7 +58,7 @@ class PlatformAdmin(ModelAdmin):
     paginator = BoundedPaginator
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
-    list_per_page = 50
+    list_per_page = 30
     list_max_show_all = 0
     empty_value_display = "–"
     search_start: str = ""

@@ -28,4 +28,4 @@ class BoundedPaginator(Paginator):
     @cached_property
     def _found(self) -> int:
         rows: Any = self.object_list  # a QuerySet
-        return int(rows.order_by()[: self.BOUND + 1].count())
+        return int(rows.order_by().values("pk")[: self.BOUND + 1].count())

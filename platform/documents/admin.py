@@ -59,7 +59,7 @@ class DocumentAdmin(MachineOwnedAdmin):
     @admin.display(description="ETag")
     def version(self, document: Any) -> str:
         """Let a long ETag break on a narrow screen."""
-        return format_html('<span class="break-all">{}</span>', document.etag or "-")
+        return format_html('<span class="admin-break">{}</span>', document.etag or "-")
 
     @admin.display(description="published", ordering="published_at")
     def published(self, document: Document) -> str:
