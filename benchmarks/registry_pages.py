@@ -163,7 +163,13 @@ def _fill() -> None:
     who = f"(SELECT MIN(id) FROM accounts_user) + i % {OWNERS}"  # noqa: S608 - nobody's words but ours
     token = "'imageClassification-copy-' || i"  # noqa: S105 - of a row
     _copy(
-        "models_registry_registeredmodel", MODELS, id="1000 + i", token=token, owner_id=who, created_at=when
+        "models_registry_registeredmodel",
+        MODELS,
+        id="1000 + i",
+        token=token,
+        name="'Model ' || i",
+        owner_id=who,
+        created_at=when,
     )
     models = "(SELECT id, id - 1000 AS i FROM models_registry_registeredmodel WHERE id > 1000)"
     _copy("models_registry_artifact", 0, rows=models, id="1000 + i", model_id="1000 + i", key="'file-' || i")
