@@ -24,6 +24,16 @@ MODELS = int(os.environ.get("TRAINYARD_BENCH_MODELS", "100000"))
 JOBS = int(os.environ.get("TRAINYARD_BENCH_JOBS", "1000000"))
 OWNERS = 100
 RUNS = int(os.environ.get("TRAINYARD_BENCH_RUNS", "15"))
+NARROWED = {  # lists with a filter or a search; the others are as they open
+    "admin_models_searched",
+    "admin_jobs_queued",
+    "admin_jobs_failed",
+    "admin_jobs_of_no_state",
+    "admin_jobs_rare_origin",
+    "admin_jobs_searched",
+    "admin_jobs_by_date",
+    "admin_datasets_unused",
+}
 PLOT = "iVBORw0KGgo" * 500  # as long as the plots that training draws
 
 
@@ -36,15 +46,16 @@ def registry_pages() -> dict[str, Any]:
         figures |= {
             f"{name}_{page}": f"{row['ms']} ms, {row['queries']} queries" for page, row in pages.items()
         }
-        slowest = max(pages, key=lambda page: pages[page]["ms"])
-        figures[f"{name}_p50_ms"] = pages[slowest]["ms"]
+        for kind, chosen in (("", set(pages) - NARROWED), ("narrowed_", set(pages) & NARROWED)):
+            slowest = max(chosen, key=lambda page: pages[page]["ms"])
+            figures[f"{name}_{kind}p50_ms"] = pages[slowest]["ms"]
+            figures[f"{name}_{kind}slowest"] = slowest
         figures[f"{name}_queries"] = max(row["queries"] for row in pages.values())
-        figures[f"{name}_slowest"] = slowest
         figures[f"{name}_constant"] = all(row["queries"] <= row["queries_of_few"] for row in pages.values())
-    worst = max(("postgresql", "sqlite"), key=lambda name: figures[f"{name}_p50_ms"])
     return {
         **figures,
-        "p50_ms": figures[f"{worst}_p50_ms"],
+        "p50_ms": max(figures["postgresql_p50_ms"], figures["sqlite_p50_ms"]),
+        "narrowed_p50_ms": max(figures["postgresql_narrowed_p50_ms"], figures["sqlite_narrowed_p50_ms"]),
         "queries": max(figures["postgresql_queries"], figures["sqlite_queries"]),
         "constant": figures["postgresql_constant"] and figures["sqlite_constant"],
         "models": MODELS,
