@@ -35,7 +35,9 @@ def test_data_sets_are_their_owners() -> None:
     assert "Secret garden" not in other.get("/datasets/").content.decode()
     assert other.get(f"/datasets/{dataset.pk}/").status_code == 404
     assert other.post(f"/datasets/{dataset.pk}/delete/").status_code == 404
-    assert as_(UserFactory(is_staff=True)).get(f"/datasets/{dataset.pk}/").status_code == 200
+    assert (
+        as_(UserFactory(is_staff=True, is_superuser=True)).get(f"/datasets/{dataset.pk}/").status_code == 200
+    )
 
 
 def test_page_shows_what_was_found_and_the_jobs() -> None:
