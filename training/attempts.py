@@ -40,7 +40,7 @@ from .trainers.request import Hyperparameters, TrainingRequest, TrainingResult
 
 logger = structlog.get_logger(__name__)
 
-devices = DevicePool(visible_gpus())
+devices = DevicePool(visible_gpus(), each=settings.TRAINYARD["GPUS_PER_JOB"])
 worker_stops = threading.Event()  # set when this worker process was asked to end
 
 NEWS_EVERY = 0.5  # seconds; progress reaches the database at most this often

@@ -20,16 +20,16 @@ def visible_gpus(environment: Mapping[str, str] = os.environ, devices: Path = DE
 
 
 class DevicePool:
-    """Gives each of several jobs at a time a GPU of its own; with one GPU or none nobody has to choose."""
+    """Gives each of several jobs at a time GPUs of its own; with one GPU or none nobody has to choose."""
 
-    def __init__(self, gpus: int) -> None:
+    def __init__(self, gpus: int, *, each: int = 1) -> None:
         self._free: queue.SimpleQueue[str] = queue.SimpleQueue()
-        for number in range(gpus if gpus > 1 else 0):
-            self._free.put(f"cuda:{number}")
+        for first in range(0, gpus if gpus > 1 else 0, each):
+            self._free.put(",".join(f"cuda:{number}" for number in range(first, min(first + each, gpus))))
 
     @contextlib.contextmanager
     def take(self) -> Iterator[str]:
-        """Lend a device's name; "" lets the trainer choose."""
+        """Lend devices, by their names with commas between; "" lets the trainer choose."""
         try:
             device = self._free.get_nowait()
         except queue.Empty:

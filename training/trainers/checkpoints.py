@@ -29,21 +29,22 @@ LIBRARIES = ("torch", "timm", "onnxruntime", "numpy", "tokenizers", "pillow")
 
 
 class Checkpoints:
-    """The checkpoint folder of one request; without a folder nothing is kept."""
+    """The checkpoint folder of one request; without a folder nothing is kept, nor by one that only reads."""
 
-    def __init__(self, request: TrainingRequest, progress: Progress) -> None:
+    def __init__(self, request: TrainingRequest, progress: Progress, *, writes: bool = True) -> None:
         self._progress = progress
+        self._writes = writes
         self._folder = Path(request.checkpoint_dir) if request.checkpoint_dir else None
         self._fingerprint = fingerprint(request)
         self._chunks = 0
-        if self._folder is not None:
+        if self._folder is not None and writes:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._keep_only_ours(self._folder)
 
     @property
     def enabled(self) -> bool:
         """Whether anything is kept."""
-        return self._folder is not None
+        return self._folder is not None and self._writes
 
     def save_training(self, state: dict[str, Any], best: dict[str, Any] | None, *, epoch: int) -> None:
         """Keep the training as it is after an epoch, and its best epoch when that is a new one.

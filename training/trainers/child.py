@@ -17,6 +17,7 @@ from typing import Any
 from training.data import DataError
 
 from .events import Event, TrainingError, TrainingStopped
+from .launch import relay
 from .request import TrainingRequest
 
 LOG_NAME = "trainer.log"
@@ -47,7 +48,11 @@ def run_job(job: Job, events: Connection, commands: Connection) -> None:
         except BrokenPipeError:
             os._exit(ORPHANED)
 
-    succeeded = emit_events(lambda report: _work(job, report, stopping.is_set), emit)
+    request = TrainingRequest.from_json(job.request) if job.request is not None else None
+    if request is not None and len(request.devices) > 1:
+        succeeded = relay(request, emit, stopping)
+    else:
+        succeeded = emit_events(lambda report: _work(job, report, stopping.is_set), emit)
     sys.stdout.flush()
     sys.exit(0 if succeeded else 1)
 

@@ -1,9 +1,10 @@
 """One training from request to result: prepare, what the strategy does, export, verify."""
 
+import contextlib
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -24,6 +25,7 @@ from .events import Event, Progress, TrainingError
 from .examples import open_examples
 from .factory import get_strategy
 from .faults import crash_point
+from .ranks import joined, own_rank
 from .request import TrainingRequest, TrainingResult
 from .strategy import Assignment, TrainedModel
 
@@ -40,22 +42,8 @@ def train(
     parity gate, `TrainingStopped` soon after `should_stop` says so.
     """
     progress = Progress(report, should_stop)
-    progress.enter("prepare", "Reading the data set")
-    architecture = _check(request)
-    threads = request.threads or len(os.sched_getaffinity(0))
-    torch.set_num_threads(threads)
-    with open_examples(request) as examples:
-        trained = get_strategy(request.strategy)(
-            Assignment(
-                request=request,
-                architecture=architecture,
-                examples=examples,
-                threads=threads,
-                device=choose_device(request.device),
-                progress=progress,
-                checkpoints=Checkpoints(request, progress),
-            )
-        )
+    with _learn(request, progress) as (assignment, trained):
+        architecture, threads = assignment.architecture, assignment.threads
         progress.enter("export", "Writing the model's files")
         metadata = _describe(request, architecture, trained.classes)
         artifacts, onnx = _export(request, architecture, trained, metadata, progress)
@@ -75,16 +63,50 @@ def train(
     )
 
 
-def choose_device(wanted: str) -> torch.device:
-    """Return the device asked for, or the best there is. Raises `TrainingError`."""
+def assist(request: TrainingRequest) -> None:
+    """Train as a rank that is not the first one: nothing is told, kept or written. Raises as `train` does."""
+    with _learn(request, Progress(lambda _: None, lambda: False)):
+        pass
+
+
+@contextlib.contextmanager
+def _learn(request: TrainingRequest, progress: Progress) -> Iterator[tuple[Assignment, TrainedModel]]:
+    """Train; the examples stay open for those who want to see how well."""
+    progress.enter("prepare", "Reading the data set")
+    architecture = _check(request)
+    device = choose_device(request.devices)
+    with open_examples(request) as examples, joined(device) as ranks:
+        threads = max(1, (request.threads or len(os.sched_getaffinity(0))) // ranks.count)
+        torch.set_num_threads(threads)
+        checkpoints = Checkpoints(request, progress, writes=ranks.is_first)
+        ranks.wait()  # until the first has removed what is not this request's
+        assignment = Assignment(
+            request=request,
+            architecture=architecture,
+            examples=examples,
+            threads=threads,
+            device=device,
+            progress=progress,
+            checkpoints=checkpoints,
+            ranks=ranks,
+        )
+        yield assignment, get_strategy(request.strategy)(assignment)
+
+
+def choose_device(wanted: Sequence[str]) -> torch.device:
+    """Return the device asked for, this rank's of several, or the best there is. Raises `TrainingError`."""
+    best = "cuda" if torch.cuda.is_available() else "cpu"
+    name = wanted[own_rank() or 0] if wanted else best
     try:
-        device = torch.device(wanted or ("cuda" if torch.cuda.is_available() else "cpu"))
+        device = torch.device(name)
     except RuntimeError as error:
-        raise TrainingError(f"There is no device {wanted!r}. Use cpu, cuda or cuda:1.") from error
+        raise TrainingError(f"There is no device {name!r}. Use cpu, cuda or cuda:1.") from error
     if device.type == "cuda" and not torch.cuda.is_available():
         raise TrainingError(
-            f"The device {wanted} is asked for, but this machine has no GPU that torch can use."
+            f"The device {name} is asked for, but this machine has no GPU that torch can use."
         )
+    if device.index is not None:
+        torch.cuda.set_device(device)  # "cuda" means this one from now on
     return device
 
 

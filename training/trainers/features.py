@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,8 @@ from .checkpoints import Checkpoints
 from .events import Progress
 from .examples import Examples
 from .faults import crash_point
-from .inputs import nameless_array
+from .inputs import shared_array
+from .ranks import ALONE, Ranks
 
 IMAGES_ON_CPU = 4  # a batch of more leaves the second-level cache and runs slower
 IMAGES_ON_GPU = 64
@@ -75,14 +76,16 @@ def extract(
     threads: int,
     progress: Progress,
     checkpoints: Checkpoints,
+    ranks: Ranks = ALONE,
 ) -> Extracted:
     """Return features and what else is wanted. Raises `TrainingStopped`."""
     kind = _ImageRun if isinstance(backbone.architecture.preprocessing, ImagePreprocessing) else _TextRun
-    run = kind(backbone, examples, wanted, progress)
+    run = kind(backbone, examples, wanted, progress, ranks)
     # Features kept by an earlier attempt are as good as new; what else is extracted is too large to keep.
     keeper = _Keeper(run.extracted, checkpoints if not (wanted.cut or wanted.pixels) else None)
     known = keeper.restore()
-    batches = [batch for batch in run.batches if not known.issuperset(batch)]
+    ranks.wait()  # until all have read, before the first one keeps more
+    batches = ranks.share([batch for batch in run.batches if not known.issuperset(batch)])
 
     def work(batch: Sequence[int]) -> None:
         run.work(batch)
@@ -91,7 +94,7 @@ def extract(
     run_batches(work, batches, threads=threads, progress=progress, on_pause=keeper.keep, known=len(known))
     keeper.keep(everything=True)
     crash_point("features.done")
-    return run.extracted
+    return replace(run.extracted, unreadable=ranks.merge(run.extracted.unreadable))
 
 
 def extract_features(
@@ -101,31 +104,45 @@ def extract_features(
     threads: int,
     progress: Progress,
     checkpoints: Checkpoints,
+    ranks: Ranks,
+    folder: Path,
 ) -> tuple[Features, dict[int, str]]:
     """Return the features, examples × dimension, and why some examples have none, by index.
 
     Raises `TrainingStopped`.
     """
     extracted = extract(
-        backbone, examples, Wanted(Path()), threads=threads, progress=progress, checkpoints=checkpoints
+        backbone,
+        examples,
+        Wanted(folder),
+        threads=threads,
+        progress=progress,
+        checkpoints=checkpoints,
+        ranks=ranks,
     )
     return extracted.features, extracted.unreadable
 
 
 def decode(
-    preprocessing: ImagePreprocessing, examples: Examples, folder: Path, *, threads: int, progress: Progress
+    preprocessing: ImagePreprocessing,
+    examples: Examples,
+    folder: Path,
+    *,
+    threads: int,
+    progress: Progress,
+    ranks: Ranks = ALONE,
 ) -> Extracted:
     """Return the decoded images only. Raises `TrainingStopped`."""
-    images = _new_pixels(preprocessing, len(examples), folder)
+    images = _new_pixels(preprocessing, len(examples), folder, ranks)
     extracted = Extracted(np.empty((len(examples), 0), np.float32), pixels=images)
 
     def work(batch: Sequence[int]) -> None:
         for index, image in _decoded(preprocessing, examples, batch, extracted.unreadable):
             images[index] = image
 
-    batches = _chunks(len(examples), IMAGES_ON_CPU)
+    batches = ranks.share(_chunks(len(examples), IMAGES_ON_CPU))
     run_batches(work, batches, threads=threads, progress=progress)
-    return extracted
+    return replace(extracted, unreadable=ranks.merge(extracted.unreadable))
 
 
 def encode(
@@ -140,8 +157,10 @@ def encode(
     return encoded
 
 
-def _new_pixels(preprocessing: ImagePreprocessing, count: int, folder: Path) -> npt.NDArray[np.uint8]:
-    return nameless_array(folder, (count, preprocessing.crop, preprocessing.crop, 3), np.uint8)
+def _new_pixels(
+    preprocessing: ImagePreprocessing, count: int, folder: Path, ranks: Ranks
+) -> npt.NDArray[np.uint8]:
+    return shared_array(folder, (count, preprocessing.crop, preprocessing.crop, 3), np.uint8, ranks)
 
 
 def _chunks(count: int, size: int) -> list[range]:
@@ -167,30 +186,41 @@ class _Run:
 
     batches: list[Sequence[int]]
 
-    def __init__(self, backbone: PreparedBackbone, count: int, wanted: Wanted) -> None:
+    def __init__(self, backbone: PreparedBackbone, count: int, wanted: Wanted, ranks: Ranks) -> None:
         self.wanted = wanted
         outputs = ["features", *([f"stage.{wanted.cut}"] if wanted.cut else [])]
         self.session = open_session(with_outputs(backbone.onnx.read_bytes(), outputs), threads=1)
         self.dimension = int(self.session.get_outputs()[0].shape[1])
-        self.extracted = Extracted(np.zeros((count, self.dimension), np.float32))
+        shape = (count, self.dimension)
+        alone = ranks.count == 1
+        self.extracted = Extracted(
+            np.zeros(shape, np.float32) if alone else shared_array(wanted.folder, shape, np.float32, ranks)
+        )
 
 
 class _ImageRun(_Run):
     """Images, decoded as their batch comes."""
 
-    def __init__(self, backbone: PreparedBackbone, examples: Examples, wanted: Wanted, _: Progress) -> None:
-        super().__init__(backbone, len(examples), wanted)
+    def __init__(
+        self,
+        backbone: PreparedBackbone,
+        examples: Examples,
+        wanted: Wanted,
+        _: Progress,
+        ranks: Ranks,
+    ) -> None:
+        super().__init__(backbone, len(examples), wanted, ranks)
         assert isinstance(backbone.architecture.preprocessing, ImagePreprocessing)
         self.preprocessing = backbone.architecture.preprocessing
         self.examples = examples
         self.batches = [*_chunks(len(examples), IMAGES_ON_GPU if uses_gpu() else IMAGES_ON_CPU)]
         if wanted.pixels:
-            self.extracted.pixels = _new_pixels(self.preprocessing, len(examples), wanted.folder)
+            self.extracted.pixels = _new_pixels(self.preprocessing, len(examples), wanted.folder, ranks)
         if wanted.cut:
             views = 2 if wanted.mirrored else 1
             shape = self.session.get_outputs()[1].shape[1:]
             whole = (len(examples), views, *(int(size) for size in shape))
-            self.extracted.activations = nameless_array(wanted.folder, whole, np.float32)
+            self.extracted.activations = shared_array(wanted.folder, whole, np.float32, ranks)
 
     def work(self, batch: Sequence[int]) -> None:
         """Decode a batch, run it, and write down what comes out."""
@@ -216,9 +246,14 @@ class _TextRun(_Run):
     """Texts, tokenised before, in batches of alike lengths."""
 
     def __init__(
-        self, backbone: PreparedBackbone, examples: Examples, wanted: Wanted, progress: Progress
+        self,
+        backbone: PreparedBackbone,
+        examples: Examples,
+        wanted: Wanted,
+        progress: Progress,
+        ranks: Ranks,
     ) -> None:
-        super().__init__(backbone, len(examples), wanted)
+        super().__init__(backbone, len(examples), wanted, ranks)
         preprocessing = backbone.architecture.preprocessing
         assert isinstance(preprocessing, TextPreprocessing)
         if wanted.tokens is None:
@@ -233,7 +268,8 @@ class _TextRun(_Run):
         self.starts = np.cumsum([0, *lengths])
         if wanted.cut:
             width = int(self.session.get_outputs()[1].shape[2])
-            self.extracted.activations = nameless_array(wanted.folder, (sum(lengths), width), np.float32)
+            shape = (sum(lengths), width)
+            self.extracted.activations = shared_array(wanted.folder, shape, np.float32, ranks)
 
     def work(self, batch: Sequence[int]) -> None:
         """Run a batch, and write down what comes out."""

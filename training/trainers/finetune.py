@@ -118,6 +118,7 @@ def _pretrained(
         threads=assignment.threads,
         progress=progress,
         checkpoints=assignment.checkpoints,
+        ranks=assignment.ranks,
     )
     source = feeding.source(extracted, plan)
     used: tuple[int, ...] = ()

@@ -6,6 +6,8 @@ that regularisation on both parts (`refit_on_all` in the metrics): with few exam
 part is worth too much to be left unused.
 """
 
+from pathlib import Path
+
 import numpy as np
 
 from .backbones import get_backbone
@@ -33,6 +35,8 @@ def train_frozen(assignment: Assignment) -> TrainedModel:
         threads=assignment.threads,
         progress=progress,
         checkpoints=assignment.checkpoints,
+        ranks=assignment.ranks,
+        folder=Path(request.output_dir),
     )
     if unreadable:
         features = np.delete(features, list(unreadable), axis=0)

@@ -1,13 +1,12 @@
 """What the network, or the trained part of it, takes in: decoded or computed once, read many times.
 
 Pictures, and activations in front of the trained stages, lie in files that are mapped into memory and
-have no name, so that they end with the process. A source gives batches as tensors; with a generator
+have no name, so that they end with the process. A source gives batches as tensors; with draws
 they are for training, and differ each time as the source's augmentation says.
 """
 
 import os
 import shutil
-import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +22,8 @@ from torch import Tensor
 from models_registry.artifacts.images import IMAGENET_MEAN, IMAGENET_STD
 from models_registry.artifacts.texts import pad
 
-from .augmentation import augment
+from .augmentation import Draws, augment
+from .ranks import ALONE, Ranks
 
 SHARE_OF_DISK = 0.5  # that activations may take of what is free
 
@@ -40,20 +40,33 @@ class Source(ABC):
         return None
 
     @abstractmethod
-    def batch(self, indices: Rows, device: torch.device, generator: torch.Generator | None) -> Inputs:
-        """Return the inputs as tensors on the device; augmented by a generator, or as they are without."""
+    def batch(self, indices: Rows, device: torch.device, draws: Draws | None) -> Inputs:
+        """Return the inputs as tensors on the device; augmented by draws, or as they are without."""
 
     @abstractmethod
     def only(self, kept: Rows) -> "Source":
         """Return the source of some examples, which then have new numbers."""
 
 
-def nameless_array(folder: Path, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-    """Return an array in a file of the folder that nobody else can open and that ends with the process."""
-    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    with tempfile.TemporaryFile(dir=folder) as file:
-        os.ftruncate(file.fileno(), max(1, size))
-        return np.memmap(file, dtype, "r+", shape=shape)  # maps on when the file is closed
+def shared_array(
+    folder: Path, shape: tuple[int, ...], dtype: npt.DTypeLike, ranks: Ranks = ALONE
+) -> npt.NDArray[Any]:
+    """Return an array of zeros in a file of the folder that all ranks see, and nobody else.
+
+    The file has a name only until all have opened it, and ends with their processes.
+    """
+    size = max(1, int(np.prod(shape)) * np.dtype(dtype).itemsize)
+    path = folder / "shared.array"
+    if ranks.is_first:
+        with path.open("xb") as file:
+            os.ftruncate(file.fileno(), size)
+    ranks.wait()
+    with path.open("r+b") as file:
+        array: npt.NDArray[Any] = np.memmap(file, dtype, "r+", shape=shape)  # maps on when it is closed
+    ranks.wait()
+    if ranks.is_first:
+        path.unlink()
+    return array
 
 
 def fits_on_disk(folder: Path, size: int) -> bool:
@@ -69,7 +82,7 @@ class Pixels(Source):
     augmentation: str
     rows: Rows
 
-    def batch(self, indices: Rows, device: torch.device, generator: torch.Generator | None) -> Inputs:
+    def batch(self, indices: Rows, device: torch.device, draws: Draws | None) -> Inputs:
         """Return images, N × 3 × H × W, in the layout that convolutions are fastest with."""
         chosen = torch.from_numpy(self.images[self.rows[indices]]).to(device, non_blocking=True)
         mean, std = (
@@ -78,7 +91,7 @@ class Pixels(Source):
         # Permuted bytes lie in memory as channels-last images do: nothing is copied for the layout.
         images = chosen.permute(0, 3, 1, 2).to(torch.float32)
         images = images.mul_(1 / 255).sub_(mean).div_(std)
-        return (images if generator is None else augment(images, self.augmentation, generator)), None
+        return (images if draws is None else augment(images, self.augmentation, draws)), None
 
     def only(self, kept: Rows) -> "Pixels":
         """Return the source of some examples."""
@@ -92,11 +105,11 @@ class ImageActivations(Source):
     values: npt.NDArray[np.float32]
     rows: Rows
 
-    def batch(self, indices: Rows, device: torch.device, generator: torch.Generator | None) -> Inputs:
-        """Return activations, N × C × H × W, each of a view that the generator chooses."""
+    def batch(self, indices: Rows, device: torch.device, draws: Draws | None) -> Inputs:
+        """Return activations, N × C × H × W, each of a view that is drawn."""
         views: Rows = np.zeros(len(indices), np.int64)
-        if generator is not None:
-            views = torch.randint(self.values.shape[1], (len(indices),), generator=generator).numpy()
+        if draws is not None:
+            views = draws.whole(0, self.values.shape[1]).numpy()
         chosen = torch.from_numpy(self.values[self.rows[indices], views])
         return chosen.to(device, non_blocking=True).contiguous(memory_format=torch.channels_last), None
 
@@ -111,7 +124,7 @@ class Vectors(Source):
 
     values: npt.NDArray[np.float32]
 
-    def batch(self, indices: Rows, device: torch.device, generator: torch.Generator | None) -> Inputs:
+    def batch(self, indices: Rows, device: torch.device, draws: Draws | None) -> Inputs:
         """Return features, N × dimension."""
         return torch.from_numpy(self.values[indices]).to(device), None
 
@@ -135,7 +148,7 @@ class Tokens(Source):
         """Return the number of tokens of each text."""
         return self._lengths
 
-    def batch(self, indices: Rows, device: torch.device, generator: torch.Generator | None) -> Inputs:
+    def batch(self, indices: Rows, device: torch.device, draws: Draws | None) -> Inputs:
         """Return ids and mask, both N × L."""
         arrays = pad([self.sequences[index] for index in indices])
         ids, mask = (torch.from_numpy(arrays[name]).to(device) for name in ("input_ids", "attention_mask"))
@@ -159,7 +172,7 @@ class TextActivations(Source):
         """Return the number of tokens of each text."""
         return self.sizes
 
-    def batch(self, indices: Rows, device: torch.device, generator: torch.Generator | None) -> Inputs:
+    def batch(self, indices: Rows, device: torch.device, draws: Draws | None) -> Inputs:
         """Return activations, N × L × width, and mask, N × L."""
         longest = max(self.sizes[index] for index in indices)
         values = np.zeros((len(indices), longest, self.values.shape[1]), np.float32)

@@ -18,13 +18,16 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.parallel import DistributedDataParallel
 
+from .augmentation import Draws
 from .checkpoints import Checkpoints
 from .events import Progress, TrainingError
 from .faults import crash_point
 from .inputs import Inputs, Rows, Source
 from .networks import Network, State
 from .optimization import LearningRate, Plan, balancing_weights, make_optimizer
+from .ranks import ALONE, Ranks
 
 BUCKETS = 32  # batches of texts among which alike lengths are gathered
 VALIDATION_BATCHES = 4  # times the training's batch size; nothing is kept for a backward pass
@@ -114,6 +117,7 @@ class Where:
     seed: int
     unit: str = "images"
     compile: bool = True
+    ranks: Ranks = ALONE
 
 
 @dataclass
@@ -196,8 +200,8 @@ class _Loop:
         progress: Progress,
         checkpoints: Checkpoints | None,
     ) -> None:
-        self.trainee = trainee.to(where.device)
-        self.task, self.plan, self.where = task, plan, where
+        self.trainee = _together(trainee, where)
+        self.task, self.plan, self.where, self.ranks = task, plan, where, where.ranks
         self.progress, self.checkpoints = progress, checkpoints
         self.optimizer = make_optimizer(plan, trainee.network, trainee.head)
         self.steps = max(1, math.ceil(len(task.train) / plan.batch_size))
@@ -208,11 +212,15 @@ class _Loop:
         self.course = _Course()
         on_gpu = where.device.type == "cuda"
         pays = on_gpu and where.compile and self.steps * plan.epochs >= COMPILE_FROM
-        self.forward = torch.compile(trainee, dynamic=task.source.lengths is not None) if pays else trainee
+        forward: nn.Module = self.trainee
+        if self.ranks.count > 1:
+            forward = DistributedDataParallel(forward, device_ids=[where.device] if on_gpu else None)
+        self.forward = torch.compile(forward, dynamic=task.source.lengths is not None) if pays else forward
 
     def resume(self) -> int:
         """Take over an earlier attempt's checkpoint; returns after which epoch, 0 for from the beginning."""
         found = self.checkpoints.load_training() if self.checkpoints else None
+        self.ranks.wait()  # until all have read, before the first one keeps more
         if found is None:
             return 0
         kept, best = found
@@ -249,72 +257,89 @@ class _Loop:
     def predict(self, rows: Rows) -> Tensor:
         """Return logits of examples, without augmentation."""
         self.trainee.eval()
-        results: list[Tensor] = []
-        order = _in_order(rows, self.task.source.lengths)
+        order = self.ranks.share(_in_order(rows, self.task.source.lengths))
         size = self.plan.batch_size * VALIDATION_BATCHES
+        logits = torch.zeros(len(rows), self.task.classes, device=self.where.device)
         with torch.inference_mode(), self._precision():
             for start in range(0, len(order), size):
                 self.progress.check()
-                value, mask = self.task.source.batch(
-                    rows[order[start : start + size]], self.where.device, None
-                )
-                results.append(self.trainee(value, mask).float())
-        logits = torch.cat(results)
-        return logits[torch.from_numpy(np.argsort(order)).to(logits.device)]
+                places = order[start : start + size]
+                value, mask = self.task.source.batch(rows[places], self.where.device, None)
+                logits[torch.from_numpy(places).to(logits.device)] = self.trainee(value, mask).float()
+        return self.ranks.add_up(logits)
 
     def train_epoch(self, number: int, stage: int) -> tuple[float, float, float]:
         """Train an epoch; returns its mean loss, its accuracy and its last learning rate."""
         seed = _seed(self.where.seed, stage, number)
         generator = torch.Generator().manual_seed(seed)
-        torch.manual_seed(seed)  # dropout draws from torch's own
+        torch.manual_seed(seed + self.ranks.number)  # dropout draws from torch's own
         self.trainee.train()
         device, rate = self.where.device, 0.0
-        loss_sum, right = torch.zeros((), device=device), torch.zeros((), device=device)
+        sums = torch.zeros(2, device=device)  # of losses, and of right answers, of this rank
         batches = _batches(self.task.train, self.task.source.lengths, self.steps, generator)
         seen, began, before = 0, time.monotonic(), self.course.seconds
         for step, (rows, (value, mask)) in enumerate(self._inputs(batches, generator)):
             if step == self.steps // 2:
                 crash_point("epoch.middle")
             rate = self._set_rate(number * self.steps + step)
-            truth = self.labels[torch.from_numpy(rows).to(device)]
-            logits, loss = self._step(value, mask, truth)
-            loss_sum += loss * len(rows)
-            right += (logits.argmax(1) == truth).sum()
+            losses, right = self._step(value, mask, rows)
+            sums += torch.stack([losses * len(rows), right])
             seen += len(rows)
             self.course.seen += len(rows)
             self.course.seconds = before + time.monotonic() - began
             if self.progress.is_due():  # reading the sums makes a GPU wait
-                self._tell(number, step + 1, loss_sum.item() / seen, right.item() / seen)
-        return loss_sum.item() / seen, right.item() / seen, rate
+                mean_loss, accuracy = (sums * self.ranks.count / seen).tolist()  # as if all ranks' were alike
+                self._tell(number, step + 1, mean_loss, accuracy)
+        mean_loss, accuracy = (self.ranks.add_up(sums) / seen).tolist()
+        return mean_loss, accuracy, rate
 
-    def _step(self, value: Tensor, mask: Tensor | None, truth: Tensor) -> tuple[Tensor, Tensor]:
+    def _step(self, value: Tensor, mask: Tensor | None, rows: Rows) -> tuple[Tensor, Tensor]:
+        """Take a step on a batch, of which `value` is this rank's part; returns its loss and right answers.
+
+        A batch's loss is the mean over all of it, wherever its parts are computed.
+        """
+        mine, counts = _part(rows, self.ranks)
+        truth = self.labels[torch.from_numpy(mine).to(self.where.device)]
         with self._precision():
             logits = self.forward(value, mask)
-            loss = functional.cross_entropy(
-                logits.float(), truth, weight=self.weights, label_smoothing=self.plan.label_smoothing
+            losses = functional.cross_entropy(
+                logits.float(),
+                truth,
+                weight=self.weights,
+                label_smoothing=self.plan.label_smoothing,
+                reduction="sum",
             )
+        loss = counts * losses / self._weight_of(rows)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        (loss * self.ranks.count).backward()  # gradients are averaged over the ranks
         if self.plan.gradient_clipping:
             nn.utils.clip_grad_norm_(self.trainee.parameters(), self.plan.gradient_clipping)
         self.optimizer.step()
-        return logits.detach(), loss.detach()
+        return loss.detach(), counts * (logits.detach().argmax(1) == truth).sum()
+
+    def _weight_of(self, rows: Rows) -> Tensor | int:
+        """Return what the examples of a batch weigh together."""
+        if self.weights is None:
+            return len(rows)
+        return self.weights[self.labels[torch.from_numpy(rows).to(self.where.device)]].sum()
 
     def _inputs(self, batches: Sequence[Rows], generator: torch.Generator) -> Iterator[tuple[Rows, Inputs]]:
-        """Yield batches; a GPU has the next one made ready while it works on this one."""
-        source, device = self.task.source, self.where.device
-        if device.type == "cpu":
-            for rows in batches:
-                yield rows, source.batch(rows, device, generator)
+        """Yield batches with this rank's part; a GPU has the next made ready while it works on this one."""
+
+        def make(rows: Rows) -> Inputs:
+            mine, _ = _part(rows, self.ranks)
+            start = self.ranks.number if len(rows) > self.ranks.number else 0
+            draws = Draws(generator, len(rows), start, self.ranks.count)
+            return self.task.source.batch(mine, self.where.device, draws)
+
+        if self.where.device.type == "cpu":
+            yield from ((rows, make(rows)) for rows in batches)
             return
         with ThreadPoolExecutor(1) as pool:  # one thread: draws keep their order
-            coming = [pool.submit(source.batch, rows, device, generator) for rows in batches[:1]]
+            coming = [pool.submit(make, rows) for rows in batches[:1]]
             for number, rows in enumerate(batches):
                 ready = coming.pop().result()
-                coming += [
-                    pool.submit(source.batch, after, device, generator)
-                    for after in batches[number + 1 : number + 2]
-                ]
+                coming += [pool.submit(make, after) for after in batches[number + 1 : number + 2]]
                 yield rows, ready
 
     def _precision(self) -> contextlib.AbstractContextManager[object]:
@@ -365,6 +390,21 @@ class _Loop:
             metrics["validation_accuracy"] = round(last.validation_accuracy, 4)
             message += f"; {100 * last.validation_accuracy:.1f} % of the validation part right so far"
         self.progress.tell(done, total, message, metrics)
+
+
+def _together(trainee: Trainee, where: Where) -> Trainee:
+    """Return the trainee on its device; on several GPUs its normalisations look at the whole batch."""
+    if where.ranks.count > 1 and where.device.type == "cuda":
+        from timm.layers import convert_sync_batchnorm
+
+        trainee.network = convert_sync_batchnorm(trainee.network)
+    return trainee.to(where.device)
+
+
+def _part(rows: Rows, ranks: Ranks) -> tuple[Rows, int]:
+    """Return a rank's part of a batch, and whether it counts: nobody may be without one, or all would wait."""
+    mine = ranks.share(rows)
+    return (mine, 1) if len(mine) else (rows[:1], 0)
 
 
 def _seed(*parts: int) -> int:

@@ -64,7 +64,7 @@ def train_network(assignment: Assignment, material: Material, plan: Plan) -> Tra
         train=np.array(material.split.train, np.int64),
         validation=np.array(material.split.validation, np.int64),
     )
-    where = Where(assignment.device, request.seed, unit)
+    where = Where(assignment.device, request.seed, unit, ranks=assignment.ranks)
     fitted = fit(trainee, task, plan, where, progress=progress, checkpoints=assignment.checkpoints)
     metrics = _measure(material, fitted)
     again = material.start > 0 and len(examples) <= REFIT_UP_TO

@@ -35,7 +35,7 @@ class TrainingRequest:
 
     `checkpoint_dir` is a folder that may hold what an earlier attempt at the same job left there, and
     that takes this one's checkpoints; "" for none. `limits` overrides fields of `Limits`; `device` is
-    torch's name of one, "" for the best there is.
+    torch's name of one, "" for the best there is, several with commas between them to train on all.
     """
 
     token: str
@@ -55,6 +55,11 @@ class TrainingRequest:
     checkpoint_dir: str = ""
     limits: dict[str, int] = field(default_factory=dict)
     device: str = ""
+
+    @property
+    def devices(self) -> list[str]:
+        """Return the devices that are named; a rank trains on each when there are several."""
+        return [name.strip() for name in self.device.split(",") if name.strip()]
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data."""

@@ -62,6 +62,7 @@ def _images(assignment: Assignment, plan: Plan) -> Material:
         Path(request.output_dir),
         threads=assignment.threads,
         progress=assignment.progress,
+        ranks=assignment.ranks,
     )
     assert extracted.pixels is not None
     source: Source = Pixels(extracted.pixels, plan.augmentation, np.arange(len(assignment.examples)))

@@ -13,6 +13,7 @@ from .events import Progress
 from .examples import Examples
 from .head import Head
 from .networks import State
+from .ranks import ALONE, Ranks
 from .request import TrainingRequest
 
 
@@ -27,6 +28,7 @@ class Assignment:
     device: torch.device
     progress: Progress
     checkpoints: Checkpoints
+    ranks: Ranks = ALONE
 
     @property
     def cache_dir(self) -> Path:

@@ -448,6 +448,8 @@ TRAINYARD = {
     "CHECKPOINT_EVERY": timedelta(seconds=env.int("CHECKPOINT_SECONDS", default=3)),
     # how often each worker looks for lost jobs and unpublished documents
     "RECONCILE_EVERY": timedelta(seconds=env.int("RECONCILE_SECONDS", default=30)),
+    # GPUs that train one network together, where a worker has several
+    "GPUS_PER_JOB": max(1, env.int("GPUS_PER_JOB", default=1)),
     # threads of one training; None leaves the choice to the machine
     "TRAINER_THREADS": env.int("TRAINER_THREADS", default=0) or None,
 }

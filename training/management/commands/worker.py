@@ -9,6 +9,7 @@ import socket
 from typing import Any
 
 from celery import current_app
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
 from training.devices import visible_gpus
@@ -21,11 +22,12 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--queues", help="comma-separated (default: cpu, and gpu where there is one)")
-        parser.add_argument("--slots", type=int, help="jobs at a time (default: one for each GPU, or 1)")
+        parser.add_argument("--slots", type=int, help="jobs at a time (default: as many as GPUs allow, or 1)")
 
     def handle(self, *args: Any, **options: Any) -> None:
         gpus = visible_gpus()
-        queues, slots = options["queues"] or ("cpu,gpu" if gpus else "cpu"), options["slots"] or max(1, gpus)
+        queues = options["queues"] or ("cpu,gpu" if gpus else "cpu")
+        slots = options["slots"] or max(1, gpus // settings.TRAINYARD["GPUS_PER_JOB"])
         current_app.worker_main(
             [
                 "worker",

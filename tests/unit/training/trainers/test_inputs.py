@@ -6,6 +6,7 @@ import torch
 
 from models_registry.artifacts import ImagePreprocessing
 from training.trainers import inputs
+from training.trainers.augmentation import Draws
 from training.trainers.inputs import (
     ImageActivations,
     Pixels,
@@ -13,15 +14,15 @@ from training.trainers.inputs import (
     Tokens,
     Vectors,
     fits_on_disk,
-    nameless_array,
+    shared_array,
 )
 
 CPU = torch.device("cpu")
 ROWS = np.array([2, 0])
 
 
-def generator() -> torch.Generator:
-    return torch.Generator().manual_seed(0)
+def draws(count: int = 2) -> Draws:
+    return Draws(torch.Generator().manual_seed(0), count)
 
 
 def test_pixels_are_what_serving_feeds_the_network() -> None:
@@ -37,7 +38,7 @@ def test_training_batches_are_augmented_and_seeded() -> None:
     source = Pixels(
         np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), np.uint8), "light", np.arange(3)
     )
-    first, again = (source.batch(ROWS, CPU, generator())[0] for _ in range(2))
+    first, again = (source.batch(ROWS, CPU, draws())[0] for _ in range(2))
     assert torch.equal(first, again)
     assert not torch.equal(first, source.batch(ROWS, CPU, None)[0])
 
@@ -46,7 +47,7 @@ def test_views_are_drawn_for_training_and_the_first_is_for_validation() -> None:
     values = np.random.default_rng(0).random((3, 2, 4, 5, 5), np.float32)
     source = ImageActivations(values, np.arange(3))
     np.testing.assert_array_equal(source.batch(ROWS, CPU, None)[0].numpy(), values[ROWS, 0])
-    drawn = source.batch(np.zeros(50, np.int64), CPU, generator())[0].numpy()
+    drawn = source.batch(np.zeros(50, np.int64), CPU, draws(50))[0].numpy()
     seen = {int((one == values[0, 1]).all()) for one in drawn}
     assert seen == {0, 1}
 
@@ -55,8 +56,8 @@ def test_text_activations_are_padded_as_tokens_are() -> None:
     sequences = [[5, 6, 7], [8], [9, 10]]
     flat = np.array([[token, -token] for sequence in sequences for token in sequence], np.float32)
     source = TextActivations(flat, np.array([0, 3, 4]), [3, 1, 2])
-    values, mask = source.batch(np.array([1, 0]), CPU, generator())
-    ids, same_mask = Tokens(sequences).batch(np.array([1, 0]), CPU, generator())
+    values, mask = source.batch(np.array([1, 0]), CPU, draws())
+    ids, same_mask = Tokens(sequences).batch(np.array([1, 0]), CPU, draws())
     assert mask is not None and same_mask is not None
     assert torch.equal(mask, same_mask)
     assert torch.equal(values[..., 0].long(), ids)
@@ -79,7 +80,7 @@ def test_only_some_examples_get_new_numbers() -> None:
 
 
 def test_arrays_leave_no_file_behind(tmp_path: Path) -> None:
-    array = nameless_array(tmp_path, (1000, 7), np.float32)
+    array = shared_array(tmp_path, (1000, 7), np.float32)
     array[:] = 3
     assert list(tmp_path.iterdir()) == []
     assert array.sum() == 21_000

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from training.trainers.augmentation import Draws
 from training.trainers.checkpoints import Checkpoints
 from training.trainers.events import Event, Progress, ProgressEvent, TrainingError, TrainingStopped
 from training.trainers.inputs import Inputs, Rows, Source
@@ -36,10 +37,10 @@ class Points(Source):
 
     values: Tensor
 
-    def batch(self, indices: Rows, device: torch.device, generator: torch.Generator | None) -> Inputs:
+    def batch(self, indices: Rows, device: torch.device, draws: Draws | None) -> Inputs:
         chosen = self.values[torch.from_numpy(indices)]
-        return chosen if generator is None else chosen + 0.01 * torch.randn(
-            chosen.shape, generator=generator
+        return chosen if draws is None else chosen + 0.01 * torch.randn(
+            chosen.shape, generator=draws.generator
         ), None
 
     def only(self, kept: Rows) -> "Points":
