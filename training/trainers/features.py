@@ -221,6 +221,10 @@ class _ImageRun(_Run):
             shape = self.session.get_outputs()[1].shape[1:]
             whole = (len(examples), views, *(int(size) for size in shape))
             self.extracted.activations = shared_array(wanted.folder, whole, np.float32, ranks)
+            if wanted.mirrored:  # a session runs its whole graph: this one ends where the activations are
+                self.mirror = open_session(
+                    with_outputs(backbone.onnx.read_bytes(), [f"stage.{wanted.cut}"]), threads=1
+                )
 
     def work(self, batch: Sequence[int]) -> None:
         """Decode a batch, run it, and write down what comes out."""
@@ -237,9 +241,7 @@ class _ImageRun(_Run):
             self.extracted.activations[rows, 0] = more[0]
             if self.wanted.mirrored:
                 mirrored = np.ascontiguousarray(normalised[..., ::-1])
-                self.extracted.activations[rows, 1] = self.session.run(
-                    [f"stage.{self.wanted.cut}"], {"image": mirrored}
-                )[0]
+                self.extracted.activations[rows, 1] = self.mirror.run(None, {"image": mirrored})[0]
 
 
 class _TextRun(_Run):

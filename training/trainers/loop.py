@@ -27,6 +27,7 @@ from .faults import crash_point
 from .inputs import Inputs, Rows, Source
 from .networks import Network, State
 from .optimization import LearningRate, Plan, balancing_weights, make_optimizer
+from .precision import half_pays
 from .ranks import ALONE, Ranks
 
 BUCKETS = 32  # batches of texts among which alike lengths are gathered
@@ -177,7 +178,7 @@ def fit(
 def refit(
     trainee: Trainee, task: Task, plan: Plan, where: Where, *, progress: Progress, fitted: Fitted
 ) -> None:
-    """Go on for the plan's few epochs on the training and the validation part together.
+    """Train for the plan's epochs on the training and the validation part together.
 
     Nothing is measured: there is nothing left to measure on. Raises `TrainingStopped`.
     """
@@ -211,6 +212,8 @@ class _Loop:
         self.weights = balancing_weights(train_labels, task.classes) if plan.class_weights else None
         self.course = _Course()
         on_gpu = where.device.type == "cuda"
+        trained = nn.ModuleList([*trainee.network.stages[trainee.cut :], trainee.head])
+        self.half = plan.mixed_precision and half_pays(where.device, trained)
         pays = on_gpu and where.compile and self.steps * plan.epochs >= COMPILE_FROM
         forward: nn.Module = self.trainee
         if self.ranks.count > 1:
@@ -260,7 +263,9 @@ class _Loop:
         order = self.ranks.share(_in_order(rows, self.task.source.lengths))
         size = self.plan.batch_size * VALIDATION_BATCHES
         logits = torch.zeros(len(rows), self.task.classes, device=self.where.device)
-        with torch.inference_mode(), self._precision():
+        # On a processor as the exported files will compute it; on a GPU that would take longer than an epoch.
+        precision = self._precision() if self.where.device.type == "cuda" else contextlib.nullcontext()
+        with torch.inference_mode(), precision:
             for start in range(0, len(order), size):
                 self.progress.check()
                 places = order[start : start + size]
@@ -311,7 +316,7 @@ class _Loop:
             )
         loss = counts * losses / self._weight_of(rows)
         self.optimizer.zero_grad(set_to_none=True)
-        (loss * self.ranks.count).backward()  # gradients are averaged over the ranks
+        (loss * self.ranks.count).backward()  # type: ignore[no-untyped-call]  # gradients are averaged over the ranks
         if self.plan.gradient_clipping:
             nn.utils.clip_grad_norm_(self.trainee.parameters(), self.plan.gradient_clipping)
         self.optimizer.step()
@@ -343,8 +348,8 @@ class _Loop:
                 yield rows, ready
 
     def _precision(self) -> contextlib.AbstractContextManager[object]:
-        wanted = self.plan.mixed_precision and self.where.device.type == "cuda"
-        return torch.autocast("cuda", torch.bfloat16) if wanted else contextlib.nullcontext()
+        kind = self.where.device.type
+        return torch.autocast(kind, torch.bfloat16) if self.half else contextlib.nullcontext()
 
     def _set_rate(self, step: int) -> float:
         rate = self.rate.at(step)

@@ -33,6 +33,7 @@ def evaluate(
         "macro_f1": float(f1.mean()),
         "majority_baseline": float(support.max() / support.sum()),
         "calibration_error": calibration_error(probabilities, labels),
+        "calibration": calibration(probabilities, labels),
         "per_class": [
             {"class": name, "precision": float(p), "recall": float(r), "f1": float(f), "support": int(s)}
             for name, p, r, f, s in rows
@@ -43,19 +44,33 @@ def evaluate(
     }
 
 
+def calibration(
+    probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]
+) -> list[dict[str, float]]:
+    """Return a reliability diagram: of each bin of confidences that has examples, their mean confidence, how
+    many of them are right, and their share of all (each 0…1)."""
+    confidence = probabilities.max(1)
+    correct = probabilities.argmax(1) == labels
+    bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    return [
+        {
+            "confidence": float(confidence[inside].mean()),
+            "accuracy": float(correct[inside].mean()),
+            "share": float(inside.mean()),
+        }
+        for inside in (bins == number for number in range(CALIBRATION_BINS))
+        if inside.any()
+    ]
+
+
 def calibration_error(probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> float:
     """Return the expected calibration error over bins of equal width.
 
     Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks", 2017, equation 3.
     """
-    confidence = probabilities.max(1)
-    correct = probabilities.argmax(1) == labels
-    bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
-    gaps = [
-        abs(float(confidence[bins == number].sum() - correct[bins == number].sum()))
-        for number in range(CALIBRATION_BINS)
-    ]
-    return sum(gaps) / len(labels)
+    return sum(
+        bin["share"] * abs(bin["confidence"] - bin["accuracy"]) for bin in calibration(probabilities, labels)
+    )
 
 
 def _most_confused(matrix: npt.NDArray[np.int64], classes: Sequence[str]) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ and what has to be known to all is added up. The first rank alone tells, keeps c
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch import distributed as dist
 
-Shared = TypeVar("Shared", bound=Sequence[Any])
+Shared = TypeVar("Shared")  # whatever can be sliced
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,8 @@ class Ranks:
 
     def share(self, of: Shared) -> Shared:
         """Return this rank's part of a sequence that all of them have."""
-        return of if self.count == 1 else of[self.number :: self.count]  # type: ignore[return-value]
+        part: Shared = of[self.number :: self.count]  # type: ignore[index]
+        return part
 
     def wait(self) -> None:
         """Return when all ranks have come here."""
