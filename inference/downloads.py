@@ -23,7 +23,10 @@ DOWNLOADS = {
     "onnx": Artifact.Kind.ONNX,
     "pytorch": Artifact.Kind.TORCHSCRIPT,
     "metadata": Artifact.Kind.METADATA,
+    "onnx-int8": Artifact.Kind.ONNX_INT8,
+    "evaluation": Artifact.Kind.EVALUATION,
 }
+FOR_OWNERS = {Artifact.Kind.EVALUATION}  # it shows examples of the data
 SAVED_AS = "application/octet-stream"
 RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
 
@@ -31,6 +34,11 @@ RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
 def may_manage(user: Any, model: RegisteredModel) -> bool:
     """Tell whether this person owns the model or runs the platform."""
     return user.is_authenticated and (user.is_operator or model.owner_id == user.pk)
+
+
+def may_have(kind: str, model: RegisteredModel, *, manages: bool) -> bool:
+    """Tell whether those who have the token, or manage the model, may have a file of this kind."""
+    return manages or (model.is_live and model.downloadable and kind not in FOR_OWNERS)
 
 
 def find_download(user: Any, token: str, kind: str) -> Artifact:
@@ -41,7 +49,7 @@ def find_download(user: Any, token: str, kind: str) -> Artifact:
     """
     shown = (RegisteredModel.State.LIVE, RegisteredModel.State.RETIRED)
     model = RegisteredModel.objects.filter(state__in=shown, token=token).first()
-    if model is None or not (may_manage(user, model) or (model.is_live and model.downloadable)):
+    if model is None or not may_have(kind, model, manages=may_manage(user, model)):
         raise Http404
     artifact = model.artifacts.filter(kind=kind).first()
     if artifact is None:

@@ -29,7 +29,7 @@ from models_registry.models import Artifact, RegisteredModel, TaskType
 from models_registry.services import change_model, keep_model, restore_model, retire_model
 
 from .batches.sources import ImageSource, TextSource
-from .downloads import find_download, may_manage, send_file
+from .downloads import find_download, may_have, may_manage, send_file
 from .forms import DescribeForm, ImagesForm, ModelSearch, TextsForm, try_form
 from .model_card import card_of
 from .services import Answer, UnknownModel, predict
@@ -194,7 +194,7 @@ def _own_model(request: HttpRequest, token: str) -> RegisteredModel:
 
 def _page_context(request: HttpRequest, model: RegisteredModel) -> dict[str, Any]:
     manages = may_manage(request.user, model)
-    files = list(model.artifacts.all()) if manages or model.downloadable else []
+    files = [file for file in model.artifacts.all() if may_have(file.kind, model, manages=manages)]
     plot = model.accuracy_plot
     kind = next((kind for start, kind in PLOT_TYPES.items() if plot.startswith(start)), "image/png")
     return {

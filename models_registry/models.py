@@ -159,6 +159,8 @@ class Artifact(models.Model):
         ONNX = "onnx", "ONNX"
         TORCHSCRIPT = "torchscript", "PyTorch (TorchScript)"
         METADATA = "metadata", "metadata"
+        ONNX_INT8 = "onnx-int8", "ONNX, a quarter of the size (8 bits)"
+        EVALUATION = "evaluation", "evaluation (JSON)"
 
     model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="artifacts")
     kind = models.CharField(max_length=16, choices=Kind)

@@ -23,11 +23,12 @@ class Parity:
     max_abs_difference: float
     changed_labels: int
     samples: int
+    tolerance: float = TOLERANCE
 
     @property
     def holds(self) -> bool:
         """Whether the files may be published."""
-        return self.max_abs_difference <= TOLERANCE and not self.changed_labels
+        return self.max_abs_difference <= self.tolerance and not self.changed_labels
 
     def to_json(self) -> dict[str, float]:
         """Return the figures as plain data."""
@@ -59,12 +60,14 @@ def measure_parity(
     return compare(served, scripted)
 
 
-def compare(served: npt.NDArray[np.float32], scripted: npt.NDArray[np.float32]) -> Parity:
+def compare(
+    served: npt.NDArray[np.float32], other: npt.NDArray[np.float32], *, tolerance: float = TOLERANCE
+) -> Parity:
     """Compare probabilities, both N × classes. What is no number differs by 1."""
     if not len(served):
-        return Parity(0.0, 0, 0)
-    difference = np.nan_to_num(np.abs(served - scripted), nan=1.0)
+        return Parity(0.0, 0, 0, tolerance)
+    difference = np.nan_to_num(np.abs(served - other), nan=1.0)
     first_two = np.sort(served, axis=1)[:, -2:]
-    clear = first_two[:, 1] - first_two[:, 0] > TOLERANCE
-    changed = (served.argmax(1) != scripted.argmax(1)) & clear
-    return Parity(float(difference.max()), int(changed.sum()), len(served))
+    clear = first_two[:, 1] - first_two[:, 0] > tolerance
+    changed = (served.argmax(1) != other.argmax(1)) & clear
+    return Parity(float(difference.max()), int(changed.sum()), len(served), tolerance)

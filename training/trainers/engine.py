@@ -1,5 +1,6 @@
 """One training from request to result: prepare, what the strategy does, export, verify."""
 
+import base64
 import contextlib
 import json
 import os
@@ -8,15 +9,18 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-from models_registry.artifacts import ModelMetadata
+from models_registry.artifacts import ModelMetadata, Predictor
 from training.catalogue import Architecture, get_architecture
+from training.data.images import thumbnail
 from training.export.files import write_atomically
 from training.export.onnx_graph import graft_head
 from training.export.parity import SAMPLES, Parity, measure_parity
+from training.export.quantized import compare_quantized, quantize
 from training.export.torchscript import attach_head
 
 from .backbones import exported_network
@@ -30,6 +34,7 @@ from .request import TrainingRequest, TrainingResult
 from .strategy import Assignment, TrainedModel
 
 LIBRARIES = ("torch", "onnx", "onnxruntime", "tokenizers", "numpy", "pillow")
+THUMBNAIL = 96  # pixels, of the longer side
 SAFE_TOKEN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")  # it becomes a file's name
 
 
@@ -49,13 +54,20 @@ def train(
         artifacts, onnx = _export(request, architecture, trained, metadata, progress)
         crash_point("export.done")
         progress.enter("verify", "Comparing the files on validation examples")
-        parity = _verify(request, artifacts, onnx, trained, threads, progress)
+        samples = _samples(request, trained)
+        parity = _verify(request, artifacts, onnx, samples, threads, progress)
+        smaller = _write_smaller(request, artifacts, samples, threads) if trained.tokenizer else {}
+        metrics = {**trained.metrics, **smaller}
+        _picture_mistakes(metrics, trained)
+        artifacts["evaluation"] = f"{request.token}_evaluation.json"
+        evaluation = json.dumps({**json.loads(metadata.to_json()), "metrics": metrics}, ensure_ascii=False)
+        write_atomically(Path(request.output_dir, artifacts["evaluation"]), evaluation.encode())
         crash_point("verify.done")
     progress.leave()
     return TrainingResult(
         accuracy=round(100 * trained.metrics["accuracy"], 2),
         classes=list(trained.classes),
-        metrics=trained.metrics,
+        metrics=metrics,
         artifacts=artifacts,
         accuracy_plot=trained.accuracy_plot,
         parity=parity.to_json(),
@@ -175,21 +187,26 @@ def _export(
     return artifacts, onnx
 
 
+def _samples(request: TrainingRequest, trained: TrainedModel) -> list[bytes | str]:
+    """Return some raw inputs of the validation part."""
+    generator = np.random.default_rng(request.seed)
+    count = min(SAMPLES, len(trained.validation))
+    chosen = generator.choice(trained.validation, count, replace=False)
+    return [trained.examples.raw(int(index)) for index in chosen]
+
+
 def _verify(
     request: TrainingRequest,
     artifacts: dict[str, str],
     onnx: bytes,
-    trained: TrainedModel,
+    samples: Sequence[bytes | str],
     threads: int,
     progress: Progress,
 ) -> Parity:
-    generator = np.random.default_rng(request.seed)
-    count = min(SAMPLES, len(trained.validation))
-    chosen = generator.choice(trained.validation, count, replace=False)
     parity = measure_parity(
         onnx,
         Path(request.output_dir, artifacts["torchscript"]),
-        [trained.examples.raw(int(index)) for index in chosen],
+        samples,
         threads=threads,
         check=progress.check,
     )
@@ -199,3 +216,34 @@ def _verify(
             f"{parity.changed_labels} of {parity.samples} labels. The model is not published; report this."
         )
     return parity
+
+
+def _write_smaller(
+    request: TrainingRequest, artifacts: dict[str, str], samples: Sequence[bytes | str], threads: int
+) -> dict[str, Any]:
+    """Write the .onnx of eight bits beside the full one, if it answers alike; returns how it compares."""
+    folder, name = Path(request.output_dir), f"{request.token}.int8.onnx"
+    full, smaller = folder / artifacts["onnx"], folder / name
+    quantize(full, smaller)
+    answers = [
+        Predictor.from_bytes(path.read_bytes(), threads=threads).probabilities(samples)
+        for path in (full, smaller)
+    ]
+    parity = compare_quantized(*answers)
+    if parity.holds:
+        artifacts["onnx-int8"] = name
+    else:
+        smaller.unlink()
+    return {"int8": {**parity.to_json(), "published": parity.holds}}
+
+
+def _picture_mistakes(metrics: dict[str, Any], trained: TrainedModel) -> None:
+    """Add a small JPEG, as base64, to each of the worst mistakes of an image model."""
+    if trained.tokenizer is not None:
+        return
+    places = {trained.examples.names[index]: index for index in trained.validation}
+    for mistake in metrics["worst_mistakes"]:
+        with contextlib.suppress(Exception):  # an image that is good, but not for show
+            content = trained.examples.raw(places[mistake["input"]])
+            assert isinstance(content, bytes)
+            mistake["thumbnail"] = base64.b64encode(thumbnail(content, THUMBNAIL)).decode()

@@ -69,7 +69,8 @@ def calibration_error(probabilities: npt.NDArray[np.float32], labels: npt.NDArra
     Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks", 2017, equation 3.
     """
     return sum(
-        bin["share"] * abs(bin["confidence"] - bin["accuracy"]) for bin in calibration(probabilities, labels)
+        group["share"] * abs(group["confidence"] - group["accuracy"])
+        for group in calibration(probabilities, labels)
     )
 
 

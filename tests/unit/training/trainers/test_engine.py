@@ -1,3 +1,4 @@
+import base64
 import csv
 import io
 import json
@@ -310,3 +311,31 @@ def test_smallest_possible_table_trains(make_request: MakeRequest, tmp_path: Pat
 def test_very_long_text_is_cut_and_classified(banking: Trained) -> None:
     long = "please activate my card " * 2000
     assert banking.predictor().predict([long])[0].label == "activate_my_card"
+
+
+def test_smaller_file_answers_alike(banking: Trained) -> None:
+    full, smaller = banking.file("onnx"), banking.file("onnx-int8")
+    assert smaller.stat().st_size < 0.3 * full.stat().st_size
+    assert banking.result.metrics["int8"]["published"] is True
+    texts: list[bytes | str] = [*SENTENCES]
+    alone = Predictor.from_bytes(smaller.read_bytes())
+    assert [found.label for found in alone.predict(texts)] == [*SENTENCES.values()]
+    assert alone.metadata == banking.predictor().metadata
+    assert banking.predictor().probabilities(texts) == pytest.approx(alone.probabilities(texts), abs=0.1)
+
+
+def test_evaluation_holds_the_figures_and_a_picture_of_each_mistake(trained: Trained) -> None:
+    evaluation = json.loads(trained.file("evaluation").read_text())
+    assert evaluation["metrics"] == trained.result.metrics
+    assert evaluation["classes"] == trained.result.classes
+    bins = evaluation["metrics"]["calibration"]
+    assert sum(group["share"] for group in bins) == pytest.approx(1)
+    mistakes = evaluation["metrics"]["worst_mistakes"]
+    assert mistakes
+    for mistake in mistakes:
+        if trained.request.task_type == IMAGE:
+            with Image.open(io.BytesIO(base64.b64decode(mistake["thumbnail"]))) as picture:
+                assert picture.format == "JPEG"
+                assert max(picture.size) <= engine.THUMBNAIL
+        else:
+            assert "thumbnail" not in mistake
