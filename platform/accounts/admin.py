@@ -1,13 +1,23 @@
-"""Admin pages of users and groups, in the look of the rest of the admin."""
+"""Admin pages of people: who they are, what they may do, the keys of their programs; in the look of the rest."""
 
+from typing import Any
+
+from allauth.account.admin import EmailAddressAdmin as BaseEmailAddressAdmin
+from allauth.account.models import EmailAddress
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as BaseGroupAdmin
 from django.contrib.auth.admin import UserAdmin as BaseUserAdmin
 from django.contrib.auth.models import Group
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html_join
+from knox.admin import AuthTokenAdmin as _TheirTokenAdmin  # noqa: F401 - registers itself
+from knox.models import AuthToken
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+
+from core.admin import MachineOwnedAdmin, when
+from core.confirmation import Confirmation, confirmed
 
 from .models import User
 
@@ -18,7 +28,8 @@ THEIRS = (
     ("inference_batch", "batches"),
 )
 
-admin.site.unregister(Group)
+for model in (Group, AuthToken, EmailAddress):  # ours take their places
+    admin.site.unregister(model)
 
 
 @admin.register(User)
@@ -47,3 +58,55 @@ class UserAdmin(BaseUserAdmin, ModelAdmin):
 @admin.register(Group)
 class GroupAdmin(BaseGroupAdmin, ModelAdmin):
     """Sets of rights."""
+
+
+@admin.register(EmailAddress)
+class EmailAddressAdmin(BaseEmailAddressAdmin, ModelAdmin):
+    """Addresses that people sign in with."""
+
+
+@admin.register(AuthToken)
+class AuthTokenAdmin(MachineOwnedAdmin):
+    """Keys of people's programs. Only their hashes are here; people make them, and both can revoke them."""
+
+    list_display = ("token_key", "user", "made", "ends")
+    list_select_related = ("user",)
+    search_start = "token_key"
+    search_help_text = "Beginning of the token"
+    ordering = ("-created",)
+    fields = ("token_key", "user", "made", "ends")
+    actions = ("revoke",)
+    actions_detail = ("revoke",)
+
+    def has_revoke_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Tell whether this person may take somebody's key away."""
+        return bool(request.user.has_perm("knox.delete_authtoken"))
+
+    def said_of(self, row: AuthToken) -> str:
+        """Say whose key it is."""
+        return f"of {row.user}, from {when(row.created)}"
+
+    @admin.display(description="created", ordering="created")
+    def made(self, token: AuthToken) -> str:
+        """Write when it was made."""
+        return when(token.created)
+
+    @admin.display(description="expires", ordering="expiry")
+    def ends(self, token: AuthToken) -> str:
+        """Write when it ends by itself."""
+        return when(token.expiry) or "never"
+
+    @confirmed(
+        Confirmation(
+            title="Revoke",
+            does="Programs that use them are refused from now on.",
+            undo="",
+            done="Revoked.",
+            deletes=True,
+        ),
+        permission="revoke",
+        icon="key_off",
+    )
+    def revoke(self, request: HttpRequest, token: AuthToken, values: dict[str, Any]) -> None:
+        """Take a key away."""
+        token.delete()
