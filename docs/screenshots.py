@@ -199,6 +199,19 @@ ADMIN_PAGES = {
 }
 
 
+def keep_busy(platform: PlatformProcess) -> None:
+    """Give the worker something that takes a while."""
+    data = [
+        "--task",
+        "imageclassification",
+        "--data",
+        str(SAMPLES / "digits.zip"),
+        "--name",
+        "Digits from scratch",
+    ]
+    platform.manage("submit", *data, "--preset", "scratch")
+
+
 def take_admin(camera: Photographer, home: Path) -> None:
     """Go through the admin; `home` has the first administrator and the password."""
     page = camera.page
@@ -228,6 +241,7 @@ def main() -> None:
                 take_everything(camera, mode)
         platform.manage("ensure_admin")
         for mode in MODES:
+            keep_busy(platform)
             with at_work(browser, platform, mode) as camera:
                 take_admin(camera, platform.home)
     total = sum(file.stat().st_size for file in TARGET.glob("*.png"))

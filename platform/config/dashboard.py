@@ -23,6 +23,7 @@ from training.phases import progress_in_words
 
 SHOWN = 6
 SUMS_KEY, SUMS_FOR = "admin-dashboard-sums", 60  # seconds
+LONG = ("metrics", "accuracy_plot", "classes")
 JOBS, MODELS, DATASETS, WORKERS = (
     "admin:training_trainingjob_changelist",
     "admin:models_registry_registeredmodel_changelist",
@@ -95,8 +96,8 @@ def _work(alarms: list[Alarm]) -> dict[str, Any]:
         held.setdefault(job.worker, []).append(job)
     jobs = reverse(JOBS)
     figures = [
-        Figure("Training", _held(running), "jobs", f"{jobs}?state__exact=running", "play_circle"),
-        Figure("Waiting", sum(waiting.values()), "jobs", f"{jobs}?state__exact=queued", "hourglass_top"),
+        _jobs("Training", _held(running), f"{jobs}?state__exact=running", "play_circle"),
+        _jobs("Waiting", sum(waiting.values()), f"{jobs}?state__exact=queued", "hourglass_top"),
         Figure("Workers", len(alive), "alive", reverse(WORKERS), "memory"),
     ]
     return {
@@ -106,6 +107,10 @@ def _work(alarms: list[Alarm]) -> dict[str, Any]:
         "workers": [(worker, held.get(worker.name, [])) for worker in workers],
         "job_figures": figures,
     }
+
+
+def _jobs(title: str, number: int, link: str, icon: str) -> Figure:
+    return Figure(title, number, "job" if number == 1 else "jobs", link, icon)
 
 
 def _held(running: list[TrainingJob]) -> int:
@@ -140,7 +145,7 @@ def _registry(alarms: list[Alarm]) -> dict[str, Any]:
         Figure(
             f"{task.label}",
             sums["live"].get(task.value, 0),
-            "live models",
+            "live model" if sums["live"].get(task.value) == 1 else "live models",
             f"{models}?state__exact=live&task_type__exact={task.value}",
             icons[task],
         )
@@ -148,7 +153,7 @@ def _registry(alarms: list[Alarm]) -> dict[str, Any]:
     ]
     return {
         "model_figures": figures,
-        "live_models": sum(sums["live"].values()),
+        "latest_models": RegisteredModel.objects.live().select_related("owner").defer(*LONG)[:SHOWN],
         "stored": [
             ("Models", sums["artifacts"], models),
             ("Data sets", sums["datasets"], reverse(DATASETS)),

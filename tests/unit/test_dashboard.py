@@ -65,6 +65,7 @@ def test_dashboard_shows_jobs_models_documents_and_workers(root: Client) -> None
     ):
         assert words in shown
     assert "in step" in shown
+    assert "Latest models" in shown
     assert "What needs a hand" not in shown
 
 
