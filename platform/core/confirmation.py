@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from django import forms
 from django.contrib import messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import unquote
+from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -36,7 +38,10 @@ Act = Callable[[Any, HttpRequest, Any, dict[str, Any]], None]
 
 @dataclass(frozen=True)
 class Confirmation:
-    """What the page that asks says. `undo` is empty for what cannot be undone."""
+    """What the page that asks says. `undo` is empty for what cannot be undone.
+
+    `together` makes all rows one transaction, so that a document in which they stand is written once.
+    """
 
     title: str
     does: str
@@ -46,6 +51,7 @@ class Confirmation:
     needs: str = ""  # which rows it is for, as "only live models"
     form: type[forms.Form] | None = None
     deletes: bool = False
+    together: bool = False
 
 
 @dataclass
@@ -119,7 +125,8 @@ def _ask_or_do(asked: Asked, confirmation: Confirmation, act: Act) -> HttpRespon
     form = confirmation.form(request.POST if answered else None) if confirmation.form else None
     if answered and (form is None or form.is_valid()):
         values = form.cleaned_data if form is not None else {}
-        result = _change(asked, fitting, lambda row: act(model_admin, request, row, values), confirmation)
+        with transaction.atomic() if confirmation.together else nullcontext():
+            result = _change(asked, fitting, lambda row: act(model_admin, request, row, values), confirmation)
         _report(asked, result, confirmation)
         return _back(asked, gone=confirmation.deletes)
     context = {

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from control.models import CleanupPolicy, PlatformStatus
 from core.exceptions import InvalidRequest
-from documents.models import OverruledChange, PublishedEntry
+from documents.models import Document, OverruledChange, PublishedEntry
 from documents.publish import publish_waiting
 from inference.models import Batch, ModelUsage
 from models_registry.models import RegisteredModel
@@ -179,6 +179,15 @@ def test_what_is_refused_is_told_and_stops_nothing_else(
     assert "Birds is busy." in page
     assert "1 model: Retired." in page
     assert not RegisteredModel.objects.get(pk=cats.pk).is_live
+
+
+@pytest.mark.django_db(transaction=True)
+def test_document_is_written_once_for_many_rows(root: Client) -> None:
+    models = [RegisteredModelFactory() for _ in range(5)]
+    before = Document.objects.get(key="inference.json").revision
+    run(root, MODELS, "retire", *models)
+    assert not RegisteredModel.objects.live().exists()
+    assert Document.objects.get(key="inference.json").revision == before + 1
 
 
 def test_too_many_rows_at_once_are_refused(root: Client, monkeypatch: pytest.MonkeyPatch) -> None:
