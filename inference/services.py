@@ -2,9 +2,10 @@
 
 import hashlib
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import TypeVar
 
 from django.conf import settings
 from django.core.files.storage import storages
@@ -15,19 +16,27 @@ from inference.metrics import MODEL_LOADS, MODEL_LOOKUPS, PREDICTION_SECONDS
 from inference.runtime import PredictorCache, Turns
 from inference.statistics import usage_recorder
 from models_registry.artifacts import InvalidInput, InvalidModel, Prediction, Predictor
+from models_registry.artifacts.explanations import Explanation
 from models_registry.models import Artifact, RegisteredModel, TaskType
 
 # What a loaded model takes of memory for a byte of its file, with what it needs to be opened and to run.
 MEMORY_OF_A_FILE = 2
 
 
+Found = TypeVar("Found")
+
+
 @dataclass(frozen=True)
 class Answer:
-    """Predictions in the order of the inputs, and how long they took (milliseconds)."""
+    """Predictions in the order of the inputs, how long they took (milliseconds), and why they are what they are.
+
+    There are explanations only when they were asked for.
+    """
 
     model: RegisteredModel
     predictions: list[Prediction]
     milliseconds: float
+    explanations: list[Explanation] = field(default_factory=list)
 
 
 def get_live_model(token: str) -> RegisteredModel:
@@ -44,22 +53,43 @@ def predict(*, token: str, inputs: Sequence[bytes | str]) -> Answer:
     Raises `UnknownModel`, `InvalidRequest` for inputs that cannot be used, `MaintenanceMode`,
     `BucketError` when the model's file cannot be fetched.
     """
+    model, predictions, milliseconds = _run(
+        token, inputs, lambda predictor: predictor.predict(inputs), most="MAX_PREDICT_INPUTS"
+    )
+    labels = [prediction.label for prediction in predictions]
+    usage_recorder().record(model.pk, labels, milliseconds=milliseconds)
+    return Answer(model, predictions, milliseconds)
+
+
+def explain(*, token: str, inputs: Sequence[bytes | str]) -> Answer:
+    """Classify a few image files or texts, and say why. Raises what `predict` raises."""
+    model, explained, milliseconds = _run(
+        token, inputs, lambda predictor: predictor.explain(inputs), most="MAX_EXPLAINED_INPUTS"
+    )
+    predictions = [prediction for prediction, _ in explained]
+    labels = [prediction.label for prediction in predictions]
+    usage_recorder().record(model.pk, labels, milliseconds=milliseconds)
+    return Answer(model, predictions, milliseconds, [why for _, why in explained])
+
+
+def _run(
+    token: str, inputs: Sequence[bytes | str], work: Callable[[Predictor], list[Found]], *, most: str
+) -> tuple[RegisteredModel, list[Found], float]:
+    """Let a model's predictor work on inputs, of which there may be as many as a setting says."""
     began = time.perf_counter()
     served = find_served_model(token)
-    _check_inputs(served.model, inputs)
+    _check_inputs(served.model, inputs, settings.TRAINYARD[most])
     try:
         served, predictor = _load_as_it_is_now(served)
         with predictor_turns().take():
-            predictions = predictor.predict(inputs)
+            found = work(predictor)
     except InvalidInput as error:
         raise InvalidRequest(str(error)) from error
     except InvalidModel as error:
         raise BucketError(f"{served.model.name} cannot be used: {error}") from error
     milliseconds = round((time.perf_counter() - began) * 1000, 2)
     PREDICTION_SECONDS.labels(served.model.task_type).observe(milliseconds / 1000)
-    labels = [prediction.label for prediction in predictions]
-    usage_recorder().record(served.model.pk, labels, milliseconds=milliseconds)
-    return Answer(served.model, predictions, milliseconds)
+    return served.model, found, milliseconds
 
 
 def _load_as_it_is_now(served: ServedModel) -> tuple[ServedModel, Predictor]:
@@ -125,8 +155,7 @@ def predictor_turns() -> Turns:
     return Turns(settings.TRAINYARD["PREDICTOR_SLOTS"])
 
 
-def _check_inputs(model: RegisteredModel, inputs: Sequence[bytes | str]) -> None:
-    most = settings.TRAINYARD["MAX_PREDICT_INPUTS"]
+def _check_inputs(model: RegisteredModel, inputs: Sequence[bytes | str], most: int) -> None:
     if not 1 <= len(inputs) <= most:
         raise InvalidRequest(f"Send 1 to {most} inputs in one call; these are {len(inputs)}.")
     wanted, word = (bytes, "image files") if model.task_type == TaskType.IMAGE else (str, "texts")

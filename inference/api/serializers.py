@@ -1,5 +1,6 @@
 """How models and predictions look over REST."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -9,6 +10,7 @@ from rest_framework import serializers
 
 from inference.downloads import DOWNLOADS
 from inference.services import Answer
+from models_registry.artifacts.explanations import ActivationMap, Explanation, NoExplanation, WordImportance
 from models_registry.models import Artifact, RegisteredModel
 
 
@@ -57,10 +59,39 @@ class TopSerializer(serializers.Serializer):
     probability = serializers.FloatField()
 
 
+class WordSerializer(serializers.Serializer):
+    """A word, or a few in a row, and by how much the probability falls when it is left out."""
+
+    text = serializers.CharField()
+    start = serializers.IntegerField(help_text="Its first character in the text, counted from 0.")
+    end = serializers.IntegerField(help_text="The character behind its last one.")
+    importance = serializers.FloatField(help_text="Negative: without it the probability rises.")
+
+
+class ExplanationSerializer(serializers.Serializer):
+    """Why the label is what it is: places of an image, words of a text, or why that cannot be said."""
+
+    kind = serializers.ChoiceField(choices=["map", "words", "none"])
+    rows = serializers.ListField(
+        child=serializers.ListField(child=serializers.FloatField()),
+        required=False,
+        help_text="Of a map: how much each place speaks for the label, 0 to 1, in rows from the top.",
+    )
+    box = serializers.ListField(
+        child=serializers.FloatField(),
+        required=False,
+        help_text="Of a map: the part of the upright image that it covers, which is all that the network saw: "
+        "left, top, width, height, as fractions of the whole.",
+    )
+    words = WordSerializer(many=True, required=False)
+    reason = serializers.CharField(required=False, help_text="Why there is no explanation.")
+
+
 class PredictionSerializer(TopSerializer):
     """The most probable class, and the runners-up."""
 
     top = TopSerializer(many=True)
+    explanation = ExplanationSerializer(required=False, help_text="With `explain=1`.")
 
 
 class AnswerSerializer(serializers.Serializer):
@@ -81,6 +112,15 @@ class PredictTextsSerializer(serializers.Serializer):
     """Texts."""
 
     texts = serializers.ListField(child=serializers.CharField())
+
+
+class HowToPredictSerializer(serializers.Serializer):
+    """What to answer."""
+
+    explain = serializers.BooleanField(
+        default=False,
+        help_text="Say why, too. That takes longer, and fewer inputs at once (8 unless configured).",
+    )
 
 
 class ModelChangesSerializer(serializers.ModelSerializer):
@@ -131,18 +171,32 @@ class DownloadSerializer(serializers.Serializer):
 
 def answer_json(answer: Answer) -> dict[str, Any]:
     """Return an answer as plain data, the same for REST and the shell."""
+    predictions = [
+        {
+            "label": prediction.label,
+            "probability": round(prediction.probability, 6),
+            "top": [
+                {"label": label, "probability": round(probability, 6)}
+                for label, probability in prediction.top
+            ],
+        }
+        for prediction in answer.predictions
+    ]
+    for prediction, why in zip(predictions, answer.explanations, strict=False):
+        prediction["explanation"] = explanation_json(why)
     return {
         "model": answer.model.token,
-        "predictions": [
-            {
-                "label": prediction.label,
-                "probability": round(prediction.probability, 6),
-                "top": [
-                    {"label": label, "probability": round(probability, 6)}
-                    for label, probability in prediction.top
-                ],
-            }
-            for prediction in answer.predictions
-        ],
+        "predictions": predictions,
         "milliseconds": answer.milliseconds,
     }
+
+
+def explanation_json(why: Explanation) -> dict[str, Any]:
+    """Return an explanation as plain data."""
+    match why:
+        case ActivationMap():
+            return {"kind": "map", "rows": why.rows, "box": why.box}
+        case WordImportance():
+            return {"kind": "words", "words": [asdict(word) for word in why.words]}
+        case NoExplanation():
+            return {"kind": "none", "reason": why.reason}

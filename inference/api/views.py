@@ -24,7 +24,7 @@ from core.parsers import BoundedJSONParser, FirstRenderer
 from core.schema import problems
 from core.throttles import PerAddressPredict, PerModelToken
 from inference.downloads import DOWNLOADS, find_download, send_file
-from inference.services import UnknownModel, predict
+from inference.services import UnknownModel, explain, predict
 from models_registry.models import RegisteredModel
 from models_registry.services import change_model, keep_model, restore_model, retire_model
 
@@ -32,6 +32,7 @@ from .filters import ModelFilter
 from .serializers import (
     AnswerSerializer,
     DownloadSerializer,
+    HowToPredictSerializer,
     KeepSerializer,
     ModelChangesSerializer,
     PredictFilesSerializer,
@@ -109,15 +110,25 @@ class PredictView(APIView):
             "application/json": PredictTextsSerializer,
             "application/x-www-form-urlencoded": PredictTextsSerializer,
         },
+        parameters=[HowToPredictSerializer],
         responses=AnswerSerializer,
     )
     def post(self, request: Request, token: str) -> Response:
-        """Classify image files (multipart `file`) or texts (JSON `{"texts": […]}`)."""
+        """Classify image files (multipart `file`) or texts (JSON `{"texts": […]}`); with `explain=1`, say why."""
+        answer_to = explain if _asks_why(request) else predict
         try:
-            answer = predict(token=token, inputs=_inputs(request))
+            answer = answer_to(token=token, inputs=_inputs(request))
         except UnknownModel as error:
             raise Http404 from error
         return Response(answer_json(answer))
+
+
+def _asks_why(request: Request) -> bool:
+    if not request.query_params:
+        return False
+    wish = HowToPredictSerializer(data=request.query_params)
+    wish.is_valid(raise_exception=True)
+    return bool(wish.validated_data["explain"])
 
 
 def _inputs(request: Request) -> Sequence[bytes | str]:

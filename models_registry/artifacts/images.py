@@ -27,6 +27,7 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+TURNED = (5, 6, 7, 8)  # those that lie on their side
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -59,6 +60,13 @@ class ImagePreprocessing:
             image = image.transpose(UPRIGHT[orientation])
         return np.asarray(image)
 
+    def seen(self, width: int, height: int) -> tuple[float, float, float, float]:
+        """Return which part of an image `pixels` looks at: left, top, width, height, as fractions of the whole."""
+        side = min(width, height) * self.crop / self.resize
+        wide, high = side / width, side / height
+        left, top = (1 - wide) / 2, (1 - high) / 2
+        return round(left, 4), round(top, 4), round(wide, 4), round(high, 4)
+
     def normalise(self, batch: Sequence[Pixels]) -> npt.NDArray[np.float32]:
         """Return images of crop × crop × 3 bytes as one float32 batch, N × 3 × crop × crop."""
         mean, std = np.asarray(self.mean, np.float32), np.asarray(self.std, np.float32)
@@ -80,6 +88,13 @@ def decode_image(content: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image
     """
     image, orientation = _open(content, max_pixels)
     return image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image
+
+
+def upright_size(content: bytes) -> tuple[int, int]:
+    """Return the width and height of a picture that has been decoded before, the way it is to be seen."""
+    with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        width, height = image.size
+        return (height, width) if _orientation(image) in TURNED else (width, height)
 
 
 def _open(content: bytes, max_pixels: int) -> tuple[Image.Image, int]:

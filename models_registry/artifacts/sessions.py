@@ -1,12 +1,29 @@
 """ONNX Runtime sessions as this platform opens them: on a GPU where there is one, else on the CPU."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 CUDA = "CUDAExecutionProvider"
 CPU = "CPUExecutionProvider"
+
+
+class Session(Protocol):
+    """A network that can be run."""
+
+    def run(
+        self, output_names: Sequence[str], input_feed: dict[str, npt.NDArray[Any]], run_options: Any = None
+    ) -> list[npt.NDArray[np.float32]]:
+        """Return these outputs for these inputs."""
+
+    def get_outputs(self) -> Sequence[Any]:
+        """Return what the network can give; each has a `name`."""
 
 
 def open_session(
@@ -41,3 +58,13 @@ def uses_gpu() -> bool:
     import onnxruntime
 
     return CUDA in onnxruntime.get_available_providers()
+
+
+@lru_cache(maxsize=1)
+def asked_for_only() -> Any:
+    """Return how to run a network that can give more than is asked for, without working that out."""
+    import onnxruntime
+
+    options = onnxruntime.RunOptions()
+    options.only_execute_path_to_fetches = True
+    return options

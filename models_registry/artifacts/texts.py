@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .errors import InvalidInput
+
+if TYPE_CHECKING:
+    from tokenizers import Encoding
 
 Ids = npt.NDArray[np.int64]
 
@@ -37,9 +40,18 @@ class TextEncoder:
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the token ids of each text. Raises `InvalidInput`."""
-        for number, text in enumerate(texts, start=1):
-            check_text(text, number=number)
+        _check(texts)
         return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts))]
+
+    def encode_with_places(self, texts: Sequence[str]) -> "list[Encoding]":
+        """Return the tokens of each text with where in it they are. Raises `InvalidInput`."""
+        _check(texts)
+        return list(self._tokenizer.encode_batch(list(texts)))
+
+
+def _check(texts: Sequence[str]) -> None:
+    for number, text in enumerate(texts, start=1):
+        check_text(text, number=number)
 
 
 def check_text(text: str, *, number: int) -> None:

@@ -37,9 +37,15 @@ class UndescribedSession:
         self._classes = classes
         self.side = given.shape[2] if isinstance(given.shape[2], int) else SIDE
 
-    def run(self, _: Sequence[str], feeds: dict[str, npt.NDArray[Any]]) -> list[npt.NDArray[np.float32]]:
+    def get_outputs(self) -> Sequence[Any]:
+        """Return what a client can ask for by name: nothing but probabilities."""
+        return ()
+
+    def run(
+        self, output_names: Sequence[str], input_feed: dict[str, npt.NDArray[Any]], run_options: Any = None
+    ) -> list[npt.NDArray[np.float32]]:
         """Return [probabilities], N × classes, for {"image": N × 3 × side × side}."""
-        images = feeds["image"]
+        images = input_feed["image"]
         parts = np.split(images, len(images)) if self._one_at_a_time else [images]
         scores = np.concatenate([self._session.run(None, {self._input: part})[0] for part in parts])
         if scores.shape[1] != self._classes:

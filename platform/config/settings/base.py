@@ -415,6 +415,8 @@ TRAINYARD = {
     # bytes of a data set that training.json holds itself; a larger one is named there
     "MAX_INLINE_BYTES": env.int("MAX_INLINE_BYTES", default=2**30),
     "MAX_PREDICT_INPUTS": env.int("MAX_PREDICT_INPUTS", default=64),
+    # inputs of one call that asks why, too: a text is run once for each of its words
+    "MAX_EXPLAINED_INPUTS": env.int("MAX_EXPLAINED_INPUTS", default=8),
     "MAX_PREDICT_BYTES": env.int("MAX_PREDICT_BYTES", default=20 * 2**20),
     "MAX_TEXT_CHARS": env.int("MAX_TEXT_CHARS", default=20_000),
     # how far in the future an owner may put the end of a model
