@@ -5,7 +5,6 @@ to others, and for tokens that are unknown or over, there is nothing: the same 4
 """
 
 from copy import copy
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import PurePosixPath
 from typing import Any
@@ -30,28 +29,17 @@ from models_registry.services import change_model, keep_model, restore_model, re
 
 from .batches.sources import ImageSource, TextSource
 from .downloads import find_download, may_have, may_manage, send_file
-from .forms import DescribeForm, ImagesForm, ModelSearch, TextsForm, try_form
+from .forms import DescribeForm, ModelSearch, try_form
+from .lookup import UnknownModel
 from .model_card import card_of
-from .services import Answer, UnknownModel, predict
 from .snippets import Snippet, snippets_for
 from .statistics import usage_of
+from .tries import try_inputs
 
 PAGE_SIZE = 24
 KEEP_FOR = timedelta(hours=24)
-TOP_SHOWN = 5
-ALWAYS_SHOWN = 3  # further classes only when they have a percent or more
 PLOT_TYPES = {"/9j/": "image/jpeg"}  # how the base64 of a JPEG begins; anything else is a PNG
 SHOWN_STATES = (RegisteredModel.State.LIVE, RegisteredModel.State.RETIRED)
-
-
-@dataclass(frozen=True)
-class ShownPrediction:
-    """What a model says of one input; `top` holds classes and percent, the best first."""
-
-    index: int
-    name: str
-    label: str
-    top: list[tuple[str, float]]
 
 
 @login_required
@@ -90,7 +78,7 @@ def try_model(request: PageRequest, token: str) -> HttpResponse:
     try:
         require_rate("predict-address", client_of(request))
         require_rate("predict-token", token)
-        context |= _predictions(model, form)
+        context |= try_inputs(model, form)
     except TooManyRequests as error:
         context["problem"], status = str(error), 429
     except UnknownModel as error:
@@ -227,25 +215,3 @@ def _snippets(request: HttpRequest, model: RegisteredModel, files: list[Artifact
         address=request.build_absolute_uri(reverse("api-predict", args=[model.token])),
         file=next(iter(names), ""),
     )
-
-
-def _predictions(model: RegisteredModel, form: ImagesForm | TextsForm) -> dict[str, Any]:
-    """Run the model on a form's inputs. Raises `TrainyardError`."""
-    if not form.is_valid():
-        raise InvalidRequest(" ".join(str(error) for errors in form.errors.values() for error in errors))
-    answer: Answer = predict(token=model.token, inputs=form.inputs())
-    shown = [
-        ShownPrediction(
-            index=index,
-            name=name,
-            label=prediction.label,
-            top=_worth_showing([(label, 100 * probability) for label, probability in prediction.top]),
-        )
-        for index, (name, prediction) in enumerate(zip(form.names, answer.predictions, strict=True))
-    ]
-    return {"predictions": shown, "milliseconds": answer.milliseconds}
-
-
-def _worth_showing(top: list[tuple[str, float]]) -> list[tuple[str, float]]:
-    """Return the first classes and those after them that the model takes seriously; in percent."""
-    return [place for rank, place in enumerate(top[:TOP_SHOWN]) if rank < ALWAYS_SHOWN or place[1] >= 1]

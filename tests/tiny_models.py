@@ -11,12 +11,19 @@ from django.core.files.storage import storages
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from models_registry.artifacts import METADATA_KEY, ImagePreprocessing, ModelMetadata
+from models_registry.artifacts import (
+    ACTIVATION_MAP,
+    METADATA_KEY,
+    TOKENIZER_KEY,
+    ImagePreprocessing,
+    ModelMetadata,
+)
 from models_registry.models import RegisteredModel
 from tests.factories import ArtifactFactory, RegisteredModelFactory
 
 COLOURS = ("red", "green", "blue")
 SIZE = 16
+MOODS = {"?": 0.0, "glad": 2.0, "sad": -2.0, "rather": 0.5, ".": 0.0, "你": 1.0, "好": 3.0}
 
 
 def picture(colour: str, kind: str = "PNG") -> bytes:
@@ -29,16 +36,20 @@ def picture(colour: str, kind: str = "PNG") -> bytes:
 def colour_model(token: str = "t") -> bytes:
     """An .onnx whose logits are the mean of each channel."""
     nodes = [
-        helper.make_node("GlobalAveragePool", ["image"], ["pooled"]),
-        helper.make_node("Flatten", ["pooled"], ["flat"]),
-        helper.make_node("Mul", ["flat", "scale"], ["logits"]),
+        helper.make_node("Mul", ["image", "scale"], [ACTIVATION_MAP]),
+        helper.make_node("GlobalAveragePool", [ACTIVATION_MAP], ["pooled"]),
+        helper.make_node("Flatten", ["pooled"], ["logits"]),
         helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
     ]
+    outputs = {"logits": [], "probabilities": [], ACTIVATION_MAP: [SIZE, SIZE]}
     graph = helper.make_graph(
         nodes,
         "colours",
         [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 3, SIZE, SIZE])],
-        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", 3])],
+        [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 3, *places])
+            for name, places in outputs.items()
+        ],
         [numpy_helper.from_array(np.float32([3.0]), "scale")],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
@@ -54,6 +65,58 @@ def colour_model(token: str = "t") -> bytes:
         created=datetime.now(UTC).isoformat(),
     )
     helper.set_model_props(model, {METADATA_KEY: metadata.to_json()})
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
+
+
+def mood_model(token: str = "t", *, max_length: int = 64) -> bytes:
+    """An .onnx that says of a text whether there is more joy or more sorrow in it, word by word."""
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.normalizers import BertNormalizer
+    from tokenizers.pre_tokenizers import BertPreTokenizer
+
+    tokenizer = Tokenizer(WordLevel({word: number for number, word in enumerate(MOODS)}, unk_token="?"))
+    tokenizer.normalizer, tokenizer.pre_tokenizer = BertNormalizer(), BertPreTokenizer()
+    scores = np.float32([[value, -value] for value in MOODS.values()])
+    nodes = [
+        helper.make_node("Gather", ["scores", "input_ids"], ["each"]),
+        helper.make_node("Cast", ["attention_mask"], ["mask"], to=TensorProto.FLOAT),
+        helper.make_node("Unsqueeze", ["mask", "last"], ["weights"]),
+        helper.make_node("Mul", ["each", "weights"], ["kept"]),
+        helper.make_node("ReduceSum", ["kept", "tokens"], ["logits"], keepdims=0),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "moods",
+        [
+            helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "length"])
+            for name in ("input_ids", "attention_mask")
+        ],
+        [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 2])
+            for name in ("logits", "probabilities")
+        ],
+        [
+            numpy_helper.from_array(scores, "scores"),
+            numpy_helper.from_array(np.int64([2]), "last"),
+            numpy_helper.from_array(np.int64([1]), "tokens"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    metadata = ModelMetadata(
+        token=token,
+        name="Moods",
+        task_type="textclassification",
+        architecture="sums",
+        strategy="frozen",
+        classes=("joy", "sorrow"),
+        preprocessing={"max_length": max_length},
+        data_sha256="0" * 64,
+        created=datetime.now(UTC).isoformat(),
+    )
+    helper.set_model_props(model, {METADATA_KEY: metadata.to_json(), TOKENIZER_KEY: tokenizer.to_str()})
     onnx.checker.check_model(model)
     return model.SerializeToString()
 
@@ -78,7 +141,17 @@ def undescribed_colour_model(batch: int | None = None) -> bytes:
 def live_colour_model(**fields: object) -> RegisteredModel:
     """A registered model with that file in the bucket."""
     model = RegisteredModelFactory(name="Colours", classes=list(COLOURS), **fields)
-    content = colour_model(model.token)
+    return _with_file(model, colour_model(model.token))
+
+
+def live_mood_model(**fields: object) -> RegisteredModel:
+    """A registered model for texts with its file in the bucket."""
+    fields = {"task_type": "textclassification", **fields}
+    model = RegisteredModelFactory(name="Moods", classes=["joy", "sorrow"], **fields)
+    return _with_file(model, mood_model(model.token))
+
+
+def _with_file(model: RegisteredModel, content: bytes) -> RegisteredModel:
     digest = hashlib.sha256(content).hexdigest()
     artifact = ArtifactFactory(model=model, size=len(content), sha256=digest)
     storages["default"].save(artifact.key, ContentFile(content))

@@ -15,10 +15,24 @@ function showPreviews() {
   for (const image of document.querySelectorAll("img[data-file]")) {
     const address = addresses[Number(image.dataset.file)];
     if (!address) continue;
-    image.addEventListener("error", () => image.remove(), { once: true });
+    // What the browser cannot show (TIFF, for one) is left out, and with it the heat map that lies on it.
+    const picture = image.closest("[data-picture]");
+    image.addEventListener("error", () => picture.remove(), { once: true });
+    image.addEventListener("load", () => (picture.hidden = false), { once: true });
     image.src = address;
-    image.hidden = false;
   }
+}
+
+// Who has switched the heat maps off does not want to do so again with the next photo.
+let showHeat = true;
+
+document.addEventListener("change", ({ target }) => {
+  if (target.id === "show-heat") showHeat = target.checked;
+});
+
+function keepSwitch() {
+  const box = document.getElementById("show-heat");
+  if (box) box.checked = showHeat;
 }
 
 if (zone) {
@@ -27,7 +41,10 @@ if (zone) {
   input.addEventListener("change", () => {
     if (input.files.length > 0) form.requestSubmit();
   });
-  document.addEventListener("htmx:afterSwap", showPreviews);
+  document.addEventListener("htmx:afterSwap", () => {
+    showPreviews();
+    keepSwitch();
+  });
 }
 
 // A sentence is sent by Ctrl+Enter, as in every other box of that kind.

@@ -141,7 +141,7 @@ def heavy(number):  # 12 MB in pieces that malloc keeps for itself, each used so
     for piece in range(125):
         weights = random.random((3, 8000), np.float32)
         network.graph.initializer.append(numpy_helper.from_array(weights, f"weights{piece}"))
-        network.graph.node.append(helper.make_node("MatMul", ["flat", f"weights{piece}"], [f"wide{piece}"]))
+        network.graph.node.append(helper.make_node("MatMul", ["logits", f"weights{piece}"], [f"wide{piece}"]))
     network.graph.node.append(helper.make_node("Sum", [f"wide{piece}" for piece in range(125)], ["more"]))
     network.graph.output.append(helper.make_tensor_value_info("more", onnx.TensorProto.FLOAT, ["batch", 8000]))
     return network.SerializeToString()
