@@ -116,6 +116,18 @@ def test_photos_from_the_form_to_a_prediction(page: Page, tmp_path: Path) -> Non
     expect(page.get_by_text("Succeeded").last).to_be_visible()
 
 
+def test_upload_can_be_stopped_and_sent_again(page: Page, tmp_path: Path) -> None:
+    sign_up(page, "hesitant")
+    page.route("**/new/data/", lambda route: None)  # it stays on its way
+    page.locator("#id_file").set_input_files(small_table(tmp_path / "words.csv"))
+    page.get_by_role("button", name="Stop").click()
+    again = page.get_by_role("button", name="Check it again")
+    expect(again).to_be_visible()
+    page.unroute_all()
+    again.click()
+    expect(page.get_by_role("button", name="Start training")).to_be_visible()
+
+
 def run_program(page: Page, key: str, folder: Path, *, photo: Path | None = None) -> str:
     """Run a program of a model's page as it stands there, in a folder with the files that it names."""
     code = page.locator(f"#snippet-{key}").text_content()

@@ -217,9 +217,10 @@ def _warnings(report: DataReport) -> Iterator[str]:
             "mend and upload again when they matter."
         )
     if report.duplicates:
+        known = f"; drawn singly, about {report.leaking_unguarded:,} of the validation part would be known already"
         yield (
-            f"Exact copies of other examples: {report.duplicates}. The copies of a class stay on one side of the "
-            f"split; drawn singly, about {report.leaking_unguarded} of the validation part would be known already."
+            f"Exact copies of other examples: {report.duplicates:,}. Nothing needs to be done: the copies of a class "
+            f"stay on one side of the split{known if report.leaking_unguarded else ''}."
         )
     if report.conflicting_duplicates:
         yield (

@@ -35,6 +35,7 @@ function prepareData(step) {
   });
   // Classes have to be packed before they can be sent.
   form.addEventListener("submit", packFirst, true);
+  form.addEventListener("htmx:beforeRequest", () => showUpload("Uploading…", 0));
   form.addEventListener("htmx:afterRequest", hideUpload);
   showBuilder();
 }
@@ -121,18 +122,21 @@ function complain(words) {
   document.getElementById("file-complaint").textContent = words;
 }
 
+/** Offer to send what does not send itself: classes, and a file whose upload was stopped or refused. */
 function showBuilder() {
   const form = document.getElementById("data-form");
   if (!form || !builder) return;
   const button = form.querySelector("#check");
   const input = form.querySelector("#id_file");
   const some = builder.classes.length > 0;
+  const again = !some && input.files.length > 0;
   input.required = !some;
   if (some) empty(input); // what was packed before is not what there is now
-  button.classList.toggle("is-wanted", some);
+  button.dataset.before ??= button.textContent;
+  button.classList.toggle("is-wanted", some || again);
   button.disabled = some && builder.complaint !== "";
-  button.textContent = some ? `Check these ${builder.count} photos` : button.dataset.before ?? button.textContent;
-  if (!some) button.dataset.before = button.textContent;
+  if (some) button.textContent = `Check these ${builder.count} photos`;
+  else button.textContent = again && !form.querySelector("select") ? "Check it again" : button.dataset.before;
 }
 
 async function packFirst(event) {
