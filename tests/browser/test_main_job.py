@@ -103,7 +103,7 @@ def test_photos_from_the_form_to_a_prediction(page: Page, tmp_path: Path) -> Non
     assert preview.evaluate("image => image.complete && image.naturalWidth") > 0
 
     with page.expect_download() as download:
-        page.get_by_role("link", name="ONNX").click()
+        page.get_by_role("link", name="ONNX").first.click()
     assert download.value.suggested_filename.endswith(".onnx")
     assert download.value.path().stat().st_size > 1_000_000
     assert run_program(page, "python", tmp_path, photo=DIGIT).startswith("5 ")
@@ -310,7 +310,7 @@ def test_main_job_without_javascript(
         page.get_by_role("button", name="Classify", exact=True).click()
         expect(page.locator(".prediction-label").first).to_have_text("card_arrival")
         with page.expect_download() as download:
-            page.get_by_role("link", name="ONNX").click()
+            page.get_by_role("link", name="ONNX").first.click()
         download.value.save_as(tmp_path / download.value.suggested_filename)
         assert "card_arrival" in run_program(page, "onnx", tmp_path)
         assert '"card_arrival"' in run_program(page, "curl", tmp_path)
