@@ -12,7 +12,6 @@ from typing import Any
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
@@ -22,6 +21,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from accounts.roles import is_operator
 from core.exceptions import BucketError, InvalidRequest, MaintenanceMode, TooManyRequests, TrainyardError
+from core.paging import BoundedPaginator
 from core.requests import PageRequest
 from core.throttles import client_of, require_rate
 from models_registry.models import Artifact, RegisteredModel, TaskType
@@ -52,7 +52,7 @@ def model_list(request: HttpRequest) -> HttpResponse:
     if not everyone:
         models = models.filter(owner_id=request.user.pk)
     search = ModelSearch(request.GET)
-    page = Paginator(search.narrow(models), PAGE_SIZE).get_page(request.GET.get("page"))
+    page = BoundedPaginator(search.narrow(models), PAGE_SIZE).get_page(request.GET.get("page"))
     context = {"page": page, "everyone": everyone, "search": search}
     return render(request, "inference/models.html", context)
 

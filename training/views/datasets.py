@@ -2,7 +2,6 @@
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.paginator import Paginator
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -10,6 +9,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from core.exceptions import InvalidRequest
+from core.paging import BoundedPaginator
 
 from ..forms import DatasetSearch
 from ..models import Dataset
@@ -28,7 +28,7 @@ def dataset_list(request: HttpRequest) -> HttpResponse:
     search = DatasetSearch(request.GET)
     datasets = search.narrow(Dataset.objects.filter(owner_id=request.user.pk)).defer("report")
     datasets = datasets.annotate(uses=Count("jobs")).order_by("-created_at")
-    page = Paginator(datasets, PAGE_SIZE).get_page(request.GET.get("page"))
+    page = BoundedPaginator(datasets, PAGE_SIZE).get_page(request.GET.get("page"))
     return render(request, "training/datasets.html", {"page": page, "search": search})
 
 

@@ -5,7 +5,6 @@ from typing import Any
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -16,6 +15,7 @@ from django_htmx.http import HttpResponseClientRedirect
 from accounts.roles import is_operator
 from control.selectors import is_halted
 from core.exceptions import MaintenanceMode, TrainyardError
+from core.paging import BoundedPaginator
 
 from ..curves import charts_of, facts_of
 from ..estimates import expected_seconds, in_words
@@ -41,7 +41,7 @@ def job_list(request: HttpRequest) -> HttpResponse:
     if not everyone:
         jobs = jobs.filter(owner_id=request.user.pk)
     search = JobSearch(request.GET)
-    page = Paginator(search.narrow(jobs), PAGE_SIZE).get_page(request.GET.get("page"))
+    page = BoundedPaginator(search.narrow(jobs), PAGE_SIZE).get_page(request.GET.get("page"))
     context = {"page": page, "everyone": everyone, "search": search}
     return render(request, "training/jobs.html", context)
 
