@@ -17,7 +17,7 @@ from django.utils.html import format_html
 from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
 from core.admin import MachineOwnedAdmin, label
-from core.confirmation import Confirmation, confirmed
+from core.confirmation import AT_ONCE, Confirmation, confirmed
 from core.templatetags.durations import short
 from models_registry.admin import RegisteredModelAdmin, masking
 from models_registry.models import RegisteredModel
@@ -46,19 +46,28 @@ def link_to(row: Any, words: str | None = None) -> str:
 
 
 class UsedFilter(admin.SimpleListFilter):
-    """Data sets that jobs were made of, and those that nobody uses."""
+    """Data sets that jobs were made of, and those that nobody uses.
+
+    No index knows those that nobody uses: they are looked for once and not for each question of the list,
+    and no more of them than can be deleted at a time.
+    """
 
     title = "use"
     parameter_name = "used"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """Offer both."""
-        return [("yes", "used by jobs"), ("no", "used by no job")]
+        return [("yes", "used by jobs"), ("no", f"used by no job, the newest {AT_ONCE:,}")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Narrow by whether there is a job."""
         used = Exists(TrainingJob.objects.filter(dataset=OuterRef("pk")))
-        return queryset.filter(used if self.value() == "yes" else ~used) if self.value() else queryset
+        if self.value() == "yes":
+            return queryset.filter(used)
+        if self.value() == "no":
+            unused = Dataset.objects.filter(~used).order_by("-created_at", "-pk")
+            return queryset.filter(pk__in=list(unused.values_list("pk", flat=True)[:AT_ONCE]))
+        return queryset
 
 
 class QueueFilter(admin.SimpleListFilter):

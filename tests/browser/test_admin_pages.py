@@ -80,14 +80,9 @@ def sign_in(page: Page) -> None:
     page.locator("#dashboard").wait_for()
 
 
-def test_pages_are_accessible(page: Page) -> None:
-    paths = [*LISTS.values(), *PAGES.values(), "/admin/"]
-    assert [finding for path in paths for finding in serious_findings(page, path)] == []
-
-
-def test_pages_fit_into_the_window(page: Page) -> None:
+def test_pages_are_accessible_and_fit_into_the_window(page: Page) -> None:
     for path in [*LISTS.values(), *PAGES.values(), "/admin/"]:
-        page.goto(path)
+        assert serious_findings(page, path) == []
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path
 
 
@@ -109,9 +104,7 @@ def test_choice_of_a_list_is_asked_about_and_done(
         expect(page.get_by_text("1 model: Unpinned.")).to_be_visible()
 
 
-def test_dashboard_renews_itself_and_keeps_the_focus(
-    platform: PlatformProcess, chromium_browser: Browser
-) -> None:
+def test_dashboard_renews_itself(platform: PlatformProcess, chromium_browser: Browser) -> None:
     with open_page(chromium_browser, platform.base_url, **MODES["light"]) as page:
         sign_in(page)
         dashboard = page.locator("#dashboard")

@@ -98,6 +98,13 @@ def test_unused_data_sets_are_deleted_with_their_files(root: Client, bucket: Pat
     assert LogEntry.objects.get().object_id == str(unused.pk)
 
 
+def test_unused_data_sets_are_found(root: Client) -> None:
+    unused, used = DatasetFactory(), TrainingJobFactory().dataset
+    address = reverse("admin:training_dataset_changelist")
+    assert list(root.get(address, {"used": "no"}).context["cl"].result_list) == [unused]
+    assert list(root.get(address, {"used": "yes"}).context["cl"].result_list) == [used]
+
+
 def test_data_set_leads_to_its_jobs_and_back(root: Client) -> None:
     job, _other = TrainingJobFactory(name="Owls"), TrainingJobFactory(name="Cats")
     page = root.get(reverse("admin:training_dataset_change", args=[job.dataset.pk])).content.decode()
