@@ -111,7 +111,10 @@ class RegisteredModelAdmin(PlatformAdmin):
     search_help_text = "Beginning of the name, whole token, or owner"
     date_hierarchy = "created_at"
     fieldsets: tuple[Any, ...] = (
-        (None, {"fields": ("name", "state_label", "unusable_because", "owner", "token_whole")}),
+        (
+            None,
+            {"fields": ("name", "state_label", "unusable_because", "owner", "token_whole", "description")},
+        ),
         ("How long it lives, and for whom", {"fields": ("expires_at", "pinned", "downloadable")}),
         (
             "What it is",
@@ -148,7 +151,7 @@ class RegisteredModelAdmin(PlatformAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[RegisteredModel]:
         """Leave out what no list shows and can be long."""
         models: QuerySet[RegisteredModel] = super().get_queryset(request)
-        return models.defer("metrics", "accuracy_plot")
+        return models.defer("metrics", "accuracy_plot", "description")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

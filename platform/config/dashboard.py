@@ -23,7 +23,7 @@ from training.phases import progress_in_words
 
 SHOWN = 6
 SUMS_KEY, SUMS_FOR = "admin-dashboard-sums", 60  # seconds
-LONG = ("metrics", "accuracy_plot", "classes")
+LONG = ("metrics", "accuracy_plot", "classes", "description")
 JOBS, MODELS, DATASETS, WORKERS = (
     "admin:training_trainingjob_changelist",
     "admin:models_registry_registeredmodel_changelist",
