@@ -37,6 +37,13 @@ def when(moment: datetime | None) -> str:
 class SwiftChangeList(ChangeList):
     """Remembers the addresses of its column headers: unfold makes all of them anew for each row."""
 
+    def get_results(self, request: HttpRequest) -> None:
+        """Leave out "Show all" where nothing is left out; how many there are stands below the list."""
+        super().get_results(request)
+        paginator: Any = self.paginator
+        if paginator.is_bounded or not (self.query or self.get_filters_params()):
+            self.full_result_count = self.result_count
+
     def get_query_string(
         self, new_params: dict[str, Any] | None = None, remove: list[str] | None = None
     ) -> str:

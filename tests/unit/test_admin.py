@@ -219,6 +219,13 @@ def test_search_finds_by_beginning_token_and_owner(root: Client) -> None:
         assert "Snowy owls" not in page
 
 
+def test_narrowed_list_offers_all(root: Client) -> None:
+    RegisteredModelFactory(name="Owls")
+    address = reverse(f"admin:{MODELS}_changelist")
+    assert "Show all" not in root.get(address).content.decode()
+    assert "Show all" in root.get(address, {"q": "cats"}).content.decode()
+
+
 def test_long_list_says_that_there_are_more(root: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("core.paging.BoundedPaginator.BOUND", 4)
     for _ in range(5):
@@ -242,6 +249,13 @@ def test_dates_lead_from_years_to_days(root: Client) -> None:
         page = root.get(address)
         assert [model.name for model in page.context["cl"].result_list] == ["Old"]
         assert offered in page.content.decode()
+
+
+@pytest.mark.parametrize("bound", ["9999-12-31T00:00:00Z", "2026-02-31", "yesterday", ""])
+def test_dates_that_make_no_sense_break_nothing(root: Client, bound: str) -> None:
+    RegisteredModelFactory()
+    asked = {"created_at__gte": "2026-01-01T00:00:00Z", "created_at__lt": bound}
+    assert root.get(reverse(f"admin:{MODELS}_changelist"), asked, follow=True).status_code == 200
 
 
 def links(page: str) -> list[tuple[str, str]]:

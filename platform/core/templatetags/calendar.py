@@ -14,6 +14,7 @@ from django.db.models import DateTimeField
 register = template.Library()
 
 DAYS_TO_LIST = 31
+LAST_DAY = date(9999, 1, 1)  # after which there may be no next month
 
 
 @register.inclusion_tag("admin/date_hierarchy.html")
@@ -68,7 +69,7 @@ def _chosen(params: dict[str, Any], name: str) -> tuple[date, date] | None:
         first, after = (date.fromisoformat(_text(params[f"{name}__{bound}"])[:10]) for bound in ("gte", "lt"))
     except (KeyError, ValueError):
         return None
-    return (first, after - timedelta(days=1)) if first < after else None
+    return (first, after - timedelta(days=1)) if first < after < LAST_DAY else None
 
 
 def _text(value: Any) -> str:
