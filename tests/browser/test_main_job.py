@@ -218,6 +218,18 @@ def test_what_was_filled_in_survives_errors_and_a_reload(page: Page, tmp_path: P
     expect(page.locator("[data-sum=name]")).to_have_text("My table")
 
 
+def test_session_that_ended_meanwhile_costs_nothing(page: Page, tmp_path: Path) -> None:
+    sign_up(page, "sleeper")
+    hand_in(page, small_table(tmp_path / "words.csv"))
+    page.get_by_label("Name of the model").fill("Slept over")
+    page.context.clear_cookies(name="sessionid")
+    page.get_by_role("button", name="Start training").click()
+    page.locator("#id_login").fill("sleeper")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_label("Name of the model")).to_have_value("Slept over")
+
+
 def test_sentences_by_keyboard_alone(page: Page) -> None:
     """No pointer: Tab, Space and Enter lead from the front page to a prediction and to deleting and undoing."""
     page.goto("/")

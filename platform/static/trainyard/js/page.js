@@ -55,6 +55,15 @@ function say(button, words) {
   }, SHOWN_FOR);
 }
 
+// A session that has ended answers with the sign-in page: go there, and come back to this page afterwards.
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const answered = new URL(event.detail.xhr.responseURL, window.location.href);
+  if (!answered.searchParams.has("next") || answered.pathname === window.location.pathname) return;
+  event.detail.shouldSwap = false;
+  answered.searchParams.set("next", window.location.pathname + window.location.search);
+  window.location.assign(answered);
+});
+
 function report(words) {
   const place = document.getElementById("connection");
   if (!place) return;
