@@ -39,18 +39,13 @@ from .tries import try_inputs
 PAGE_SIZE = 24
 KEEP_FOR = timedelta(hours=24)
 PLOT_TYPES = {"/9j/": "image/jpeg"}  # how the base64 of a JPEG begins; anything else is a PNG
-FILE_ORDER = {
-    kind: place
-    for place, kind in enumerate(
-        (
-            Artifact.Kind.ONNX,
-            Artifact.Kind.ONNX_INT8,
-            Artifact.Kind.TORCHSCRIPT,
-            Artifact.Kind.METADATA,
-            Artifact.Kind.EVALUATION,
-        )
-    )
-}
+FILE_ORDER: tuple[str, ...] = (
+    Artifact.Kind.ONNX,
+    Artifact.Kind.ONNX_INT8,
+    Artifact.Kind.TORCHSCRIPT,
+    Artifact.Kind.METADATA,
+    Artifact.Kind.EVALUATION,
+)
 SHOWN_STATES = (RegisteredModel.State.LIVE, RegisteredModel.State.RETIRED)
 
 
@@ -195,7 +190,7 @@ def _own_model(request: HttpRequest, token: str) -> RegisteredModel:
 def _page_context(request: HttpRequest, model: RegisteredModel) -> dict[str, Any]:
     manages = may_manage(request.user, model)
     files = [file for file in model.artifacts.all() if may_have(file.kind, model, manages=manages)]
-    files.sort(key=lambda file: FILE_ORDER.get(file.kind, len(FILE_ORDER)))
+    files.sort(key=lambda file: FILE_ORDER.index(file.kind))
     plot = model.accuracy_plot
     kind = next((kind for start, kind in PLOT_TYPES.items() if plot.startswith(start)), "image/png")
     return {

@@ -13,9 +13,9 @@ from pytest_django.fixtures import Settings
 
 from accounts.models import User
 from control.models import PlatformStatus
-from models_registry.models import RegisteredModel
+from models_registry.models import Artifact, RegisteredModel
 from models_registry.services import retire_model
-from tests.factories import RegisteredModelFactory, TrainingJobFactory, UserFactory
+from tests.factories import ArtifactFactory, RegisteredModelFactory, TrainingJobFactory, UserFactory
 from tests.tiny_models import live_colour_model, picture
 
 pytestmark = pytest.mark.django_db
@@ -297,3 +297,11 @@ def test_page_shows_how_far_the_percentages_can_be_trusted() -> None:
     assert "How far its percentages can be trusted" in page
     assert 'cx="95.0" cy="10.0"' in page
     assert "data:image/jpeg;base64,QUJD" in page
+
+
+def test_files_come_in_the_order_in_which_they_are_wanted() -> None:
+    model = live_colour_model()
+    for kind in (kind for kind in Artifact.Kind if kind != Artifact.Kind.ONNX):
+        ArtifactFactory(model=model, kind=kind)
+    files = as_(model.owner).get(address("model", model)).context["files"]
+    assert [file.kind for file in files] == ["onnx", "onnx-int8", "torchscript", "metadata", "evaluation"]
