@@ -47,7 +47,7 @@ from .networks import (
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 3  # raised when prepared files change, so that old ones in a cache are not used
+FORMAT = 4  # raised when prepared files change, so that old ones in a cache are not used
 TOLERANCE = 1e-3  # between eager network, TorchScript and ONNX, on features of order 1
 
 
