@@ -46,6 +46,7 @@ NOT_INHERITED = (
     "SECRET_KEY",
     "SIGN_UP_OPEN",
     "STATIC_ROOT",
+    "TRAINYARD_PRETRAINED",
 )
 
 

@@ -16,7 +16,8 @@ from models_registry.artifacts.images import IMAGENET_MEAN, IMAGENET_STD
 
 IMAGES, TEXTS = "imageclassification", "textclassification"
 FROZEN, FINETUNE, SCRATCH = STRATEGIES = ("frozen", "finetune", "scratch")
-PRETRAINED_FOLDER = "TRAINYARD_PRETRAINED"  # names a folder of weights that an administrator put there
+PRETRAINED_FOLDER = "TRAINYARD_PRETRAINED"  # the folder of weights that an administrator put there
+CLAIMED_DIGEST = re.compile(r"-([0-9a-f]{8,64})\.(pth|safetensors)$")
 TIMM = "timm/"  # how the names of networks that are not listed here begin
 TIMM_NAME = re.compile(r"timm/[a-z0-9_]{1,60}(\.[a-z0-9_]{1,60})?")
 
@@ -60,8 +61,9 @@ class PackagedFile:
 class DownloadedFile:
     """Weights that were fetched before, never now: from the Hugging Face hub, by torch, or by hand.
 
-    `repository` is the hub's, `checkpoint` the name under which torchvision publishes its weights; it
-    ends with the first digits of the file's SHA-256. The hub's cache names every file by its digest.
+    `repository` is the hub's, `checkpoint` the name under which torchvision publishes its weights. Files
+    that are put there by hand are called `<name>-<SHA-256>.safetensors` or `.pth`, of the digest eight
+    digits at least; the name is the repository's last part. The hub's cache names every file by its digest.
     """
 
     repository: str
@@ -74,23 +76,31 @@ class DownloadedFile:
         for path in self._places():
             if path.is_file():
                 return path
-        by_hand = f", or put {self.checkpoint} into the folder that {PRETRAINED_FOLDER} names"
+        by_hand = self.checkpoint or f"{self._name}-<its SHA-256>.safetensors"
         raise FileNotFoundError(
             f"The weights of {self.repository} are not on this machine. "
-            f"Fetch them: hf download {self.repository}{by_hand if self.checkpoint else ''}"
+            f"Fetch them: hf download {self.repository}, or put {by_hand} below pretrained/ in the bucket"
         )
+
+    @property
+    def _name(self) -> str:
+        return self.repository.rpartition("/")[2]
 
     def digest(self, path: Path) -> str:
         """Return the SHA-256, whole or its beginning, that the file's place claims."""
-        claimed = re.search(r"-([0-9a-f]{8,64})\.pth$", path.name)
+        claimed = CLAIMED_DIGEST.search(path.name)
         return claimed[1] if claimed else path.resolve().name
 
     def _places(self) -> Iterator[Path]:
         environment = os.environ
+        if PRETRAINED_FOLDER in environment:
+            folder = Path(environment[PRETRAINED_FOLDER])
+            if self.checkpoint:
+                yield folder / self.checkpoint
+            by_hand = (folder / name for name in sorted(path.name for path in folder.glob(f"{self._name}-*")))
+            yield from (path for path in by_hand if CLAIMED_DIGEST.search(path.name))
         if self.checkpoint:
             torch_home = Path(environment.get("TORCH_HOME", "~/.cache/torch")).expanduser()
-            if PRETRAINED_FOLDER in environment:
-                yield Path(environment[PRETRAINED_FOLDER], self.checkpoint)
             yield torch_home / "hub/checkpoints" / self.checkpoint
         home = Path(environment.get("HF_HOME", "~/.cache/huggingface")).expanduser()
         hub = Path(environment.get("HF_HUB_CACHE", home / "hub"))

@@ -22,6 +22,7 @@ from .checkpoints import delete_checkpoints
 from .dispatch import route_queued_jobs
 from .files import attempt_prefix
 from .models import TrainingJob
+from .pretrained import fetch_pretrained
 from .selectors import slots_by_queue
 from .services import ANNOUNCED_AT_ONCE, announce
 from .transitions import take_from_dead_worker
@@ -48,6 +49,7 @@ def reconcile() -> ReconcileReport:
     report = ReconcileReport()
     _rescue(report)
     do_upkeep()
+    fetch_pretrained()
     report.documents = publish_waiting()  # first, because it may find that an operator halts the platform
     route_queued_jobs()
     if not is_halted():

@@ -115,6 +115,10 @@ S3_BUCKET = env.str("S3_BUCKET", default="")
 S3_ENDPOINT_URL = env.str("S3_ENDPOINT_URL", default="")
 BUCKET_FOLDER = HOME / "bucket"
 
+# Weights that an administrator put below pretrained/ in the bucket; from S3, `reconcile` copies them here.
+PRETRAINED_FOLDER = HOME / "pretrained" if S3_BUCKET else BUCKET_FOLDER / "pretrained"
+os.environ.setdefault("TRAINYARD_PRETRAINED", str(PRETRAINED_FOLDER))
+
 if S3_BUCKET:
     from boto3.s3.transfer import TransferConfig
 

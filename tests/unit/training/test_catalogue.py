@@ -76,6 +76,20 @@ def test_weights_put_there_by_hand_are_found(monkeypatch: pytest.MonkeyPatch, tm
     assert weights.digest(weights.path()) == "b627a593"
 
 
+def test_allowed_networks_are_found_by_their_name_and_digest(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TRAINYARD_PRETRAINED", str(tmp_path))
+    weights = get_architecture("timm/resnet10t.c3_in1k").weights
+    digest = hashlib.sha256(b"weights").hexdigest()
+    (tmp_path / "resnet10t.c3_in1k-other.safetensors").write_bytes(b"no digest")
+    (tmp_path / f"resnet10t.ra_in1k-{digest}.safetensors").write_bytes(b"another tag")
+    with pytest.raises(FileNotFoundError, match=r"put resnet10t\.c3_in1k-<its SHA-256>\.safetensors below"):
+        weights.path()
+    (tmp_path / f"resnet10t.c3_in1k-{digest}.safetensors").write_bytes(b"weights")
+    assert weights.digest(weights.path()) == digest
+
+
 def test_administrators_may_allow_more_networks() -> None:
     names = [found.name for found in available(IMAGES, ["timm/resnet10t.c3_in1k"])]
     assert names == [
