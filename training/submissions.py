@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.files import File
 from django.core.files.storage import storages
+from django.db import IntegrityError
 from django.db.models import ProtectedError
 
 from core.exceptions import InvalidRequest, TrainyardError
@@ -62,7 +63,7 @@ def delete_dataset(*, dataset: Dataset) -> None:
     """Delete a data set for good. Raises `InvalidRequest` when jobs were made of it: they tell where from."""
     try:
         discard_dataset(dataset)
-    except ProtectedError as error:
+    except (ProtectedError, IntegrityError) as error:  # the latter for a job that came in meanwhile
         raise InvalidRequest(
             f"{dataset.name} was used by jobs, whose pages show it, so it is kept."
         ) from error
