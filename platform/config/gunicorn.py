@@ -5,9 +5,16 @@ import shutil
 import tempfile
 from typing import Any
 
+MOST = 8  # processes; each keeps models of its own in memory
+
 bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
 worker_class = "gthread"
-workers = int(os.environ.get("WEB_CONCURRENCY", "1"))
+# Python runs one thread of a process at a time, so that a process for each core predicts more. Processes that share
+# no cache would each count requests for themselves, and let through that many times what a limit says.
+cores = len(os.sched_getaffinity(0))
+workers = int(os.environ.get("WEB_CONCURRENCY", min(cores, MOST) if os.environ.get("CACHE_URL") else 1))
+# Connections do not come evenly: each process may run one prediction more than its share of the cores.
+os.environ.setdefault("PREDICTOR_SLOTS", str(cores if workers == 1 else cores // workers + 1))
 threads = int(os.environ.get("WEB_THREADS", "8"))
 timeout = 120
 graceful_timeout = 20
