@@ -59,6 +59,8 @@ class PredictorCache:
             content = load()
             with self._opening.take():
                 predictor = Predictor.from_bytes(content, threads=self._threads, image_classes=key[1:])
+            size = len(content)
+            del content
         except BaseException as error:
             with self._lock:
                 del self._loading[key]
@@ -66,16 +68,15 @@ class PredictorCache:
             return
         with self._lock:
             del self._loading[key]
-            self._loaded[key] = (predictor, len(content))
+            self._loaded[key] = (predictor, size)
             used = sum(size for _, size in self._loaded.values())
             evicted = []
             while used > self._max_bytes and len(self._loaded) > 1:
                 evicted.append(self._loaded.popitem(last=False)[1])
                 used -= evicted[-1][1]
         future.set_result(predictor)
-        if evicted:
-            evicted.clear()
-            _return_freed_memory()
+        evicted.clear()
+        _return_freed_memory()  # of what was evicted, and the half of what it took to open the new one
 
 
 def _return_freed_memory() -> None:
