@@ -20,7 +20,7 @@ from models_registry.artifacts.explanations import Explanation
 from models_registry.models import Artifact, RegisteredModel, TaskType
 
 # What a loaded model takes of memory for a byte of its file, with what it needs to be opened and to run.
-MEMORY_OF_A_FILE = 2
+MEMORY_OF_A_FILE = 3
 
 
 Found = TypeVar("Found")
