@@ -26,7 +26,7 @@ from benchmarks.time_to_live import DATA, ROOT, Labelled, hold_out, read_csv, re
 from models_registry.artifacts import ImagePreprocessing, Predictor
 from models_registry.artifacts.texts import TextEncoder, pad
 from training.catalogue import Architecture, get_architecture
-from training.trainers.backbones import get_backbone, read_pinned
+from training.trainers.backbones import get_backbone
 from training.trainers.checkpoints import Checkpoints
 from training.trainers.engine import train
 from training.trainers.events import Progress
@@ -34,6 +34,7 @@ from training.trainers.inputs import Pixels
 from training.trainers.loop import Task, Trainee, Where, fit
 from training.trainers.networks import Network, build, pretrained_state
 from training.trainers.optimization import Plan
+from training.trainers.pinned import read_pinned
 from training.trainers.request import Hyperparameters, TrainingRequest
 
 CACHE = Path(os.environ.get("TRAINYARD_HOME", ROOT / ".data")) / "backbones"

@@ -19,6 +19,8 @@ FROZEN, FINETUNE, SCRATCH = STRATEGIES = ("frozen", "finetune", "scratch")
 PRETRAINED_FOLDER = "TRAINYARD_PRETRAINED"  # the folder of weights that an administrator put there
 CLAIMED_DIGEST = re.compile(r"-([0-9a-f]{8,64})\.(pth|safetensors)$")
 TIMM = "timm/"  # how the names of networks that are not listed here begin
+HUB = "hf/"
+HUB_NAME = re.compile(r"hf(/[A-Za-z0-9][A-Za-z0-9_.-]{0,60}){2}")
 TIMM_NAME = re.compile(r"timm/[a-z0-9_]{1,60}(\.[a-z0-9_]{1,60})?")
 
 
@@ -102,12 +104,36 @@ class DownloadedFile:
         if self.checkpoint:
             torch_home = Path(environment.get("TORCH_HOME", "~/.cache/torch")).expanduser()
             yield torch_home / "hub/checkpoints" / self.checkpoint
-        home = Path(environment.get("HF_HOME", "~/.cache/huggingface")).expanduser()
-        hub = Path(environment.get("HF_HUB_CACHE", home / "hub"))
-        snapshots = hub / f"models--{self.repository.replace('/', '--')}" / "snapshots"
-        # Only links into the cache's own store carry the digest that the content is checked against.
-        found = (path / self.file for path in sorted(snapshots.glob("*")))
-        yield from (path for path in found if re.fullmatch(r"[0-9a-f]{64}", path.resolve().name))
+        yield from _in_hubs_cache(self.repository, self.file)
+
+
+@dataclass(frozen=True)
+class CachedFile:
+    """A file beside the weights in the Hugging Face cache, which names a small one by git's id of it."""
+
+    repository: str
+    file: str
+
+    def path(self) -> Path:
+        """Return where the file lies. Raises FileNotFoundError."""
+        for path in _in_hubs_cache(self.repository, self.file):
+            return path
+        raise FileNotFoundError(
+            f"{self.file} of {self.repository} is not on this machine. Fetch it: hf download {self.repository}"
+        )
+
+    def digest(self, path: Path) -> str:
+        """Return the SHA-256, or git's id, that the cache claims."""
+        return path.resolve().name
+
+
+def _in_hubs_cache(repository: str, file: str) -> Iterator[Path]:
+    home = Path(os.environ.get("HF_HOME", "~/.cache/huggingface")).expanduser()
+    hub = Path(os.environ.get("HF_HUB_CACHE", home / "hub"))
+    snapshots = hub / f"models--{repository.replace('/', '--')}" / "snapshots"
+    # Only links into the cache's own store carry the digest that the content is checked against.
+    found = (path / file for path in sorted(snapshots.glob("*")) if (path / file).is_file())
+    yield from (path for path in found if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", path.resolve().name))
 
 
 @dataclass(frozen=True)
@@ -132,7 +158,15 @@ class Architecture:
     network: str = ""
     mean: Sequence[float] = IMAGENET_MEAN
     std: Sequence[float] = IMAGENET_STD
-    tokenizer: PackagedFile | None = None
+    tokenizer: PackagedFile | CachedFile | None = None
+    config: CachedFile | None = None  # of a network of the hub
+
+    @property
+    def kind(self) -> str:
+        """Return what the defaults depend on: image, encoder or recurrent."""
+        if isinstance(self.preprocessing, ImagePreprocessing):
+            return "image"
+        return "recurrent" if self.family == "recurrent" else "encoder"
 
     @property
     def slug(self) -> str:
@@ -154,8 +188,8 @@ class Architecture:
                 return f"{self.label} has no pretrained layers that could stay as they are."
             return f"{self.label} cannot be trained by {strategy!r}."
         if strategy == SCRATCH:
-            return self._missing(self.tokenizer if self.family == "encoder" else None)
-        return self._missing(self.weights, self.tokenizer)
+            return self._missing(self.tokenizer if self.kind == "encoder" else None, self.config)
+        return self._missing(self.weights, self.tokenizer, self.config)
 
     @staticmethod
     def _missing(*files: WeightsFile | None) -> str:
@@ -208,6 +242,24 @@ def _timm(
         preprocessing=ImagePreprocessing(resize=240, crop=224),
         family=family,
         network=repository.removeprefix(TIMM).partition(".")[0],
+    )
+
+
+def _hub(name: str) -> Architecture:
+    repository = name.removeprefix(HUB)
+    return Architecture(
+        name=name,
+        label=repository,
+        task_type=TEXTS,
+        strategies=STRATEGIES,
+        pretrained_on="texts",
+        dimension=0,
+        weights=DownloadedFile(repository),
+        preprocessing=TextPreprocessing(max_length=256),
+        family="hub",
+        network=repository,
+        tokenizer=CachedFile(repository, "tokenizer.json"),
+        config=CachedFile(repository, "config.json"),
     )
 
 
@@ -275,7 +327,8 @@ ARCHITECTURES: dict[str, Architecture] = {
 
 
 def get_architecture(name: str) -> Architecture:
-    """Return an architecture by name, whatever its case, or any network of timm as "timm/<name>".
+    """Return an architecture by name, whatever its case, any network of timm as "timm/<name>", or any
+    encoder of the Hugging Face hub as "hf/<owner>/<name>".
 
     Raises ValueError that lists the known ones.
     """
@@ -284,14 +337,16 @@ def get_architecture(name: str) -> Architecture:
         return ARCHITECTURES[spelled]
     if TIMM_NAME.fullmatch(name):
         return _timm(name, name.removeprefix(TIMM), "timm", name)
+    if HUB_NAME.fullmatch(name):
+        return _hub(name)
     raise ValueError(f"There is no model {name!r}. Known: {', '.join(ARCHITECTURES)}.") from None
 
 
 def available(task_type: str, allowed: Sequence[str] = ()) -> list[Architecture]:
     """Return the architectures for a task, the default one first.
 
-    `allowed` names further networks that an administrator allows, each as "timm/<name>" or
-    "timm/<name>.<tag>"; with a tag, its weights are looked for in the Hugging Face cache.
+    `allowed` names further networks that an administrator allows, each as "timm/<name>", "timm/<name>.<tag>"
+    or "hf/<owner>/<name>"; the last two have weights, which are looked for in the Hugging Face cache.
     """
     further = [get_architecture(name) for name in allowed]
     return [found for found in [*ARCHITECTURES.values(), *further] if found.task_type == task_type]

@@ -16,6 +16,8 @@ def further_networks_exist(**_: Any) -> list[CheckMessage]:
         try:
             get_architecture(name)
         except ValueError as error:
-            hint = "Write timm/<name> or timm/<name>.<tag>, as in FURTHER_NETWORKS=timm/resnet50.a1_in1k."
+            hint = (
+                "Write timm/<name>.<tag> or hf/<owner>/<name>, as in FURTHER_NETWORKS=timm/resnet50.a1_in1k."
+            )
             found.append(Error(f"FURTHER_NETWORKS: {error}", hint=hint, id="training.E001"))
     return found

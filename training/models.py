@@ -249,7 +249,7 @@ class TrainingJob(TimestampedModel):
         """Concrete optimizer, learning rate, batch size and epochs, chosen by the owner or the strategy."""
         chosen = defaults_of(
             self.strategy,
-            "image" if self.task_type == TaskType.IMAGE else get_architecture(self.architecture).family,
+            get_architecture(self.architecture).kind,
             trainable=self.advanced.get("trainable") or "",
             optimizer=self.optimizer,
         )

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from models_registry.artifacts import ImagePreprocessing
 from models_registry.artifacts.sessions import open_session
-from training.catalogue import ARCHITECTURES, FROZEN, SCRATCH, Architecture, WeightsFile
+from training.catalogue import ARCHITECTURES, FROZEN, SCRATCH, Architecture
 from training.export.constant_folding import fold_constants
 from training.export.onnx_graph import initializer_names, pour_weights
 from training.export.recurrent_graph import recurrent_graph
@@ -44,10 +44,12 @@ from .networks import (
     build,
     pretrained_state,
 )
+from .pinned import read_pinned
 
 logger = logging.getLogger(__name__)
 
 FORMAT = 4  # raised when prepared files change, so that old ones in a cache are not used
+FEW_TOKENS = 100  # which every tokenizer has
 TOLERANCE = 1e-3  # between eager network, TorchScript and ONNX, on features of order 1
 
 
@@ -113,7 +115,8 @@ def exported_network(
         return graph, trace(network, _text_examples(3, 17, vocabulary=len(state[EMBEDDING])))
     backbone = get_backbone(architecture, cache_dir, pretrained=False)
     script = load_script(backbone.template)
-    script.load_state_dict(state)
+    # Tracing keeps buffers that networks of the hub leave out of their state.
+    script.load_state_dict({**script.state_dict(), **state})
     return pour_weights(backbone.onnx.read_bytes(), arrays), script
 
 
@@ -176,21 +179,6 @@ def _write_files(architecture: Architecture, network: Network, folder: Path) -> 
     torch.jit.save(frozen, str(folder / "backbone.pt"))
 
 
-def read_pinned(source: WeightsFile) -> bytes:
-    """Read a file and check its digest. Raises `TrainingError`."""
-    try:
-        path = source.path()
-        content = path.read_bytes()
-    except OSError as error:
-        raise TrainingError(str(error)) from error
-    expected, found = source.digest(path), hashlib.sha256(content).hexdigest()
-    if not found.startswith(expected):
-        raise TrainingError(
-            f"{path.name} has the SHA-256 {found}, not the expected {expected}. Install or fetch it again."
-        )
-    return content
-
-
 def trace(network: nn.Module, examples: tuple[Tensor, ...]) -> torch.jit.ScriptModule:
     """Return a network in evaluation mode as TorchScript that takes other weights."""
     with torch.inference_mode(False), torch.no_grad():
@@ -204,6 +192,8 @@ def example_inputs(architecture: Architecture) -> Callable[[int, int], tuple[Ten
     """Return what makes inputs for a network, of a batch and a length (of texts)."""
     if isinstance(architecture.preprocessing, ImagePreprocessing):
         return partial(_image_examples, architecture.preprocessing.crop)
+    if architecture.family == "hub":
+        return partial(_text_examples, vocabulary=FEW_TOKENS)
     return _text_examples
 
 

@@ -16,7 +16,7 @@ import torch
 
 from models_registry.artifacts import ImagePreprocessing, TextPreprocessing
 
-from .backbones import PreparedBackbone, example_inputs, get_backbone, read_pinned
+from .backbones import PreparedBackbone, example_inputs, get_backbone
 from .events import TrainingError
 from .features import Extracted, Wanted, encode, extract
 from .frozen import fit_head
@@ -33,6 +33,7 @@ from .network_training import (
 )
 from .networks import EMBEDDING, Network, build, pretrained_state
 from .optimization import Plan, make_plan
+from .pinned import read_pinned
 from .strategy import Assignment, TrainedModel
 
 TRAINABLE = ("head", "last", "all")
@@ -77,8 +78,7 @@ def train_finetune(assignment: Assignment) -> TrainedModel:
     content = read_pinned(architecture.weights)
     network.load_state_dict(pretrained_state(architecture, network, content))
     trainable = choose_trainable(given.trainable, network, assignment)
-    is_image = isinstance(architecture.preprocessing, ImagePreprocessing)
-    plan = _plan(assignment, "image" if is_image else architecture.family, trainable)
+    plan = _plan(assignment, architecture.kind, trainable)
     cut = {"head": len(network.stages), "last": network.last_cut, "all": 0}[trainable]
     return train_network(assignment, _pretrained(assignment, backbone, network, cut, plan), plan)
 
@@ -123,7 +123,7 @@ def _pretrained(
     source = feeding.source(extracted, plan)
     used: tuple[int, ...] = ()
     table = None
-    if isinstance(source, Tokens) and not cut:
+    if isinstance(source, Tokens) and not cut and EMBEDDING in network.state_dict():
         table = network.state_dict()[EMBEDDING]
         used, source = _compact_table(network, extracted.tokens)
     readable, source = without_unreadable(examples, source, extracted.unreadable)

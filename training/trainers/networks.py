@@ -6,6 +6,7 @@ and std, as all clients send it, and convert it themselves to what they were pre
 """
 
 import io
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -18,6 +19,7 @@ from models_registry.artifacts.images import IMAGENET_MEAN, IMAGENET_STD
 from training.catalogue import Architecture
 
 from .events import TrainingError
+from .pinned import read_pinned
 
 LAYERS, HEADS, INNER = 6, 12, 1536  # of all-MiniLM-L6-v2's config.json; everything else is BERT's default
 POSITIONS, VOCABULARY, WIDTH = 512, 30_522, 384
@@ -174,6 +176,18 @@ def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
     return scores.softmax(-1).to(value.dtype) @ value
 
 
+class HubEncoder(nn.Module):
+    """An encoder of the Hugging Face hub, in the transformers library's own code."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, ids: Tensor, mask: Tensor | None) -> Tensor:
+        """Return N × L × width."""
+        return self.model(input_ids=ids, attention_mask=mask).last_hidden_state  # type: ignore[no-any-return]
+
+
 class MeanPool(nn.Module):
     """The mean over a text's tokens, padding left out."""
 
@@ -284,6 +298,23 @@ def _encoder(_: Architecture, vocabulary: int) -> Network:
     return network
 
 
+def _of_hub(architecture: Architecture, _: int) -> Network:
+    """Build an encoder as its config.json says; code that a repository brings along is never run."""
+    from transformers import AutoConfig, AutoModel
+
+    assert architecture.config is not None
+    described = json.loads(read_pinned(architecture.config))
+    described.pop("auto_map", None)
+    try:
+        config = AutoConfig.for_model(**described)
+        model = AutoModel.from_config(config, attn_implementation="eager", trust_remote_code=False)
+    except (ValueError, KeyError, TypeError) as error:
+        raise TrainingError(f"{architecture.label} is no encoder that transformers knows: {error}") from error
+    if hasattr(model, "pooler"):
+        model.pooler = None  # the mean over the tokens stands in its place
+    return TextNetwork([HubEncoder(model), MeanPool()], last_cut=0)
+
+
 def _recurrent(architecture: Architecture, vocabulary: int) -> Network:
     layers = [
         RecurrentLayer(architecture.network, WIDTH if number == 0 else 2 * RECURRENT_WIDTH)
@@ -300,6 +331,7 @@ BUILDERS: dict[str, Callable[[Architecture, int], Network]] = {
     "timm": _any_of_timm,
     "encoder": _encoder,
     "recurrent": _recurrent,
+    "hub": _of_hub,
 }
 
 
@@ -308,6 +340,8 @@ def pretrained_state(architecture: Architecture, network: Network, content: byte
     try:
         if architecture.family == "encoder":
             return network.state_dict() | _encoder_state(_read_safetensors(content))
+        if architecture.family == "hub":
+            return network.state_dict() | _hub_state(network, _read_safetensors(content))
         if architecture.family == "recurrent":
             table = _read_safetensors(content)["embeddings.word_embeddings.weight"]
             # As wide as random vectors are: steps of these networks' size would wipe out narrower ones.
@@ -350,6 +384,19 @@ def _image_state(network: Network, found: Mapping[str, Tensor]) -> State:
     if [tensor.shape for tensor in theirs] != shapes or len(found) - len(names) > len(CLASSIFIER):
         raise ValueError("the layers differ")
     return ours | dict(zip(names, theirs, strict=True))
+
+
+def _hub_state(network: Network, found: State) -> State:
+    """Let transformers line up a file's tensors with its network's; raises ValueError when some are missing."""
+    ours: Any = network.stages[0].model
+    model, info = type(ours).from_pretrained(
+        None, config=ours.config, state_dict=found, output_loading_info=True
+    )
+    lacking = sorted(name for name in info["missing_keys"] if not name.startswith("pooler."))
+    if lacking:
+        raise ValueError(f"{lacking[0]} is missing")
+    state = {f"stages.0.model.{name}": value for name, value in model.state_dict().items()}
+    return {name: state[name] for name in network.state_dict()}
 
 
 def _encoder_state(found: Mapping[str, Tensor]) -> State:

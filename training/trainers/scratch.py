@@ -8,7 +8,6 @@ import torch
 
 from models_registry.artifacts import ImagePreprocessing, TextPreprocessing
 
-from .backbones import read_pinned
 from .features import decode, encode
 from .inputs import Pixels, Source, Tokens
 from .network_training import (
@@ -21,6 +20,7 @@ from .network_training import (
 )
 from .networks import EMBEDDING, VOCABULARY, build
 from .optimization import Plan, make_plan
+from .pinned import read_pinned
 from .strategy import Assignment, TrainedModel
 from .vocabulary import make_tokenizer, vocabulary_size
 
@@ -41,12 +41,12 @@ def train_scratch(assignment: Assignment) -> TrainedModel:
     """Train a whole network from random weights. Raises `DataError`, `TrainingError`, `TrainingStopped`."""
     architecture, given = assignment.architecture, assignment.request.hyperparameters
     is_image = isinstance(architecture.preprocessing, ImagePreprocessing)
-    defaults = COMMON | DEFAULTS["image" if is_image else architecture.family]
+    defaults = COMMON | DEFAULTS[architecture.kind]
     plan = make_plan(given, **for_optimizer(defaults, given.optimizer))
     torch.manual_seed(assignment.request.seed)
     if is_image:
         material = _images(assignment, plan)
-    elif architecture.family == "encoder":
+    elif architecture.kind == "encoder":
         material = _encoder(assignment)
     else:
         material = _recurrent(assignment)
@@ -83,7 +83,18 @@ def _encoder(assignment: Assignment) -> Material:
     architecture, examples = assignment.architecture, assignment.examples
     assert architecture.tokenizer is not None
     tokenizer = read_pinned(architecture.tokenizer).decode()
-    tokens, sequences = compact(_encode(assignment, tokenizer))
+    encoded = _encode(assignment, tokenizer)
+    if architecture.family == "hub":
+        network = build(architecture)
+        return Material(
+            network=network,
+            head=new_head(architecture, network, len(examples.classes)),
+            source=Tokens(encoded),
+            examples=examples,
+            split=examples.split(assignment.request.data_split, assignment.request.seed),
+            tokenizer=tokenizer,
+        )
+    tokens, sequences = compact(encoded)
     network = build(architecture, vocabulary=len(tokens))
     table = torch.zeros(VOCABULARY, network.state_dict()[EMBEDDING].shape[1])
     return Material(

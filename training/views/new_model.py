@@ -24,7 +24,6 @@ from core.requests import PageRequest
 from core.throttles import require_rate
 from models_registry.inputs import UnclearColumns
 
-from ..catalogue import get_architecture
 from ..estimates import expected_seconds, in_words
 from ..forms import DataForm, NewModelForm, name_of, why_models_are_missing, why_presets_are_missing
 from ..hyperparameters import defaults_of
@@ -233,5 +232,5 @@ def _presets_for(dataset: Dataset) -> list[OfferedPreset]:
 
 def _defaults(task_type: str, strategy: str) -> dict[str, Any]:
     network = suitable_network(task_type, strategy)
-    kind = "image" if task_type == "imageclassification" else get_architecture(network.name).family
+    kind = network.kind
     return vars(defaults_of(strategy, kind))

@@ -445,7 +445,7 @@ TRAINYARD = {
     "LEASE": timedelta(seconds=env.int("LEASE_SECONDS", default=60)),
     "MAX_ATTEMPTS": env.int("MAX_ATTEMPTS", default=3),
     "JOB_DEADLINE": timedelta(seconds=env.int("JOB_DEADLINE_SECONDS", default=6 * 3600)),
-    # networks that may be trained beside those of the catalogue, each as timm/<name> or timm/<name>.<tag>
+    # networks that may be trained beside those of the catalogue, each as timm/<name>.<tag> or hf/<owner>/<name>
     "FURTHER_NETWORKS": env.list("FURTHER_NETWORKS", default=[]),
     # jobs that have not ended: of everybody, and of one person
     "MAX_UNFINISHED_JOBS": env.int("MAX_UNFINISHED_JOBS", default=1000),

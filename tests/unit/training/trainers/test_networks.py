@@ -5,9 +5,10 @@ import torch
 from safetensors.torch import save
 
 from training.catalogue import DownloadedFile, get_architecture
-from training.trainers.backbones import example_inputs, read_pinned
+from training.trainers.backbones import example_inputs
 from training.trainers.events import TrainingError
 from training.trainers.networks import build, pretrained_state
+from training.trainers.pinned import read_pinned
 
 NAMES = ("efficientnet lite0", "mobilenet v2", "resnet18", "minilm", "lstm", "gru")
 
