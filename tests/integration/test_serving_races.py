@@ -42,7 +42,11 @@ EXPIRE = (
 @pytest.fixture
 def platform(tmp_path: Path) -> Iterator[PlatformProcess]:
     # A cache of no bytes loads the file again and again, which is when it may be gone.
-    env = {"WEB_CONCURRENCY": "2", "PREDICTOR_CACHE_BYTES": "0", "THROTTLE_RATES": "predict-token=none"}
+    env = {
+        "WEB_CONCURRENCY": "2",
+        "PREDICTOR_CACHE_BYTES": "0",
+        "THROTTLE_RATES": "predict-token=none,predict-address=none",
+    }
     with PlatformProcess(tmp_path / "home", worker=False, env=env) as platform:
         yield platform
 
