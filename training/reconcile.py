@@ -49,7 +49,6 @@ def reconcile() -> ReconcileReport:
     report = ReconcileReport()
     _rescue(report)
     do_upkeep()
-    fetch_pretrained()
     report.documents = publish_waiting()  # first, because it may find that an operator halts the platform
     route_queued_jobs()
     if not is_halted():
@@ -59,6 +58,7 @@ def reconcile() -> ReconcileReport:
         check_bucket()
         report.checked = check_imported_models()
     forget_overruled_changes()
+    fetch_pretrained()  # last: large files let nothing else wait
     return report
 
 
