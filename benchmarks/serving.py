@@ -14,6 +14,8 @@ import http.client
 import io
 import json
 import os
+import re
+import socket
 import statistics
 import subprocess
 import sys
@@ -23,7 +25,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from PIL import Image
@@ -43,6 +45,7 @@ MODELS_CACHE = 512 * 2**20  # bytes, while many models are asked in turn
 LITSERVE = ROOT / "benchmarks" / "litserve_server.py"
 REQUIREMENTS = ROOT / "benchmarks" / "requirements.txt"
 BOUNDARY = "trainyard-benchmark"
+LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 UNLIMITED = {"THROTTLE_RATES": "predict-token=none,predict-address=none"}
 CORES = len(os.sched_getaffinity(0))
 A_PROCESS_A_CORE = {"WEB_CONCURRENCY": str(CORES)}
@@ -183,17 +186,17 @@ def bare_cpu_seconds(onnx: Path, photo: bytes) -> float:
 def put_under_load(server: Server, photo: bytes, *, seconds: float = SECONDS) -> Load:
     """Let the clients send the photo without a pause for some seconds; the first answers do not count."""
     load, over = Load(), threading.Event()
-    body, headers = multipart(photo)
+    request = predict_request(server, photo)
 
     def client() -> None:
         try:
-            connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
-            ask(connection, server.path, body, headers)
-            warm.wait()
-            while not over.is_set():
-                began = time.perf_counter()
-                ask(connection, server.path, body, headers)
-                load.latencies.append(time.perf_counter() - began)
+            with Connection(server.port) as connection:
+                connection.ask(request)
+                warm.wait()
+                while not over.is_set():
+                    began = time.perf_counter()
+                    connection.ask(request)
+                    load.latencies.append(time.perf_counter() - began)
         except BaseException:
             over.set()
             warm.abort()
@@ -215,21 +218,51 @@ def put_under_load(server: Server, photo: bytes, *, seconds: float = SECONDS) ->
     return load
 
 
-def ask(connection: http.client.HTTPConnection, path: str, body: bytes, headers: dict[str, str]) -> Any:
-    """Send one prediction and return the answer; raises for any status but 200."""
-    connection.request("POST", path, body, headers)
-    answer = connection.getresponse()
-    content = answer.read()
-    if answer.status != 200:
-        raise RuntimeError(f"{answer.status}: {content[:300]!r}")
-    return json.loads(content)
+class Connection:
+    """A client that does next to nothing: it runs on the cores of the server that it measures.
+
+    It sends a request that was put together before, and reads an answer with a Content-Length.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=120)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    def ask(self, request: bytes) -> bytes:
+        """Send a request and return the answer's body; raises for any status but 200."""
+        self._socket.sendall(request)
+        head, found, body = b"", b"", b""
+        while not found:
+            head += self._receive()
+            head, found, body = head.partition(b"\r\n\r\n")
+        length = LENGTH.search(head)
+        while length and len(body) < int(length[1]):
+            body += self._receive()
+        if not length or not head.startswith(b"HTTP/1.1 200 "):
+            raise RuntimeError(f"{head!r}: {body[:300]!r}")
+        return body
+
+    def _receive(self) -> bytes:
+        received = self._socket.recv(2**16)
+        if not received:
+            raise ConnectionError("The server has closed the connection.")
+        return received
 
 
-def multipart(photo: bytes) -> tuple[bytes, dict[str, str]]:
-    """Return the body and the headers of a form with one file."""
-    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="photo.jpg"\r\n'
-    body = f"{head}Content-Type: image/jpeg\r\n\r\n".encode() + photo + f"\r\n--{BOUNDARY}--\r\n".encode()
-    return body, {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+def predict_request(server: Server, photo: bytes) -> bytes:
+    """Return the bytes of a request to predict: a form with one file."""
+    start = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="photo.jpg"\r\n'
+    body = f"{start}Content-Type: image/jpeg\r\n\r\n".encode() + photo + f"\r\n--{BOUNDARY}--\r\n".encode()
+    head = (
+        f"POST {server.path} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n"
+        f"Content-Type: multipart/form-data; boundary={BOUNDARY}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
 
 
 def machine_busy() -> float:
@@ -322,19 +355,21 @@ def many_models(platform: PlatformProcess, token: str, photo: bytes) -> dict[str
     platform.start_web()
     assert platform.web is not None
     pids, failures = group_of(platform.web.pid), []
-    body, headers = multipart(photo)
+
+    def request(one: str) -> bytes:
+        return predict_request(Server(platform.port, f"/api/v1/models/{one}/predict/", pids), photo)
+
     for _ in range(2 * CLIENTS):  # every process loads the runtime itself, which is no model's memory
-        connection = http.client.HTTPConnection("127.0.0.1", platform.port, timeout=120)
-        ask(connection, f"/api/v1/models/{tokens[0]}/predict/", body, headers)
-        connection.close()
+        with Connection(platform.port) as connection:
+            connection.ask(request(tokens[0]))
     before, began = sum(memory(pid, "VmRSS") for pid in pids), time.monotonic()
 
     def client(number: int) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", platform.port, timeout=120)
         for one in tokens[number::CLIENTS] + tokens[:4]:  # the last ones are everybody's at once
             try:
-                ask(connection, f"/api/v1/models/{one}/predict/", body, headers)
-            except (OSError, RuntimeError, http.client.HTTPException) as error:
+                with Connection(platform.port) as connection:
+                    connection.ask(request(one))
+            except (OSError, RuntimeError) as error:
                 failures.append(repr(error))
 
     clients = [threading.Thread(target=client, args=(number,)) for number in range(CLIENTS)]
