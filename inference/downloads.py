@@ -38,14 +38,14 @@ def may_manage(user: Any, model: RegisteredModel) -> bool:
 
 def may_have(kind: str, model: RegisteredModel, *, manages: bool) -> bool:
     """Tell whether those who have the token, or manage the model, may have a file of this kind."""
-    return manages or (model.is_live and model.downloadable and kind not in FOR_OWNERS)
+    return manages or (model.is_serving and model.downloadable and kind not in FOR_OWNERS)
 
 
 def find_download(user: Any, token: str, kind: str) -> Artifact:
     """Return a model's file of a kind. Raises `Http404`.
 
     Whoever has the token of a live model may have the files of a downloadable one; its owner and operators
-    always may, also while it waits for its deletion.
+    always may, also while it is over and waits for its deletion.
     """
     shown = (RegisteredModel.State.LIVE, RegisteredModel.State.RETIRED)
     model = RegisteredModel.objects.filter(state__in=shown, token=token).first()

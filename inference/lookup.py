@@ -73,7 +73,7 @@ def _ask(token: str) -> Any:
 def _statement(vendor: str) -> tuple[str, tuple[Any, ...]]:
     """Return the question in a database's dialect, and its parameters with `TOKEN` among them."""
     file = Artifact.objects.filter(model=OuterRef("pk"), kind=Artifact.Kind.ONNX)
-    question = RegisteredModel.objects.live().filter(token=TOKEN).order_by()
+    question = RegisteredModel.objects.serving().filter(token=TOKEN).order_by()
     return (
         question.annotate(
             file_key=Subquery(file.values("key")[:1]),

@@ -41,7 +41,7 @@ class Answer:
 
 def get_live_model(token: str) -> RegisteredModel:
     """Return the live model of a token. Raises `UnknownModel`."""
-    model = RegisteredModel.objects.live().prefetch_related("artifacts").filter(token=token).first()
+    model = RegisteredModel.objects.serving().prefetch_related("artifacts").filter(token=token).first()
     if model is None:
         raise UnknownModel
     return model

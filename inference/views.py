@@ -170,11 +170,11 @@ def describe(request: HttpRequest, token: str) -> HttpResponse:
 
 
 def _visible_model(request: HttpRequest, token: str) -> RegisteredModel:
-    """Return a live model to anybody, and one that can be restored to its owner and operators."""
+    """Return a live model to anybody; to its owner and operators also one that can be kept or restored."""
     models = RegisteredModel.objects.filter(state__in=SHOWN_STATES).prefetch_related("artifacts")
     models = models.select_related("training_job").defer("training_job__progress", "training_job__log_tail")
     model = models.filter(token=token).first()
-    if model is None or not (model.is_live or may_manage(request.user, model)):
+    if model is None or not (model.is_serving or may_manage(request.user, model)):
         raise Http404
     return model
 

@@ -19,7 +19,13 @@ from .models import Artifact, RegisteredModel
 from .services import change_model, keep_model, restore_model, retire_model
 from .tokens import masked
 
-STATES = {"live": "success", "unusable": "danger", "retired": "warning", "being deleted": "danger"}
+STATES = {
+    "live": "success",
+    "unusable": "danger",
+    "expired": "warning",
+    "retired": "warning",
+    "being deleted": "danger",
+}
 LONGEST_KEEP = 3650  # days; what shall live longer is pinned
 
 
@@ -181,8 +187,12 @@ class RegisteredModelAdmin(PlatformAdmin):
 
     @admin.display(description="state", ordering="state")
     def state_label(self, model: RegisteredModel) -> str:
-        """Colour the state; a live model that cannot predict says so."""
-        state = "unusable" if model.is_live and model.unusable_because else model.get_state_display()
+        """Colour the state; a live model that cannot predict, or is over, says so."""
+        state = model.get_state_display()
+        if model.is_live and not model.is_serving:
+            state = "expired"
+        elif model.is_live and model.unusable_because:
+            state = "unusable"
         return label(state, STATES)
 
     @admin.display(description="accuracy", ordering="accuracy")

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from core.indexes import PrefixIndex
@@ -25,8 +26,13 @@ class RegisteredModelQuerySet(OwnedQuerySet):
     """Questions about models in the words of the domain."""
 
     def live(self) -> RegisteredModelQuerySet:
-        """Models that predict."""
+        """Models that are in inference.json: they predict, or wait for the clean-up since their time is over."""
         return self.filter(state=RegisteredModel.State.LIVE)
+
+    def serving(self) -> RegisteredModelQuerySet:
+        """Live models whose time is not over, by the database's clock: those that answer to their token."""
+        unlimited = Q(pinned=True) | Q(expires_at__isnull=True)
+        return self.live().filter(unlimited | Q(expires_at__gt=Now()))
 
     def expired(self, now: datetime) -> RegisteredModelQuerySet:
         """Live models whose time is over and that nobody pinned."""
@@ -133,8 +139,13 @@ class RegisteredModel(TimestampedModel):
 
     @property
     def is_live(self) -> bool:
-        """Whether the model predicts."""
+        """Whether the model predicts, or has until its time was over."""
         return self.state == self.State.LIVE
+
+    @property
+    def is_serving(self) -> bool:
+        """Whether the model answers to its token."""
+        return self.is_live and self.time_left != timedelta()
 
     @property
     def classes_to_tell(self) -> list[str]:

@@ -152,7 +152,7 @@ class CheckView(FlashView):
         token = read_token(read_object(request._request))
         if TrainingJob.objects.unfinished().filter(token=token).exists():
             raise InvalidRequest(STILL_TRAINING)
-        model = RegisteredModel.objects.live().filter(token=token).first()
+        model = RegisteredModel.objects.serving().filter(token=token).first()
         if model is None:
             raise InvalidRequest(_why_no_model(token))
         return success(

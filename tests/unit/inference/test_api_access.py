@@ -139,15 +139,17 @@ BATCHES_HAVE_THEIR_OWN_TESTS = {
 @pytest.mark.parametrize("path", ["models/{}/predict/", "models/{}/download/?format=onnx", "models/{}/"])
 def test_unknown_foreign_and_expired_tokens_are_alike(path: str) -> None:
     owner, other = UserFactory(), UserFactory()
-    expired = live_colour_model(owner=other)
-    RegisteredModel.objects.filter(pk=expired.pk).update(state=RegisteredModel.State.DELETED)
+    deleted = live_colour_model(owner=other)
+    RegisteredModel.objects.filter(pk=deleted.pk).update(state=RegisteredModel.State.DELETED)
+    expired = live_colour_model(owner=other, downloadable=True, expires_at=timezone.now())
     foreign = live_colour_model(owner=other, downloadable=False)
     if path == "models/{}/predict/":  # who has the token of a live model may predict
         retire_model(model=foreign)
     client = asked_by("owner", owner)
     method = "POST" if "predict" in path else "GET"
     answers = []
-    for token in ("imageClassification-x-0", foreign.token, expired.token, "ä", "a%00b", "x" * 3000):
+    known = (foreign.token, deleted.token, expired.token)
+    for token in ("imageClassification-x-0", *known, "ä", "a%00b", "x" * 3000):
         response = ask(client, method, path.format(token), TEXTS)
         answers.append((response.status_code, response.content, response["Content-Type"]))
     assert answers == [answers[0]] * len(answers)

@@ -158,6 +158,10 @@ def retired_model() -> RegisteredModel:
     return model
 
 
+def expired_model() -> RegisteredModel:
+    return live_model(downloadable=True, expires_at=timezone.now())
+
+
 @pytest.mark.parametrize(
     ("make", "answer"),
     [
@@ -179,6 +183,7 @@ def retired_model() -> RegisteredModel:
             {"result": "error", "message": "The training of this model has failed. Class “a” has no image."},
         ),
         (retired_model, NO_SUCH_TOKEN),
+        (expired_model, NO_SUCH_TOKEN),
     ],
 )
 def test_check(make: Any, answer: dict[str, object]) -> None:
@@ -191,6 +196,11 @@ def test_check(make: Any, answer: dict[str, object]) -> None:
 )
 def test_unknown_token_is_the_same_error_everywhere(call: str, token: object) -> None:
     assert ask(call, {"token": token, "input": "x", "format": "onnx"}) == NO_SUCH_TOKEN
+
+
+@pytest.mark.parametrize("call", ["check", "inference", "download"])
+def test_token_of_a_model_past_its_expiry_is_unknown(call: str) -> None:
+    assert ask(call, {"token": expired_model().token, "input": "x", "format": "onnx"}) == NO_SUCH_TOKEN
 
 
 # inference -----------------------------------------------------------------------------------

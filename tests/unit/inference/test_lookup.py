@@ -1,4 +1,7 @@
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 
 from control.models import PlatformStatus
 from core.exceptions import BucketError, InvalidRequest, MaintenanceMode
@@ -33,6 +36,19 @@ def test_model_is_gone_from_the_next_question_on(state: str) -> None:
     RegisteredModel.objects.update(state=state)
     with pytest.raises(UnknownModel):
         find_served_model(file.model.token)
+
+
+def test_model_past_its_expiry_is_gone_although_no_clean_up_has_come_by() -> None:
+    file = ArtifactFactory()
+    soon, past = timezone.now() + timedelta(minutes=1), timezone.now() - timedelta(milliseconds=1)
+    for pinned, expires_at in ((False, soon), (False, None), (True, past)):
+        RegisteredModel.objects.update(pinned=pinned, expires_at=expires_at)
+        assert find_served_model(file.model.token).model.pk == file.model.pk
+        assert RegisteredModel.objects.get().is_serving
+    RegisteredModel.objects.update(pinned=False, expires_at=past)
+    with pytest.raises(UnknownModel):
+        find_served_model(file.model.token)
+    assert not RegisteredModel.objects.get().is_serving
 
 
 @pytest.mark.parametrize("token", ["", "<token>", "nothing", "x" * 5000, "é\u202e"])

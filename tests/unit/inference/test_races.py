@@ -5,6 +5,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from io import BytesIO
 from typing import Any
 
@@ -20,7 +21,7 @@ from documents.publish import publish
 from inference import services
 from models_registry.models import Artifact, RegisteredModel
 from models_registry.retention import clean_up
-from models_registry.services import restore_model, retire_model
+from models_registry.services import keep_model, restore_model, retire_model
 from tests.tiny_models import colour_model, live_colour_model, picture
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -92,6 +93,22 @@ def test_models_that_are_cleaned_up_while_they_are_asked_for() -> None:
         assert set(answers) <= {(200, "red"), (200, ""), (404, "")}, answers
         assert answers[(404, "")]
         assert ask(path) == (404, "")
+
+
+def test_models_that_expire_and_are_kept_while_they_are_asked_for() -> None:
+    model = live_colour_model()
+    path = f"/api/v1/models/{model.token}/predict/"
+
+    def end_and_be_kept() -> None:
+        for _ in range(5):
+            RegisteredModel.objects.filter(pk=model.pk).update(expires_at=timezone.now())
+            assert ask(path) == (404, "")
+            keep_model(model=model, extra=timedelta(hours=1))
+            assert ask(path) == (200, "red")
+
+    answers = while_asked([path, f"/models/{model.token}/"], end_and_be_kept)
+    assert {status for status, _ in answers} <= {200, 404}, answers
+    assert {label for _, label in answers if len(label) != 64} <= {"red", ""}, answers
 
 
 def test_models_that_are_retired_and_restored_while_they_are_asked_for() -> None:

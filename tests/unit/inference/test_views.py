@@ -189,6 +189,27 @@ def test_keep_adds_a_day() -> None:
     assert model.expires_at == before + timedelta(hours=24)
 
 
+def test_expired_model_is_there_for_its_owner_alone_until_the_clean_up_comes() -> None:
+    model = live_colour_model(downloadable=True, expires_at=timezone.now())
+    who = people(model)
+    for stranger in ("stranger", "other"):
+        assert who[stranger].get(address("model", model)).status_code == 404
+        assert who[stranger].post(address("try", model), {"file": photo()}).status_code == 404
+        assert who[stranger].post(address("batches", model), {"file": photo()}).status_code == 404
+        assert who[stranger].get(address("download", model, "onnx")).status_code == 404
+    for manager in ("owner", "staff"):
+        page = who[manager].get(address("model", model)).content.decode()
+        assert "has expired: it predicts no more" in page
+        assert address("keep", model) in page
+        assert address("try", model) not in page
+        assert who[manager].post(address("try", model), {"file": photo()}).status_code == 404
+        assert who[manager].get(address("download", model, "onnx")).status_code == 200
+    assert "Expired" in who["owner"].get(reverse("inference:models")).content.decode()
+    who["owner"].post(address("keep", model))
+    assert "keep" in who["owner"].get(address("model", model)).content.decode()
+    assert who["stranger"].post(address("try", model), {"file": photo()}).status_code == 200
+
+
 def test_delete_and_undo() -> None:
     model = live_colour_model()
     client = as_(model.owner)
