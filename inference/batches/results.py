@@ -15,7 +15,8 @@ from models_registry.artifacts.metadata import IMAGE_CLASSIFICATION, TEXT_CLASSI
 from .sources import Item
 
 # A spreadsheet takes a cell that begins so for a formula (OWASP, "CSV Injection").
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+FORMULA_STARTS = ("=", "+", "-", "@")
+SPACES_BEFORE = ("\t", "\r", "\n")  # some leave these away at a cell's start
 DIGITS = 6
 COLUMNS = {
     IMAGE_CLASSIFICATION: ["file", "label", "probability", "top", "problem"],
@@ -43,7 +44,8 @@ def write_lines(items: Sequence[Item], outcomes: Sequence[Prediction | str]) -> 
 
 def escape(cell: str) -> str:
     """Return a cell that no spreadsheet takes for a formula: with an apostrophe before what looks like one."""
-    return f"'{cell}" if cell.startswith(FORMULA_STARTS) else cell
+    looks_like_one = cell.startswith(SPACES_BEFORE) or cell.lstrip().startswith(FORMULA_STARTS)
+    return f"'{cell}" if looks_like_one else cell
 
 
 def _predict_each(predictor: Predictor, contents: Sequence[bytes | str]) -> list[Prediction | str]:

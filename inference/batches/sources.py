@@ -98,13 +98,13 @@ class TextSource(Source):
         return sum(1 for _ in self.items(0))
 
     def items(self, start: int) -> Iterator[Item]:
-        """Yield the texts without the space around them."""
+        """Yield the texts as they stand in the table."""
         table = open_table(self.path, self.limits)
         column = resolve_text_column(table.columns(), self.column)
         for number, row in enumerate(table.rows(text=column)):
             _check_rows(number + 1, self.limits)
             if number >= start:
-                yield _text_item(row.place.removeprefix("row "), row.text.strip(), self.limits)
+                yield _text_item(row.place.removeprefix("row "), row.text, self.limits)
 
 
 def open_source(path: Path, *, is_image: bool, limits: Limits, column: str = "") -> Source:
@@ -123,7 +123,7 @@ def _text_item(place: str, text: str, limits: Limits) -> Item:
 
 
 def _why_unusable(text: str) -> str:
-    if not text:
+    if not text.strip():
         return "is empty"
     if "\0" in text:
         return "holds NUL characters"

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import zipfile
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from inference.lookup import UnknownModel
 from inference.models import Batch
 from inference.services import predict
 from models_registry.models import RegisteredModel
-from tests.tiny_models import COLOURS, live_colour_model, picture
+from tests.tiny_models import COLOURS, live_colour_model, live_mood_model, picture
 
 pytestmark = pytest.mark.django_db
 MINUTE = timedelta(minutes=1)
@@ -72,7 +72,7 @@ def result_of(batch: Batch) -> list[dict[str, str]]:
     stored = get_store().get(batch.result_key)
     assert stored is not None
     assert len(stored.body) == batch.result_size
-    return list(csv.DictReader(io.StringIO(stored.body.decode())))
+    return list(csv.DictReader(io.StringIO(stored.body.decode(), newline="")))
 
 
 def names_in_bucket(batch: Batch) -> set[str]:
@@ -124,6 +124,22 @@ def test_formula_cells_are_escaped(model: RegisteredModel) -> None:
     services.create_batch(token=model.token, file=archive({name: picture("red") for name in names}))
     rows = result_of(run_next())
     assert [row["file"] for row in rows] == ["'=1+1.png", "'+a.png", "'-b.png", "'@c.png", "plain.png"]
+
+
+def test_texts_stand_in_the_result_as_they_were_sent() -> None:
+    model = live_mood_model()
+    texts = ["  good  day ", "bad\tday\n", "good\r\nday", "“bad”, he said\u00a0", "good"]
+    unusable = ["", "   "]
+    escaped = ["=1+1 good", " =1+1", "\tbad", "\nbad", "-good", "\u2003@bad"]
+    buffer = io.StringIO()
+    csv.writer(buffer).writerows([["input"], *([text] for text in (*texts, *unusable, *escaped))])
+    services.create_batch(token=model.token, file=ContentFile(buffer.getvalue().encode(), name="texts.csv"))
+    rows = result_of(run_next())
+    assert [row["text"] for row in rows] == [*texts, *unusable, *(f"'{text}" for text in escaped)]
+    assert [row["problem"] for row in rows if row["label"] == ""] == ["is empty"] * 2
+    sent = [*texts, *escaped]
+    single = [one.label for one in predict(token=model.token, inputs=sent).predictions]
+    assert [row["label"] for row in rows if row["label"]] == single
 
 
 def test_killed_worker_is_followed_by_one_that_goes_on(
@@ -231,13 +247,20 @@ def test_maintenance_suspends_and_goes_on_later(
     assert len(result_of(batch)) == 10
 
 
-def test_model_that_goes_away_ends_its_batch(model: RegisteredModel, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "change",
+    [{"state": "retired"}, {"expires_at": datetime(2026, 1, 1, tzinfo=UTC)}],
+    ids=["deleted", "expired"],
+)
+def test_model_that_goes_away_ends_its_batch(
+    change: dict[str, Any], model: RegisteredModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     services.create_batch(token=model.token, file=colours(10))
     note = attempts._note
 
     def noting(*arguments: Any) -> None:
         note(*arguments)
-        RegisteredModel.objects.update(state="retired")
+        RegisteredModel.objects.update(**change)
 
     monkeypatch.setattr(attempts, "_note", noting)
     batch = run_next()
