@@ -56,11 +56,11 @@ class PredictorCache:
 
     def _load(self, key: _Key, load: Callable[[], bytes], future: Future[Predictor]) -> None:
         try:
-            content = load()
-            with self._opening.take():
+            with self._opening.take():  # before it is fetched: files of those that wait are memory, too
+                content = load()
                 predictor = Predictor.from_bytes(content, threads=self._threads, image_classes=key[1:])
-            size = len(content)
-            del content
+                size = len(content)
+                del content
         except BaseException as error:
             with self._lock:
                 del self._loading[key]
