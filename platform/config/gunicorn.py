@@ -1,5 +1,6 @@
 """How gunicorn serves the pages and the REST API."""
 
+import gc
 import os
 import shutil
 import tempfile
@@ -25,6 +26,12 @@ control_socket_disable = True
 # The processes share their metrics in files; prometheus_client looks for the folder when it is imported.
 _metrics = tempfile.mkdtemp(prefix="trainyard-metrics-")
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = _metrics
+
+
+def post_worker_init(worker: Any) -> None:
+    """Let the collector of garbage pass over what lasts as long as the process: it takes longer than requests."""
+    gc.collect()
+    gc.freeze()
 
 
 def child_exit(server: Any, worker: Any) -> None:

@@ -4,23 +4,45 @@ Unfold's pages evaluate expressions in attributes (Alpine, htmx) and style eleme
 come from this server alone and none stands in a page, so what a name or a file contains cannot run.
 """
 
-from typing import Any
+from collections.abc import Callable
+from functools import cache
 
-from csp.constants import UNSAFE_EVAL, UNSAFE_INLINE
-from csp.middleware import CSPMiddleware, PolicyParts
-from django.http import HttpRequest
-from django.http.response import HttpResponseBase
+from csp.constants import HEADER, UNSAFE_EVAL, UNSAFE_INLINE
+from csp.utils import build_policy
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
+ADMIN_NEEDS = {"script-src": [UNSAFE_EVAL], "style-src": [UNSAFE_INLINE]}
 
-class PolicyMiddleware(CSPMiddleware):
-    """One policy for everything, a wider one for the admin."""
 
-    def get_policy_parts(
-        self, request: HttpRequest, response: HttpResponseBase, report_only: bool = False
-    ) -> PolicyParts:
-        """Return the settings' policy, widened where it has to be."""
-        parts: Any = super().get_policy_parts(request, response, report_only)
-        if request.path_info.startswith(reverse("admin:index")):
-            parts.update = {"script-src": [UNSAFE_EVAL], "style-src": [UNSAFE_INLINE]}
-        return parts
+class PolicyMiddleware:
+    """One policy for everything, a wider one for the admin; both are the same for every answer."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Add the header, unless a view has its own."""
+        response = self.get_response(request)
+        if settings.DEBUG and response.status_code in (404, 500):  # Django's own pages bring their styles
+            return response
+        policy = _admins_policy() if request.path_info.startswith(_admin()) else _policy()
+        response.headers.setdefault(HEADER, policy)
+        return response
+
+
+@cache
+def _policy() -> str:
+    return str(build_policy())
+
+
+@cache
+def _admins_policy() -> str:
+    return str(build_policy(update=ADMIN_NEEDS))
+
+
+@cache
+def _admin() -> str:
+    """Return how the admin's addresses begin; asking Django takes as long as finding a view."""
+    return reverse("admin:index")

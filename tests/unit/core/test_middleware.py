@@ -1,12 +1,14 @@
+import contextlib
 import io
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.test import Client
 from django.urls import reverse
 
-from tests.factories import RegisteredModelFactory
+from tests.factories import RegisteredModelFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -99,17 +101,35 @@ def test_every_answer_has_a_number(method: str, address: str) -> None:
     assert getattr(Client(), method)(address)["X-Request-ID"]
 
 
-def test_log_lines_of_a_request_carry_its_number() -> None:
+@contextlib.contextmanager
+def logged() -> Iterator[io.StringIO]:
     sink = io.StringIO()
     handler = logging.StreamHandler(sink)
     formatters = (known.formatter for known in logging.getLogger().handlers)
     handler.setFormatter(next(found for found in formatters if hasattr(found, "foreign_pre_chain")))
     logging.getLogger().addHandler(handler)
     try:
-        response = Client().get("/nothing/")
+        yield sink
     finally:
         logging.getLogger().removeHandler(handler)
-    assert f"request_id={response['X-Request-ID']}" in sink.getvalue()
+
+
+def test_log_lines_of_a_request_carry_its_number_and_who_asked() -> None:
+    person, client = (
+        UserFactory(),
+        Client(headers={"X-Forwarded-For": "203.0.113.9"}, REMOTE_ADDR="192.0.2.1"),
+    )
+    client.force_login(person)
+    with logged() as sink:
+        response = client.get("/nothing/")
+    line = sink.getvalue()
+    assert f"request_id={response['X-Request-ID']}" in line
+    assert "ip=192.0.2.1" in line, "no proxy is to be believed"
+    assert f"user_id={person.pk}" in line
+    assert "code=404" in line
+    with logged() as sink:
+        assert client.get("/health/live/").status_code == 200
+    assert sink.getvalue() == ""
 
 
 def test_flash_and_programs_get_their_own_words() -> None:
