@@ -10,7 +10,8 @@ from models_registry.artifacts import Predictor
 
 from .turns import Turns
 
-OPENED_AT_ONCE = 2  # while it is opened, a model takes several times its size
+OPENED_AT_ONCE = 1  # while it is opened, a model takes several times its size
+FETCHED_AT_ONCE = 2  # so that one does not wait for another's bucket
 _Key = tuple[str, ...]  # the file's digest and, for a file that does not name them, its classes
 
 
@@ -25,6 +26,7 @@ class PredictorCache:
         self._max_bytes = max_bytes
         self._threads = threads
         self._lock = threading.Lock()
+        self._fetching = Turns(FETCHED_AT_ONCE)
         self._opening = Turns(OPENED_AT_ONCE)
         self._loaded: OrderedDict[_Key, tuple[Predictor, int]] = OrderedDict()
         self._loading: dict[_Key, Future[Predictor]] = {}
@@ -56,11 +58,8 @@ class PredictorCache:
 
     def _load(self, key: _Key, load: Callable[[], bytes], future: Future[Predictor]) -> None:
         try:
-            with self._opening.take():  # before it is fetched: files of those that wait are memory, too
-                content = load()
-                predictor = Predictor.from_bytes(content, threads=self._threads, image_classes=key[1:])
-                size = len(content)
-                del content
+            with self._fetching.take():  # and to be opened: a file that waits for it is memory, too
+                predictor = self._open(key, load())
         except BaseException as error:
             with self._lock:
                 del self._loading[key]
@@ -68,15 +67,29 @@ class PredictorCache:
             return
         with self._lock:
             del self._loading[key]
-            self._loaded[key] = (predictor, size)
-            used = sum(size for _, size in self._loaded.values())
-            evicted = []
-            while used > self._max_bytes and len(self._loaded) > 1:
+        future.set_result(predictor)
+
+    def _open(self, key: _Key, content: bytes) -> Predictor:
+        """Open a model, and keep it; those that have to go for it go first."""
+        with self._opening.take():
+            self._make_room(len(content))
+            predictor = Predictor.from_bytes(content, threads=self._threads, image_classes=key[1:])
+            with self._lock:
+                self._loaded[key] = (predictor, len(content))
+            del content
+            _return_freed_memory()  # the half of what it took
+            return predictor
+
+    def _make_room(self, size: int) -> None:
+        evicted = []
+        with self._lock:
+            used = sum(known for _, known in self._loaded.values())
+            while self._loaded and used + size > self._max_bytes:
                 evicted.append(self._loaded.popitem(last=False)[1])
                 used -= evicted[-1][1]
-        future.set_result(predictor)
-        evicted.clear()
-        _return_freed_memory()  # of what was evicted, and the half of what it took to open the new one
+        if evicted:
+            evicted.clear()
+            _return_freed_memory()
 
 
 def _return_freed_memory() -> None:

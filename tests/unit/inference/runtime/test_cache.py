@@ -3,11 +3,13 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
 from inference.runtime import PredictorCache
-from models_registry.artifacts import InvalidModel
+from inference.runtime.cache import FETCHED_AT_ONCE
+from models_registry.artifacts import InvalidModel, Predictor
 from tests.tiny_models import COLOURS, colour_model, picture
 
 CONTENT = colour_model()
@@ -90,6 +92,41 @@ def test_one_slow_load_does_not_hold_up_other_models() -> None:
         assert not waiting.done()
         go_on.set()
         waiting.result(10)
+
+
+def test_few_files_are_in_memory_while_many_models_are_asked_for() -> None:
+    cache, lock, crowd = PredictorCache(10 * len(CONTENT)), threading.Lock(), threading.Event()
+    inside, most = 0, 0
+
+    def load() -> bytes:
+        nonlocal inside, most
+        with lock:
+            inside += 1
+            most = max(most, inside)
+            if inside > FETCHED_AT_ONCE:
+                crowd.set()
+        crowd.wait(0.05)  # would be over at once if another came in
+        with lock:
+            inside -= 1
+        return CONTENT
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: cache.get(f"model {number}", load), range(16)))
+    assert most == FETCHED_AT_ONCE
+
+
+def test_room_is_made_before_a_model_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    cache, bucket, used = PredictorCache(2 * len(CONTENT)), Bucket(), []
+    opened = Predictor.from_bytes
+
+    def opening(*arguments: Any, **options: Any) -> Predictor:
+        used.append(cache.bytes_used + len(CONTENT))
+        return opened(*arguments, **options)
+
+    monkeypatch.setattr(Predictor, "from_bytes", opening)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda name: bucket.get(cache, name), "abcdefgh"))
+    assert max(used) == 2 * len(CONTENT)
 
 
 def test_failed_load_reaches_the_caller_and_is_tried_again() -> None:
