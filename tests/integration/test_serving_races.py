@@ -37,6 +37,8 @@ RESTORE = MODEL + "from models_registry.services import restore_model; restore_m
 EXPIRE = (
     MODEL + "import datetime as d; M.objects.update(expires_at=d.datetime.now(d.UTC) - d.timedelta(days=3))"
 )
+KEEP = MODEL + "import datetime as d; from models_registry.services import keep_model as keep; "
+KEEP += "keep(model=model, extra=d.timedelta(hours=1))"
 
 
 @pytest.fixture
@@ -101,7 +103,9 @@ def test_models_change_under_load_in_two_processes(platform: PlatformProcess) ->
         assert clients.since(change(REPLACE)) == {(200, "RED")}
         assert clients.since(change(RETIRE)) == {(404, "")}
         assert clients.since(change(RESTORE)) == {(200, "RED")}
-        assert clients.since(change(EXPIRE)) == {(200, "RED")}  # until the next clean-up
+        assert clients.since(change(EXPIRE)) == {(404, "")}  # although no clean-up has come by
+        assert clients.since(change(KEEP)) == {(200, "RED")}
+        change(EXPIRE)
         platform.manage("cleanup")
         assert clients.since(time.monotonic()) == {(404, "")}
     assert {(status, label) for _, status, label in clients.answers} == {
