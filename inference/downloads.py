@@ -66,6 +66,8 @@ def send_file(request: HttpRequest, artifact: Artifact) -> HttpResponseBase:
         file = cast("BinaryIO", storages["default"].open(artifact.key))
     except FileNotFoundError as error:
         raise Http404 from error
+    except OSError as error:
+        raise BucketError("The model's file cannot be fetched from the bucket now. Try again.") from error
     if os.fstat(file.fileno()).st_size != artifact.size:
         file.close()
         raise BucketError("The model's file in the bucket is not the one that was published.")

@@ -1,7 +1,9 @@
 """Files as they leave: whole, in parts, not at all; from a folder and from a real S3 server."""
 
 import hashlib
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -123,6 +125,16 @@ def test_a_file_that_went_is_a_404_and_one_that_was_swapped_is_not_sent() -> Non
     assert get(model).status_code == 404
     storages["default"].save(key, ContentFile(b"another file"))
     assert get(model).status_code == 503
+
+
+def test_a_bucket_that_is_away_is_a_503() -> None:
+    model = with_file()
+    folder = Path(storages["default"].path(f"{model.task_type}/{model.token}"))
+    shutil.rmtree(folder)
+    folder.write_text("in the way of what is wanted")
+    response = get(model)
+    assert response.status_code == 503
+    assert "cannot be fetched from the bucket now" in response.json()["detail"]
 
 
 @pytest.fixture(scope="module")
