@@ -219,6 +219,7 @@ ACCOUNT_FORMS = {
 }
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*"]
+ACCOUNT_EMAIL_SUBJECT_PREFIX = "Trainyard: "
 ACCOUNT_EMAIL_VERIFICATION = env.str("ACCOUNT_EMAIL_VERIFICATION", default="none")
 SIGN_UP_OPEN = env.bool("SIGN_UP_OPEN", default=True)
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")

@@ -1,8 +1,11 @@
-"""The pages of an account: sign-up, API tokens, e-mail addresses."""
+"""The pages of an account, and the messages that lead to some: sign-up, passwords, API tokens, e-mail addresses."""
 
 import re
 
 import pytest
+from allauth.account.models import EmailAddress
+from django.core import mail
+from django.core.mail import EmailMessage
 from django.test import Client
 from django.urls import reverse
 from knox.models import AuthToken
@@ -73,3 +76,49 @@ def test_email_page_adds_an_address() -> None:
     assert "You have none." in client.get("/accounts/email/").content.decode()
     client.post("/accounts/email/", {"action_add": "", "email": "ann@example.org"})
     assert "ann@example.org" in client.get("/accounts/email/").content.decode()
+
+
+def link_in(message: EmailMessage) -> str:
+    found = re.search(r"https?://[^/\s]+(/accounts/\S+)", str(message.body))
+    assert found
+    return found[1]
+
+
+def test_forgotten_password_is_replaced_by_a_link_that_works_once() -> None:
+    person, client = UserFactory(), Client()
+    client.post("/accounts/password/reset/", {"email": person.email})
+    (message,) = mail.outbox
+    assert message.subject == "Trainyard: A new password"
+    form = client.get(link_in(message), follow=True)
+    password = "another good passphrase"
+    fields = {"password1": password, "password2": password}
+    page = client.post(form.redirect_chain[-1][0], fields, follow=True).content.decode()
+    assert "Your new password is set" in page
+    assert client.login(username=person.username, password=password)
+    assert "This link is too old" in Client().get(link_in(message), follow=True).content.decode()
+
+
+def test_address_without_an_account_gets_a_message_that_says_so() -> None:
+    page = Client().post("/accounts/password/reset/", {"email": "nobody@example.org"}, follow=True)
+    assert "Look into your inbox" in page.content.decode()
+    (message,) = mail.outbox
+    assert message.to == ["nobody@example.org"]
+    assert "no account there has the address nobody@example.org" in message.body
+
+
+def test_address_is_confirmed_by_its_owner_once() -> None:
+    person = UserFactory(email="")
+    client = as_(person)
+    client.post("/accounts/email/", {"action_add": "", "email": "ada@example.org"})
+    link = link_in(mail.outbox[0])
+    assert "Does <strong" in client.get(link).content.decode()
+    client.post(link)
+    assert EmailAddress.objects.get(user=person).verified
+    assert "This link is too old" in client.get(link).content.decode()
+
+
+def test_account_that_is_switched_off_is_told_so() -> None:
+    person = UserFactory(is_active=False)
+    fields = {"login": person.username, "password": "a good passphrase"}
+    page = Client().post("/accounts/login/", fields, follow=True).content.decode()
+    assert "This account is switched off" in page
