@@ -33,6 +33,9 @@ NARROWED = {  # lists with a filter or a search; the others are as they open
     "admin_jobs_searched",
     "admin_jobs_by_date",
     "admin_datasets_unused",
+    "everybodys_models_searched",
+    "everybodys_jobs_searched",
+    "everybodys_jobs_searched_in_vain",
 }
 PLOT = "iVBORw0KGgo" * 500  # as long as the plots that training draws
 
@@ -265,6 +268,9 @@ def _pages(root: Any, owner: Any, token: str, *, last_page: int) -> list[tuple[s
         ("everybodys_models", admin, "/models/?whose=everyone"),
         ("my_jobs", person, "/jobs/"),
         ("everybodys_jobs", admin, "/jobs/?whose=everyone"),
+        ("everybodys_models_searched", admin, "/models/?whose=everyone&q=Model 77"),
+        ("everybodys_jobs_searched", admin, "/jobs/?whose=everyone&q=Job 77"),
+        ("everybodys_jobs_searched_in_vain", admin, "/jobs/?whose=everyone&q=nothing"),
         ("model", person, f"/models/{token}/"),
     ]
 

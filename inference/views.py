@@ -23,6 +23,7 @@ from accounts.roles import is_operator
 from core.exceptions import BucketError, InvalidRequest, MaintenanceMode, TooManyRequests, TrainyardError
 from core.paging import BoundedPaginator
 from core.requests import PageRequest
+from core.searches import ANYWHERE, BEGINNING
 from core.throttles import client_of, require_rate
 from models_registry.models import Artifact, RegisteredModel, TaskType
 from models_registry.services import change_model, keep_model, restore_model, retire_model
@@ -58,7 +59,7 @@ def model_list(request: HttpRequest) -> HttpResponse:
     models = models.defer("metrics", "accuracy_plot")
     if not everyone:
         models = models.filter(owner_id=request.user.pk)
-    search = ModelSearch(request.GET)
+    search = ModelSearch(request.GET, where=BEGINNING if everyone else ANYWHERE)
     page = BoundedPaginator(search.narrow(models), PAGE_SIZE).get_page(request.GET.get("page"))
     context = {"page": page, "everyone": everyone, "search": search}
     return render(request, "inference/models.html", context)

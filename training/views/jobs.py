@@ -16,6 +16,7 @@ from accounts.roles import is_operator
 from control.selectors import is_halted
 from core.exceptions import MaintenanceMode, TrainyardError
 from core.paging import BoundedPaginator
+from core.searches import ANYWHERE, BEGINNING
 
 from ..curves import charts_of, facts_of
 from ..estimates import expected_seconds, in_words
@@ -40,7 +41,7 @@ def job_list(request: HttpRequest) -> HttpResponse:
     )
     if not everyone:
         jobs = jobs.filter(owner_id=request.user.pk)
-    search = JobSearch(request.GET)
+    search = JobSearch(request.GET, where=BEGINNING if everyone else ANYWHERE)
     page = BoundedPaginator(search.narrow(jobs), PAGE_SIZE).get_page(request.GET.get("page"))
     context = {"page": page, "everyone": everyone, "search": search}
     return render(request, "training/jobs.html", context)

@@ -261,3 +261,13 @@ def test_job_list_is_searched_by_name_and_state() -> None:
     page = client.get("/jobs/?q=winter").content.decode()
     assert "Nothing fits" in page
     assert "Spring flowers" in client.get("/jobs/?state=nonsense").content.decode()
+    assert "Spring flowers" in client.get("/jobs/?q=flowers").content.decode()
+
+
+def test_everybodys_jobs_are_searched_by_how_their_names_begin() -> None:
+    TrainingJobFactory(name="Spring flowers")
+    client = as_(UserFactory(is_staff=True, is_superuser=True))
+    page = client.get("/jobs/?whose=everyone&q=SPRING").content.decode()
+    assert "Spring flowers" in page
+    assert 'placeholder="Beginning of a name"' in page
+    assert "Nothing fits" in client.get("/jobs/?whose=everyone&q=flowers").content.decode()
