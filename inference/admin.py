@@ -1,17 +1,24 @@
 """Admin pages of batches and of how models are used."""
 
+from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.template.defaultfilters import filesizeformat
+from django.utils.html import format_html_join
+from django.utils.safestring import mark_safe
 
-from core.admin import MachineOwnedAdmin, label
+from core.admin import MachineOwnedAdmin, label, when
 from core.confirmation import Confirmation, confirmed
 
 from .batches.services import cancel_batch
 from .models import Batch, ModelUsage
+from .statistics import BUCKETS
 
+LABELS_LISTED = 50
 STATES = {"done": "success", "failed": "danger", "being cancelled": "warning", "running": "info"}
 
 
@@ -26,7 +33,22 @@ class BatchAdmin(MachineOwnedAdmin):
     searches_owner = True
     search_help_text = "Beginning of the file's name, or owner"
     date_hierarchy = "created_at"
-    exclude = ("identifier", "sha256", "parts", "result_key")
+    fieldsets = (
+        (
+            None,
+            {"fields": ("source_name", "state_label", "progress", "unreadable", "message", "model", "owner")},
+        ),
+        ("The file", {"fields": ("bytes", "column", "result_bytes", "expires_at")}),
+        (
+            "In the queue and at work",
+            {
+                "fields": (
+                    *("created", "queued_at", "announced_at", "started_at", "finished_at"),
+                    *("worker", "attempt", "failures", "lease_expires_at"),
+                )
+            },
+        ),
+    )
     actions = ("cancel",)
     actions_detail = ("cancel",)
 
@@ -48,6 +70,16 @@ class BatchAdmin(MachineOwnedAdmin):
     def state_label(self, batch: Batch) -> str:
         """Colour the state."""
         return label(batch.get_state_display(), STATES)
+
+    @admin.display(description="size")
+    def bytes(self, batch: Batch) -> str:
+        """Write the size for people."""
+        return filesizeformat(batch.size)
+
+    @admin.display(description="result")
+    def result_bytes(self, batch: Batch) -> str:
+        """Write the result's size for people."""
+        return filesizeformat(batch.result_size) if batch.result_size is not None else ""
 
     @admin.display(description="done")
     def progress(self, batch: Batch) -> str:
@@ -75,7 +107,8 @@ class BatchAdmin(MachineOwnedAdmin):
 class ModelUsageAdmin(MachineOwnedAdmin):
     """Days of models, the busiest first."""
 
-    list_display = ("model", "day", "calls", "inputs", "mean", "slowest_rounded", "last_used_at")
+    list_display = ("model", "day", "calls", "inputs", "mean", "slowest_rounded", "last_used")
+    fields = (*list_display, "times", "predicted")
     list_filter = ("model__task_type",)
     list_select_related = ("model",)
     search_start = "model__name"
@@ -96,3 +129,23 @@ class ModelUsageAdmin(MachineOwnedAdmin):
     def slowest_rounded(self, usage: ModelUsage) -> str:
         """Write the slowest call's time."""
         return f"{usage.slowest:.0f} ms"
+
+    @admin.display(description="last used", ordering="last_used_at")
+    def last_used(self, usage: ModelUsage) -> str:
+        """Write when it was used last on that day."""
+        return when(usage.last_used_at)
+
+    @admin.display(description="calls by their time")
+    def times(self, usage: ModelUsage) -> str:
+        """List the times that calls took, each with how many took no longer."""
+        bounds = [*(f"up to {bound:,} ms" for bound in BUCKETS), "longer"]
+        return _lines((count, bound) for bound, count in zip(bounds, usage.latencies, strict=False) if count)
+
+    @admin.display(description="predictions by their label")
+    def predicted(self, usage: ModelUsage) -> str:
+        """List the labels, the most frequent first."""
+        return _lines((count, name) for name, count in Counter(usage.labels).most_common(LABELS_LISTED))
+
+
+def _lines(counted: Iterable[tuple[int, str]]) -> str:
+    return format_html_join(mark_safe("<br>"), "{} × {}", ((f"{count:,}", what) for count, what in counted))

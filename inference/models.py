@@ -127,7 +127,7 @@ class ModelUsage(models.Model):
     """How a model was used on one day (UTC). Counted in memory and added up every few seconds."""
 
     model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="usage")
-    day = models.DateField(db_index=True)
+    day = models.DateField()
     calls = models.PositiveBigIntegerField(default=0)
     inputs = models.PositiveBigIntegerField(default=0)
     milliseconds = models.FloatField(default=0.0, help_text="Of all calls together.")
@@ -142,6 +142,7 @@ class ModelUsage(models.Model):
         verbose_name = "use of a model"
         verbose_name_plural = "use of models"
         ordering = ("-day", "-calls")
+        indexes = [models.Index(name="use_by_day", fields=["day", "calls"])]
         constraints = [models.UniqueConstraint(name="one_row_of_use_a_day", fields=["model", "day"])]
 
     def __str__(self) -> str:

@@ -1,5 +1,6 @@
 """Admin pages of people: who they are, what they may do, the keys of their programs; in the look of the rest."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from allauth.account.admin import EmailAddressAdmin as BaseEmailAddressAdmin
@@ -8,6 +9,7 @@ from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as BaseGroupAdmin
 from django.contrib.auth.admin import UserAdmin as BaseUserAdmin
 from django.contrib.auth.models import Group
+from django.db.models import PROTECT
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html_join
@@ -45,6 +47,11 @@ class UserAdmin(BaseUserAdmin, ModelAdmin):
     readonly_fields = ("belongings",)
     fieldsets = (*(BaseUserAdmin.fieldsets or ()), ("What is theirs", {"fields": ("belongings",)}))
 
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody is deleted to whom something belongs: such an account is switched off instead."""
+        allowed: bool = super().has_delete_permission(request, obj)
+        return allowed and not (isinstance(obj, User) and any(_rows_of(obj)))
+
     @admin.display(description="jobs, models, data")
     def belongings(self, person: User) -> str:
         """Lead to what belongs to somebody."""
@@ -53,6 +60,13 @@ class UserAdmin(BaseUserAdmin, ModelAdmin):
             for page, words in THEIRS
         )
         return format_html_join(", ", '<a href="{1}" class="admin-link">{0}</a>', links)
+
+
+def _rows_of(person: User) -> Iterator[bool]:
+    """Tell of each kind of rows that outlive their owner whether there are some."""
+    for relation in User._meta.related_objects:
+        if relation.on_delete is PROTECT:
+            yield relation.related_model._base_manager.filter(**{relation.field.name: person}).exists()
 
 
 @admin.register(Group)

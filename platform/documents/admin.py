@@ -1,5 +1,6 @@
 """Admin pages of the mirror: everything here is written by the machine."""
 
+import re
 from typing import Any
 
 from django.contrib import admin
@@ -19,6 +20,7 @@ from .drift import check_document, repair_document
 from .models import BucketCheck, Document, OutboxEntry, OverruledChange, PublishedEntry
 from .publish import Outcome, publish
 
+LONG_TEXT = re.compile(r'("[^"\\]{200})[^"\\]+(?=")')  # within quotation marks
 SHOWN = 20  # entries and changes on a document's page; the lists have all of them
 
 
@@ -176,12 +178,17 @@ class PublishedEntryAdmin(MachineOwnedAdmin):
     list_filter = (("problem", admin.EmptyFieldListFilter),)
     search_whole = ("name",)
     search_help_text = "Whole token"
-    fields = ("document", "name", "problem", "text")
+    fields = ("document", "name", "problem", "shown")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[PublishedEntry]:
         """Only one document has entries; to name it lets the index serve."""
         entries: QuerySet[PublishedEntry] = super().get_queryset(request)
         return entries.filter(document=keys.INFERENCE).defer("text")
+
+    @admin.display(description="entry")
+    def shown(self, entry: PublishedEntry) -> str:
+        """Show the text that stands in the document; pictures in it are cut short."""
+        return format_html('<pre class="admin-log">{}</pre>', LONG_TEXT.sub(r"\1…", entry.text))
 
 
 @admin.register(OverruledChange)

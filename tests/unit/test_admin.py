@@ -262,3 +262,46 @@ def links(page: str) -> list[tuple[str, str]]:
     """Return the addresses and words of the drill-down."""
     found = re.findall(r'<a href="([^"]*)"[^>]*>(?:\s*<span.*?</span>)?\s*([^<]+?)\s*</a>', page, re.DOTALL)
     return [(html.unescape(address), words) for address, words in found]
+
+
+def test_person_to_whom_something_belongs_is_switched_off_and_not_deleted(root: Client) -> None:
+    owner, nobody = RegisteredModelFactory().owner, UserFactory()
+    for person, deletable in ((owner, False), (nobody, True)):
+        address = reverse("admin:accounts_user_delete", args=[person.pk])
+        assert (root.get(address).status_code == 200) == deletable
+        page = root.get(reverse("admin:accounts_user_change", args=[person.pk])).content.decode()
+        assert ("Delete user" in page) == deletable
+
+
+def test_page_of_a_batch_tells_how_far_it_is_and_not_its_secret(root: Client) -> None:
+    batch = Batch.objects.create(
+        model=RegisteredModelFactory(), source_name="a.zip", suffix=".zip", size=2048, total=10, done=3
+    )
+    page = root.get(reverse("admin:inference_batch_change", args=[batch.pk])).content.decode()
+    for words in ("a.zip", "3 of 10", "2.0\xa0KB"):
+        assert words in page
+    assert batch.identifier not in page
+
+
+def test_page_of_a_days_use_lists_times_and_labels(root: Client) -> None:
+    use = ModelUsage.objects.create(
+        model=RegisteredModelFactory(),
+        day=timezone.now().date(),
+        calls=3,
+        latencies=[0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 1],
+        labels={"iris": 1, "daisy": 7},
+        last_used_at=timezone.now(),
+    )
+    page = root.get(reverse("admin:inference_modelusage_change", args=[use.pk])).content.decode()
+    assert "2 × up to 10 ms<br>1 × longer" in page
+    assert "7 × daisy<br>1 × iris" in page
+
+
+def test_long_pictures_in_published_entries_are_cut_short(root: Client) -> None:
+    text = '"token": {"name": "Owls", "accuracy_plot": "' + "A" * 5000 + '", "accuracy": 90}'
+    entry = PublishedEntry.objects.create(document="inference.json", name="token", text=text, digest="")
+    page = html.unescape(
+        root.get(reverse("admin:documents_publishedentry_change", args=[entry.pk])).content.decode()
+    )
+    assert '"name": "Owls", "accuracy_plot": "' + "A" * 200 + '…", "accuracy": 90}' in page
+    assert "A" * 201 not in page
