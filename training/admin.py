@@ -478,6 +478,7 @@ class WorkerHeartbeatAdmin(MachineOwnedAdmin):
     """Worker processes: when they were last heard of, what they take, and what they run."""
 
     list_display = ("name", "state_label", "queues_served", "device", "slots", "runs", "up_for", "heard_of")
+    list_before_template = "admin/training/workers.html"
     search_start = "name"
     search_help_text = "Beginning of the name"
     fields = (*list_display, "started_at")
