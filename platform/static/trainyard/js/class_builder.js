@@ -92,6 +92,15 @@ export class ClassBuilder {
     return this.classes.reduce((sum, one) => one.files.reduce((more, file) => more + file.size, sum), 0);
   }
 
+  /** The classes in words: what each is called, how many photos it has, and the names of some. */
+  get summary() {
+    return this.classes.map(({ name, files }) => ({
+      name,
+      count: files.length,
+      examples: files.slice(0, SHOWN).map((file) => file.name),
+    }));
+  }
+
   /** Why these classes cannot be sent yet; empty when they can. */
   get complaint() {
     const names = this.classes.map((one) => one.name.trim());

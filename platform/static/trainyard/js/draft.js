@@ -3,7 +3,7 @@
 /** Keep the fields of `form` under `key`, and fill in what was kept before; `left` names fields that are not kept. */
 export function keepDraft(form, key, left, { restore }) {
   const fields = () => [...form.elements].filter((field) => field.name && !left.includes(field.name));
-  const kept = restore ? read(key) : null;
+  const kept = restore ? recall(key) : null;
   if (kept) {
     for (const field of fields()) {
       const values = kept[field.name] ?? [];
@@ -18,11 +18,11 @@ export function keepDraft(form, key, left, { restore }) {
       if ((field.type === "checkbox" || field.type === "radio") && !field.checked) continue;
       (draft[field.name] ??= []).push(field.value);
     }
-    write(key, draft);
+    remember(key, draft);
   });
 }
 
-export function dropDraft(key) {
+export function forget(key) {
   try {
     sessionStorage.removeItem(key);
   } catch {
@@ -30,7 +30,7 @@ export function dropDraft(key) {
   }
 }
 
-function read(key) {
+export function recall(key) {
   try {
     return JSON.parse(sessionStorage.getItem(key));
   } catch {
@@ -38,9 +38,9 @@ function read(key) {
   }
 }
 
-function write(key, draft) {
+export function remember(key, what) {
   try {
-    sessionStorage.setItem(key, JSON.stringify(draft));
+    sessionStorage.setItem(key, JSON.stringify(what));
   } catch {
     // Full or forbidden: the form works without.
   }

@@ -2,10 +2,11 @@
 // Then: sums up what was chosen, shows what the preset works with, and forgets nothing on a reload.
 
 import { ClassBuilder, filesOf, isPhoto } from "./class_builder.js";
-import { dropDraft, keepDraft } from "./draft.js";
+import { forget, keepDraft, recall, remember } from "./draft.js";
 import { describe, readableSize } from "./dropzone.js";
 
 const LEFT_OUT = ["csrfmiddlewaretoken", "dataset"];
+const UNSENT = "new-model:unsent"; // the classes that were put together and not sent
 
 // Data -------------------------------------------------------------------------------------------------
 
@@ -21,6 +22,7 @@ function prepareData(step) {
     input.accept += ",image/*";
     prepareZone(zone, input);
     builder = new ClassBuilder(form.querySelector("#classes"), showBuilder);
+    tellWhatIsForgotten(form.querySelector("#forgotten"));
   }
   const folder = form.querySelector("#folder");
   form.querySelector("#choose-folder").addEventListener("click", () => folder.click());
@@ -38,6 +40,22 @@ function prepareData(step) {
   form.addEventListener("htmx:beforeRequest", () => showUpload("Uploading…", 0));
   form.addEventListener("htmx:afterRequest", hideUpload);
   showBuilder();
+}
+
+/** A browser forgets files when the page is left or loaded anew: say which they were. */
+function tellWhatIsForgotten(place) {
+  const classes = recall(UNSENT) ?? [];
+  place.hidden = classes.length === 0;
+  place.querySelector("ul").replaceChildren(
+    ...classes.map(({ name, count, examples }) => {
+      const item = document.createElement("li");
+      const strong = document.createElement("strong");
+      strong.textContent = name;
+      const more = count > examples.length ? " …" : "";
+      item.append(strong, `: ${count === 1 ? "1 photo" : `${count} photos`}, ${examples.join(", ")}${more}`);
+      return item;
+    }),
+  );
 }
 
 function prepareZone(zone, input) {
@@ -72,6 +90,7 @@ function take(files, input) {
   const photos = files.filter(({ path, file }) => path.includes("/") || isPhoto(file));
   complain("");
   if (whole.length === 1 && files.length === 1) {
+    input.form.querySelector("#forgotten").hidden = true;
     builder.clear();
     put(input, whole[0].file);
     send(input);
@@ -130,6 +149,11 @@ function showBuilder() {
   const input = form.querySelector("#id_file");
   const some = builder.classes.length > 0;
   const again = !some && input.files.length > 0;
+  const forgotten = form.querySelector("#forgotten");
+  if (some) {
+    remember(UNSENT, builder.summary);
+    forgotten.hidden = true;
+  } else if (forgotten.hidden) forget(UNSENT);
   input.required = !some;
   if (some) empty(input); // what was packed before is not what there is now
   button.dataset.before ??= button.textContent;
@@ -182,11 +206,12 @@ document.addEventListener("htmx:xhr:progress", ({ target, detail }) => {
 // Model, review -----------------------------------------------------------------------------------------
 
 function prepareModel(form) {
+  forget(UNSENT);
   const key = `new-model:${window.location.search}`;
   keepDraft(form, key, LEFT_OUT, { restore: form.dataset.failed === undefined });
   form.addEventListener("input", () => refresh(form));
   form.addEventListener("htmx:beforeOnLoad", ({ detail }) => {
-    if (detail.xhr.getResponseHeader("HX-Redirect")) dropDraft(key);
+    if (detail.xhr.getResponseHeader("HX-Redirect")) forget(key);
   });
   refresh(form);
 }
