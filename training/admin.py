@@ -116,7 +116,7 @@ class DatasetAdmin(MachineOwnedAdmin):
     fieldsets = (
         (None, {"fields": ("name", "owner", "task_type", "jobs_made", "created")}),
         ("What is in it", {"fields": ("examples", "classes_listed", "columns")}),
-        ("The file", {"fields": ("original_name", "bytes", "sha256", "key")}),
+        ("The file", {"fields": ("original_name", "bytes", "checksum", "where")}),
     )
     actions = ("delete_unused",)
     actions_detail = ("delete_unused",)
@@ -149,6 +149,16 @@ class DatasetAdmin(MachineOwnedAdmin):
     def bytes(self, dataset: Dataset) -> str:
         """Write the size for people."""
         return filesizeformat(dataset.size)
+
+    @admin.display(description="SHA-256")
+    def checksum(self, dataset: Dataset) -> str:
+        """Let the long number break."""
+        return format_html('<span class="admin-break">{}</span>', dataset.sha256)
+
+    @admin.display(description="where it lies")
+    def where(self, dataset: Dataset) -> str:
+        """Let the long key break."""
+        return format_html('<span class="admin-break">{}</span>', dataset.key)
 
     @admin.display(description="jobs")
     def jobs(self, dataset: Any) -> str:

@@ -17,6 +17,7 @@ from knox.admin import AuthTokenAdmin as _TheirTokenAdmin  # noqa: F401 - regist
 from knox.models import AuthToken
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from core.admin import MachineOwnedAdmin, when
 from core.confirmation import Confirmation, confirmed
@@ -45,7 +46,13 @@ class UserAdmin(BaseUserAdmin, ModelAdmin):
     date_hierarchy = "date_joined"
     list_filter = ("is_staff", "is_superuser", "is_active", "groups")
     readonly_fields = ("belongings",)
+    filter_horizontal = ()
     fieldsets = (*(BaseUserAdmin.fieldsets or ()), ("What is theirs", {"fields": ("belongings",)}))
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Offer boxes to tick: not everybody can use Django's pair of lists, which is no good on a phone either."""
+        boxes = UnfoldAdminCheckboxSelectMultipleWidget()
+        return super().formfield_for_manytomany(db_field, request, widget=boxes, **kwargs)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Nobody is deleted to whom something belongs: such an account is switched off instead."""
@@ -72,6 +79,15 @@ def _rows_of(person: User) -> Iterator[bool]:
 @admin.register(Group)
 class GroupAdmin(BaseGroupAdmin, ModelAdmin):
     """Sets of rights."""
+
+    filter_horizontal = ()
+
+    def formfield_for_manytomany(
+        self, db_field: Any, request: HttpRequest | None = None, **kwargs: Any
+    ) -> Any:
+        """Offer boxes to tick: not everybody can use Django's pair of lists, which is no good on a phone either."""
+        boxes = UnfoldAdminCheckboxSelectMultipleWidget()
+        return super().formfield_for_manytomany(db_field, request, widget=boxes, **kwargs)
 
 
 @admin.register(EmailAddress)
