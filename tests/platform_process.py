@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 WEB = ("-m", "gunicorn", "config.wsgi:application", "--pythonpath", "platform")
 WEB_CONFIG = ("--config", "platform/config/gunicorn.py")
 WORKER = ("manage.py", "worker")
+FOR_EVERYTHING = ("--queues", "cpu,batches", "--slots", "2")  # one worker in the place of the Procfile's two
 WARM = re.compile(r"worker\.warm\b")
 WARM_UP_FAILED = "worker.warm_up_failed"
 POLL = 0.05  # seconds

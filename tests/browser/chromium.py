@@ -1,7 +1,7 @@
 """A real browser that tells of everything a person would not see: script errors, refused resources."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
@@ -19,6 +19,7 @@ ARGUMENTS = [
 ]
 PATIENCE = 15_000  # milliseconds that an element may take to show up
 PASSWORD = "correct horse battery"
+ANSWERS = (404, 422)  # of a page that is not there, and of a form that cannot be used
 
 
 @contextlib.contextmanager
@@ -35,17 +36,20 @@ def open_browser() -> Iterator[Browser]:
 
 
 @contextlib.contextmanager
-def open_page(browser: Browser, base_url: str, **options: Any) -> Iterator[Page]:
+def open_page(
+    browser: Browser, base_url: str, *, answers: Collection[int] = ANSWERS, **options: Any
+) -> Iterator[Page]:
     """Open a page in a fresh profile; at the end its console must be empty of errors.
 
     Chromium reports what a Content-Security-Policy refused, and resources that are missing, there too.
+    `answers` are the statuses of errors that are expected.
     """
     context: BrowserContext = browser.new_context(base_url=base_url, **options)
     context.set_default_timeout(PATIENCE)
     page, complaints = context.new_page(), []
 
     def hear(message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning") and not is_expected(message.text):
+        if message.type in ("error", "warning") and not is_expected(message.text, answers):
             complaints.append(message.text)
 
     page.on("console", hear)
@@ -60,9 +64,9 @@ def open_page(browser: Browser, base_url: str, **options: Any) -> Iterator[Page]
 STOPPED = ("htmx:sendAbort", "htmx:afterRequest")  # what htmx says of a request that a person has stopped
 
 
-def is_expected(complaint: str) -> bool:
-    """Tell whether a complaint is only the note that a form was answered by 422, a page by 404, or was stopped."""
-    answered = any(f"the server responded with a status of {code}" in complaint for code in (404, 422))
+def is_expected(complaint: str, answers: Collection[int]) -> bool:
+    """Tell whether a complaint is only the note that an answer had one of these statuses, or was stopped."""
+    answered = any(f"the server responded with a status of {code}" in complaint for code in answers)
     return answered or complaint.startswith(STOPPED)
 
 
@@ -74,3 +78,21 @@ def sign_up(page: Page, name: str) -> None:
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Make an account").click()
     page.wait_for_url("**/new/")
+
+
+def sign_in(page: Page, name: str, password: str = PASSWORD) -> None:
+    """Sign in at the entrance."""
+    page.goto("/accounts/login/")
+    page.locator("#id_login").fill(name)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(lambda address: "/login" not in address)
+
+
+def sign_in_to_admin(page: Page, name: str, password: str = PASSWORD) -> None:
+    """Sign in at the admin's door; ends on its first page."""
+    page.goto("/admin/")
+    page.locator("#id_username").fill(name)
+    page.locator("#id_password").fill(password)
+    page.keyboard.press("Enter")
+    page.locator("#dashboard").wait_for()

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.platform_process import PlatformProcess
 
-from .chromium import PASSWORD, open_page, sign_up
+from . import errors
+from .chromium import open_page, sign_in, sign_up
 
 pytestmark = pytest.mark.browser
 
@@ -21,7 +22,18 @@ MODES: dict[str, dict[str, Any]] = {
     "phone": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light"},
 }
 TRAINED_WITHIN = 120_000  # milliseconds
-STRANGERS = ("/", "/accounts/login/", "/accounts/signup/", "/accounts/password/reset/", "/nothing/")
+STRANGERS = (
+    "/",
+    "/accounts/login/",
+    "/accounts/signup/",
+    "/accounts/inactive/",
+    "/accounts/confirm-email/",
+    "/accounts/confirm-email/old/",
+    "/accounts/password/reset/",
+    "/accounts/password/reset/done/",
+    "/accounts/password/reset/key/1-old/",
+    "/accounts/password/reset/key/done/",
+)
 MEMBERS = (
     "/new/",
     "/jobs/",
@@ -33,6 +45,7 @@ MEMBERS = (
     "/accounts/email/",
     "/accounts/tokens/",
     "/accounts/logout/",
+    "/accounts/reauthenticate/",
 )
 
 
@@ -40,8 +53,10 @@ OWNER = "owner"
 
 
 @pytest.fixture(scope="module")
-def pages_of_a_model(platform: PlatformProcess, chromium_browser: Browser) -> list[str]:
-    """The pages around a model, from its data to its card; made by `OWNER`."""
+def pages_of_a_model(
+    platform: PlatformProcess, chromium_browser: Browser, tmp_path_factory: pytest.TempPathFactory
+) -> list[str]:
+    """The pages around a model, from its data to its card and a batch; made by `OWNER`."""
     with open_page(chromium_browser, platform.base_url) as page:
         sign_up(page, OWNER)
         page.get_by_role("button", name="Questions to a bank").click()
@@ -51,9 +66,16 @@ def pages_of_a_model(platform: PlatformProcess, chromium_browser: Browser) -> li
         page.wait_for_url("**/models/*/", timeout=TRAINED_WITHIN)
         model = page.url.removeprefix(platform.base_url)
         data = page.get_by_role("link", name="What was found in it").get_attribute("href")
+        table = tmp_path_factory.mktemp("batch") / "questions.csv"
+        table.write_text("input\nWhere is my card?\n\nWhat is the exchange rate?\n")
+        page.locator("#id_batch_file").set_input_files(table)
+        page.get_by_role("button", name="Classify the file").click()
+        page.get_by_role("link", name="Download the CSV").wait_for()
+        batch = page.url.removeprefix(platform.base_url)
     assert data
     number = data.strip("/").split("/")[-1]
-    return [model, f"{model}card/", job, data, f"/new/?dataset={number}", "/datasets/", "/jobs/", "/models/"]
+    lists = ["/datasets/", "/jobs/", "/models/", "/batches/"]
+    return [model, f"{model}card/", job, data, f"/new/?dataset={number}", batch, *lists]
 
 
 @pytest.fixture(params=list(MODES))
@@ -94,11 +116,7 @@ def test_pages_for_members(page: Page, request: pytest.FixtureRequest) -> None:
 
 
 def test_pages_of_a_model(page: Page, pages_of_a_model: list[str]) -> None:
-    page.goto("/accounts/login/")
-    page.locator("#id_login").fill(OWNER)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url("**/new/")
+    sign_in(page, OWNER)
     assert [finding for path in pages_of_a_model for finding in serious_findings(page, path)] == []
 
 
@@ -113,4 +131,61 @@ def test_forms_that_say_what_is_wrong(page: Page, request: pytest.FixtureRequest
     table.write_text("input,label\na,x\nb,y\n")
     page.locator("#id_file").set_input_files(table)
     page.get_by_role("heading", name="What was found").wait_for()
+    assert findings_here(page) == []
+
+
+@pytest.fixture(scope="module")
+def failing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlatformProcess]:
+    """A platform of its own, from which parts can be taken away."""
+    platform = PlatformProcess(tmp_path_factory.mktemp("failing") / "home", web=False, worker=False)
+    with platform:
+        errors.prepare_errors(platform)
+        platform.manage("shell", "-c", SERVED.format(token=TOKEN))
+        platform.start_web()
+        yield platform
+
+
+TOKEN = f"textClassification-served-{'1' * 32}"
+SERVED = """
+from tests.factories import ArtifactFactory
+ArtifactFactory(model__task_type="textclassification", model__token="{token}")
+"""
+
+
+@pytest.fixture(params=list(MODES))
+def failing_page(
+    request: pytest.FixtureRequest, failing: PlatformProcess, chromium_browser: Browser
+) -> Iterator[Page]:
+    with open_page(
+        chromium_browser, failing.base_url, answers=errors.ANSWERS, **MODES[request.param]
+    ) as page:
+        yield page
+
+
+def test_errors_of_a_platform_that_is_well(failing_page: Page) -> None:
+    for template, provoke in errors.ERRORS.items():
+        failing_page.context.clear_cookies()
+        provoke(failing_page)
+        assert_error_page(failing_page, template.split(".")[0].split("_")[0])
+
+
+def test_errors_of_a_platform_that_is_not(failing_page: Page, failing: PlatformProcess) -> None:
+    with errors.bucket_away(failing):
+        errors.download(failing_page, TOKEN)
+        assert_error_page(failing_page, "503", "cannot be fetched from the bucket now")
+    with errors.halted(failing):
+        errors.classify_a_file(failing_page, TOKEN)
+        assert_error_page(failing_page, "503", "halted for maintenance")
+    with errors.tables_away(failing):
+        errors.be_known(failing_page, failing)
+        failing_page.goto("/models/")
+        assert_error_page(failing_page, "500", "The fault is on our side")
+    failing.start_web()
+
+
+def assert_error_page(page: Page, code: str, words: str = "") -> None:
+    """The page names the code, says what happened, leads on, and can be used by everybody."""
+    expect(page.locator(".error-page")).to_contain_text(code)
+    expect(page.locator(".error-page")).to_contain_text(words)
+    expect(page.get_by_role("link", name="To the front page")).to_be_visible()
     assert findings_here(page) == []

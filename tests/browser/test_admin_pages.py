@@ -5,39 +5,42 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from docs.pages import ADMIN
 from tests.platform_process import PlatformProcess
 
-from .chromium import PASSWORD, open_page
-from .test_accessibility import MODES, serious_findings
+from .chromium import PASSWORD, open_page, sign_in_to_admin
+from .test_accessibility import MODES, findings_here, serious_findings
 
 pytestmark = pytest.mark.browser
 
-LISTS = {
-    "jobs": "/admin/training/trainingjob/",
-    "models": "/admin/models_registry/registeredmodel/",
-    "data sets": "/admin/training/dataset/",
-    "batches": "/admin/inference/batch/",
-    "workers": "/admin/training/workerheartbeat/",
-    "documents": "/admin/documents/document/",
-    "users": "/admin/accounts/user/",
-}
-PAGES = {
-    "job": "/admin/training/trainingjob/1/change/",
-    "model": "/admin/models_registry/registeredmodel/1/change/",
-    "document": "/admin/documents/document/status.json/change/",
-    "switches": "/admin/control/platformstatus/1/change/",
+LISTS = {label: f"/admin/{label.replace('.', '/')}/" for label in ADMIN}
+MODELS = LISTS["models_registry.registeredmodel"]
+FORMS = {
     "question": "/admin/control/platformstatus/1/halt",
-    "question with a form": "/admin/models_registry/registeredmodel/1/keep",
+    "question with a form": f"{MODELS}1/keep",
+    "history": f"{MODELS}1/history/",
+    "deletion": "/admin/accounts/user/2/delete/",
+    "password": "/admin/accounts/user/2/password/",
+    "own password": "/admin/password_change/",
+    "new user": "/admin/accounts/user/add/",
+    "new group": "/admin/auth/group/add/",
+    "new address": "/admin/account/emailaddress/add/",
+    "app": "/admin/training/",
 }
+FIRST_ROW = "#result_list a[href*='/change/']"
 SEED = """
 from datetime import timedelta
 from django.utils import timezone
 from accounts.models import User
 from tests.factories import *
+from allauth.account.models import EmailAddress
+from knox.models import AuthToken
+from documents.models import OutboxEntry, OverruledChange, PublishedEntry
 from documents.publish import publish_waiting
-from inference.models import Batch
+from inference.models import Batch, ModelUsage
 from training.models import WorkerHeartbeat
 User.objects.create_superuser("root", "root@example.org", "{password}")
+User.objects.create_user("leaver")
 now = timezone.now()
 model = ArtifactFactory(model__name="Owls").model
 TrainingJobFactory(name="Owls", state="succeeded", finished_at=now, started_at=now, registered_model=model)
@@ -48,8 +51,14 @@ TrainingJobFactory(
     progress={{"phase": "features", "done": 3, "total": 7}},
 )
 Batch.objects.create(model=model, source_name="a.zip", suffix=".zip", size=1, total=10, done=3)
+ModelUsage.objects.create(model=model, day=now.date(), calls=3, inputs=9, milliseconds=70, last_used_at=now)
 WorkerHeartbeat.objects.create(name="w1", queues=["cpu"], started_at=now, seen_at=now, ready=True)
+AuthToken.objects.create(user=model.owner)
+EmailAddress.objects.create(user=model.owner, email="owner@example.org")
 publish_waiting()
+OverruledChange.objects.create(document="status.json", field="token", value='"mine"', winner="database")
+PublishedEntry.objects.create(document="inference.json", name="strange", text="{{}}", problem="No name.")
+OutboxEntry.objects.create(document="cleanup.json")
 """
 
 
@@ -73,17 +82,38 @@ def page(
 
 
 def sign_in(page: Page) -> None:
-    page.goto("/admin/")
-    page.locator("#id_username").fill("root")
-    page.locator("#id_password").fill(PASSWORD)
-    page.keyboard.press("Enter")
-    page.locator("#dashboard").wait_for()
+    sign_in_to_admin(page, "root")
 
 
-def test_pages_are_accessible_and_fit_into_the_window(page: Page) -> None:
-    for path in [*LISTS.values(), *PAGES.values(), "/admin/"]:
+def test_lists_and_rows_are_accessible_and_fit_into_the_window(page: Page) -> None:
+    for label, (listed, _row) in ADMIN.items():
+        assert serious_findings(page, LISTS[label]) == []
+        assert fits(page), page.url
+        if listed is not None:
+            page.locator(FIRST_ROW).first.click()
+            page.wait_for_url("**/change/**")
+            assert findings_here(page) == []
+            assert fits(page), page.url
+
+
+def test_other_pages_are_accessible_and_fit_into_the_window(page: Page) -> None:
+    for path in [*FORMS.values(), "/admin/"]:
         assert serious_findings(page, path) == []
-        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path
+        assert fits(page), path
+
+
+def test_doors_are_accessible(platform: PlatformProcess, chromium_browser: Browser) -> None:
+    for mode in MODES.values():
+        with open_page(chromium_browser, platform.base_url, **mode) as page:
+            assert serious_findings(page, "/admin/login/") == []
+            sign_in(page)
+            page.locator("form[action$='/logout/']").first.evaluate("form => form.submit()")
+            page.wait_for_url("**/admin/logout/")
+            assert findings_here(page) == []
+
+
+def fits(page: Page) -> bool:
+    return bool(page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
 
 
 def test_choice_of_a_list_is_asked_about_and_done(
@@ -91,7 +121,7 @@ def test_choice_of_a_list_is_asked_about_and_done(
 ) -> None:
     with open_page(chromium_browser, platform.base_url, **MODES["light"]) as page:
         sign_in(page)
-        page.goto(f"{LISTS['models']}?q=owls")
+        page.goto(f"{MODELS}?q=owls")
         page.get_by_role("checkbox", name="Select record").check()
         page.locator("select[name=action]").select_option("pin")
         page.get_by_role("button", name="Run", exact=True).click()
@@ -116,3 +146,22 @@ def test_dashboard_renews_itself(platform: PlatformProcess, chromium_browser: Br
             "TrainingJob.objects.filter(name='Birds').update(progress={'phase': 'export'})",
         )
         expect(dashboard).to_contain_text("Writing the files")
+
+
+def test_list_of_workers_renews_itself(platform: PlatformProcess, chromium_browser: Browser) -> None:
+    with open_page(chromium_browser, platform.base_url, **MODES["light"]) as page:
+        sign_in(page)
+        page.goto(LISTS["training.workerheartbeat"])
+        page.evaluate("document.activeElement.blur()")
+        rows = page.locator("#result_list tbody")
+        expect(rows).to_have_count(1)
+        platform.manage(
+            "shell",
+            "-c",
+            "from django.utils import timezone; from training.models import WorkerHeartbeat; "
+            "now = timezone.now(); "
+            "WorkerHeartbeat.objects.create(name='w2', queues=['gpu'], started_at=now, seen_at=now)",
+        )
+        expect(rows).to_have_count(2)
+        expect(rows.last).to_contain_text("GPU")
+        expect(page.get_by_text("2 workers")).to_be_visible()

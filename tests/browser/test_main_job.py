@@ -161,6 +161,28 @@ def test_folders_and_loose_photos_become_classes(page: Page, tmp_path: Path) -> 
         expect(page.get_by_alt_text(f"An example of {label}")).to_have_count(3)
 
 
+def test_reload_says_which_photos_to_choose_again(page: Page, tmp_path: Path) -> None:
+    sign_up(page, "reloader")
+    for name in ("sun", "moon"):
+        photos = [draw(tmp_path / f"{name} {shade}.png", (250, 20 * shade, 90)) for shade in range(5)]
+        page.locator("#id_file").set_input_files(photos)
+        page.get_by_label("Name of the class").last.fill(name)
+    page.reload()
+    told = page.locator("#forgotten")
+    expect(told).to_contain_text("Choose your photos again.")
+    expect(told.get_by_role("listitem")).to_have_text(
+        [
+            f"{name}: 5 photos, " + ", ".join(f"{name} {n}.png" for n in range(4)) + " …"
+            for name in ("sun", "moon")
+        ]
+    )
+    page.locator("#id_file").set_input_files(photos)
+    expect(told).to_be_hidden()
+    page.get_by_role("button", name="Remove Class 1").click()
+    page.reload()
+    expect(told).to_be_hidden()
+
+
 def draw(path: Path, colour: tuple[int, int, int]) -> Path:
     from PIL import Image
 
@@ -257,10 +279,26 @@ def test_sentences_by_keyboard_alone(page: Page) -> None:
     page.keyboard.type(SENTENCE)
     page.keyboard.press("Control+Enter")
     expect(page.locator(".prediction-label").first).to_have_text("card_arrival")
+    delete_and_undo_by_keyboard(page)
+
+
+def delete_and_undo_by_keyboard(page: Page) -> None:
+    """Delete the model whose page is open, find it in the list, and bring it back: there, then on its own page."""
+    for key in ("Enter", "Space"):
+        tab_to(page, "Delete")
+        page.keyboard.press(key)
+        expect(page.get_by_text("This model is deleted")).to_be_visible()
+        tab_to(page, "Undo: bring it back")
+        page.keyboard.press(key)
+        expect(page.get_by_text("is live again.")).to_be_visible()
     tab_to(page, "Delete")
     page.keyboard.press("Enter")
     expect(page.get_by_text("This model is deleted")).to_be_visible()
-    tab_to(page, "Undo: bring it back")
+    tab_to(page, "My models")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/models/")
+    expect(page.locator(".model-card .state")).to_have_text("Deleted")
+    tab_to(page, "Bring back")
     page.keyboard.press("Enter")
     expect(page.get_by_text("is live again.")).to_be_visible()
 
@@ -282,6 +320,7 @@ def test_photos_by_keyboard_alone(page: Page) -> None:
         page.keyboard.press("Enter")
     dialog.value.set_files(DIGIT)
     expect(page.locator(".prediction-label").first).to_have_text("5")
+    delete_and_undo_by_keyboard(page)
 
 
 NAME_OF_FOCUS = """() => {
