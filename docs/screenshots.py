@@ -1,10 +1,12 @@
 """Write docs/screenshots from the running product; `make screenshots`.
 
 Starts a platform of its own in a temporary home, makes an account, trains a model for each task, and
-takes every page wide, on a phone and in the dark.
+takes every page of `pages.py` wide, on a phone and in the dark. Errors are come upon as people do: at the
+end the bucket, and then the database, are taken away.
 """
 
 import io
+import json
 import re
 import sys
 import tempfile
@@ -12,6 +14,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 from playwright.sync_api import Browser, Page
@@ -19,8 +22,16 @@ from playwright.sync_api import Browser, Page
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT)]
 
-from tests.browser.chromium import open_browser, open_page, sign_up  # noqa: E402
-from tests.platform_process import PlatformProcess  # noqa: E402
+from docs.pages import ADMIN, ERRORS, MODES, all_pictures, file_name  # noqa: E402
+from tests.browser import errors  # noqa: E402
+from tests.browser.chromium import (  # noqa: E402
+    PASSWORD,
+    open_browser,
+    open_page,
+    sign_in_to_admin,
+    sign_up,
+)
+from tests.platform_process import FOR_EVERYTHING, PlatformProcess  # noqa: E402
 
 TARGET = ROOT / "docs" / "screenshots"
 SAMPLES = ROOT / "samples"
@@ -28,7 +39,7 @@ MODEL_ADDRESS = re.compile(r"/models/(image|text)Classification-")
 TRAINED_WITHIN = 120_000  # milliseconds
 TALLEST = 2400  # pixels; more of a page says nothing more
 COLOURS = 256  # a page has few; a palette makes a third of the bytes
-MODES = {
+VIEWS: dict[str, dict[str, Any]] = {
     "wide": {"viewport": {"width": 1280, "height": 800}, "color_scheme": "light"},
     "dark": {"viewport": {"width": 1280, "height": 800}, "color_scheme": "dark"},
     "phone": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light"},
@@ -44,13 +55,15 @@ SENTENCES = "I am still waiting for my new card to arrive in the post\nWhat is y
 
 
 class Photographer:
-    """Takes pages in one mode; `model.png` is wide, `model-dark.png` is not."""
+    """Takes pages in one mode."""
+
+    taken: set[str] = set()  # files of all modes
 
     def __init__(self, page: Page, mode: str) -> None:
         self.page = page
-        self.suffix = "" if mode == "wide" else f"-{mode}"
+        self.mode = mode
 
-    def take(self, name: str, path: str | None = None) -> None:
+    def take(self, picture: str, path: str | None = None) -> None:
         """Save the page that is open, or the one at `path`."""
         if path is not None:
             self.page.goto(path)
@@ -59,15 +72,16 @@ class Photographer:
         content = self.page.screenshot(full_page=True)
         with Image.open(io.BytesIO(content)) as image:
             cut = image.convert("RGB").crop((0, 0, image.width, min(image.height, TALLEST)))
-            file = TARGET / f"{name}{self.suffix}.png"
+            file = TARGET / file_name(picture, self.mode)
             cut.quantize(COLOURS, dither=Image.Dither.NONE).save(file, optimize=True)
-        print(file.relative_to(ROOT), f"{file.stat().st_size // 1000} kB", flush=True)
+        self.taken.add(file.name)
+        print(file.name, f"{file.stat().st_size // 1000} kB", flush=True)
 
 
 @contextmanager
 def at_work(browser: Browser, platform: PlatformProcess, mode: str) -> Iterator[Photographer]:
     """Open a page of the mode, without anybody signed in."""
-    with open_page(browser, platform.base_url, **MODES[mode]) as page:
+    with open_page(browser, platform.base_url, answers=(*errors.ANSWERS, 422), **VIEWS[mode]) as page:
         yield Photographer(page, mode)
 
 
@@ -84,28 +98,28 @@ def start(page: Page) -> None:
     page.wait_for_url("**/jobs/*/")
 
 
-def take_everything(camera: Photographer, mode: str) -> None:
+def take_everything(camera: Photographer, mailbox: Path) -> None:
     """Go through the product as its user does."""
-    page = camera.page
+    page, name = camera.page, f"ada-{camera.mode}"
     take_entrance(camera)
-    sign_up(page, f"ada-{mode}")
-    for name in ("models", "jobs", "datasets"):
-        camera.take(f"{name}-empty", f"/{name}/")
+    sign_up(page, name)
+    for listed in ("models", "jobs", "datasets", "batches"):
+        camera.take(f"{listed}-empty", f"/{listed}/")
     take_data(camera)
     make_image_model(camera)
     make_text_model(camera)
-    for name in ("models", "jobs", "datasets", "batches"):
-        camera.take(name, f"/{name}/")
-    take_account(camera)
+    for listed in ("models", "jobs", "datasets", "batches"):
+        camera.take(listed, f"/{listed}/")
+    take_account(camera, mailbox, f"{name}@example.org")
+    take_new_password(camera, mailbox, f"{name}@example.org")
 
 
 def take_entrance(camera: Photographer) -> None:
-    """Take what strangers see, and where nothing is."""
+    """Take what strangers see."""
     camera.take("home", "/")
     camera.take("sign-in", "/accounts/login/")
     camera.take("sign-up", "/accounts/signup/")
     camera.take("password-forgotten", "/accounts/password/reset/")
-    camera.take("not-found", "/nothing/")
 
 
 def take_data(camera: Photographer) -> None:
@@ -120,6 +134,9 @@ def take_data(camera: Photographer) -> None:
         page.locator("#folder").set_input_files(folder)
         page.get_by_role("button", name="Check these").wait_for()
         camera.take("new-model-classes")
+        page.reload()
+        page.get_by_text("Choose your photos again.").wait_for()
+        camera.take("new-model-again")
         page.goto("/new/")
         table = Path(folder, "reviews.csv")
         table.write_text("comment text,mood,stars\nLovely,good,5\nDreadful,bad,1\n")
@@ -157,6 +174,12 @@ def make_image_model(camera: Photographer) -> None:
     camera.take("model")
     page.get_by_role("link", name="What was found in it").click()
     camera.take("dataset")
+    page.goto(model)
+    page.get_by_role("button", name="Delete", exact=True).click()
+    page.get_by_text("This model is deleted").wait_for()
+    camera.take("model-deleted")
+    page.get_by_role("button", name="Undo: bring it back").click()
+    page.get_by_text("is live again.").wait_for()
 
 
 def make_text_model(camera: Photographer) -> None:
@@ -172,31 +195,75 @@ def make_text_model(camera: Photographer) -> None:
     page.get_by_role("button", name="Classify", exact=True).click()
     page.locator(".prediction-label").last.wait_for()
     camera.take("model-text")
+    page.locator("#id_batch_file").set_input_files(SAMPLES / "banking.csv")
+    page.get_by_role("button", name="Classify the file").click()
+    page.get_by_role("link", name="Download the CSV").wait_for(timeout=TRAINED_WITHIN)
+    camera.take("batch")
     page.get_by_role("link", name="My jobs").click()
     page.get_by_role("link", name="Bank intents").click()
     camera.take("job")
 
 
-def take_account(camera: Photographer) -> None:
+def take_account(camera: Photographer, mailbox: Path, address: str) -> None:
     """Take what a person sees of the account itself."""
+    page = camera.page
     camera.take("password", "/accounts/password/change/")
+    camera.take("password-again", "/accounts/reauthenticate/")
+    page.goto("/accounts/email/")
+    page.locator("#id_email").fill(address)
+    page.get_by_role("button", name="Add the address").click()
+    camera.take("email-confirm", link_in(mailbox, address))
+    page.get_by_role("button", name="Yes, it is mine").click()
     camera.take("email", "/accounts/email/")
-    camera.page.goto("/accounts/tokens/")
-    camera.page.get_by_role("button", name="Make a token").click()
+    camera.take("email-link-old", "/accounts/confirm-email/old/")
+    page.goto("/accounts/tokens/")
+    page.get_by_role("button", name="Make a token").click()
     camera.take("tokens")
+    camera.take("api-docs", "/api/v1/docs/")
 
 
+def take_new_password(camera: Photographer, mailbox: Path, address: str) -> None:
+    """Sign out, and take the way of somebody who has forgotten the password."""
+    page = camera.page
+    camera.take("sign-out", "/accounts/logout/")
+    page.get_by_role("button", name="Sign out").last.click()
+    page.goto("/accounts/password/reset/")
+    page.locator("#id_email").fill(address)
+    page.get_by_role("button", name="Send the link").click()
+    camera.take("password-sent")
+    link = link_in(mailbox, address)
+    camera.take("password-new", link)
+    page.locator("#id_password1").fill(f"another {PASSWORD}")
+    page.locator("#id_password2").fill(f"another {PASSWORD}")
+    page.get_by_role("button", name="Set the password").click()
+    camera.take("password-set")
+    camera.take("password-link-old", link)
+
+
+def link_in(mailbox: Path, address: str) -> str:
+    """Return the path of the link in the last message to an address."""
+    last = max(
+        (file for file in mailbox.iterdir() if address in file.read_text()),
+        key=lambda file: file.stat().st_mtime_ns,
+    )
+    return str(re.findall(r"https?://[^/\s]+(/accounts/\S+)", last.read_text())[-1])
+
+
+# Pictures of the admin beside its lists and rows.
 ADMIN_PAGES = {
     "admin": "/admin/",
-    "admin-models": "/admin/models_registry/registeredmodel/",
-    "admin-jobs": "/admin/training/trainingjob/",
-    "admin-datasets": "/admin/training/dataset/",
-    "admin-workers": "/admin/training/workerheartbeat/",
-    "admin-documents": "/admin/documents/document/",
-    "admin-document": "/admin/documents/document/inference.json/change/",
-    "admin-switches": "/admin/control/platformstatus/1/change/",
+    "admin-app": "/admin/training/",
     "admin-confirm": "/admin/control/platformstatus/1/halt",
+    "admin-confirm-form": "/admin/models_registry/registeredmodel/1/keep",
+    "admin-history": "/admin/models_registry/registeredmodel/1/history/",
+    "admin-delete": "/admin/accounts/user/1/delete/",
+    "admin-user-password": "/admin/accounts/user/1/password/",
+    "admin-user-new": "/admin/accounts/user/add/",
+    "admin-group-new": "/admin/auth/group/add/",
+    "admin-address-new": "/admin/account/emailaddress/add/",
 }
+UNPUBLISHED = "documents.outboxentry"  # there are none while the bucket is well
+FIRST_ROW = "#result_list a[href*='/change/']"
 
 
 def keep_busy(platform: PlatformProcess) -> None:
@@ -212,40 +279,169 @@ def keep_busy(platform: PlatformProcess) -> None:
     platform.manage("submit", *data, "--preset", "scratch")
 
 
-def take_admin(camera: Photographer, home: Path) -> None:
-    """Go through the admin; `home` has the first administrator and the password."""
+def let_others_write(platform: PlatformProcess) -> None:
+    """Do what other programs may do to the documents in the bucket, so that the admin has something to tell."""
+    bucket = platform.home / "bucket"
+    entries = bucket / "inference.json"
+    document = json.loads(entries.read_text())
+    document["imageClassification-someone-elses"] = {"name": "Without a file"}
+    entries.write_text(json.dumps(document))
+    status = bucket / "status.json"
+    status.write_text(
+        json.dumps({**json.loads(status.read_text()), "status": "active", "token": "written by hand"})
+    )
+    platform.manage("sync_documents", check=False)
+
+
+def administrator(platform: PlatformProcess) -> str:
+    """Return the password of the first administrator."""
+    return (platform.home / "admin_password").read_text().split()[1]
+
+
+def take_admin(camera: Photographer, platform: PlatformProcess) -> None:
+    """Go through the admin."""
     page = camera.page
+    camera.take("admin-sign-in", "/admin/login/")
+    sign_in_to_admin(page, "admin", administrator(platform))
+    page.goto("/admin/models_registry/registeredmodel/1/pin")
+    page.get_by_role("button", name="Pin", exact=True).click()
+    for picture, path in ADMIN_PAGES.items():
+        camera.take(picture, path)
+    for label in ADMIN:
+        if label != UNPUBLISHED:
+            take_rows(camera, label)
+    camera.take("admin-password", "/admin/password_change/")
+    page.goto("/admin/models_registry/registeredmodel/1/unpin")
+    page.get_by_role("button", name="Unpin", exact=True).click()
+    camera.take("admin-password-done", "/admin/password_change/done/")
     page.goto("/admin/")
-    page.locator("#id_username").fill("admin")
-    page.locator("#id_password").fill((home / "admin_password").read_text().split()[1])
-    page.keyboard.press("Enter")
-    page.locator("#dashboard").wait_for()
-    for name, path in ADMIN_PAGES.items():
-        camera.take(name, path)
-    for name in ("model", "job"):
-        page.goto(ADMIN_PAGES[f"admin-{name}s"])
-        page.locator("#result_list a[href*='/change/']").first.click()
-        camera.take(f"admin-{name}")
+    page.evaluate("document.querySelector('form[action$=\"/logout/\"]').submit()")
+    page.wait_for_url("**/admin/logout/")
+    camera.take("admin-signed-out")
+
+
+def take_rows(camera: Photographer, label: str) -> None:
+    """Take a model's list, and the page of the first row in it."""
+    listed, row = ADMIN[label]
+    path = f"/admin/{label.replace('.', '/')}/"
+    if listed is None:
+        camera.take(row, path)
+        return
+    camera.take(listed, path)
+    camera.page.locator(FIRST_ROW).first.click()
+    camera.page.wait_for_url("**/change/**")
+    camera.take(row)
+
+
+def take_unpublished(camera: Photographer, platform: PlatformProcess) -> None:
+    """Change a model while the bucket is away, and take what waits for it."""
+    page = camera.page
+    sign_in_to_admin(page, "admin", administrator(platform))
+    for question in ("forbid_downloads", "allow_downloads"):
+        page.goto(f"/admin/models_registry/registeredmodel/2/{question}")
+        page.locator(".confirm button[type=submit]").click()
+        page.wait_for_url("**/change/**")
+    take_rows(camera, UNPUBLISHED)
+
+
+def take_errors(camera: Photographer) -> None:
+    """Take the errors that a platform gives which is well."""
+    for template, provoke in errors.ERRORS.items():
+        camera.page.context.clear_cookies()
+        provoke(camera.page)
+        camera.take(*ERRORS[template])
+
+
+def take_closed_door(camera: Photographer, platform: PlatformProcess) -> None:
+    """Take what people see of a platform whose administrator makes the accounts, and wants addresses confirmed."""
+    page = camera.page
+    camera.take("sign-up-closed", "/accounts/signup/")
+    page.goto("/accounts/login/")
+    page.locator("#id_login").fill(f"grace-{camera.mode}")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    camera.take("email-sent")
+    page.goto("/accounts/login/")
+    page.locator("#id_login").fill("retired")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    camera.take("account-off")
+
+
+PEOPLE = """
+from accounts.models import User
+for mode in {modes}:
+    User.objects.create_user(f"grace-{{mode}}", email=f"grace-{{mode}}@example.org", password="{password}")
+User.objects.create_user("retired", password="{password}", is_active=False)
+"""
+TOKEN = "from models_registry.models import RegisteredModel; print(RegisteredModel.objects.get(pk=2).token)"
+CLOSED = {"SIGN_UP_OPEN": "false", "ACCOUNT_EMAIL_VERIFICATION": "mandatory"}
 
 
 def main() -> None:
     """Start what it needs, take the pages, stop what it started."""
     TARGET.mkdir(parents=True, exist_ok=True)
-    with (
-        tempfile.TemporaryDirectory(prefix="trainyard-screenshots-") as folder,
-        PlatformProcess(Path(folder) / "home") as platform,
-        open_browser() as browser,
-    ):
-        for mode in MODES:
-            with at_work(browser, platform, mode) as camera:
-                take_everything(camera, mode)
-        platform.manage("ensure_admin")
-        for mode in MODES:
-            keep_busy(platform)
-            with at_work(browser, platform, mode) as camera:
-                take_admin(camera, platform.home)
+    with tempfile.TemporaryDirectory(prefix="trainyard-screenshots-") as folder, open_browser() as browser:
+        mailbox = Path(folder) / "mail"
+        env = {"EMAIL_URL": f"filemail:///{mailbox}"}
+        with PlatformProcess(Path(folder) / "home", env=env, worker=False) as platform:
+            platform.manage("shell", "-c", PEOPLE.format(modes=MODES, password=PASSWORD))
+            errors.prepare_errors(platform)
+            platform.start_worker(*FOR_EVERYTHING)
+            take_the_product(browser, platform, mailbox)
+            take_the_admin(browser, platform)
+            take_what_goes_wrong(browser, platform)
+    wanted = {file_name(picture, mode) for picture in all_pictures() for mode in MODES}
+    assert Photographer.taken == wanted, wanted ^ Photographer.taken
+    for file in TARGET.iterdir():
+        if file.name not in wanted:
+            file.unlink()
     total = sum(file.stat().st_size for file in TARGET.glob("*.png"))
     print(f"{total / 1e6:.1f} MB in all")
+
+
+def take_the_product(browser: Browser, platform: PlatformProcess, mailbox: Path) -> None:
+    """Take what everybody sees."""
+    for mode in MODES:
+        with at_work(browser, platform, mode) as camera:
+            take_everything(camera, mailbox)
+
+
+def take_the_admin(browser: Browser, platform: PlatformProcess) -> None:
+    """Take what administrators see."""
+    platform.manage("ensure_admin")
+    let_others_write(platform)
+    for mode in MODES:
+        keep_busy(platform)
+        with at_work(browser, platform, mode) as camera:
+            take_admin(camera, platform)
+
+
+def take_what_goes_wrong(browser: Browser, platform: PlatformProcess) -> None:
+    """Take the errors, the worst of them last."""
+    platform.stop_worker()
+    token = platform.manage("shell", "-c", TOKEN).stdout.split()[-1]
+    for mode in MODES:
+        with at_work(browser, platform, mode) as camera:
+            take_errors(camera)
+            with errors.bucket_away(platform):
+                take_unpublished(camera, platform)
+                errors.download(camera.page, token)
+                camera.take("error-503")
+            with errors.halted(platform):
+                errors.classify_a_file(camera.page, token)
+                camera.take("maintenance")
+    platform.stop_web()
+    platform.env |= CLOSED
+    platform.start_web()
+    for mode in MODES:
+        with at_work(browser, platform, mode) as camera:
+            take_closed_door(camera, platform)
+    with errors.tables_away(platform):
+        for mode in MODES:
+            with at_work(browser, platform, mode) as camera:
+                errors.be_known(camera.page, platform)
+                camera.take("error-500", "/models/")
 
 
 if __name__ == "__main__":
