@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
+import torch
 from sklearn.linear_model import LogisticRegression
 
-from training.trainers.head import FeatureScale, Head, Selection, refit_head, select_head
+from training.trainers.head import Head, PrincipalAxes, Selection, refit_head, select_head
 
 DIMENSION, CLASSES = 6, 3
+CPU = torch.device("cpu")
 Part = tuple[np.ndarray, np.ndarray]
 
 
@@ -26,8 +28,8 @@ def test_head_agrees_with_scikit_learns_logistic_regression() -> None:
     features, labels = clusters(300, 1)
     strength = 1e-3
     selection = select((features, labels), clusters(50, 2), strengths=[strength])
-    scale = FeatureScale(features)
-    scaled = (features - scale.mean) / scale.length
+    axes = PrincipalAxes(features, CPU)
+    scaled = (features - axes.mean) / axes.length
     reference = LogisticRegression(C=1 / (strength * len(labels)), max_iter=1000, tol=1e-8).fit(
         scaled, labels
     )
@@ -76,17 +78,34 @@ def test_constant_features_do_no_harm() -> None:
     np.testing.assert_allclose(probabilities[0], np.bincount(labels) / len(labels), atol=0.02)
 
 
-def test_scale_folds_away() -> None:
-    features, _ = clusters(40, 3)
+@pytest.mark.parametrize("count", [40, 5], ids=["many examples", "fewer examples than dimensions"])
+def test_axes_fold_away(count: int) -> None:
+    features, _ = clusters(count, 3)
     generator = np.random.default_rng(0)
     head = Head(
         generator.normal(size=(DIMENSION, CLASSES)).astype(np.float32),
         generator.normal(size=CLASSES).astype(np.float32),
     )
-    scale = FeatureScale(features)
-    again = scale.unfold(scale.fold(head))
-    np.testing.assert_allclose(again.weight, head.weight, rtol=1e-4)
-    np.testing.assert_allclose(again.bias, head.bias, atol=1e-2)
+    axes = PrincipalAxes(features, CPU)
+    again = axes.unfold(axes.fold(head))
+    np.testing.assert_allclose(
+        features @ again.weight + again.bias, features @ head.weight + head.bias, rtol=1e-3
+    )
+    assert len(axes.variances) == min(DIMENSION, count - 1)
+    assert axes.variances.sum().item() == pytest.approx(1, rel=1e-4)
+    turned = axes.apply(features)
+    np.testing.assert_allclose(
+        (turned.T @ turned / count).numpy(), torch.diag(axes.variances).numpy(), atol=1e-5
+    )
+
+
+def test_features_of_very_different_spread_take_few_steps() -> None:
+    """Ten thousand times as much variance along one axis as along another."""
+    features, labels = clusters(300, 1, spread=2.0)
+    features *= np.geomspace(1, 100, DIMENSION, dtype=np.float32)
+    steps: list[int] = []
+    select((features, labels), clusters(50, 2), strengths=[1e-3], check=lambda: steps.append(1))
+    assert len(steps) < 25
 
 
 def test_asking_to_stop_ends_a_fit() -> None:
