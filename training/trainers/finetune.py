@@ -46,7 +46,7 @@ COMMON: dict[str, Any] = {
 }
 DEFAULTS: dict[tuple[str, str], dict[str, Any]] = {
     ("image", "head"): {"learning_rate": 1e-3, "batch_size": 32, "epochs": 8},
-    ("image", "last"): {"learning_rate": 1e-3, "batch_size": 32, "epochs": 5},
+    ("image", "last"): {"learning_rate": 1e-3, "batch_size": 32, "epochs": 3},
     ("image", "all"): {
         "learning_rate": 5e-4,
         "batch_size": 32,

@@ -1,4 +1,7 @@
-"""Where half the digits (bfloat16) are faster: on GPUs, and on processors with tiles for matrices (AMX).
+"""Where half the digits (bfloat16) are faster: on GPUs, and on processors that multiply them in hardware.
+
+On those with tiles for matrices (AMX) that halves the time of the last stages, on those with AVX-512's instructions
+for them it takes a third or more off.
 
 Weights, their updates and all figures stay in float32; only what is computed in between is rounded.
 """
@@ -10,14 +13,15 @@ import torch
 from torch import nn
 
 CPUINFO = Path("/proc/cpuinfo")
+MULTIPLIES = {"amx_bf16", "avx512_bf16"}  # the processor's features of which any is enough
 WIDEST = 3  # depthwise kernels wider than this have no fast path on processors: twice the time, not half
 
 
 @cache
-def has_matrix_tiles() -> bool:
-    """Say whether this processor multiplies bfloat16 matrices in hardware."""
+def multiplies_in_hardware() -> bool:
+    """Say whether this processor multiplies bfloat16 numbers in hardware."""
     try:
-        return "amx_bf16" in CPUINFO.read_text().split()
+        return not MULTIPLIES.isdisjoint(CPUINFO.read_text().split())
     except OSError:
         return False
 
@@ -26,7 +30,7 @@ def half_pays(device: torch.device, trained: nn.Module) -> bool:
     """Say whether training these layers in bfloat16 is faster than in float32 on a device."""
     if device.type == "cuda":
         return True
-    return has_matrix_tiles() and not any(_is_slow(layer) for layer in trained.modules())
+    return multiplies_in_hardware() and not any(_is_slow(layer) for layer in trained.modules())
 
 
 def _is_slow(layer: nn.Module) -> bool:
