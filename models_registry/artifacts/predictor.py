@@ -74,8 +74,12 @@ class Predictor:
         """Return the probability of each class for each input, N × classes. Raises `InvalidInput`."""
         result = np.empty((len(inputs), len(self.metadata.classes)), np.float32)
         for indices, feeds in self.batches(inputs):
-            result[indices] = self._session.run(["probabilities"], feeds, asked_for_only())[0]
+            result[indices] = self.run(feeds)
         return result
+
+    def run(self, feeds: Feeds) -> npt.NDArray[np.float32]:
+        """Return the probability of each class for what `batches` made, N × classes."""
+        return self._session.run(["probabilities"], feeds, asked_for_only())[0]
 
     def predict(self, inputs: Sequence[Raw]) -> list[Prediction]:
         """Classify image files (bytes) or texts (str), whichever the model's task is. Raises `InvalidInput`."""

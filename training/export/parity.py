@@ -39,30 +39,31 @@ class Parity:
         }
 
 
-def measure_parity(
+Answers = npt.NDArray[np.float32]  # probabilities, N × classes
+
+
+def answers_of_both(
     onnx: bytes, torchscript: Path, inputs: Sequence[bytes | str], *, threads: int, check: Callable[[], None]
-) -> Parity:
-    """Run both files on raw inputs, with the very preprocessing that serves them.
+) -> tuple[Answers, Answers]:
+    """Return what the .onnx and what the .pt say of raw inputs, with the very preprocessing that serves them.
 
     `check` is called between batches and may raise to stop.
     """
     predictor = Predictor.from_bytes(onnx, threads=threads)
-    served = predictor.probabilities(inputs)
-    check()
     network, _ = load_torchscript(torchscript)
-    scripted = np.empty_like(served)
+    shape = (len(inputs), len(predictor.metadata.classes))
+    served, scripted = np.empty(shape, np.float32), np.empty(shape, np.float32)
     # The profiling executor would compile for the first batches' shapes, for longer than all of them run.
     with torch.inference_mode(), torch.jit.optimized_execution(False):
         for indices, feeds in predictor.batches(inputs):
+            served[indices] = predictor.run(feeds)
             tensors = [torch.from_numpy(array) for array in feeds.values()]
             scripted[indices] = network(*tensors).softmax(-1).numpy()
             check()
-    return compare(served, scripted)
+    return served, scripted
 
 
-def compare(
-    served: npt.NDArray[np.float32], other: npt.NDArray[np.float32], *, tolerance: float = TOLERANCE
-) -> Parity:
+def compare(served: Answers, other: Answers, *, tolerance: float = TOLERANCE) -> Parity:
     """Compare probabilities, both N × classes. What is no number differs by 1."""
     if not len(served):
         return Parity(0.0, 0, 0, tolerance)

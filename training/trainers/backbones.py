@@ -29,7 +29,8 @@ from models_registry.artifacts import ImagePreprocessing
 from models_registry.artifacts.sessions import open_session
 from training.catalogue import ARCHITECTURES, FROZEN, SCRATCH, Architecture
 from training.export.constant_folding import fold_constants
-from training.export.onnx_graph import initializer_names, pour_weights
+from training.export.onnx_graph import initializer_names, pour_weights, with_outputs
+from training.export.quantized import quantize
 from training.export.recurrent_graph import recurrent_graph
 from training.export.torchscript import load_script
 
@@ -48,7 +49,7 @@ from .pinned import read_pinned
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 4  # raised when prepared files change, so that old ones in a cache are not used
+FORMAT = 5  # raised when prepared files change, so that old ones in a cache are not used
 FEW_TOKENS = 100  # which every tokenizer has
 TOLERANCE = 1e-3  # between eager network, TorchScript and ONNX, on features of order 1
 
@@ -74,6 +75,11 @@ class PreparedBackbone:
     def template(self) -> Path:
         """The same network as TorchScript that takes other weights."""
         return self.folder / "template.pt"
+
+    @property
+    def quantized(self) -> Path:
+        """The same network as ONNX of eight bits, from its inputs to `features`; of texts only."""
+        return self.folder / "backbone.int8.onnx"
 
     def tokenizer(self) -> str | None:
         """Return the tokenizer's file; None for images."""
@@ -118,6 +124,15 @@ def exported_network(
     # Tracing keeps buffers that networks of the hub leave out of their state.
     script.load_state_dict({**script.state_dict(), **state})
     return pour_weights(backbone.onnx.read_bytes(), arrays), script
+
+
+def quantized_network(
+    architecture: Architecture, state: State | None, network: bytes, cache_dir: Path
+) -> bytes:
+    """Return a network for texts that `exported_network` returned as ONNX of eight bits."""
+    if state is None:
+        return get_backbone(architecture, cache_dir).quantized.read_bytes()
+    return quantize(with_outputs(network, ["features"]))
 
 
 def prepare_all(cache_dir: Path) -> None:
@@ -176,6 +191,8 @@ def _write_files(architecture: Architecture, network: Network, folder: Path) -> 
     frozen = torch.jit.freeze(script)
     _check(architecture, network, frozen, onnx, examples)
     (folder / "backbone.onnx").write_bytes(onnx)
+    if isinstance(network, TextNetwork):
+        (folder / "backbone.int8.onnx").write_bytes(quantize(with_outputs(onnx, ["features"])))
     torch.jit.save(frozen, str(folder / "backbone.pt"))
 
 

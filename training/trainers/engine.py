@@ -19,11 +19,11 @@ from training.catalogue import Architecture, get_architecture
 from training.data.images import thumbnail
 from training.export.files import write_atomically
 from training.export.onnx_graph import graft_head
-from training.export.parity import SAMPLES, Parity, measure_parity
-from training.export.quantized import compare_quantized, quantize
+from training.export.parity import SAMPLES, Answers, Parity, answers_of_both, compare
+from training.export.quantized import compare_quantized
 from training.export.torchscript import attach_head
 
-from .backbones import exported_network
+from .backbones import exported_network, quantized_network
 from .checkpoints import Checkpoints
 from .events import Event, Progress, TrainingError
 from .examples import open_examples
@@ -55,9 +55,8 @@ def train(
         crash_point("export.done")
         progress.enter("verify", "Comparing the files on validation examples")
         samples = _samples(request, trained)
-        parity = _verify(request, artifacts, onnx, samples, threads, progress)
-        smaller = _write_smaller(request, artifacts, samples, threads) if trained.tokenizer else {}
-        metrics = {**trained.metrics, **smaller}
+        parity, served = _verify(request, artifacts, onnx, samples, threads, progress)
+        metrics = {**trained.metrics, **_verify_quantized(request, artifacts, samples, served, threads)}
         _picture_mistakes(metrics, trained)
         artifacts["evaluation"] = f"{request.token}_evaluation.json"
         evaluation = json.dumps({**json.loads(metadata.to_json()), "metrics": metrics}, ensure_ascii=False)
@@ -184,6 +183,11 @@ def _export(
         artifacts["metadata"] = f"{request.token}_metadata.json"
         described = {**json.loads(metadata.to_json()), "tokenizer": json.loads(tokenizer)}
         write_atomically(output / artifacts["metadata"], json.dumps(described, ensure_ascii=False).encode())
+        progress.check()
+        artifacts["onnx-int8"] = f"{request.token}.int8.onnx"
+        smaller = quantized_network(architecture, trained.state, graph, Path(request.cache_dir))
+        smaller = graft_head(smaller, head.weight, head.bias, metadata, tokenizer)
+        write_atomically(output / artifacts["onnx-int8"], smaller)
     return artifacts, onnx
 
 
@@ -202,38 +206,35 @@ def _verify(
     samples: Sequence[bytes | str],
     threads: int,
     progress: Progress,
-) -> Parity:
-    parity = measure_parity(
-        onnx,
-        Path(request.output_dir, artifacts["torchscript"]),
-        samples,
-        threads=threads,
-        check=progress.check,
-    )
+) -> tuple[Parity, Answers]:
+    """Return how the two full files compare, and what the .onnx answers. Raises `TrainingError`."""
+    torchscript = Path(request.output_dir, artifacts["torchscript"])
+    served, scripted = answers_of_both(onnx, torchscript, samples, threads=threads, check=progress.check)
+    parity = compare(served, scripted)
     if not parity.holds:
         raise TrainingError(
             f"The .onnx and the .pt disagree: probabilities by up to {parity.max_abs_difference:.1e}, "
             f"{parity.changed_labels} of {parity.samples} labels. The model is not published; report this."
         )
-    return parity
+    return parity, served
 
 
-def _write_smaller(
-    request: TrainingRequest, artifacts: dict[str, str], samples: Sequence[bytes | str], threads: int
+def _verify_quantized(
+    request: TrainingRequest,
+    artifacts: dict[str, str],
+    samples: Sequence[bytes | str],
+    served: Answers,
+    threads: int,
 ) -> dict[str, Any]:
-    """Write the .onnx of eight bits beside the full one, if it answers alike; returns how it compares."""
-    folder, name = Path(request.output_dir), f"{request.token}.int8.onnx"
-    full, smaller = folder / artifacts["onnx"], folder / name
-    quantize(full, smaller)
-    answers = [
-        Predictor.from_bytes(path.read_bytes(), threads=threads).probabilities(samples)
-        for path in (full, smaller)
-    ]
-    parity = compare_quantized(*answers)
-    if parity.holds:
-        artifacts["onnx-int8"] = name
-    else:
-        smaller.unlink()
+    """Remove the .onnx of eight bits, if there is one that answers otherwise; returns how it compares."""
+    if "onnx-int8" not in artifacts:
+        return {}
+    path = Path(request.output_dir, artifacts["onnx-int8"])
+    answers = Predictor.from_bytes(path.read_bytes(), threads=threads).probabilities(samples)
+    parity = compare_quantized(served, answers)
+    if not parity.holds:
+        del artifacts["onnx-int8"]
+        path.unlink()
     return {"int8": {**parity.to_json(), "published": parity.holds}}
 
 
