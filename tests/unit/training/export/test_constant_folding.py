@@ -41,7 +41,8 @@ def test_folded_graph_gives_the_same_with_plain_layers() -> None:
     model, image = exported(), np.random.default_rng(1).normal(size=(2, 3, 5, 5)).astype(np.float32)
     expected = run(model.SerializeToString(), image)
     fold_constants(model)
-    assert [node.op_type for node in model.graph.node] == ["Conv", "SplitToSequence", "SequenceAt"]
+    left = [node.op_type for node in model.graph.node if node.op_type != "Constant"]
+    assert left == ["Conv", "SplitToSequence", "SequenceAt"]
     np.testing.assert_allclose(run(model.SerializeToString(), image), expected, atol=1e-5)
 
 
