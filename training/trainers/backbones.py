@@ -49,7 +49,7 @@ from .pinned import read_pinned
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 5  # raised when prepared files change, so that old ones in a cache are not used
+FORMAT = 6  # raised when prepared files change, so that old ones in a cache are not used
 FEW_TOKENS = 100  # which every tokenizer has
 TOLERANCE = 1e-3  # between eager network, TorchScript and ONNX, on features of order 1
 
