@@ -1,12 +1,13 @@
 """How fast a model is served: beside the bound of this machine, and beside LitServe on the same file.
 
-All answer the same photo to the same clients, in turn. Trainyard runs a process for each core, as it does by itself
-where it has a cache to share. LitServe runs twice: as it comes (one worker,
-ONNX Runtime's own choice of threads), and tuned by hand for this machine (a worker a core, a thread each),
-where it runs the same code on the same cores and only its overhead can differ. The bound is what the cores could do
-if they did nothing but decode, preprocess and run. On a machine that others use as well, wall-clock
-figures say more about the others: `cpu_ratio` (of the bound's CPU time to all that a request costs,
-its client included) and `ratio_of_free_cores` do not.
+All answer the same photo to the same clients, in turn. Trainyard runs a process for each core, as it does by
+itself where it has a cache to share. LitServe runs twice: as it comes (one worker, ONNX Runtime's own choice of
+threads), and tuned by hand for this machine (a worker a core, a thread each), where it runs the same code on the
+same cores and only its overhead can differ. The clients send bytes that were put together before over connections
+that stay open, so that what they take of the same cores is little, and the same for all. The bound is what the cores
+could do if they did nothing but decode, preprocess and run. On a machine that others use as well, wall-clock figures
+say more about the others: `cpu_ratio` (of the bound's CPU time to all that a request costs, its client included)
+and `ratio_of_free_cores` do not.
 """
 
 import contextlib
