@@ -164,7 +164,7 @@ class Defaults:
 DEFAULTS: Mapping[tuple[str, str, str], Defaults] = {
     ("frozen", "", ""): Defaults("adam", 1e-3, 32, 10),
     ("finetune", "image", "head"): Defaults("adamw", 1e-3, 32, 8),
-    ("finetune", "image", "last"): Defaults("adamw", 1e-3, 32, 5),
+    ("finetune", "image", "last"): Defaults("adamw", 1e-3, 32, 3),
     ("finetune", "image", "all"): Defaults("adamw", 5e-4, 32, 10),
     ("finetune", "encoder", "head"): Defaults("adamw", 1e-3, 32, 4),
     ("finetune", "encoder", "last"): Defaults("adamw", 1e-3, 32, 3),

@@ -115,7 +115,7 @@ def test_defaults_are_what_the_trainers_work_with() -> None:
     ("strategy", "kind", "chosen", "rate", "epochs"),
     [
         ("frozen", "image", {}, 0.001, 10),
-        ("finetune", "image", {}, 0.001, 5),
+        ("finetune", "image", {}, 0.001, 3),
         ("finetune", "image", {"trainable": "all"}, 0.0005, 10),
         ("finetune", "recurrent", {"trainable": "head"}, 0.002, 6),
         ("scratch", "encoder", {"optimizer": "sgd"}, 0.005, 20),
