@@ -6,6 +6,8 @@ to 0.17 where this moves them by 0.07. That is still more than the two full file
 to download, held to a bound of its own, and never what the platform serves.
 """
 
+from collections import Counter
+
 import numpy as np
 import numpy.typing as npt
 import onnx
@@ -34,21 +36,26 @@ def quantize(network: bytes) -> bytes:
 
 def _quantize_matrices(graph: onnx.GraphProto) -> None:
     """Keep matrices as bytes and one scale for each channel; the runtime makes numbers of them when it loads them."""
-    large = {one.name: one for one in graph.initializer if np.prod(one.dims) > LARGE}
-    made: dict[str, onnx.NodeProto] = {}
+    large, scaled = _large(graph), []
     for node in graph.node:
         for place, axis in WEIGHTS.get(node.op_type, {}).items():
             name = node.input[place]
-            if name in large:
-                values, scales = _rounded(numpy_helper.to_array(large[name]), axis)
-                graph.initializer.remove(large.pop(name))
-                names = f"{name}.int8", f"{name}.scale"
-                graph.initializer.extend(map(numpy_helper.from_array, (values, scales), names))
-                made[name] = helper.make_node("DequantizeLinear", names, [f"{name}.float"], axis=axis)
-            if name in made:
-                node.input[place] = f"{name}.float"
-    for one in made.values():
+            if name not in large:
+                continue
+            values, scales = _rounded(numpy_helper.to_array(large[name]), axis)
+            graph.initializer.remove(large[name])
+            names = f"{name}.int8", f"{name}.scale"
+            graph.initializer.extend(map(numpy_helper.from_array, (values, scales), names))
+            scaled.append(helper.make_node("DequantizeLinear", names, [f"{name}.float"], axis=axis))
+            node.input[place] = f"{name}.float"
+    for one in scaled:
         graph.node.insert(0, one)
+
+
+def _large(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:
+    """Return the constant tensors that are worth it; what several nodes share stays as all of them know it."""
+    uses = Counter(name for node in graph.node for name in node.input)
+    return {one.name: one for one in graph.initializer if np.prod(one.dims) > LARGE and uses[one.name] == 1}
 
 
 def _rounded(
@@ -62,7 +69,7 @@ def _rounded(
 
 def _quantize_tables(graph: onnx.GraphProto) -> None:
     """Keep tables of vectors as bytes and one scale for each vector; they stay bytes when they are loaded."""
-    tables = {one.name: one for one in graph.initializer if len(one.dims) == 2 and np.prod(one.dims) > LARGE}
+    tables = {name: one for name, one in _large(graph).items() if len(one.dims) == 2}
     for place, node in reversed(list(enumerate(graph.node))):
         if node.op_type != "Gather" or node.input[0] not in tables:
             continue
