@@ -155,12 +155,19 @@ class PlatformProcess:
         if check and done.returncode:
             raise PlatformError(
                 f"manage.py {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+                + self._worker_if_it_ended()
             )
         return done
 
     def manage_json(self, *arguments: str, **env: str) -> Any:
         """Run a command with --json and return what it says in its last line."""
         return json.loads(self.manage(*arguments, "--json", **env).stdout.splitlines()[-1])
+
+    def _worker_if_it_ended(self) -> str:
+        """Return the end of the log of a worker that should run and does not."""
+        if self.worker is None or self.worker.poll() is None:
+            return ""
+        return f"The worker ended with {self.worker.returncode}:\n{self.log('worker')}"
 
     def log(self, name: str, *, characters: int = 6000) -> str:
         """Return the end of what `web` or `worker` has written."""
