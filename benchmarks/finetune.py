@@ -3,10 +3,10 @@
 Seconds on a shared machine say little, so each figure comes with its reference, measured in the same
 process: the loop against a bare one that does nothing but steps, *Accurate* against fine-tuning the whole
 network by the usual recipe. Both get the same labelled examples and hold out the same tenth of them; the usual
-way chooses its epoch by that part. What it would have been with the epoch that the test likes best, which
-nobody can know, is reported as `finetune_best_…`. Few test examples say little of one training, so a
-comparison is made from several seeds: accuracies are their means, seconds and ratios their medians.
-`…cpu_seconds` count the processor's time alone.
+way chooses its epoch as ours does, by the least loss on that part. What it would have been with the epoch
+that the test likes best, which nobody can know, is reported as `finetune_best_…`. Few test examples say
+little of one training, so a comparison is made from several seeds: accuracies are their means, seconds and
+ratios their medians. `…cpu_seconds` count the processor's time alone.
 """
 
 import contextlib
@@ -240,7 +240,7 @@ def _usual(
     rate, steps = RATES[architecture.name], math.ceil(len(train_rows) / BATCH)
     optimizer = torch.optim.AdamW(network.parameters(), lr=rate, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, EPOCHS * steps)
-    clock, epochs, validation = Run(), [], []
+    clock, epochs, losses = Run(), [], []
     for _ in range(EPOCHS):
         network.train()
         with _clock(clock):
@@ -251,11 +251,12 @@ def _usual(
                 loss.backward()
                 optimizer.step()
                 schedule.step()
-        validation.append(_accuracy(network, take, validation_rows, truth[validation_rows]))
-        tested = _accuracy(network, take_test, torch.arange(len(expected)), expected)
-        epochs.append(replace(clock, accuracy=round(tested, 4)))
+        held_out = _logits(network, take, validation_rows), truth[validation_rows]
+        losses.append(functional.cross_entropy(*held_out, label_smoothing=0.1).item())
+        guesses = _logits(network, take_test, torch.arange(len(expected))).argmax(1)
+        epochs.append(replace(clock, accuracy=round((guesses == expected).double().mean().item(), 4)))
     return Usual(
-        chosen=epochs[validation.index(max(validation))],
+        chosen=epochs[losses.index(min(losses))],
         best=max(epochs, key=lambda run: run.accuracy),
         alike=next((run for run in epochs if run.accuracy >= accuracy), epochs[-1]),
         by_epoch=[run.accuracy for run in epochs],
@@ -263,15 +264,9 @@ def _usual(
 
 
 @torch.inference_mode()
-def _accuracy(
-    network: nn.Module,
-    take: Callable[[Tensor, bool], tuple[Tensor, ...]],
-    rows: Tensor,
-    expected: Tensor,
-) -> float:
+def _logits(network: nn.Module, take: Callable[[Tensor, bool], tuple[Tensor, ...]], rows: Tensor) -> Tensor:
     network.eval()
-    guesses = torch.cat([network(*take(part, False)).argmax(1) for part in rows.split(4 * BATCH)])
-    return (guesses == expected).double().mean().item()
+    return torch.cat([network(*take(part, False)) for part in rows.split(4 * BATCH)])
 
 
 def _taker(

@@ -1,5 +1,6 @@
 """How gunicorn serves the pages and the REST API."""
 
+import ctypes
 import gc
 import os
 import shutil
@@ -7,6 +8,8 @@ import tempfile
 from typing import Any
 
 MOST = 8  # processes; each keeps models of its own in memory
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # mallopt(3)
+MALLOC = {M_TRIM_THRESHOLD: 512 * 2**20, M_MMAP_THRESHOLD: 32 * 2**20, M_ARENA_MAX: 2}
 
 bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
 worker_class = "gthread"
@@ -14,8 +17,8 @@ worker_class = "gthread"
 # no cache would each count requests for themselves, and let through that many times what a limit says.
 cores = len(os.sched_getaffinity(0))
 workers = int(os.environ.get("WEB_CONCURRENCY", min(cores, MOST) if os.environ.get("CACHE_URL") else 1))
-# Connections do not come evenly: each process may run one prediction more than its share of the cores.
-os.environ.setdefault("PREDICTOR_SLOTS", str(cores if workers == 1 else cores // workers + 1))
+# A prediction beside another on the same core only pushes the other's weights out of its cache.
+os.environ.setdefault("PREDICTOR_SLOTS", str(max(1, cores // workers)))
 threads = int(os.environ.get("WEB_THREADS", "8"))
 timeout = 120
 graceful_timeout = 20
@@ -32,6 +35,19 @@ def post_worker_init(worker: Any) -> None:
     """Let the collector of garbage pass over what lasts as long as the process: it takes longer than requests."""
     gc.collect()
     gc.freeze()
+    _keep_freed_memory()
+
+
+def _keep_freed_memory() -> None:
+    """Let what a prediction frees be there for the next one.
+
+    glibc would give a photo's buffers back to the system, which maps and clears them anew for the next photo,
+    and have an arena for each thread. What models free goes back all the same: whoever evicts them asks for that.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries have none
+    if mallopt is not None:
+        for option, value in MALLOC.items():
+            mallopt(option, value)
 
 
 def child_exit(server: Any, worker: Any) -> None:

@@ -36,6 +36,7 @@ PERIODS = {
 }
 UNLIMITED = ("", "none")
 SCOPES = frozenset({"user", "address", "predict-token", "predict-address", "upload", "flash-train"})
+COUNTED = "trainyard.counted"  # among what the server says of a request
 _RATE = re.compile(r"([1-9]\d*)/([a-z]+)")
 
 
@@ -112,6 +113,17 @@ def require_rate(scope: str, who: str) -> None:
         raise TooManyRequests(wait)
 
 
+def count_once(request: HttpRequest, limits: dict[str, str]) -> bool:
+    """Count a request for so many scopes, ahead of its view, which then does not count it again.
+
+    False when there were too many; then it is for the view to count and to refuse it.
+    """
+    if any(take(scope, who) for scope, who in limits.items()):
+        return False
+    request.META[COUNTED] = True
+    return True
+
+
 class _Throttle(BaseThrottle):
     """One limit of a view."""
 
@@ -125,7 +137,9 @@ class _Throttle(BaseThrottle):
         raise NotImplementedError
 
     def allow_request(self, request: Request, view: Any) -> bool:
-        """Count the request."""
+        """Count the request, unless that has happened already."""
+        if COUNTED in request.META:
+            return True
         who = self.who(request, view)
         self._wait = 0.0 if who is None else take(self.scope, who)
         return not self._wait

@@ -63,6 +63,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "core.policy.PolicyMiddleware",
+    "inference.api.lane.PredictionLane",
     "corsheaders.middleware.CorsMiddleware",
     "core.middleware.PlainPathMiddleware",
     "core.middleware.BodyLimitMiddleware",
