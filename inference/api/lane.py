@@ -78,11 +78,10 @@ def _texts(body: bytes) -> list[bytes | str] | None:
 
 def _file(body: bytes, boundary: bytes) -> list[bytes | str] | None:
     """Return the content of a form's only part, if that is an image file as clients send it."""
-    start, end = body.find(b"\r\n\r\n"), body.rfind(b"\r\n--" + boundary + b"--")
-    opening = b"--" + boundary + b"\r\n"
-    if not body.startswith(opening) or start < 0 or body[end + len(opening) + 2 :] not in (b"", b"\r\n"):
+    mark = b"--" + boundary
+    start, end = body.find(b"\r\n\r\n"), body.rfind(b"\r\n" + mark + b"--")
+    if start < 0 or end <= start + 4 or body.count(mark) != 2:
         return None
-    alone = body.find(b"\r\n--" + boundary, start) == end > start
-    if not alone or ONLY_FILE.fullmatch(body[len(opening) : start]) is None:
-        return None
-    return [body[start + 4 : end]] if end > start + 4 else None
+    head, tail = body[:start], body[end + len(mark) + 4 :]
+    known = head.startswith(mark + b"\r\n") and ONLY_FILE.fullmatch(head, len(mark) + 2)
+    return [body[start + 4 : end]] if known and tail in (b"", b"\r\n") else None

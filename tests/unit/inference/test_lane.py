@@ -172,6 +172,7 @@ MESSES = st.lists(PIECES | st.binary(max_size=4), max_size=9).map(b"".join)
 @example(f"a\r\n--{BOUNDARY}--\r\nb".encode(), "--\r\n")
 @example(f"a\r\n--{BOUNDARY}\r\n{named()}\r\n\r\nb".encode(), "--\r\n")
 @example(f"a\r\n--{BOUNDARY}9 is another's".encode(), "--\r\n")
+@example(f"--{BOUNDARY} in a line".encode(), "--\r\n")
 def test_a_form_is_read_as_django_reads_it(content: bytes, end: str) -> None:
     body = form((named(), content), end=end)
     found = lane._file(body, BOUNDARY.encode())
