@@ -197,6 +197,7 @@ def test_killed_half_way_is_finished_once(platform: PlatformProcess, tokens: dic
     rows = result_of(told[-1])
     assert [row["file"] for row in rows] == [f"{number:04}.png" for number in range(IMAGES)]
     assert all(row["label"] for row in rows)
+    platform.stop_worker()  # it has said all that it had to say
     assert lines_in_log(platform, "batch.succeeded") == succeeded + 1
     with zipfile.ZipFile(io.BytesIO(archive)) as zipped:
         around = range(max(0, done - 8), done + 8)
