@@ -3,7 +3,7 @@
 from models_registry.inputs import TABLE_SUFFIXES, DataError, Limits
 
 from .documents import iter_training_document_dataset
-from .examples import Unreadable
+from .examples import Progress, Unreadable
 from .foreign import ForeignDocument, take_apart
 from .images import ImageExample, ImageExamples, iter_image_archive, read_image_archive, why_no_class_name
 from .report import DataReport, build_report
@@ -18,6 +18,7 @@ __all__ = [
     "ImageExample",
     "ImageExamples",
     "Limits",
+    "Progress",
     "Split",
     "TextExamples",
     "Unreadable",

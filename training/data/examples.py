@@ -1,6 +1,9 @@
-"""What readers say of an example that is left out."""
+"""What readers say of the examples that they read, and of those that they leave out."""
 
+from collections.abc import Callable
 from typing import NamedTuple
+
+Progress = Callable[[int, int], None]  # examples read, of how many (0: not known)
 
 
 class Unreadable(NamedTuple):

@@ -21,7 +21,7 @@ from PIL import Image, ImageOps
 from models_registry.artifacts.images import FORMATS
 from models_registry.inputs import DataError, Limits, is_litter, open_archive, read_member
 
-from .examples import Unreadable
+from .examples import Progress, Unreadable
 
 # Pillow warns of what is checked here anyway; a filter for each call would be one for all threads.
 warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -65,16 +65,21 @@ def read_image_archive(path: Path, limits: Limits | None = None) -> ImageExample
     return ImageExamples(path, tuple(examples), tuple(unreadable))
 
 
-def iter_image_archive(path: Path, limits: Limits | None = None) -> Iterator[ImageExample | Unreadable]:
+def iter_image_archive(
+    path: Path, limits: Limits | None = None, *, progress: Progress | None = None
+) -> Iterator[ImageExample | Unreadable]:
     """Read and check every image of a zip with a folder for each class, one after the other.
 
-    A single folder around the class folders is fine. Raises `DataError` for an archive that is no
+    A single folder around the class folders is fine. `progress` is told of each image how many have been
+    read, of how many. Raises `DataError` for an archive that is no
     zip, is encrypted, names files outside itself, or exceeds the limits.
     """
     limits = limits or Limits()
     with open_image_archive(path, limits) as (archive, members), ThreadPoolExecutor(CHECKERS) as pool:
-        for started in _checks(archive, members, pool, limits):
+        for done, started in enumerate(_checks(archive, members, pool, limits), start=1):
             digest, reason = started.result.result()
+            if progress is not None:
+                progress(done, len(members))
             if reason:
                 yield Unreadable(started.name, started.label, reason)
             else:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from models_registry.inputs import DataError, Limits
 
-from .examples import Unreadable
+from .examples import Progress, Unreadable
 from .images import iter_image_archive, thumbnail
 from .tally import Copies, Tally
 from .texts import find_columns, iter_text_table
@@ -70,17 +70,25 @@ class _Example(NamedTuple):
 
 
 def build_report(
-    path: Path, *, task_type: str, columns: dict[str, str], limits: Limits | None = None
+    path: Path,
+    *,
+    task_type: str,
+    columns: dict[str, str],
+    limits: Limits | None = None,
+    progress: Progress | None = None,
 ) -> DataReport:
-    """Read a data set once, in bounded memory. Raises `DataError` when it cannot be read at all."""
+    """Read a data set once, in bounded memory. Raises `DataError` when it cannot be read at all.
+
+    `progress` is told of each example how many have been read, of how many (0: not known).
+    """
     limits = limits or Limits()
     found_columns: dict[str, str] = {}
     if task_type == "imageclassification":
-        examples = _images(path, limits)
+        examples = _images(path, limits, progress)
     elif task_type == "textclassification":
         found = find_columns(path, columns, limits)
         found_columns = {"input": found.text, "label": found.label}
-        examples = _texts(path, found_columns, limits)
+        examples = _texts(path, found_columns, limits, progress)
     else:
         raise DataError(f"{task_type!r} is no task. Known: imageclassification, textclassification.")
     tally, samples, unreadable = Tally(limits), _Samples(), _UnreadableList(limits)
@@ -112,16 +120,20 @@ def build_report(
     return report
 
 
-def _images(path: Path, limits: Limits) -> Iterator[_Example | Unreadable]:
-    for image in iter_image_archive(path, limits):
+def _images(path: Path, limits: Limits, progress: Progress | None) -> Iterator[_Example | Unreadable]:
+    for image in iter_image_archive(path, limits, progress=progress):
         if isinstance(image, Unreadable):
             yield image
         else:
             yield _Example(image.name, image.label, bytes.fromhex(image.sha256))
 
 
-def _texts(path: Path, columns: dict[str, str], limits: Limits) -> Iterator[_Example | Unreadable]:
-    for row in iter_text_table(path, columns=columns, limits=limits):
+def _texts(
+    path: Path, columns: dict[str, str], limits: Limits, progress: Progress | None
+) -> Iterator[_Example | Unreadable]:
+    for done, row in enumerate(iter_text_table(path, columns=columns, limits=limits), start=1):
+        if progress is not None:
+            progress(done, 0)
         if isinstance(row, Unreadable):
             yield row
         else:

@@ -184,6 +184,17 @@ def test_report_counts_copies_and_warns(tmp_path: Path) -> None:
     assert len(report.warnings) == 4
 
 
+def test_report_tells_its_progress(tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    build_report(
+        archive(tmp_path, two_classes(a__broken=b"no image")),
+        task_type="imageclassification",
+        columns={},
+        progress=lambda done, total: told.append((done, total)),
+    )
+    assert told == [(done, 7) for done in range(1, 8)]
+
+
 def test_report_of_one_class_is_a_problem(tmp_path: Path) -> None:
     files = {f"a/{number}.png": picture(number) for number in range(4)}
     report = build_report(archive(tmp_path, files), task_type="imageclassification", columns={})

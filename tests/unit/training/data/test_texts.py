@@ -74,6 +74,18 @@ def test_report_of_one_class_is_a_problem(tmp_path: Path) -> None:
     assert build_report(path, task_type="textclassification", columns=COLUMNS).problems
 
 
+def test_report_tells_how_many_rows_it_has_read(tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    path = table(tmp_path, "input,label\nhello,x\n,x\nbye,y\n")
+    build_report(
+        path,
+        task_type="textclassification",
+        columns=COLUMNS,
+        progress=lambda done, total: told.append((done, total)),
+    )
+    assert told == [(1, 0), (2, 0), (3, 0)]  # how many there will be nobody knows
+
+
 def test_report_warns_of_imbalance_and_small_classes(tmp_path: Path) -> None:
     rows = [f"text {number},many" for number in range(40)] + ["a,few", "b,few"]
     path = table(tmp_path, "\n".join(["input,label", *rows]))
