@@ -24,10 +24,10 @@ from models_registry.models import RegisteredModel
 from models_registry.tokens import masked
 
 from .catalogue import ARCHITECTURES
+from .datasets.services import delete_dataset
 from .models import Dataset, TrainingJob, WorkerHeartbeat
 from .phases import progress_in_words
 from .services import cancel_job, repeat_job, requeue_job, retry_job, set_priority
-from .submissions import delete_dataset
 
 State = TrainingJob.State
 OVER = (State.FAILED, State.CANCELLED)

@@ -25,10 +25,10 @@ from models_registry.tokens import readable_name
 
 from .catalogue import Architecture, get_architecture
 from .data import DataError, ForeignDocument, Limits, parse_data_split, take_apart
+from .datasets.services import SUFFIXES, create_dataset, discard_dataset
 from .files import dataset_key
 from .models import Dataset, TrainingJob
-from .services import FOREIGN_TOKEN, SUFFIXES, JobSettings, create_dataset, make_room, submit_job
-from .submissions import discard_dataset
+from .services import FOREIGN_TOKEN, JobSettings, make_room, submit_job
 
 logger = structlog.get_logger(__name__)
 

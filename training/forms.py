@@ -19,6 +19,7 @@ from django.template.defaultfilters import filesizeformat
 from core.searches import ListSearch
 from models_registry.models import TaskType
 
+from .datasets.services import SUFFIXES
 from .hyperparameters import (
     ADVANCED,
     BATCH_SIZE,
@@ -36,7 +37,7 @@ from .hyperparameters import (
 )
 from .models import TrainingJob
 from .presets import PRESETS, networks, suitable_network, why_not_at_all
-from .services import SUFFIXES, JobSettings
+from .services import JobSettings
 
 NAME_RULE = "Use letters, digits, spaces, hyphens and underscores."
 OPEN = "The preset's choice"

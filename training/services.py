@@ -1,20 +1,13 @@
-"""What people do: upload a data set, submit a job, cancel it. Each function is one transaction."""
+"""What people do with jobs: submit, cancel, try again. Each function is one transaction."""
 
-import contextlib
 import re
-import tempfile
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import structlog
 from celery import current_app
 from django.conf import settings
-from django.core.exceptions import ValidationError
-from django.core.files import File
-from django.core.files.storage import storages
 from django.db import transaction
 from django.utils import timezone
 from kombu.exceptions import OperationalError
@@ -22,14 +15,14 @@ from kombu.exceptions import OperationalError
 from control.models import PlatformStatus
 from control.selectors import require_operation
 from core.exceptions import InvalidRequest, MaintenanceMode, PlatformBusy, TrainyardError
+from core.models import check_fields
 from models_registry.models import RegisteredModel, TaskType
 from models_registry.tokens import new_token
 
 from . import transitions
 from .catalogue import ARCHITECTURES, get_architecture
-from .data import TABLE_SUFFIXES, DataError, DataReport, build_report, parse_data_split
+from .data import DataError, parse_data_split
 from .dispatch import route
-from .files import dataset_key
 from .hyperparameters import ADVANCED
 from .models import Dataset, TrainingJob
 from .presets import suitable_network
@@ -48,7 +41,6 @@ HYPERPARAMETERS = (
     "advanced",
 )
 FOREIGN_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,160}")
-SUFFIXES = {TaskType.IMAGE: (".zip",), TaskType.TEXT: TABLE_SUFFIXES}
 
 
 @dataclass(frozen=True)
@@ -68,95 +60,6 @@ def settings_by_field(given: Mapping[str, Any]) -> dict[str, Any]:
     fields = {name: value for name, value in given.items() if name not in ADVANCED}
     further = {name: value for name, value in given.items() if name in ADVANCED}
     return {**fields, "advanced": {**fields.get("advanced", {}), **further}} if further else fields
-
-
-class UnusableData(InvalidRequest):
-    """A data set that was read and cannot be trained on; its `report` says what there is and what to mend."""
-
-    def __init__(self, report: DataReport) -> None:
-        super().__init__(" ".join(report.problems))
-        self.report = report
-
-
-def create_dataset(
-    *,
-    owner: Any,
-    name: str,
-    task_type: str,
-    file: File,
-    columns: dict[str, str] | None = None,
-    identifier: str | None = None,
-) -> Dataset:
-    """Validate an upload and keep it in the bucket. Raises `InvalidRequest` with what to mend.
-
-    `columns` of a table are recognised by their usual names where none are given. `identifier` is for
-    a data set that is made again after a crash and must then lie in the same place; None makes one.
-    """
-    require_operation()
-    suffix = Path(file.name or "").suffix.lower()
-    expected = SUFFIXES[TaskType(task_type)]
-    if suffix not in expected:
-        raise InvalidRequest(f"{file.name or 'The file'} is not a {' or '.join(expected)} file.")
-    with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:
-        path = Path(folder) / f"dataset{suffix}"
-        _copy_bounded(file, path, settings.TRAINYARD["MAX_DATASET_BYTES"])
-        try:
-            report = build_report(path, task_type=task_type, columns=columns or {})
-        except DataError as error:
-            raise InvalidRequest(str(error)) from error
-        if report.problems:
-            raise UnusableData(report)
-        dataset = Dataset(
-            name=name,
-            owner=owner,
-            task_type=task_type,
-            key=dataset_key(identifier or uuid.uuid4().hex, suffix),
-            original_name=Path(file.name or "").name[:255],
-            size=report.bytes,
-            sha256=report.sha256,
-            columns=report.columns,
-            classes=list(report.classes),
-            examples=report.examples,
-            report=report.to_json(),
-        )
-        _check(dataset, exclude=["owner"])
-        _keep(dataset, path)
-    logger.info("dataset.created", dataset=dataset.pk, bytes=dataset.size, classes=len(dataset.classes))
-    return dataset
-
-
-def _keep(dataset: Dataset, path: Path) -> None:
-    """Put a data set's file into the bucket and its row into the table: both, or neither."""
-    storage = storages["default"]
-    try:
-        with path.open("rb") as source:
-            storage.save(dataset.key, File(source, name=dataset.key))
-        dataset.save()
-    except BaseException:
-        if not Dataset.objects.filter(key=dataset.key).exists():  # else somebody made the same one meanwhile
-            with contextlib.suppress(Exception):  # whichever storage, whatever it raises
-                storage.delete(dataset.key)
-        raise
-
-
-def _check(row: Dataset | TrainingJob, *, exclude: list[str]) -> None:
-    """Raise `InvalidRequest` that names the fields a person has to mend."""
-    try:
-        row.full_clean(exclude=exclude)
-    except ValidationError as error:
-        fields = (f"{field}: {' '.join(texts)}" for field, texts in error.message_dict.items())
-        raise InvalidRequest(" ".join(fields)) from error
-
-
-def _copy_bounded(file: File, path: Path, limit: int) -> None:
-    """Copy an upload, counting the bytes that really arrive."""
-    copied = 0
-    with path.open("wb") as target:
-        for chunk in file.chunks(1 << 20):
-            copied += len(chunk)
-            if copied > limit:
-                raise InvalidRequest(f"The file is larger than the {limit:,} bytes that a data set may have.")
-            target.write(chunk)
 
 
 class TooManyJobs(PlatformBusy):
@@ -197,7 +100,7 @@ def submit_job(
         queue=route(choice.strategy),
         **{name: value for name, value in choice.more.items() if value is not None},
     )
-    _check(job, exclude=["owner", "dataset", "registered_model"])
+    check_fields(job, exclude=["owner", "dataset", "registered_model"])
     _check_together(job)
     with transaction.atomic():
         make_room(owner)

@@ -2,7 +2,10 @@
 
 from typing import Any, Self
 
+from django.core.exceptions import ValidationError
 from django.db import models
+
+from .exceptions import InvalidRequest
 
 
 class OwnedQuerySet(models.QuerySet[Any]):
@@ -44,3 +47,12 @@ class SingletonModel(models.Model):
     def load(cls) -> Self:
         """Return the row; make it with its defaults when there is none yet."""
         return cls._default_manager.get_or_create(pk=cls.SINGLETON_ID)[0]
+
+
+def check_fields(row: models.Model, *, exclude: list[str]) -> None:
+    """Raise `InvalidRequest` that names the fields a person has to mend."""
+    try:
+        row.full_clean(exclude=exclude)
+    except ValidationError as error:
+        fields = (f"{field}: {' '.join(texts)}" for field, texts in error.message_dict.items())
+        raise InvalidRequest(" ".join(fields)) from error

@@ -12,8 +12,9 @@ from rest_framework.response import Response
 
 from core.schema import problems
 from core.throttles import PerAddress, PerUser, Uploads
+from training.datasets.services import create_dataset
 from training.models import Dataset, TrainingJob
-from training.services import JobSettings, cancel_job, create_dataset, retry_job, submit_job
+from training.services import JobSettings, cancel_job, retry_job, submit_job
 
 from .filters import DatasetFilter, JobFilter
 from .serializers import DatasetSerializer, DatasetUploadSerializer, JobDetailSerializer, JobSerializer

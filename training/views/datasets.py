@@ -11,10 +11,10 @@ from django.views.decorators.http import require_GET, require_POST
 from core.exceptions import InvalidRequest
 from core.paging import BoundedPaginator
 
+from ..datasets.services import delete_dataset
 from ..forms import DatasetSearch
 from ..models import Dataset
 from ..reports import summarise
-from ..submissions import delete_dataset
 
 PAGE_SIZE = 25
 JOBS_SHOWN = 20

@@ -24,6 +24,7 @@ from core.requests import PageRequest
 from core.throttles import require_rate
 from models_registry.inputs import UnclearColumns
 
+from ..datasets.services import SUFFIXES, UnusableData, create_dataset
 from ..estimates import expected_seconds, in_words
 from ..forms import DataForm, NewModelForm, name_of, why_models_are_missing, why_presets_are_missing
 from ..hyperparameters import defaults_of
@@ -32,7 +33,7 @@ from ..presets import PRESETS, Preset, suitable_network
 from ..reports import summarise
 from ..samples import samples_here
 from ..selectors import ended_lately
-from ..services import SUFFIXES, UnusableData, create_dataset, submit_job
+from ..services import submit_job
 
 REFUSED = 422
 TOO_MANY = 429

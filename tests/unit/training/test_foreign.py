@@ -22,10 +22,11 @@ from tests.unit.training.data.test_images import archive, picture, two_classes
 from training import foreign, transitions
 from training.catalogue import get_architecture
 from training.data import iter_image_archive
+from training.datasets.services import create_dataset
 from training.foreign import Postponed, choose_strategy, take_in_document
 from training.models import Dataset, TrainingJob
 from training.projections import TrainingProjection
-from training.services import JobSettings, create_dataset, submit_job
+from training.services import JobSettings, submit_job
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -19,9 +19,10 @@ from documents.schemas import TrainingDocument
 from tests.factories import UserFactory
 from tests.unit.training.data.test_images import archive, picture, two_classes
 from training import transitions
+from training.datasets.services import create_dataset
 from training.models import Dataset, TrainingJob
 from training.projections import TrainingProjection
-from training.services import JobSettings, create_dataset, submit_job
+from training.services import JobSettings, submit_job
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

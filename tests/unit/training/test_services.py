@@ -13,12 +13,12 @@ from control.models import PlatformStatus
 from core.exceptions import InvalidRequest, MaintenanceMode, PlatformBusy
 from tests.factories import DatasetFactory, RegisteredModelFactory, TrainingJobFactory
 from training import transitions
+from training.datasets.services import create_dataset
 from training.models import TrainingJob
 from training.services import (
     JobSettings,
     announce_waiting,
     cancel_job,
-    create_dataset,
     requeue_job,
     retry_job,
     submit_job,
