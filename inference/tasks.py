@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from celery import Task, shared_task, signals
+from celery import Task, signals
 
+from core.queue import app
 from inference.batches.services import RUN_BATCH
 
 
-@shared_task(bind=True, name=RUN_BATCH, ignore_result=True)
+@app.task(bind=True, name=RUN_BATCH, ignore_result=True)
 def run_batch(self: Task, batch_id: int) -> None:
     """Run the batch whose turn it is; a message that came twice finds nothing to do."""
     from django.conf import settings

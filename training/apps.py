@@ -20,14 +20,13 @@ class TrainingConfig(AppConfig):
 
         from . import checks, signals  # noqa: F401
         from .files import CHECKPOINTS, DATASETS, known_files
-        from .health import look_at_broker, look_for_worker
+        from .health import look_for_worker
         from .metrics import read_metrics
         from .projections import TrainingProjection
         from .selectors import running_activity
 
         register(TrainingProjection())
         set_activity_source(running_activity)
-        health.register("broker", look_at_broker)
         health.register("worker", look_for_worker)
         metrics.register(read_metrics)
         for folder in (*(f"{task}/" for task in TaskType), DATASETS, CHECKPOINTS):

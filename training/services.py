@@ -6,16 +6,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
-from celery import current_app
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
-from kombu.exceptions import OperationalError
 
 from control.models import PlatformStatus
 from control.selectors import require_operation
 from core.exceptions import InvalidRequest, MaintenanceMode, PlatformBusy, TrainyardError
 from core.models import check_fields
+from core.queue import send_hint
 from models_registry.models import RegisteredModel, TaskType
 from models_registry.tokens import new_token
 
@@ -106,6 +105,7 @@ def submit_job(
         make_room(owner)
         job.save()
         transaction.on_commit(lambda: announce(job.pk, queue=job.queue))
+    job.refresh_from_db(fields=["announced_at"])
     logger.info("job.queued", job=job.pk, task_type=job.task_type)
     return job
 
@@ -179,15 +179,8 @@ def _architecture(task_type: str, choice: JobSettings) -> str:
 
 
 def announce(job_id: int, *, queue: str) -> bool:
-    """Tell the workers of a queued job; a broker that is down only delays it until reconcile.
-
-    The task is named and not imported: its module leads to the trainers, and a web process stays
-    free of them.
-    """
-    try:
-        current_app.send_task(RUN_TRAINING_JOB, args=(job_id,), queue=queue)
-    except (OperationalError, OSError) as error:
-        logger.warning("job.announce_failed", job=job_id, error=str(error))
+    """Tell the workers of a queued job; a broker that is down only delays it until reconcile."""
+    if not send_hint(RUN_TRAINING_JOB, job_id, queue=queue):
         return False
     TrainingJob.objects.filter(pk=job_id).update(announced_at=timezone.now())
     return True

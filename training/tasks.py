@@ -1,14 +1,15 @@
 """What travels through the broker: hints that carry an id. The database knows the rest."""
 
-from celery import Task, shared_task
+from celery import Task
 
 from control.selectors import is_halted
+from core.queue import app
 
 from . import worker  # noqa: F401 - its signal handlers belong to every process that runs these tasks
 from .task_names import RUN_TRAINING_JOB
 
 
-@shared_task(bind=True, name=RUN_TRAINING_JOB, ignore_result=True)
+@app.task(bind=True, name=RUN_TRAINING_JOB, ignore_result=True)
 def run_training_job(self: Task, job_id: int) -> None:
     """Run the job that is due in the queue of this message; one that came twice finds nothing to do."""
     from .attempts import run_attempt, worker_stops

@@ -7,16 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from celery import current_app
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.files import File
 from django.core.files.storage import storages
 from django.db import transaction
 from django.utils import timezone
-from kombu.exceptions import OperationalError
 
 from core.exceptions import InvalidRequest
+from core.queue import send_hint
 from inference.lookup import find_served_model
 from inference.models import Batch
 from models_registry.inputs import DataError
@@ -78,10 +77,7 @@ def cancel_batch(*, batch: Batch) -> None:
 
 def announce(batch_id: int) -> bool:
     """Tell the workers of a queued batch; a broker that is down only delays it until reconcile."""
-    try:
-        current_app.send_task(RUN_BATCH, args=(batch_id,), queue=QUEUE)
-    except (OperationalError, OSError) as error:
-        logger.warning("batch.announce_failed", batch=batch_id, error=str(error))
+    if not send_hint(RUN_BATCH, batch_id, queue=QUEUE):
         return False
     Batch.objects.filter(pk=batch_id).update(announced_at=timezone.now())
     return True

@@ -11,3 +11,7 @@ sys.path[:0] = [path for path in (str(ROOT), str(ROOT / "platform")) if path not
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.local")
 
 application = get_asgi_application()
+
+from core.queue import require_configured_broker  # noqa: E402 - the settings have to be there
+
+require_configured_broker()  # a server that would announce jobs to nobody must not come up

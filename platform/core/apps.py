@@ -11,5 +11,7 @@ class CoreConfig(AppConfig):
     def ready(self) -> None:
         from . import checks  # noqa: F401
         from .health import look_at_database, register
+        from .queue import look_at_broker
 
         register("database", look_at_database)
+        register("broker", look_at_broker)

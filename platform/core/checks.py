@@ -5,6 +5,7 @@ from typing import Any, cast
 from django.core.checks import CheckMessage, Error, register
 from rest_framework.settings import api_settings
 
+from .queue import find_broker_problem
 from .throttles import SCOPES, parse_rate
 
 
@@ -22,3 +23,10 @@ def check_rates(**_: Any) -> list[CheckMessage]:
         except ValueError as error:
             found.append(Error(f"THROTTLE_RATES, {scope}: {error}", id="core.E002"))
     return found
+
+
+@register()
+def check_broker(**_: Any) -> list[CheckMessage]:
+    """Find out that a process started like this one would announce jobs where no worker listens."""
+    problem = find_broker_problem()
+    return [Error(problem, id="core.E003")] if problem else []

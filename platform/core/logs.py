@@ -51,7 +51,7 @@ def configure_logging(*, level: str, as_json: bool) -> None:
             "loggers": {
                 "botocore": {"level": "WARNING"},
                 "boto3": {"level": "WARNING"},
-                "celery.worker.strategy": {"level": "WARNING"},
+                "celery": {"level": "WARNING"},
                 "django_structlog": {"level": "WARNING"},
             },
         }

@@ -152,8 +152,9 @@ STORAGES = {
 
 # Queue --------------------------------------------------------------------------------------
 
-CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="filesystem://localhost//")
-CELERY_BROKER_CONNECTION_TIMEOUT = 5
+CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="") or "filesystem://localhost//"
+CELERY_BROKER_CONNECTION_TIMEOUT = 3
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a worker waits for its broker however long it takes
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT: str | None = None  # the one that the address names
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = {}
@@ -169,6 +170,7 @@ elif CELERY_BROKER_URL.startswith("redis"):
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         "visibility_timeout": 6 * 3600,
         "socket_timeout": 10,
+        "socket_connect_timeout": 3,
         # Platforms that share a Redis keep apart by this; on RabbitMQ each has a vhost.
         "global_keyprefix": env.str("REDIS_KEY_PREFIX", default=""),
     }

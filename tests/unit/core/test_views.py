@@ -63,10 +63,10 @@ def test_health_names_what_is_not_well(worker: WorkerHeartbeat, status_json: Pat
 def test_health_of_a_broker_that_is_away(
     worker: WorkerHeartbeat, status_json: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from celery import current_app
+    from core.queue import app
 
     nobody_listens = "redis://127.0.0.1:1/0"
-    monkeypatch.setattr(current_app.conf, "broker_write_url", nobody_listens)
+    monkeypatch.setattr(app.conf, "broker_write_url", nobody_listens)
     response = Client().get("/health/")
     assert response.status_code == 503
     assert response.json()["broker"] in (AWAY, NO_ANSWER)

@@ -4,13 +4,13 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from celery import current_app
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from core.queue import app
 from tests.factories import DatasetFactory, RegisteredModelFactory, TrainingJobFactory, UserFactory
 from training import transitions
 from training.models import Dataset, TrainingJob, WorkerHeartbeat
@@ -24,7 +24,7 @@ CHANGE = "admin:training_trainingjob_change"
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     jobs: list[int] = []
-    monkeypatch.setattr(current_app, "send_task", lambda name, args, queue: jobs.append(args[0]))
+    monkeypatch.setattr(app, "send_task", lambda name, args, queue, **_: jobs.append(args[0]))
     return jobs
 
 

@@ -3,11 +3,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from celery import current_app
 from django.utils import timezone
 from rest_framework.test import APIClient
 
 from control.models import PlatformStatus
+from core.queue import app
 from tests.factories import DatasetFactory, TrainingJobFactory, UserFactory
 from training.models import Dataset, TrainingJob
 
@@ -18,7 +18,7 @@ TABLE = "input,label\n" + "\n".join(f"text {number},{'xy'[number % 2]}" for numb
 
 @pytest.fixture(autouse=True)
 def nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(current_app, "send_task", lambda *_, **__: None)
+    monkeypatch.setattr(app, "send_task", lambda *_, **__: None)
 
 
 @pytest.fixture

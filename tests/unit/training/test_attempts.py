@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from celery import current_app
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.db import connection
 
 from control.models import PlatformStatus
+from core.queue import app
 from documents import keys
 from tests.factories import DatasetFactory, RegisteredModelFactory, TrainingJobFactory
 from training import attempts, transitions
@@ -77,7 +77,7 @@ def probe(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[None]:
     monkeypatch.setattr(process, "PRELOADED", [])
     settings.TRAINYARD = {**settings.TRAINYARD, "CHECKPOINT_EVERY": timedelta(seconds=0.05)}
     monkeypatch.setattr(attempts, "NEWS_EVERY", 0.05)
-    monkeypatch.setattr(current_app, "send_task", lambda *_, **__: None)
+    monkeypatch.setattr(app, "send_task", lambda *_, **__: None)
     yield
     attempts.worker_stops.clear()
 
@@ -86,7 +86,7 @@ def probe(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[None]:
 def sent(probe: None, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The ids of the jobs that were announced."""
     jobs: list[int] = []
-    monkeypatch.setattr(current_app, "send_task", lambda name, args, queue: jobs.append(args[0]))
+    monkeypatch.setattr(app, "send_task", lambda name, args, queue, **_: jobs.append(args[0]))
     return jobs
 
 

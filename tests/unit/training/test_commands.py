@@ -1,14 +1,15 @@
 """The shell commands: what they make of their options."""
 
 import json
+import sys
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
-from celery import current_app
 from django.core.management import CommandError, call_command
 
+from core.queue import app
 from training.management.commands import worker
 from training.management.watching import progress_line
 from training.models import TrainingJob
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(current_app, "send_task", lambda *_, **__: None)
+    monkeypatch.setattr(app, "send_task", lambda *_, **__: None)
 
 
 @pytest.fixture
@@ -102,7 +103,8 @@ def test_worker_serves_what_its_machine_has(
 ) -> None:
     given: list[str] = []
     monkeypatch.setattr(worker, "visible_gpus", lambda: gpus)
-    monkeypatch.setattr(current_app, "worker_main", given.extend)
+    monkeypatch.setattr(app, "worker_main", given.extend)
+    monkeypatch.setattr(sys, "__stdout__", sys.__stdout__)  # the command silences it for Celery
     call_command("worker", *options)
     assert f"--queues={queues}" in given
     assert f"--concurrency={slots}" in given

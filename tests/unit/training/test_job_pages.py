@@ -4,7 +4,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from celery import current_app
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -12,6 +11,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import User
 from control.models import PlatformStatus
+from core.queue import app
 from tests.factories import RegisteredModelFactory, TrainingJobFactory, UserFactory
 from training.models import TrainingJob, WorkerHeartbeat
 
@@ -23,7 +23,7 @@ HTMX = {"HX-Request": "true"}
 
 @pytest.fixture(autouse=True)
 def nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(current_app, "send_task", lambda *_, **__: None)
+    monkeypatch.setattr(app, "send_task", lambda *_, **__: None)
 
 
 def as_(user: User) -> Client:

@@ -4,7 +4,6 @@ from io import BytesIO
 from typing import Any
 
 import pytest
-from celery import current_app
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
@@ -13,6 +12,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from control.models import PlatformStatus
+from core.queue import app
 from models_registry.models import RegisteredModel
 from tests.factories import (
     ArtifactFactory,
@@ -31,7 +31,7 @@ BROWSER = {"Accept": "text/html"}
 
 @pytest.fixture(autouse=True)
 def halted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(current_app, "send_task", lambda *_, **__: None)
+    monkeypatch.setattr(app, "send_task", lambda *_, **__: None)
     PlatformStatus.objects.update_or_create(pk=1, defaults={"dev_mode": True})
 
 

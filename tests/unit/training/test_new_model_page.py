@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from celery import current_app
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
@@ -14,6 +13,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import User
 from control.models import PlatformStatus
+from core.queue import app
 from tests.factories import DatasetFactory, TrainingJobFactory, UserFactory
 from tests.form_values import untouched
 from tests.tiny_models import picture
@@ -30,7 +30,7 @@ BOTH = pytest.mark.parametrize("headers", [{}, HTMX])
 
 @pytest.fixture(autouse=True)
 def nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(current_app, "send_task", lambda *_, **__: None)
+    monkeypatch.setattr(app, "send_task", lambda *_, **__: None)
 
 
 def as_(user: User) -> Client:

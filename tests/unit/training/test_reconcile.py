@@ -2,12 +2,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from celery import current_app
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.utils import timezone
 
 from control.models import PlatformStatus
+from core.queue import app
 from tests.factories import RegisteredModelFactory, TrainingJobFactory
 from training import transitions
 from training.checkpoints import checkpoint_prefix
@@ -25,7 +25,7 @@ State = TrainingJob.State
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The ids of the jobs that were announced."""
     jobs: list[int] = []
-    monkeypatch.setattr(current_app, "send_task", lambda name, args, queue: jobs.append(args[0]))
+    monkeypatch.setattr(app, "send_task", lambda name, args, queue, **_: jobs.append(args[0]))
     return jobs
 
 
@@ -86,7 +86,7 @@ def test_broker_that_is_down_delays_the_job_only(monkeypatch: pytest.MonkeyPatch
         raise OperationalError("no broker")
 
     job = TrainingJobFactory()
-    monkeypatch.setattr(current_app, "send_task", refuse)
+    monkeypatch.setattr(app, "send_task", refuse)
     assert reconcile().announced == 0
     job.refresh_from_db()
     assert (job.state, job.announced_at) == (State.QUEUED, None)

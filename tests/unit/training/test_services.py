@@ -5,12 +5,12 @@ from io import BytesIO
 from typing import Any
 
 import pytest
-from celery import current_app
 from django.core.files import File
 from django.utils import timezone
 
 from control.models import PlatformStatus
 from core.exceptions import InvalidRequest, MaintenanceMode, PlatformBusy
+from core.queue import app
 from tests.factories import DatasetFactory, RegisteredModelFactory, TrainingJobFactory
 from training import transitions
 from training.datasets.services import create_dataset
@@ -34,7 +34,7 @@ LEASE = timedelta(minutes=1)
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str]]:
     """The ids and queues of the jobs that were announced."""
     jobs: list[tuple[int, str]] = []
-    monkeypatch.setattr(current_app, "send_task", lambda name, args, queue: jobs.append((args[0], queue)))
+    monkeypatch.setattr(app, "send_task", lambda name, args, queue, **_: jobs.append((args[0], queue)))
     return jobs
 
 

@@ -6,12 +6,15 @@ one job a slot; no chatter between workers, which filesystem brokers cannot carr
 
 import os
 import socket
+import sys
+import warnings
 from typing import Any
 
-from celery import current_app
+from celery.exceptions import SecurityWarning
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
+from core.queue import app
 from training.devices import visible_gpus
 
 
@@ -28,8 +31,11 @@ class Command(BaseCommand):
         gpus = visible_gpus()
         queues = options["queues"] or ("cpu,gpu" if gpus else "cpu")
         slots = options["slots"] or max(1, gpus // settings.TRAINYARD["GPUS_PER_JOB"])
-        current_app.worker_main(
+        warnings.simplefilter("ignore", SecurityWarning)  # it is about pickle, and we take JSON alone
+        sys.__stdout__ = None  # type: ignore[misc] # where Celery says, past every log, how it ends
+        app.worker_main(
             [
+                "--quiet",  # no banner
                 "worker",
                 "--pool=threads",
                 f"--concurrency={slots}",
