@@ -301,7 +301,6 @@ def administrator(platform: PlatformProcess) -> str:
 def take_admin(camera: Photographer, platform: PlatformProcess) -> None:
     """Go through the admin."""
     page = camera.page
-    camera.take("admin-sign-in", "/admin/login/")
     sign_in_to_admin(page, "admin", administrator(platform))
     page.goto("/admin/models_registry/registeredmodel/1/pin")
     page.get_by_role("button", name="Pin", exact=True).click()
@@ -310,10 +309,8 @@ def take_admin(camera: Photographer, platform: PlatformProcess) -> None:
     for label in ADMIN:
         if label != UNPUBLISHED:
             take_rows(camera, label)
-    camera.take("admin-password", "/admin/password_change/")
     page.goto("/admin/models_registry/registeredmodel/1/unpin")
     page.get_by_role("button", name="Unpin", exact=True).click()
-    camera.take("admin-password-done", "/admin/password_change/done/")
     page.goto("/admin/")
     page.evaluate("document.querySelector('form[action$=\"/logout/\"]').submit()")
     page.wait_for_url("**/admin/logout/")

@@ -1,5 +1,6 @@
 """How a program shows who it is: an API token, or, to get one, a name and a password."""
 
+import math
 from typing import Any
 
 from allauth.account import app_settings as account_settings
@@ -35,7 +36,9 @@ class PasswordAuthentication(BasicAuthentication):
         try:
             user = get_adapter().authenticate(request._request, username=userid, password=password)
         except ValidationError as error:  # too many failed attempts
-            raise Throttled(detail=" ".join(error.messages)) from error
+            refused = Throttled(detail=" ".join(error.messages))
+            refused.wait = math.ceil((error.params or {}).get("seconds", 60))  # type: ignore[attr-defined]  # Retry-After
+            raise refused from error
         if user is None or not user.is_active:
             raise AuthenticationFailed("Invalid username or password.")
         verification = account_settings.EMAIL_VERIFICATION

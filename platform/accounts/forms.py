@@ -1,8 +1,9 @@
-"""The forms at the entrance: what is asked first has the focus."""
+"""Forms of an account: what is asked first has the focus, and an old password is guessed as rarely as at sign-in."""
 
 from typing import Any
 
-from allauth.account.forms import ResetPasswordForm, SignupForm
+from allauth.account.adapter import get_adapter
+from allauth.account.forms import ChangePasswordForm, ResetPasswordForm, SignupForm
 
 
 class FocusedSignupForm(SignupForm):
@@ -19,3 +20,14 @@ class FocusedResetPasswordForm(ResetPasswordForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["email"].widget.attrs["autofocus"] = True
+
+
+class GuardedChangePasswordForm(ChangePasswordForm):
+    """A new password for who knows the old one; wrong ones count as at the sign-in page."""
+
+    def clean_oldpassword(self) -> str:
+        """Return the old password. Raises `ValidationError` when it is wrong, or too many were."""
+        password = str(self.cleaned_data["oldpassword"])
+        if not get_adapter().reauthenticate(self.user, password):
+            raise get_adapter().validation_error("enter_current_password")
+        return password

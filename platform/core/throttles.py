@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, cast
+from urllib.parse import quote
 
 import structlog
 from django.core.cache import cache
@@ -38,6 +39,7 @@ UNLIMITED = ("", "none")
 SCOPES = frozenset({"user", "address", "predict-token", "predict-address", "upload", "flash-train"})
 COUNTED = "trainyard.counted"  # among what the server says of a request
 _RATE = re.compile(r"([1-9]\d*)/([a-z]+)")
+_WITH_PORT = re.compile(r"(?:\[([^\]]+)\]|([\d.]+))(?::\d+)?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -209,11 +211,15 @@ def client_of(request: HttpRequest | Request) -> str:
 
 
 def network_of(address: str) -> str:
-    """Return what stands for a client: an IPv4 address, or the /64 of an IPv6 address."""
+    """Return what stands for a client: an IPv4 address, or the /64 of an IPv6 address.
+
+    Some proxies write the client's port behind the address, which is another one for each connection.
+    """
+    with_port = _WITH_PORT.fullmatch(address)
     try:
-        parsed = ipaddress.ip_address(address)
+        parsed = ipaddress.ip_address(with_port[1] or with_port[2] if with_port else address)
     except ValueError:  # a socket file, or what a proxy made up
-        return address
+        return quote(address)[:100]
     if isinstance(parsed, ipaddress.IPv6Address):
         if parsed.ipv4_mapped is not None:
             return str(parsed.ipv4_mapped)

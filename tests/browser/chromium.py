@@ -90,9 +90,9 @@ def sign_in(page: Page, name: str, password: str = PASSWORD) -> None:
 
 
 def sign_in_to_admin(page: Page, name: str, password: str = PASSWORD) -> None:
-    """Sign in at the admin's door; ends on its first page."""
+    """Come to the admin by way of the sign-in page; ends on its first page."""
     page.goto("/admin/")
-    page.locator("#id_username").fill(name)
+    page.locator("#id_login").fill(name)
     page.locator("#id_password").fill(password)
     page.keyboard.press("Enter")
     page.locator("#dashboard").wait_for()

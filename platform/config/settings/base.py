@@ -34,8 +34,8 @@ INSTALLED_APPS = [
     "models_registry",
     "training",
     "inference",
-    "unfold",
-    "django.contrib.admin",
+    "unfold.apps.BasicAppConfig",
+    "config.apps.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.humanize",
@@ -221,6 +221,7 @@ ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
 ACCOUNT_FORMS = {
     "signup": "accounts.forms.FocusedSignupForm",
     "reset_password": "accounts.forms.FocusedResetPasswordForm",
+    "change_password": "accounts.forms.GuardedChangePasswordForm",
 }
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*"]
