@@ -15,7 +15,7 @@ from inference.lookup import ServedModel, UnknownModel, find_served_model
 from inference.metrics import MODEL_LOADS, MODEL_LOOKUPS, PREDICTION_SECONDS
 from inference.runtime import PredictorCache, Turns
 from inference.statistics import usage_recorder
-from models_registry.artifacts import InvalidInput, InvalidModel, Prediction, Predictor
+from models_registry.artifacts import InvalidInput, InvalidModel, Prediction, Predictor, check_pixels
 from models_registry.artifacts.explanations import Explanation
 from models_registry.models import Artifact, RegisteredModel, TaskType
 
@@ -78,8 +78,8 @@ def _run(
     """Let a model's predictor work on inputs, of which there may be as many as a setting says."""
     began = time.perf_counter()
     served = find_served_model(token)
-    _check_inputs(served.model, inputs, settings.TRAINYARD[most])
     try:
+        _check_inputs(served.model, inputs, settings.TRAINYARD[most])
         served, predictor = _load_as_it_is_now(served)
         with predictor_turns().take():
             found = work(predictor)
@@ -169,3 +169,6 @@ def _check_inputs(model: RegisteredModel, inputs: Sequence[bytes | str], most: i
             raise InvalidRequest(
                 f"File {number} is larger than {settings.TRAINYARD['MAX_PREDICT_BYTES'] // 2**20} MB."
             )
+    if len(inputs) > 1:  # one image has limits of its own
+        files = (given for given in inputs if isinstance(given, bytes))
+        check_pixels(files, settings.TRAINYARD["MAX_PREDICT_PIXELS"])

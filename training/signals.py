@@ -22,10 +22,8 @@ def job_changed(**_: Any) -> None:
 
 @receiver(post_save, sender=PlatformStatus)
 def operation_goes_on(instance: PlatformStatus, created: bool, **_: Any) -> None:
-    """What was suspended need not wait for the next reconcile when maintenance ends."""
-    from .datasets.reconcile import announce_validations
+    """Suspended jobs need not wait for the next reconcile when maintenance ends."""
     from .services import announce_waiting
 
     if not created and not instance.dev_mode:
         transaction.on_commit(announce_waiting)
-        transaction.on_commit(announce_validations)

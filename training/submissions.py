@@ -1,6 +1,5 @@
 """From a filled-in form to an accepted job, in one step that leaves nothing half-made."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +8,7 @@ from django.core.files import File
 from core.exceptions import TrainyardError
 
 from .datasets.services import create_dataset, discard_dataset
-from .models import Dataset, TrainingJob
+from .models import TrainingJob
 from .services import JobSettings, submit_job
 
 
@@ -25,15 +24,12 @@ class Submission:
     origin: str = TrainingJob.Origin.FORM
 
 
-def submit_upload(
-    *, owner: Any, submission: Submission, keep: Callable[..., Dataset] = create_dataset
-) -> TrainingJob:
+def submit_upload(*, owner: Any, submission: Submission) -> TrainingJob:
     """Keep the data set and accept the job; a job that is refused takes its data set with it.
 
-    A web process lets `accept_dataset` keep it: the job then waits until a worker has validated a large one,
-    and fails with it. Raises what `keep` and `submit_job` raise.
+    Raises what `create_dataset` and `submit_job` raise.
     """
-    dataset = keep(
+    dataset = create_dataset(
         owner=owner,
         name=submission.name,
         task_type=submission.task_type,
@@ -47,7 +43,6 @@ def submit_upload(
             name=submission.name,
             choice=submission.choice,
             origin=submission.origin,
-            waits_for_data=True,
         )
     except TrainyardError:
         discard_dataset(dataset)

@@ -12,11 +12,12 @@ from typing import NamedTuple
 
 from models_registry.inputs import (
     TABLE_SUFFIXES,
+    ArchiveBudget,
     DataError,
     Limits,
+    TooManyPixels,
     open_archive,
     open_table,
-    read_member,
     resolve_text_column,
 )
 
@@ -72,15 +73,15 @@ class ImageSource(Source):
     def items(self, start: int) -> Iterator[Item]:
         """Yield the files; whether one is an image shows when it is classified."""
         with open_archive(self.path, self.limits) as (archive, members):
-            unpacked = 0
+            budget = ArchiveBudget(archive, members, self.limits)
             for member in members[start:]:
-                content = read_member(archive, member, self.limits)
-                unpacked += len(content)
-                if unpacked > self.limits.max_bytes:
-                    raise DataError(
-                        f"The archive holds more than the {self.limits.max_bytes:,} bytes allowed."
-                    )
-                yield Item(member.filename, content)
+                content = budget.read(member)
+                try:
+                    budget.count_pixels(content)
+                except TooManyPixels as error:
+                    yield Item(member.filename, "", str(error))
+                else:
+                    yield Item(member.filename, content)
 
 
 class TextSource(Source):

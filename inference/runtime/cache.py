@@ -1,12 +1,12 @@
 """Predictors that stay loaded, up to a number of bytes, least recently used out first."""
 
-import ctypes
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
 from models_registry.artifacts import Predictor
+from models_registry.artifacts.memory import return_freed_memory
 
 from .turns import Turns
 
@@ -77,7 +77,7 @@ class PredictorCache:
             with self._lock:
                 self._loaded[key] = (predictor, len(content))
             del content
-            _return_freed_memory()  # the half of what it took
+            return_freed_memory()  # the half of what it took
             return predictor
 
     def _make_room(self, size: int) -> None:
@@ -89,11 +89,4 @@ class PredictorCache:
                 used -= evicted[-1][1]
         if evicted:
             evicted.clear()
-            _return_freed_memory()
-
-
-def _return_freed_memory() -> None:
-    """Give the system what models have freed: glibc keeps it, and a bound on models would bound nothing."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # other C libraries have none
-    if trim is not None:
-        trim(0)
+            return_freed_memory()

@@ -4,8 +4,9 @@ Training writes them and inference reads them, so the format lives in neither. N
 torch or Django: a downloaded `.onnx` needs only this package's four small dependencies.
 """
 
+from .decoding import check_pixels, decode_image
 from .errors import InvalidInput, InvalidModel
-from .images import ImagePreprocessing, decode_image
+from .images import ImagePreprocessing
 from .metadata import ACTIVATION_MAP, METADATA_KEY, TOKENIZER_KEY, ModelMetadata
 from .predictor import Prediction, Predictor
 from .texts import TextPreprocessing
@@ -21,5 +22,6 @@ __all__ = [
     "Prediction",
     "Predictor",
     "TextPreprocessing",
+    "check_pixels",
     "decode_image",
 ]

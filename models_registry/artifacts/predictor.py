@@ -7,9 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from .batches import Feeds, ImageBatches, Preprocessor, Raw, TextBatches
+from .decoding import MAX_PIXELS
 from .errors import InvalidModel
 from .explanations import Explainer, Explanation, MapExplainer, NoExplainer, WordExplainer
-from .images import MAX_PIXELS, ImagePreprocessing
+from .images import ImagePreprocessing
 from .metadata import ACTIVATION_MAP, IMAGE_CLASSIFICATION, METADATA_KEY, TOKENIZER_KEY, ModelMetadata
 from .sessions import Session, asked_for_only, open_session
 from .texts import TextEncoder, TextPreprocessing

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from models_registry.artifacts.images import MAX_PIXELS
+from models_registry.artifacts.decoding import MAX_PIXELS
 
 
 @dataclass(frozen=True)
@@ -14,6 +14,9 @@ class Limits:
     max_entry_bytes: int = 50 * 2**20
     max_compression_ratio: int = 200  # photos hardly compress; a bomb does
     max_pixels: int = MAX_PIXELS
+    max_archive_pixels: int = (
+        1_000_000_000  # of a small archive; larger ones may have more, see `ArchiveBudget`
+    )
     max_rows: int = 2_000_000
     max_columns: int = 1_000
     max_field_chars: int = 20_000

@@ -16,10 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from PIL import Image, ImageOps
-
-from models_registry.artifacts.images import FORMATS
-from models_registry.inputs import DataError, Limits, is_litter, open_archive, read_member
+from models_registry.artifacts import InvalidInput, decoding
+from models_registry.inputs import ArchiveBudget, DataError, Limits, is_litter, open_archive
 
 from .examples import Progress, Unreadable
 
@@ -103,14 +101,11 @@ def _checks(
 ) -> Iterator[_Check]:
     """Read files a little ahead of those that are checked: hashes and decoders let other threads run."""
     ahead: deque[_Check] = deque()
-    total = held = 0
+    held = 0
+    budget = ArchiveBudget(archive, [member for member, _ in members], limits)
     for member, label in members:
-        content = read_member(archive, member, limits)
-        total += len(content)
-        if total > limits.max_bytes:
-            raise DataError(
-                f"The archive holds more than the {limits.max_bytes:,} bytes that a data set may have."
-            )
+        content = budget.read(member)
+        budget.count_pixels(content)
         result = pool.submit(_check, content, limits.max_pixels)
         ahead.append(_Check(member.filename, label, len(content), result))
         held += len(content)
@@ -167,27 +162,15 @@ def _with_labels(members: list[zipfile.ZipInfo]) -> list[tuple[zipfile.ZipInfo, 
 
 def thumbnail(content: bytes, side: int) -> bytes:
     """Return a readable image as a small upright JPEG that fits a square of `side` pixels."""
-    with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-        image.draft("RGB", (2 * side, 2 * side))
-        small = image.convert("RGB")
-        small.thumbnail((side, side))
-        small = ImageOps.exif_transpose(small)
     buffer = io.BytesIO()
-    small.save(buffer, "JPEG", quality=70)
+    decoding.thumbnail(content, side).save(buffer, "JPEG", quality=70)
     return buffer.getvalue()
 
 
 def why_unreadable(content: bytes, max_pixels: int) -> str:
     """Return why these bytes are no usable image; empty when they are one. Decodes the whole image."""
     try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            width, height = image.size
-            if width * height > max_pixels:
-                return f"{width} × {height} pixels are more than the {max_pixels:,} allowed"
-            image.draft("RGB", (64, 64))
-            image.load()
-    except Image.UnidentifiedImageError:
-        return "not an image, or of an unknown format"
-    except Exception as error:  # decoders raise whatever they like on broken files
-        return f"broken image ({error})"
+        decoding.check_image(content, max_pixels=max_pixels)
+    except InvalidInput as error:
+        return str(error)
     return ""

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..batches import Preprocessor
-from ..images import ImagePreprocessing, upright_size
+from ..decoding import upright_size
+from ..images import ImagePreprocessing
 from ..metadata import ACTIVATION_MAP
 from ..sessions import Session, asked_for_only
 from .base import ActivationMap, Explanation, NoExplanation, Probabilities

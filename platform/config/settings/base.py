@@ -422,20 +422,16 @@ FILE_UPLOAD_TEMP_DIR = HOME / "tmp"
 TRAINYARD = {
     # bytes of one uploaded data set
     "MAX_DATASET_BYTES": env.int("MAX_DATASET_BYTES", default=2 * 2**30),
-    # a larger data set, or one with more files, is validated by a worker instead of a web process; so is one
-    # that has kept a web process for so long
-    "VALIDATE_IN_WEB_BYTES": env.int("VALIDATE_IN_WEB_BYTES", default=50 * 2**20),
-    "VALIDATE_IN_WEB_FILES": env.int("VALIDATE_IN_WEB_FILES", default=2_000),
-    "VALIDATE_IN_WEB_FOR": timedelta(seconds=env.float("VALIDATE_IN_WEB_SECONDS", default=10)),
-    # what the validation of one may take on a worker: time, and memory that its process may address
-    "VALIDATION_DEADLINE": timedelta(seconds=env.int("VALIDATION_DEADLINE_SECONDS", default=3600)),
-    "VALIDATION_MEMORY_BYTES": env.int("VALIDATION_MEMORY_BYTES", default=4 * 2**30),
     # bytes of a data set that training.json holds itself; a larger one is named there
     "MAX_INLINE_BYTES": env.int("MAX_INLINE_BYTES", default=2**30),
     "MAX_PREDICT_INPUTS": env.int("MAX_PREDICT_INPUTS", default=64),
     # inputs of one call that asks why, too: a text is run once for each of its words
     "MAX_EXPLAINED_INPUTS": env.int("MAX_EXPLAINED_INPUTS", default=8),
     "MAX_PREDICT_BYTES": env.int("MAX_PREDICT_BYTES", default=20 * 2**20),
+    # pixels of all images of one call together
+    "MAX_PREDICT_PIXELS": env.int("MAX_PREDICT_PIXELS", default=200_000_000),
+    # pixels of a small archive's images (data set or batch); 100 more for each byte of a larger one
+    "MAX_ARCHIVE_PIXELS": env.int("MAX_ARCHIVE_PIXELS", default=1_000_000_000),
     "MAX_TEXT_CHARS": env.int("MAX_TEXT_CHARS", default=20_000),
     # how far in the future an owner may put the end of a model
     "MAX_KEEP": timedelta(days=env.int("MAX_KEEP_DAYS", default=30)),

@@ -8,6 +8,7 @@ from rest_framework.test import APIClient
 
 from control.models import PlatformStatus
 from models_registry.services import retire_model
+from tests.bombs import GREY, blank_png
 from tests.factories import RegisteredModelFactory, UserFactory
 from tests.tiny_models import live_colour_model, picture
 
@@ -85,6 +86,14 @@ def test_predict_too_many_at_once_is_a_400(settings: Any) -> None:
 def test_predict_too_large_is_a_400(settings: Any) -> None:
     settings.TRAINYARD = {**settings.TRAINYARD, "MAX_PREDICT_BYTES": 50}
     assert post_files(live_colour_model().token, picture("red")).status_code == 400
+
+
+def test_predict_too_many_pixels_together_is_a_400_that_names_the_limit() -> None:
+    """Each picture may have as many; before one is decoded they are added up."""
+    huge = blank_png(7000, 7000, GREY, 1)
+    response = post_files(live_colour_model().token, *[huge] * 5)
+    assert response.status_code == 400
+    assert "200 megapixels together" in response.json()["detail"]
 
 
 def test_predict_in_maintenance_is_a_503() -> None:

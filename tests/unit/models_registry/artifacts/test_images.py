@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 
 from models_registry.artifacts import ImagePreprocessing, InvalidInput, decode_image
-from models_registry.artifacts.images import EXIF_ORIENTATION, UPRIGHT
+from models_registry.artifacts.decoding import UPRIGHT
+from models_registry.artifacts.image_files.exif import ORIENTATION as EXIF_ORIENTATION
 
 PREPROCESSING = ImagePreprocessing(resize=24, crop=16)
 

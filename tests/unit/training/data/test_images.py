@@ -1,6 +1,7 @@
 import base64
 import io
 import stat
+import time
 import zipfile
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from models_registry.inputs import ArchiveBudget, TooManyPixels, open_archive
+from tests.bombs import GREY, blank_png
 from training.data import DataError, Limits, build_report, read_image_archive
 from training.data.images import thumbnail, why_unreadable
 
@@ -158,6 +161,29 @@ def test_bomb_that_lies_about_its_size_is_refused(tmp_path: Path) -> None:
 def test_limits_are_enforced(tmp_path: Path, limits: Limits, message: str) -> None:
     with pytest.raises(DataError, match=message):
         read_image_archive(archive(tmp_path, two_classes()), limits)
+
+
+def test_archive_of_pictures_that_take_long_is_refused_before_most_are_decoded(tmp_path: Path) -> None:
+    huge = blank_png(7000, 7000)
+    files = {f"{label}/{number}.png": huge for label in "ab" for number in range(20)}
+    path = archive(tmp_path, files, zipfile.ZIP_DEFLATED)
+    assert path.stat().st_size < 50_000
+    began = time.perf_counter()
+    with pytest.raises(DataError, match=r"more than 5. megapixels together.*Scale them down"):
+        read_image_archive(path, Limits(max_archive_pixels=50_000_000))
+    assert time.perf_counter() - began < 10
+
+
+def test_archive_budget_is_for_twenty_huge_pictures_unless_it_is_large(tmp_path: Path) -> None:
+    huge = blank_png(7000, 7000, GREY, 1)
+    path = archive(tmp_path, {f"a/{number}.png": huge for number in range(40)})
+    with open_archive(path, Limits()) as (opened, members):
+        budget = ArchiveBudget(opened, members, Limits())
+        for _ in range(20):
+            budget.count_pixels(huge)
+        with pytest.raises(TooManyPixels):
+            for _ in range(2):
+                budget.count_pixels(huge)
 
 
 @pytest.mark.parametrize("content", [b"", b"no zip", b"PK\x05\x06" + b"\0" * 18])

@@ -1,0 +1,24 @@
+"""Which module reads a file: its first bytes decide, never its name."""
+
+from collections.abc import Callable
+
+from . import bmp, gif, jpeg, png, tiff, webp
+from .base import ImageFile, UnknownFormat
+
+# Only these decoders see bytes from outside; others (EPS starts Ghostscript) never do.
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+READERS: tuple[tuple[tuple[bytes, ...], Callable[[bytes], ImageFile]], ...] = tuple(
+    (module.SIGNATURES, module.read) for module in (jpeg, png, gif, bmp, tiff)
+)
+
+
+def read_image_file(content: bytes) -> ImageFile:
+    """Return what a file says of its first picture. Raises `UnknownFormat`, `DamagedImage`,
+    `ExcessiveImage`.
+    """
+    if webp.accepts(content):
+        return webp.read(content)
+    for signatures, read in READERS:
+        if content.startswith(signatures):
+            return read(content)
+    raise UnknownFormat(f"This is not an image file. Use one of {', '.join(FORMATS)}.")

@@ -1,0 +1,23 @@
+"""What a batch's file may cost."""
+
+import zipfile
+from pathlib import Path
+
+from inference.batches.sources import ImageSource
+from models_registry.inputs import Limits
+from tests.bombs import GREY, blank_png
+
+
+def test_images_beyond_the_pixels_of_an_archive_have_a_reason_and_the_others_are_passed_on(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "batch.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for number in range(3):
+            archive.writestr(f"huge{number}.png", blank_png(7000, 7000, GREY, 1))
+        archive.writestr("small.png", blank_png(8, 8))
+    source = ImageSource(path, Limits(max_archive_pixels=97_000_000))
+    items = list(source.items(0))
+    assert [item.place for item in items] == ["huge0.png", "huge1.png", "huge2.png", "small.png"]
+    assert ["megapixels together" in item.problem for item in items] == [False, False, True, False]
+    assert source.count() == 4
