@@ -8,7 +8,7 @@ from django.utils import timezone
 from accounts.models import User
 from models_registry.models import Artifact, RegisteredModel, TaskType
 from models_registry.tokens import new_token
-from training.models import Dataset, TrainingJob
+from training.models import Dataset, DatasetValidation, TrainingJob
 
 
 class UserFactory(factory.django.DjangoModelFactory):
@@ -62,6 +62,13 @@ class DatasetFactory(factory.django.DjangoModelFactory):
     sha256 = "0" * 64
     classes = ["daisy", "iris"]
     examples = 4
+
+
+class DatasetValidationFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = DatasetValidation
+
+    dataset = factory.SubFactory(DatasetFactory, state="validating", classes=[], examples=0)
 
 
 class TrainingJobFactory(factory.django.DjangoModelFactory):

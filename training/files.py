@@ -26,7 +26,8 @@ def dataset_key(identifier: str, suffix: str) -> str:
 def known_files(folder: str) -> KnownFiles:
     """Return the data sets, or what unfinished and unswept attempts may have left in a folder."""
     if folder == DATASETS:
-        return KnownFiles(dict(Dataset.objects.values_list("key", "size")))
+        kept = Dataset.objects.exclude(validation__swept=True)
+        return KnownFiles(dict(kept.values_list("key", "size")))
     if folder == CHECKPOINTS:
         started = TrainingJob.objects.filter(attempt__gt=0)
         jobs = started.filter(Q(state__in=TrainingJob.UNFINISHED) | Q(attempt__gt=F("swept_attempt")))

@@ -22,6 +22,7 @@ from core.throttles import FlashTraining
 from models_registry.models import RegisteredModel
 
 from .data import DataError, Limits, take_apart
+from .datasets.services import accept_dataset
 from .foreign import WantedTraining, choice_of, read_as, require_suffix
 from .hyperparameters import PLATEAU_DEFAULTS, STEP_DEFAULTS
 from .models import TrainingJob
@@ -141,6 +142,7 @@ def _submit(request: HttpRequest, folder: Path) -> TrainingJob:
                 choice=choice_of(wanted),
                 origin=TrainingJob.Origin.REST,
             ),
+            keep=accept_dataset,
         )
 
 

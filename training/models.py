@@ -13,15 +13,26 @@ from django.utils import timezone
 from core.indexes import PrefixIndex
 from core.models import OwnedQuerySet, TimestampedModel
 from models_registry.models import RegisteredModel, TaskType
+from work.models import LeasedWork
 
 from .catalogue import get_architecture
 from .hyperparameters import Defaults, defaults_of
+from .task_names import VALIDATE_DATASET
 from .validators import OptionValidator, validate_advanced, validate_plateau, validate_step
 
 
 class Dataset(TimestampedModel):
     """An uploaded data set, validated once and usable by many jobs."""
 
+    class State(models.TextChoices):
+        """Large ones are validated by a worker, and become ready or unusable then."""
+
+        VALIDATING = "validating", "being checked"
+        READY = "ready", "ready"
+        UNUSABLE = "unusable", "unusable"
+
+    state = models.CharField(max_length=12, choices=State, default=State.READY, editable=False)
+    reason = models.TextField(blank=True, editable=False, help_text="Why it cannot be trained on.")
     name = models.CharField(max_length=100)
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="datasets", null=True
@@ -34,9 +45,9 @@ class Dataset(TimestampedModel):
     columns = models.JSONField(
         default=dict, blank=True, help_text="Texts: which column is the input, which the label."
     )
-    classes = models.JSONField(default=list)
+    classes = models.JSONField(default=list, blank=True)
     examples = models.PositiveIntegerField()
-    report = models.JSONField(default=dict, help_text="What the validation found.")
+    report = models.JSONField(default=dict, blank=True, help_text="What the validation found.")
 
     objects = OwnedQuerySet.as_manager()
 
@@ -45,17 +56,52 @@ class Dataset(TimestampedModel):
         ordering = ("-created_at",)
         indexes = [
             models.Index(fields=["owner", "-created_at"]),
+            models.Index(name="dataset_state_created", fields=["state", "created_at"]),
             PrefixIndex(name="dataset_name_start", fields=["name"]),
         ]
         constraints = [
             models.CheckConstraint(
+                name="dataset_state_known", condition=Q(state__in=["validating", "ready", "unusable"])
+            ),
+            models.CheckConstraint(
                 name="dataset_task_known",
                 condition=Q(task_type__in=["imageclassification", "textclassification"]),
-            )
+            ),
         ]
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it can be trained on."""
+        return self.state == self.State.READY
+
+
+class DatasetValidation(LeasedWork):
+    """A worker's reading of a data set that is too large to be read while its owner waits."""
+
+    TASK = VALIDATE_DATASET
+    QUEUE = "batches"  # not behind trainings, which may take hours
+
+    dataset = models.OneToOneField(Dataset, on_delete=models.CASCADE, related_name="validation")
+    done = models.PositiveIntegerField(default=0, help_text="Examples that have been read.")
+    total = models.PositiveIntegerField(default=0, help_text="Of how many; 0 where nobody knows before.")
+    swept = models.BooleanField(
+        default=False, help_text="The file of an unusable data set has been deleted in the bucket."
+    )
+
+    class Meta(LeasedWork.Meta):
+        verbose_name = "validation"
+
+    def __str__(self) -> str:
+        return f"Validation of data set {self.dataset_id}"
+
+    def when_failed(self, reason: str) -> None:
+        """Tell the owner of the data set, and those who wait to train on it."""
+        from .datasets.outcomes import make_unusable
+
+        make_unusable(self.dataset_id, reason)
 
 
 class TrainingJobQuerySet(OwnedQuerySet):
@@ -78,8 +124,9 @@ class TrainingJobQuerySet(OwnedQuerySet):
         return self.filter(state=TrainingJob.State.QUEUED).order_by("-priority", "queued_at", "pk")
 
     def startable(self, now: datetime) -> TrainingJobQuerySet:
-        """Queued jobs that may start now; others wait a while for room on the worker."""
-        return self.queued().filter(Q(not_before__isnull=True) | Q(not_before__lte=now))
+        """Queued jobs that may start now; others wait for their data, or a while for room on the worker."""
+        ready = self.queued().filter(dataset__state=Dataset.State.READY)
+        return ready.filter(Q(not_before__isnull=True) | Q(not_before__lte=now))
 
     def ahead_of(self, job: TrainingJob) -> TrainingJobQuerySet:
         """Queued jobs that will start before this one."""

@@ -21,6 +21,7 @@ from models_registry.tokens import new_token
 from . import transitions
 from .catalogue import ARCHITECTURES, get_architecture
 from .data import DataError, parse_data_split
+from .datasets.services import require_ready
 from .dispatch import route
 from .hyperparameters import ADVANCED
 from .models import Dataset, TrainingJob
@@ -76,9 +77,12 @@ def submit_job(
     choice: JobSettings,
     token: str | None = None,
     origin: str = TrainingJob.Origin.FORM,
+    waits_for_data: bool = False,
 ) -> TrainingJob:
     """Accept a job. Raises `InvalidRequest`, `MaintenanceMode` or `PlatformBusy`.
 
+    `waits_for_data` lets it wait for a data set that a worker is still validating, as those want who get
+    no other chance to submit it; it fails with the data set.
     `token` is for a job that somebody else has named already, as a document in the bucket does: 1 to
     160 letters, digits, underscores and hyphens, which no job and no model has. None makes one.
     """
@@ -103,8 +107,11 @@ def submit_job(
     _check_together(job)
     with transaction.atomic():
         make_room(owner)
+        if _is_ready(dataset, may_wait=waits_for_data):
+            transaction.on_commit(lambda: announce(job.pk, queue=job.queue))
+        else:
+            job.progress = {"phase": "queued", "message": "Its data is being checked first."}
         job.save()
-        transaction.on_commit(lambda: announce(job.pk, queue=job.queue))
     job.refresh_from_db(fields=["announced_at"])
     logger.info("job.queued", job=job.pk, task_type=job.task_type)
     return job
@@ -130,6 +137,20 @@ def make_room(owner: Any) -> None:
             f"You have {most:,} jobs that have not ended, which is the most at a time. "
             "Wait until one has ended, or cancel one."
         )
+
+
+def _is_ready(dataset: Dataset, *, may_wait: bool) -> bool:
+    """Look at a data set once more, and keep its state as it is until the job is in the table.
+
+    Raises `InvalidRequest` for one that cannot be trained on, or not yet unless the job `may_wait`.
+    """
+    now = Dataset.objects.select_for_update().defer("report").filter(pk=dataset.pk).first()
+    if now is None:
+        raise InvalidRequest(f"{dataset.name} was deleted. Upload it again.")
+    if may_wait and now.state == Dataset.State.VALIDATING:
+        return False
+    require_ready(now)
+    return True
 
 
 def _check_together(job: TrainingJob) -> None:

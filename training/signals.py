@@ -22,8 +22,10 @@ def job_changed(**_: Any) -> None:
 
 @receiver(post_save, sender=PlatformStatus)
 def operation_goes_on(instance: PlatformStatus, created: bool, **_: Any) -> None:
-    """Suspended jobs need not wait for the next reconcile when maintenance ends."""
+    """What was suspended need not wait for the next reconcile when maintenance ends."""
+    from .datasets.reconcile import announce_validations
     from .services import announce_waiting
 
     if not created and not instance.dev_mode:
         transaction.on_commit(announce_waiting)
+        transaction.on_commit(announce_validations)

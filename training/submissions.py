@@ -1,5 +1,6 @@
 """From a filled-in form to an accepted job, in one step that leaves nothing half-made."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +9,7 @@ from django.core.files import File
 from core.exceptions import TrainyardError
 
 from .datasets.services import create_dataset, discard_dataset
-from .models import TrainingJob
+from .models import Dataset, TrainingJob
 from .services import JobSettings, submit_job
 
 
@@ -24,12 +25,15 @@ class Submission:
     origin: str = TrainingJob.Origin.FORM
 
 
-def submit_upload(*, owner: Any, submission: Submission) -> TrainingJob:
+def submit_upload(
+    *, owner: Any, submission: Submission, keep: Callable[..., Dataset] = create_dataset
+) -> TrainingJob:
     """Keep the data set and accept the job; a job that is refused takes its data set with it.
 
-    Raises what `create_dataset` and `submit_job` raise.
+    A web process lets `accept_dataset` keep it: the job then waits until a worker has validated a large one,
+    and fails with it. Raises what `keep` and `submit_job` raise.
     """
-    dataset = create_dataset(
+    dataset = keep(
         owner=owner,
         name=submission.name,
         task_type=submission.task_type,
@@ -43,6 +47,7 @@ def submit_upload(*, owner: Any, submission: Submission) -> TrainingJob:
             name=submission.name,
             choice=submission.choice,
             origin=submission.origin,
+            waits_for_data=True,
         )
     except TrainyardError:
         discard_dataset(dataset)

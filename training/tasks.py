@@ -6,7 +6,7 @@ from control.selectors import is_halted
 from core.queue import app
 
 from . import worker  # noqa: F401 - its signal handlers belong to every process that runs these tasks
-from .task_names import RUN_TRAINING_JOB
+from .task_names import RUN_TRAINING_JOB, VALIDATE_DATASET
 
 
 @app.task(bind=True, name=RUN_TRAINING_JOB, ignore_result=True)
@@ -25,3 +25,17 @@ def run_training_job(self: Task, job_id: int) -> None:
     job = take_next(queue, worker=str(self.request.hostname))
     if job is not None:
         run_attempt(job)
+
+
+@app.task(bind=True, name=VALIDATE_DATASET, ignore_result=True)
+def validate_dataset(self: Task, validation_id: int) -> None:
+    """Validate the data set whose turn it is; a message that came twice finds nothing to do."""
+    from work.stopping import worker_stops
+
+    from .datasets.attempts import claim_next, run_validation
+
+    if worker_stops.is_set():
+        return  # reconcile announces it again
+    validation = claim_next(worker=str(self.request.hostname))
+    if validation is not None:
+        run_validation(validation)

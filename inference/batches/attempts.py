@@ -28,12 +28,13 @@ from inference.statistics import usage_recorder
 from models_registry.artifacts import InvalidModel, Prediction
 from models_registry.inputs import DataError
 from models_registry.models import TaskType
+from work.queue import waits_in
 
 from . import transitions
 from .files import folder_of, part_key, parts_of, source_key, tidy
 from .limits import limits
 from .results import classify, heading, write_lines
-from .services import announce
+from .services import QUEUE, announce
 from .sources import Item, Source, open_source
 
 logger = structlog.get_logger(__name__)
@@ -104,10 +105,10 @@ class Watch:
             connection.close()
 
     def yield_to_others(self) -> None:
-        """Raise `Interrupted` when the batch has had its turn and another one waits."""
+        """Raise `Interrupted` when the batch has had its turn and something else waits for the worker."""
         its_turn_is_over = time.monotonic() - self._began > settings.TRAINYARD["BATCH_TURN"].total_seconds()
-        if its_turn_is_over and Batch.objects.queued().exists():
-            raise Interrupted("Takes turns with other batches.")
+        if its_turn_is_over and (Batch.objects.queued().exists() or waits_in(QUEUE)):
+            raise Interrupted("Takes turns with others.")
 
 
 def run_batch(batch: Batch) -> None:

@@ -4,7 +4,7 @@ Training reads data sets with it and inference batches, so it lies below both. K
 torch. Nothing is believed that a header claims: limits are checked on what really comes out.
 """
 
-from .archives import is_litter, open_archive, read_member
+from .archives import count_entries, is_litter, open_archive, read_member
 from .budgets import ArchiveBudget, TooManyPixels
 from .errors import DataError
 from .limits import Limits
@@ -27,6 +27,7 @@ __all__ = [
     "Row",
     "TooManyPixels",
     "UnclearColumns",
+    "count_entries",
     "is_litter",
     "open_archive",
     "open_table",

@@ -5,6 +5,7 @@ one, and what comes out of the decompressor is counted.
 """
 
 import contextlib
+import io
 import lzma
 import stat
 import struct
@@ -18,6 +19,10 @@ from .limits import Limits
 
 IGNORED = {"thumbs.db", "desktop.ini", "__macosx"}
 CHUNK = 1 << 20
+# The end of a zip: sections 4.3.14 to 4.3.16 of PKWARE's APPNOTE.
+END_SIGNATURE, END_RECORD, LONGEST_COMMENT = b"PK\5\6", 22, 0xFFFF
+LOCATOR_SIGNATURE, LOCATOR = b"PK\6\7", 20
+LARGE_END_SIGNATURE, LARGE_END_RECORD = b"PK\6\6", 56
 # What zipfile and its decompressors raise for archives that are damaged or made to do harm.
 UNREADABLE_ARCHIVE = (
     zipfile.BadZipFile,
@@ -45,6 +50,33 @@ def open_archive(path: Path, limits: Limits) -> Iterator[tuple[zipfile.ZipFile, 
             yield archive, _members(archive, limits)
     except UNREADABLE_ARCHIVE as error:
         raise DataError(f"This is not a zip archive that can be read ({error}). Make it anew.") from error
+
+
+def count_entries(path: Path) -> int:
+    """Return how many files and folders a zip says that it holds, from its last bytes alone.
+
+    Raises `DataError` for a file that is no zip.
+    """
+    with path.open("rb") as file:
+        size = file.seek(0, io.SEEK_END)
+        file.seek(max(0, size - END_RECORD - LONGEST_COMMENT))
+        tail = file.read()
+        start = tail.rfind(END_SIGNATURE)
+        if start < 0 or len(tail) - start < END_RECORD:
+            raise DataError("This is not a zip archive that can be read (it has no end). Make it anew.")
+        (entries,) = struct.unpack_from("<H", tail, start + 10)
+        if entries != 0xFFFF:
+            return int(entries)
+        locator = tail[max(0, start - LOCATOR) : start]
+        if not locator.startswith(LOCATOR_SIGNATURE):
+            return int(entries)
+        (offset,) = struct.unpack_from("<Q", locator, 8)
+        file.seek(min(offset, size))
+        record = file.read(LARGE_END_RECORD)
+        if len(record) < LARGE_END_RECORD or not record.startswith(LARGE_END_SIGNATURE):
+            return int(entries)  # something lies before the zip; that there are many is known
+        (entries,) = struct.unpack_from("<Q", record, 32)
+        return int(entries)
 
 
 def _members(archive: zipfile.ZipFile, limits: Limits) -> list[zipfile.ZipInfo]:

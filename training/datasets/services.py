@@ -11,17 +11,19 @@ import structlog
 from django.conf import settings
 from django.core.files import File
 from django.core.files.storage import storages
-from django.db import IntegrityError
+from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError
 
 from control.selectors import require_operation
 from core.exceptions import InvalidRequest
 from core.models import check_fields
 from models_registry.models import TaskType
+from work.queue import announce
 
-from ..data import TABLE_SUFFIXES, DataError, DataReport, build_report
-from ..files import dataset_key
-from ..models import Dataset
+from ..data import TABLE_SUFFIXES, DataError, DataReport, Progress, build_report
+from ..files import dataset_key, hash_file
+from ..models import Dataset, DatasetValidation
+from .size import Patience, TakesTooLong, is_large
 
 logger = structlog.get_logger(__name__)
 
@@ -51,29 +53,44 @@ def create_dataset(
     a data set that is made again after a crash and must then lie in the same place; None makes one.
     """
     with _arrived(file, task_type=task_type) as path:
+        dataset = _described(file, path, owner=owner, name=name, task_type=task_type, identifier=identifier)
+        _read_now(dataset, path, columns=columns or {})
+        _keep(dataset, path)
+    return dataset
+
+
+def accept_dataset(
+    *, owner: Any, name: str, task_type: str, file: File, columns: dict[str, str] | None = None
+) -> Dataset:
+    """Keep an upload without keeping a web process: only what is small is validated at once.
+
+    Another one is kept as it came, and its state is `VALIDATING` until a worker has read it. Raises
+    `InvalidRequest` with what to mend, as far as that is found out at once.
+    """
+    with _arrived(file, task_type=task_type) as path:
+        dataset = _described(file, path, owner=owner, name=name, task_type=task_type)
         try:
-            report = build_report(path, task_type=task_type, columns=columns or {})
+            if not is_large(path, columns=columns or {}):
+                _read_now(dataset, path, columns=columns or {}, progress=Patience())
+                _keep(dataset, path)
+                return dataset
         except DataError as error:
             raise InvalidRequest(str(error)) from error
-        if report.problems:
-            raise UnusableData(report)
-        dataset = Dataset(
-            name=name,
-            owner=owner,
-            task_type=task_type,
-            key=dataset_key(identifier or uuid.uuid4().hex, path.suffix),
-            original_name=Path(file.name or "").name[:255],
-            size=report.bytes,
-            sha256=report.sha256,
-            columns=report.columns,
-            classes=list(report.classes),
-            examples=report.examples,
-            report=report.to_json(),
-        )
-        check_fields(dataset, exclude=["owner"])
+        except TakesTooLong:
+            logger.info("dataset.takes_long", bytes=path.stat().st_size)
+        dataset.state = Dataset.State.VALIDATING
+        dataset.columns = columns or {}
+        dataset.size, dataset.sha256 = path.stat().st_size, hash_file(path)
         _keep(dataset, path)
-    logger.info("dataset.created", dataset=dataset.pk, bytes=dataset.size, classes=len(dataset.classes))
     return dataset
+
+
+def require_ready(dataset: Dataset) -> None:
+    """Raise `InvalidRequest` for a data set that cannot be trained on, or not yet."""
+    if dataset.state == Dataset.State.VALIDATING:
+        raise InvalidRequest(f"{dataset.name} is still being checked. Start the training when it is ready.")
+    if dataset.state == Dataset.State.UNUSABLE:
+        raise InvalidRequest(f"{dataset.name} cannot be trained on. {dataset.reason}")
 
 
 def discard_dataset(dataset: Dataset) -> None:
@@ -122,15 +139,50 @@ def _copy_bounded(file: File, path: Path, limit: int) -> None:
             target.write(chunk)
 
 
+def _described(
+    file: File, path: Path, *, owner: Any, name: str, task_type: str, identifier: str | None = None
+) -> Dataset:
+    """Return the row of an upload of which nothing is known yet but where it comes from and will lie."""
+    return Dataset(
+        name=name,
+        owner=owner,
+        task_type=task_type,
+        key=dataset_key(identifier or uuid.uuid4().hex, path.suffix),
+        original_name=Path(file.name or "").name[:255],
+        examples=0,
+    )
+
+
+def _read_now(
+    dataset: Dataset, path: Path, *, columns: dict[str, str], progress: Progress | None = None
+) -> None:
+    """Validate an upload in this process. Raises `InvalidRequest` with what to mend."""
+    try:
+        report = build_report(path, task_type=dataset.task_type, columns=columns, progress=progress)
+    except DataError as error:
+        raise InvalidRequest(str(error)) from error
+    if report.problems:
+        raise UnusableData(report)
+    dataset.size, dataset.sha256 = report.bytes, report.sha256
+    dataset.columns, dataset.classes = report.columns, list(report.classes)
+    dataset.examples, dataset.report = report.examples, report.to_json()
+
+
 def _keep(dataset: Dataset, path: Path) -> None:
     """Put a data set's file into the bucket and its row into the table: both, or neither."""
+    check_fields(dataset, exclude=["owner"])
     storage = storages["default"]
     try:
         with path.open("rb") as source:
             storage.save(dataset.key, File(source, name=dataset.key))
-        dataset.save()
+        with transaction.atomic():
+            dataset.save()
+            if dataset.state == Dataset.State.VALIDATING:
+                validation = DatasetValidation.objects.create(dataset=dataset)
+                transaction.on_commit(lambda: announce(DatasetValidation, validation.pk))
     except BaseException:
         if not Dataset.objects.filter(key=dataset.key).exists():  # else somebody made the same one meanwhile
             with contextlib.suppress(Exception):  # whichever storage, whatever it raises
                 storage.delete(dataset.key)
         raise
+    logger.info("dataset.created", dataset=dataset.pk, bytes=dataset.size, state=str(dataset.state))

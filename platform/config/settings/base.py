@@ -422,6 +422,14 @@ FILE_UPLOAD_TEMP_DIR = HOME / "tmp"
 TRAINYARD = {
     # bytes of one uploaded data set
     "MAX_DATASET_BYTES": env.int("MAX_DATASET_BYTES", default=2 * 2**30),
+    # a larger data set, or one with more files, is validated by a worker instead of a web process; so is one
+    # that has kept a web process for so long
+    "VALIDATE_IN_WEB_BYTES": env.int("VALIDATE_IN_WEB_BYTES", default=50 * 2**20),
+    "VALIDATE_IN_WEB_FILES": env.int("VALIDATE_IN_WEB_FILES", default=2_000),
+    "VALIDATE_IN_WEB_FOR": timedelta(seconds=env.float("VALIDATE_IN_WEB_SECONDS", default=10)),
+    # what the validation of one may take on a worker: time, and memory that its process may address
+    "VALIDATION_DEADLINE": timedelta(seconds=env.int("VALIDATION_DEADLINE_SECONDS", default=3600)),
+    "VALIDATION_MEMORY_BYTES": env.int("VALIDATION_MEMORY_BYTES", default=4 * 2**30),
     # bytes of a data set that training.json holds itself; a larger one is named there
     "MAX_INLINE_BYTES": env.int("MAX_INLINE_BYTES", default=2**30),
     "MAX_PREDICT_INPUTS": env.int("MAX_PREDICT_INPUTS", default=64),

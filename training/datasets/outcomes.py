@@ -1,0 +1,68 @@
+"""What follows from a validation: the data set is ready or unusable, and jobs that wait for it go on or end."""
+
+from typing import Any
+
+import structlog
+from django.core.files.storage import storages
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from work import transitions
+from work.models import State
+
+from ..models import Dataset, DatasetValidation, TrainingJob
+from ..services import announce_waiting
+from ..transitions import refuse
+
+logger = structlog.get_logger(__name__)
+
+
+def conclude(validation: DatasetValidation, report: dict[str, Any]) -> None:
+    """End a validation with what was found, all or nothing. Raises `StaleAttempt`."""
+    data = Dataset.objects.filter(pk=validation.dataset_id)
+    found = {
+        "report": report,
+        "columns": report["columns"],
+        "classes": list(report["classes"]),
+        "examples": report["examples"],
+        "updated_at": timezone.now(),
+    }
+    with transaction.atomic():
+        if report["problems"]:
+            transitions.fail(validation, reason=" ".join(report["problems"]))
+            data.update(**found)
+            return
+        read = report["examples"] + report["unreadable_count"]
+        transitions.succeed(validation, done=read, total=read)
+        data.update(state=Dataset.State.READY, **found)
+        transaction.on_commit(announce_waiting)
+
+
+def make_unusable(dataset_id: int, reason: str) -> None:
+    """Note why a data set cannot be trained on; jobs that wait for it end with that."""
+    Dataset.objects.filter(pk=dataset_id).update(
+        state=Dataset.State.UNUSABLE, reason=reason, updated_at=timezone.now()
+    )
+    waiting = TrainingJob.objects.queued().filter(dataset_id=dataset_id)
+    for job_id in waiting.values_list("pk", flat=True):
+        refuse(job_id, error=f"The data cannot be trained on. {reason}")
+
+
+def unswept() -> QuerySet[DatasetValidation]:
+    """Return the validations of unusable data sets whose file lies in the bucket still."""
+    return DatasetValidation.objects.filter(state=State.FAILED, swept=False)
+
+
+def sweep(validation: DatasetValidation) -> bool:
+    """Delete the file of a data set that turned out to be unusable; one that cannot be deleted now is later."""
+    try:
+        rows = unswept().filter(pk=validation.pk)
+        key = rows.values_list("dataset__key", flat=True).first()
+        if key is None:
+            return False
+        storages["default"].delete(key)
+        return bool(rows.update(swept=True))
+    except Exception as error:  # whichever storage, whatever it raises
+        logger.warning("dataset.not_swept", dataset=validation.dataset_id, error=repr(error))
+        return False

@@ -1,0 +1,84 @@
+"""Validate a data set in a child process: what a hostile file does to it, it does to nobody else."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Any
+
+AT_ONCE = 65_536  # bytes of events
+LOG_TAIL = 2_000  # characters
+KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH")  # of the environment; no secrets
+
+
+class ValidationProcess:
+    """One validation in a child process, which ends when this object is closed or its process dies.
+
+    `folder` is its working directory, empty but for what it writes to standard error; it may address
+    `memory` bytes.
+    """
+
+    def __init__(
+        self, path: Path, *, task_type: str, columns: dict[str, str], folder: Path, memory: int
+    ) -> None:
+        folder.mkdir()
+        self._log = folder.parent / f"{folder.name}.log"
+        self._received = b""
+        kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "training.data.validation"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                cwd=folder,
+                env={**kept, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)},
+            )
+        assert self._process.stdin is not None
+        request = {"path": str(path), "task_type": task_type, "columns": columns, "memory": memory}
+        try:
+            self._process.stdin.write(json.dumps(request).encode() + b"\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:  # it died at once; its end says so
+            return
+
+    def __enter__(self) -> "ValidationProcess":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                try:
+                    pipe.close()
+                except BrokenPipeError:
+                    continue
+
+    @property
+    def pid(self) -> int:
+        """The child's process id."""
+        return self._process.pid
+
+    def events(self, *, pause: float) -> Iterator[dict[str, Any] | None]:
+        """Yield the child's events until it has ended, and None whenever none came for `pause` seconds."""
+        assert self._process.stdout is not None
+        while True:
+            if not wait([self._process.stdout.fileno()], pause):
+                yield None
+                continue
+            piece = os.read(self._process.stdout.fileno(), AT_ONCE)
+            if not piece:
+                return
+            *lines, self._received = (self._received + piece).split(b"\n")
+            yield from map(json.loads, lines)
+
+    def describe_end(self) -> str:
+        """Wait for the end of the child, and return how it ended, with the last that it printed."""
+        code = self._process.wait()
+        how = f"signal {-code}" if code < 0 else f"exit code {code}"
+        printed = self._log.read_bytes()[-4 * LOG_TAIL :].decode(errors="replace")[-LOG_TAIL:]
+        return f"{how}: {printed.strip()}" if printed.strip() else how

@@ -1,0 +1,41 @@
+"""Which data sets are validated while somebody waits for the answer, in a web process, and which by a worker."""
+
+import time
+from pathlib import Path
+
+from django.conf import settings
+
+from models_registry.inputs import count_entries
+
+from ..data.texts import find_columns
+
+
+class TakesTooLong(Exception):
+    """A data set that looked small has kept a web process for as long as one may."""
+
+
+class Patience:
+    """How long a web process goes on with a data set: call it with the progress. Raises `TakesTooLong`."""
+
+    def __init__(self) -> None:
+        self._ends_at = time.monotonic() + settings.TRAINYARD["VALIDATE_IN_WEB_FOR"].total_seconds()
+
+    def __call__(self, done: int, total: int) -> None:
+        """Look at the clock."""
+        if time.monotonic() > self._ends_at:
+            raise TakesTooLong
+
+
+def is_large(path: Path, *, columns: dict[str, str]) -> bool:
+    """Tell whether a data set is left to a worker; reads no more than the end of a zip or a table's heading.
+
+    Raises `DataError` for what is no zip, and for a large table whose columns have to be named: its sender is
+    still there to be asked.
+    """
+    limits = settings.TRAINYARD
+    many_bytes = path.stat().st_size > limits["VALIDATE_IN_WEB_BYTES"]
+    if path.suffix == ".zip":
+        return count_entries(path) > limits["VALIDATE_IN_WEB_FILES"] or many_bytes
+    if many_bytes:
+        find_columns(path, columns)
+    return many_bytes
