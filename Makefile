@@ -13,20 +13,18 @@ help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(VENV)/runtime: requirements.txt
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Trainyard needs Python 3.11 or later; set PYTHON=…")'
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
-	touch $@
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Trainyard needs Python 3.11 or later; set PYTHON=…")'
+	@echo "Installing what Trainyard needs into $(VENV); this takes some minutes, once."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
 
 $(VENV)/dev: requirements-dev.txt $(VENV)/runtime
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	touch $@
 
 run: $(VENV)/runtime  ## the whole platform on http://127.0.0.1:$(PORT), state in $TRAINYARD_HOME (default .data)
-	$(MANAGE) migrate --verbosity 0
-	$(MANAGE) sync_documents
-	$(MANAGE) ensure_admin
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/honcho --no-colour start --port $(PORT)
+	@$(BIN)/python platform/config/launcher.py
 
 demo: $(VENV)/runtime  ## train, publish and use an image and a text model, without a person
 	$(BIN)/python samples/demo.py

@@ -201,7 +201,7 @@ def in_fresh_process(platform: PlatformProcess, work: str) -> Grown:
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.ingest", work],
         cwd=ROOT,
-        env={**platform.env, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'platform'}"},
+        env={**platform.django_env, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'platform'}"},
         stdout=subprocess.PIPE,
         text=True,
         check=True,

@@ -76,7 +76,7 @@ def _platform() -> Iterator[dict[str, str]]:
         env = {"DATABASE_URL": stack.enter_context(servers.postgres_database()), **server.env}
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="trainyard-bench-"))) / "home"
         platform = stack.enter_context(PlatformProcess(home, env=env, web=False, worker=False))
-        yield {**platform.env, "LOG_LEVEL": "ERROR"}
+        yield {**platform.django_env, "LOG_LEVEL": "ERROR"}
 
 
 class _Child:

@@ -73,13 +73,13 @@ def _platform(database: str) -> Iterator[Mapping[str, str]]:
         home = Path(folder) / "home"
         if database == "sqlite":
             with PlatformProcess(home, web=False, worker=False) as platform:
-                yield {**platform.env, "LOG_LEVEL": "ERROR"}
+                yield {**platform.django_env, "LOG_LEVEL": "ERROR"}
         else:
             with (
                 servers.postgres_database() as url,
                 PlatformProcess(home, env={"DATABASE_URL": url}, web=False, worker=False) as platform,
             ):
-                yield {**platform.env, "LOG_LEVEL": "ERROR"}
+                yield {**platform.django_env, "LOG_LEVEL": "ERROR"}
 
 
 def _measure_in_a_process(env: Mapping[str, str]) -> dict[str, Any]:

@@ -3,7 +3,9 @@
 from typing import Any
 
 from celery import Task, signals
+from django.dispatch import receiver
 
+from core.consumer import broker_connected
 from core.queue import app
 from inference.batches.services import RUN_BATCH
 
@@ -28,3 +30,11 @@ def worker_is_asked_to_end(**_: Any) -> None:
     from inference.batches.attempts import worker_stops
 
     worker_stops.set()
+
+
+@receiver(broker_connected)
+def announce_batches(**_: Any) -> None:
+    """Batches that were sent while the broker was away need not wait for the next reconcile."""
+    from inference.batches.services import announce_head
+
+    announce_head()

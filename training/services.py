@@ -11,7 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from control.models import PlatformStatus
-from control.selectors import require_operation
+from control.selectors import is_halted, require_operation
 from core.exceptions import InvalidRequest, MaintenanceMode, PlatformBusy, TrainyardError
 from core.models import check_fields
 from core.queue import send_hint
@@ -205,6 +205,14 @@ def announce(job_id: int, *, queue: str) -> bool:
         return False
     TrainingJob.objects.filter(pk=job_id).update(announced_at=timezone.now())
     return True
+
+
+def announce_head() -> None:
+    """Announce the jobs that are to start next, whatever the broker was told: it may have lost it."""
+    if not is_halted():
+        jobs = TrainingJob.objects.startable(timezone.now()).values_list("pk", "queue")
+        for job_id, queue in jobs[:ANNOUNCED_AT_ONCE]:
+            announce(job_id, queue=queue)
 
 
 def announce_waiting() -> int:

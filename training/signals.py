@@ -1,5 +1,7 @@
 """Keep status.json and training.json in step with the jobs."""
 
+from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from django.db import transaction
@@ -28,4 +30,4 @@ def operation_goes_on(instance: PlatformStatus, created: bool, **_: Any) -> None
 
     if not created and not instance.dev_mode:
         transaction.on_commit(announce_waiting)
-        transaction.on_commit(announce_validations)
+        transaction.on_commit(partial(announce_validations, unheard_for=timedelta()))

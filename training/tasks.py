@@ -1,8 +1,13 @@
 """What travels through the broker: hints that carry an id. The database knows the rest."""
 
+from datetime import timedelta
+from typing import Any
+
 from celery import Task
+from django.dispatch import receiver
 
 from control.selectors import is_halted
+from core.consumer import broker_connected
 from core.queue import app
 
 from . import worker  # noqa: F401 - its signal handlers belong to every process that runs these tasks
@@ -39,3 +44,13 @@ def validate_dataset(self: Task, validation_id: int) -> None:
     validation = claim_next(worker=str(self.request.hostname))
     if validation is not None:
         run_validation(validation)
+
+
+@receiver(broker_connected)
+def announce_jobs(**_: Any) -> None:
+    """What was sent while the broker was away need not wait for the next reconcile."""
+    from .datasets.reconcile import announce_validations
+    from .services import announce_head
+
+    announce_head()
+    announce_validations(unheard_for=timedelta())

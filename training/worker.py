@@ -10,6 +10,7 @@ from celery import signals
 from django.conf import settings
 from django.db import connection
 from django.utils import timezone
+from gunicorn.systemd import sd_notify
 
 from .models import WorkerHeartbeat
 
@@ -33,6 +34,8 @@ class WorkerLife:
         trains = not TRAINING_QUEUES.isdisjoint(self.queues)
         for work in (*([self._warm_up] if trains else []), self._beat, self._reconcile):
             threading.Thread(target=work, name=work.__name__.strip("_"), daemon=True).start()
+        if not trains:
+            tell_ready()
 
     def stop(self) -> None:
         """Sign off."""
@@ -48,12 +51,14 @@ class WorkerLife:
             warm_up(str(settings.HOME / "backbones"))
         except Exception as error:  # the first job will try again and report it to its owner
             logger.warning("worker.warm_up_failed", error=repr(error))
+            tell_ready()
             return
         try:
             WorkerHeartbeat.objects.filter(name=self.name).update(ready=True)
         finally:
             connection.close()
         logger.info("worker.warm", seconds=round(time.monotonic() - began, 1))
+        tell_ready()
 
     def _beat(self) -> None:
         started_at = timezone.now()
@@ -83,6 +88,11 @@ class WorkerLife:
             finally:
                 connection.close()
             self._done.wait(settings.TRAINYARD["RECONCILE_EVERY"].total_seconds())
+
+
+def tell_ready() -> None:
+    """Tell systemd, or our own launcher, that this process does its work from now on."""
+    sd_notify("READY=1", logger, unset_environment=True)
 
 
 _life: WorkerLife | None = None

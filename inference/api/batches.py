@@ -15,6 +15,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from core.parsers import FirstRenderer
+from core.queue import why_unheard
 from core.throttles import PerAddressPredict, PerModelToken
 from inference.batches.services import cancel_batch, create_batch
 from inference.batches.views import send_result
@@ -38,6 +39,7 @@ class BatchSerializer(serializers.ModelSerializer):
     model = serializers.CharField(source="model.token")
     file = serializers.CharField(source="source_name")
     url = serializers.SerializerMethodField()
+    message = serializers.SerializerMethodField(help_text="Why it waits or has failed, in a sentence.")
     result = serializers.SerializerMethodField(help_text="Where the CSV is; null until it is there.")
 
     class Meta:
@@ -62,6 +64,11 @@ class BatchSerializer(serializers.ModelSerializer):
     def get_url(self, batch: Batch) -> str:
         """Where to ask for news."""
         return self._address("api-batch", batch)
+
+    def get_message(self, batch: Batch) -> str:
+        """What whoever sent the batch should know."""
+        waits = batch.state == Batch.State.QUEUED
+        return (why_unheard(batch.announced_at) if waits else "") or batch.message
 
     def get_result(self, batch: Batch) -> str | None:
         """Where the result is."""

@@ -14,6 +14,7 @@ from django.core.files.storage import storages
 from django.db import transaction
 from django.utils import timezone
 
+from control.selectors import is_halted
 from core.exceptions import InvalidRequest
 from core.queue import send_hint
 from inference.lookup import find_served_model
@@ -30,6 +31,7 @@ logger = structlog.get_logger(__name__)
 
 RUN_BATCH = "inference.run_batch"
 QUEUE = "batches"
+ANNOUNCED_AT_ONCE = 10  # the head of the queue; the others follow with reconcile
 
 
 def create_batch(*, token: str, file: File, owner: Any = None, column: str = "") -> Batch:
@@ -52,6 +54,7 @@ def create_batch(*, token: str, file: File, owner: Any = None, column: str = "")
             total=_count(open_batch_file(path, model=model, column=column)),
         )
         _keep(batch, path)
+    batch.refresh_from_db(fields=["announced_at"])
     logger.info("batch.created", batch=batch.pk, inputs=batch.total, bytes=size)
     return batch
 
@@ -81,6 +84,13 @@ def announce(batch_id: int) -> bool:
         return False
     Batch.objects.filter(pk=batch_id).update(announced_at=timezone.now())
     return True
+
+
+def announce_head() -> None:
+    """Announce the batches that are to start next, whatever the broker was told: it may have lost it."""
+    if not is_halted():
+        for pk in Batch.objects.queued().values_list("pk", flat=True)[:ANNOUNCED_AT_ONCE]:
+            announce(pk)
 
 
 def _tidy(batch: Batch) -> None:

@@ -20,6 +20,7 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from accounts.roles import is_operator
 from core.exceptions import BucketError, InvalidRequest, MaintenanceMode, TrainyardError
+from core.queue import why_unheard
 from core.requests import PageRequest
 from inference.lookup import UnknownModel
 from inference.models import Batch
@@ -147,4 +148,10 @@ def _batch_of(token: str, identifier: str) -> Batch:
 def _context(batch: Batch) -> dict[str, Any]:
     waits = batch.state == Batch.State.QUEUED
     ahead = Batch.objects.queued().filter(queued_at__lt=batch.queued_at).count() if waits else 0
-    return {"batch": batch, "model": batch.model, "ahead": ahead, "columns": COLUMNS[batch.model.task_type]}
+    return {
+        "batch": batch,
+        "model": batch.model,
+        "ahead": ahead,
+        "unheard": why_unheard(batch.announced_at) if waits else "",
+        "columns": COLUMNS[batch.model.task_type],
+    }

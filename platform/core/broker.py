@@ -9,6 +9,7 @@ import fcntl
 import time
 import uuid
 from pathlib import Path
+from queue import Empty
 from typing import Any
 
 import structlog
@@ -34,6 +35,7 @@ class Channel(filesystem.Channel):
     def _queue_bind(self, exchange: str, routing_key: str | None, pattern: str | None, queue: str) -> None:
         path: Path = self._exchange_file(exchange)  # type: ignore[attr-defined]
         bound = exchange_queue_t(routing_key or "", pattern or "", queue or "")
+        self.control_folder.mkdir(parents=True, exist_ok=True)
         with (self.control_folder / "lock").open("ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # until it is closed
             table = self.get_table(exchange)
@@ -41,6 +43,7 @@ class Channel(filesystem.Channel):
                 _write_whole(path, [bound, *table])
 
     def _put(self, queue: str, payload: Any, **_: Any) -> None:  # type: ignore[override]
+        Path(self.data_folder_out).mkdir(parents=True, exist_ok=True)  # where it was cleared away
         name = f"{time.time_ns():020}_{uuid.uuid4()}.{queue}.msg"
         _write_whole(Path(self.data_folder_out, name), payload)
 
@@ -50,6 +53,8 @@ class Channel(filesystem.Channel):
                 return super()._get(queue)
             except ValueError:  # it is gone from the folder; there may be more
                 logger.warning("broker.message_unreadable", queue=queue)
+            except FileNotFoundError as error:  # no folder, no messages
+                raise Empty from error
 
 
 class Transport(filesystem.Transport):

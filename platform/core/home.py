@@ -5,7 +5,14 @@ import os
 import secrets
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("bucket", "broker/messages", "broker/control", "backbones", "jobs", "logs", "static", "tmp")
+PRIVATE = ("mail",)  # even where the home itself was made for others to look into
+
+
+def home_folder() -> Path:
+    """Return the home that `TRAINYARD_HOME` names, from the repository's root; .data there without it."""
+    return (ROOT / (os.environ.get("TRAINYARD_HOME") or ".data")).resolve()
 
 
 def prepare_home(home: Path) -> None:
@@ -13,6 +20,14 @@ def prepare_home(home: Path) -> None:
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     for folder in FOLDERS:
         (home / folder).mkdir(parents=True, exist_ok=True)
+    for folder in PRIVATE:
+        (home / folder).mkdir(exist_ok=True)
+        (home / folder).chmod(0o700)
+
+
+def password_file(home: Path) -> Path:
+    """Return where the first administrator's name and password stand, each on a line, until it is changed."""
+    return home / "admin_password"
 
 
 def secret_key(home: Path) -> str:

@@ -8,13 +8,15 @@ import structlog
 
 # A model's token is the right to use it; addresses, which frameworks log, contain it.
 TOKEN = re.compile(r"((?:image|text)Classification-[\w-]*?)-[0-9a-f]{32}")
+# So are the links that mails carry: they set a password or confirm an address.
+KEY_OF_A_MAIL = re.compile(r"(/accounts/(?:password/reset/key|confirm-email)/)[^/\s'\"]+")
 
 
 def hide_tokens(_: object, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
-    """Cut the secret end off every token in an event's fields."""
+    """Cut the secret end off every token and every link of a mail in an event's fields."""
     for name, value in event.items():
         if isinstance(value, str):
-            event[name] = TOKEN.sub(r"\1-…", value)
+            event[name] = KEY_OF_A_MAIL.sub(r"\1…", TOKEN.sub(r"\1-…", value))
     return event
 
 

@@ -7,6 +7,7 @@ to be imported that early, makes its application the default of every thread, an
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -16,6 +17,8 @@ from django.conf import ENVIRONMENT_VARIABLE, settings
 from django.core.exceptions import ImproperlyConfigured
 from django_structlog.celery.steps import DjangoStructLogInitStep
 from kombu import Connection
+
+from . import health
 
 logger = structlog.get_logger(__name__)
 
@@ -72,6 +75,16 @@ def look_at_broker() -> None:
         connection.ensure_connection(max_retries=1, interval_start=0, timeout=ANSWERS_WITHIN)
 
 
+def why_unheard(announced_at: datetime | None) -> str:
+    """Return why no worker knows of a queued row, in a sentence for whoever waits for it; "" when nothing is wrong."""
+    if announced_at is not None or health.examine("broker")["broker"] == health.OK:
+        return ""
+    return (
+        "The message queue does not answer, so no worker knows of this yet. It is kept, and starts by itself as soon "
+        "as the queue is back."
+    )
+
+
 def find_broker_problem() -> str:
     """Return why a thread that has just begun would not use the configured broker; "" when it would.
 
@@ -117,6 +130,6 @@ def _find_problem_here() -> str:
 
 def _parts(connection: Connection) -> dict[str, Any]:
     """Return what says where a connection leads; its transport has to be at hand."""
-    assert connection.transport_cls
+    connection.get_transport_cls()
     info = connection.info()
     return {part: info[part] for part in PARTS}

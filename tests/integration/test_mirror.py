@@ -61,7 +61,7 @@ def mirrored(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Mirrore
             env = {"DATABASE_URL": stack.enter_context(servers.postgres_database()), **server.env}
             bucket = S3Bucket(server)
         platform = stack.enter_context(PlatformProcess(tmp_path / "home", env=env, web=False, worker=False))
-        console = stack.enter_context(Console(env=platform.env))
+        console = stack.enter_context(Console(env=platform.django_env))
         size = (8, 50) if request.param else (4, 25)
         mirror = Mirrored(platform, console, bucket, *size)
         create_shared(mirror)
@@ -112,7 +112,7 @@ def assert_taken_in(mirror: Mirrored, outsider: Outsider) -> None:
 def test_processes_and_an_outsider_lose_nothing(mirrored: Mirrored) -> None:
     outsider = Outsider(mirrored.bucket, noted=SHARED, edits=25)
     outsider.start()
-    reports = let_work(mirrored.orders(), env=mirrored.platform.env)
+    reports = let_work(mirrored.orders(), env=mirrored.platform.django_env)
     outsider.end()
     mirrored.platform.manage("reconcile")
 
@@ -142,7 +142,7 @@ def test_naive_publisher_loses_entries(mirrored: Mirrored) -> None:
     """The control: what the first test shows is not what anybody would get."""
     with contextlib.ExitStack() as stack:
         workers = [
-            stack.enter_context(MirrorWorker(order, env=mirrored.platform.env))
+            stack.enter_context(MirrorWorker(order, env=mirrored.platform.django_env))
             for order in mirrored.orders(saves=10, publisher="naive")
         ]
         for said, answer in (("ready", "go"), ("read", "")):

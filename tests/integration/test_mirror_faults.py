@@ -50,7 +50,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnALine]:
         env = {"DATABASE_URL": stack.enter_context(servers.postgres_database()), **line.server.env}
         home = tmp_path_factory.mktemp("platform") / "home"
         platform = stack.enter_context(PlatformProcess(home, env=env, web=False, worker=False))
-        console = stack.enter_context(Console(env=platform.env))
+        console = stack.enter_context(Console(env=platform.django_env))
         mirror = OnALine(platform, console, S3Bucket(server), 4, 25, line)
         create_shared(mirror)
         yield mirror
@@ -83,9 +83,9 @@ def test_every_fault_at_random_is_mended_by_one_reconcile(mirror: OnALine) -> No
     for fault in Fault:
         mirror.line.cause(fault, key="*.json", probability=0.04)
     outsider.start()
-    reports = let_work(orders("random"), env=mirror.platform.env)
+    reports = let_work(orders("random"), env=mirror.platform.django_env)
     mirror.platform.manage("reconcile", check=False)  # in the middle of it
-    reports += let_work(orders("more", processes=2, saves=10), env=mirror.platform.env)
+    reports += let_work(orders("more", processes=2, saves=10), env=mirror.platform.django_env)
     outsider.end()
     caused = {one.fault for one in mirror.line.log(key="*.json")} - {None}
     mirror.line.heal()

@@ -6,6 +6,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from core.queue import why_unheard
 from models_registry.models import TaskType
 from training.hyperparameters import PLATEAU, PLATEAU_DEFAULTS, STEP, STEP_DEFAULTS, Number
 from training.models import Dataset, TrainingJob
@@ -100,6 +101,9 @@ class JobSerializer(serializers.ModelSerializer):
     progress = serializers.SerializerMethodField(
         help_text="Phase, how far it is, and what the trainer tells."
     )
+    notice = serializers.SerializerMethodField(
+        help_text="Why no worker knows of a queued job yet, in a sentence; empty when nothing is wrong."
+    )
 
     class Meta:
         model = TrainingJob
@@ -131,6 +135,7 @@ class JobSerializer(serializers.ModelSerializer):
             "attempt",
             "failures",
             "progress",
+            "notice",
             "error",
             "accuracy",
             "queued_at",
@@ -160,6 +165,10 @@ class JobSerializer(serializers.ModelSerializer):
             name: value for name, value in (job.progress.get("metrics") or {}).items() if name != "curve"
         }
         return {**job.progress, "metrics": metrics}
+
+    def get_notice(self, job: TrainingJob) -> str:
+        """Return what whoever sent the job should know."""
+        return why_unheard(job.announced_at) if job.state == TrainingJob.State.QUEUED else ""
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Let a preset name the strategy."""

@@ -1,5 +1,7 @@
 """What keeps validations going when somebody dies: part of every `reconcile`, safe to run at any time."""
 
+from datetime import timedelta
+
 from django.conf import settings
 
 from control.selectors import is_halted
@@ -14,7 +16,7 @@ AT_ONCE = 50
 def keep_validations_going() -> None:
     """Do all that is below."""
     rescue_validations()
-    announce_validations()
+    announce_validations(unheard_for=settings.TRAINYARD["RECONCILE_EVERY"])
     sweep_unusable_datasets()
 
 
@@ -23,11 +25,9 @@ def rescue_validations() -> int:
     return rescue(DatasetValidation, max_attempts=settings.TRAINYARD["MAX_ATTEMPTS"])
 
 
-def announce_validations() -> int:
-    """Tell workers of data sets that wait and of which none seems to know; returns how many."""
-    if is_halted():
-        return 0
-    return announce_waiting(DatasetValidation, unheard_for=settings.TRAINYARD["RECONCILE_EVERY"])
+def announce_validations(*, unheard_for: timedelta) -> int:
+    """Tell workers of data sets that wait and were not announced for so long; returns how many."""
+    return 0 if is_halted() else announce_waiting(DatasetValidation, unheard_for=unheard_for)
 
 
 def sweep_unusable_datasets() -> int:

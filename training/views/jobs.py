@@ -16,6 +16,7 @@ from accounts.roles import is_operator
 from control.selectors import is_halted
 from core.exceptions import MaintenanceMode, TrainyardError
 from core.paging import BoundedPaginator
+from core.queue import why_unheard
 from core.searches import ANYWHERE, BEGINNING
 
 from ..curves import charts_of, facts_of
@@ -129,6 +130,7 @@ def _job_context(job: TrainingJob) -> dict[str, Any]:
         "position": position_in_queue(job) if waits else None,
         "expected_start": expected_start(job) if waits else None,
         "halted": waits and is_halted(),
+        "unheard": why_unheard(job.announced_at) if waits else "",
         "worker_alive": a_worker_is_alive(job.queue) if waits else True,
         "queued_again": progress.get("message", "") if waits else "",
         "max_attempts": settings.TRAINYARD["MAX_ATTEMPTS"],

@@ -12,11 +12,13 @@ import environ
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 
+from core.home import home_folder
+
 env = environ.Env()
 
 ROOT = Path(__file__).resolve().parents[3]
-HOME = (ROOT / env.str("TRAINYARD_HOME", default=".data")).resolve()
-PORT = env.int("PORT", default=8000)
+HOME = home_folder()
+PORT = int(env.str("PORT", default="") or 8000)
 
 DEBUG = False
 ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=[])
@@ -154,7 +156,7 @@ STORAGES = {
 
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="") or "filesystem://localhost//"
 CELERY_BROKER_CONNECTION_TIMEOUT = 3
-CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a worker waits for its broker however long it takes
+CELERY_WORKER_CONSUMER = "core.consumer:PatientConsumer"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT: str | None = None  # the one that the address names
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = {}
@@ -228,8 +230,11 @@ ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*"]
 ACCOUNT_EMAIL_SUBJECT_PREFIX = "Trainyard: "
 ACCOUNT_EMAIL_VERIFICATION = env.str("ACCOUNT_EMAIL_VERIFICATION", default="none")
 SIGN_UP_OPEN = env.bool("SIGN_UP_OPEN", default=True)
-EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
-vars().update(EMAIL_CONFIG)
+if env.str("EMAIL_URL", default=""):
+    vars().update(env.email_url("EMAIL_URL"))
+else:  # links that set a password belong into no log
+    EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+    EMAIL_FILE_PATH = HOME / "mail"
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="trainyard@localhost")
 
 # Pages --------------------------------------------------------------------------------------

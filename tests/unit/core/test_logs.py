@@ -19,6 +19,12 @@ def test_tokens_lose_their_secret_end(task_type: str, name: str) -> None:
     assert event["job"] == 3
 
 
+@pytest.mark.parametrize("path", ["/accounts/password/reset/key/", "/accounts/confirm-email/"])
+def test_links_of_mails_lose_what_makes_them_work(path: str) -> None:
+    event = hide_tokens(None, "info", {"event": f"GET {path}1-c9x0-0123456789abcdef/ failed"})
+    assert event["event"] == f"GET {path}…/ failed"
+
+
 @pytest.mark.django_db
 def test_addresses_with_tokens_are_logged_without_them() -> None:
     token = new_token("imageclassification", "Flowers")

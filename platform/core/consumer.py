@@ -1,0 +1,57 @@
+"""How a worker waits for its broker, and what happens the moment it has it."""
+
+import threading
+import time
+from typing import Any
+
+import structlog
+from celery.worker.consumer import Consumer
+from celery.worker.state import maybe_shutdown
+from django.db import connection
+from django.dispatch import Signal
+
+logger = structlog.get_logger(__name__)
+
+LOOKS_EVERY = 1  # seconds
+SAYS_EVERY = 60.0  # seconds
+
+# Sent in a thread of its own whenever a worker begins to take messages: at its start, and after each outage. The
+# broker may have lost every hint that it had, and missed others.
+broker_connected = Signal()
+
+
+class PatientConsumer(Consumer):
+    """Looks for a broker that is away once a second, for ever; Celery would wait up to 30 s, a hundred times."""
+
+    def ensure_connected(self, conn: Any) -> Any:
+        """Return the connection once the broker answers. Raises `WorkerShutdown` when the worker is to end."""
+        self._said_at = float("-inf")
+        conn.ensure_connection(
+            self._say,
+            max_retries=None,
+            interval_start=LOOKS_EVERY,
+            interval_step=0,
+            interval_max=LOOKS_EVERY,
+            callback=maybe_shutdown,
+        )
+        self.first_connection_attempt = False
+        return conn
+
+    def on_ready(self) -> None:
+        """Messages arrive from now on."""
+        super().on_ready()
+        threading.Thread(target=_tell_connected, name="broker-connected", daemon=True).start()
+
+    def _say(self, error: Exception, interval: float) -> None:
+        if time.monotonic() - self._said_at >= SAYS_EVERY:
+            self._said_at = time.monotonic()
+            logger.error("broker.away", broker=self.app.connection_for_read().as_uri(), error=str(error))
+
+
+def _tell_connected() -> None:
+    try:
+        for receiver, result in broker_connected.send_robust(PatientConsumer):
+            if isinstance(result, Exception):  # reconcile does the same a little later
+                logger.warning("broker.receiver_failed", receiver=repr(receiver), error=repr(result))
+    finally:
+        connection.close()
