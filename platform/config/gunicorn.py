@@ -12,7 +12,7 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # mallopt(3)
 MALLOC = {M_TRIM_THRESHOLD: 512 * 2**20, M_MMAP_THRESHOLD: 32 * 2**20, M_ARENA_MAX: 2}
 
 bind = f"{os.environ.get('HOST') or '127.0.0.1'}:{os.environ.get('PORT') or '8000'}"
-worker_class = "gthread"
+worker_class = "config.web_worker.WebWorker"
 # Python runs one thread of a process at a time, so that a process for each core predicts more. Processes that share
 # no cache would each count requests for themselves, and let through that many times what a limit says.
 cores = len(os.sched_getaffinity(0))

@@ -1,0 +1,521 @@
+"""A worker of gunicorn whose threads never wait for a client.
+
+gunicorn's own threads read a request from the socket and write the answer to it, so that as many slow clients as
+there are threads stop a process. Here one loop does so for all connections and never waits: a thread is taken when
+a request is complete, and is free again when the answer is written, whether the client has taken it or not. Large
+bodies and answers lie in files without a name meanwhile.
+
+- All headers of a request have to arrive within ten seconds; bodies and answers may not pause for long, nor be
+  slower than a modem (`config.transfers`).
+- Before a large body is read the application is shown the head of the request and may refuse it (`core.head_only`).
+- When there are as many connections as there may be, the one that has waited for its client the longest goes.
+- Whether the process is alive is answered by a thread of its own, however busy the others are.
+"""
+
+import contextlib
+import errno
+import io
+import os
+import resource
+import selectors
+import shutil
+import socket
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import datetime
+from enum import IntEnum
+from functools import partial
+from queue import Empty, SimpleQueue
+from types import FrameType
+from typing import Any
+
+from gunicorn import util
+from gunicorn.errors import ConfigError
+from gunicorn.http.body import ChunkedReader
+from gunicorn.http.message import Request
+from gunicorn.http.unreader import IterUnreader
+from gunicorn.http.wsgi import Response, create
+from gunicorn.workers.base import Worker
+
+from core.head_only import ASKED_ABOVE, CARRIED, HEAD_ONLY
+
+from .transfers import AT_ONCE, GONE, Outbox, Pace, waiting_room
+
+HEAD_SECONDS = 10.0  # for the whole head of a request
+HEAD_BYTES = 2**16
+LINGER_SECONDS = 2.0  # in which a client that was refused may still send, so that it gets to read the answer
+LINGER_BYTES = 4 * 2**20
+STOPPING_SECONDS = 2.0  # in which a stopping process still takes a request on a connection that it had kept
+FILES = 8192  # to ask the system for
+FILES_OF_OTHERS = 200  # models, database, logs
+FILES_OF_A_CONNECTION = 3  # the socket, its body, its answer
+ALIVE = "/health/live/"
+HEAD_END = b"\r\n\r\n"
+
+
+class Stage(IntEnum):
+    """What a connection is at; of those that wait for their clients, the first go first when there are too many."""
+
+    IDLE = 0  # kept after an answer, nothing of the next request has come
+    LINGERING = 1  # answered, about to be closed
+    HEAD = 2
+    BODY = 3
+    SENDING = 4
+    WORKING = 5  # a thread has it
+
+
+class Connection:
+    """A client's connection and the request that it is at."""
+
+    def __init__(self, sock: socket.socket, client: Any, server: Any, folder: str) -> None:
+        self.sock, self.client, self.server = sock, client, server
+        self.outbox = Outbox(sock, folder)
+        self.stage = Stage.HEAD
+        self.since = time.monotonic()  # of this stage
+        self.deadline = self.since + HEAD_SECONDS
+        self.buffer = bytearray()  # received and not used yet
+        self.requests = 0  # so far
+        self.request: Request | None = None
+        self.body: Any = None
+        self.length = self.missing = 0  # bytes of the body; -1 where the request does not say
+        self.carried: dict[str, Any] = {}
+        self.pace = Pace()
+        self.keep = False  # whether it is used again after the answer
+
+    def forget_request(self) -> None:
+        """Let go of a request that was answered or given up."""
+        if self.body is not None:
+            self.body.close()
+        self.request, self.body, self.carried = None, None, {}
+        self.length = self.missing = 0
+
+
+class WebWorker(Worker):
+    """Serves HTTP/1.1, without TLS, which is for the proxy."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._connections: set[Connection] = set()
+        self._results: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._accepts = False
+        self._claimed = 0  # bytes of bodies that were admitted and are not complete
+        self._folder = ""
+
+    @classmethod
+    def check_config(cls, cfg: Any, log: Any) -> None:
+        """Raise `ConfigError` for what this worker does not do."""
+        if cfg.is_ssl:
+            raise ConfigError("TLS is for the proxy in front of gunicorn; leave out certfile and keyfile.")
+
+    def init_process(self) -> None:
+        """Prepare the loop, then go on as every worker does."""
+        self._poller = selectors.DefaultSelector()
+        self._wake_read, self._wake_write = os.pipe()
+        for number in (self._wake_read, self._wake_write):
+            util.set_non_blocking(number)
+            util.close_on_exec(number)
+        self._most = min(self.cfg.worker_connections, _files() // FILES_OF_A_CONNECTION)
+        super().init_process()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to stop: what has been begun is finished."""
+        self.alive = False
+        self._wake()
+
+    # The loop: everything below runs in the main thread, unless it says otherwise -----------------
+
+    def run(self) -> None:
+        """Serve until told to stop, then finish what was begun within `graceful_timeout`."""
+        from django.conf import settings
+
+        self._folder = str(settings.FILE_UPLOAD_TEMP_DIR)
+        self._threads = ThreadPoolExecutor(self.cfg.threads, thread_name_prefix="web")
+        self._probe = ThreadPoolExecutor(1, thread_name_prefix="alive")
+        self._poller.register(self._wake_read, selectors.EVENT_READ, self._take_results)
+        self._accept_more(True)
+        while self.alive and self.ppid == os.getppid():
+            self._turn()
+        self._accept_more(False)
+        for listener in self.sockets:
+            listener.close()
+        stops = time.monotonic() + self.cfg.graceful_timeout
+        for connection in self._connections:
+            if connection.stage == Stage.IDLE:
+                connection.deadline = min(connection.deadline, time.monotonic() + STOPPING_SECONDS)
+        while self._connections and time.monotonic() < stops:
+            self._turn()
+        for connection in list(self._connections):
+            self._close(connection)
+        for pool in (self._threads, self._probe):
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _turn(self) -> None:
+        """Do what can be done now, and end what has waited for too long; returns after a second at most."""
+        self.notify()
+        watched = self._poller.get_map()
+        for key, _ in self._poller.select(1.0 if self.alive else 0.2):
+            if watched.get(key.fd) is key:  # an event before this one may have closed it
+                key.data()
+        now = time.monotonic()
+        for connection in [one for one in self._connections if one.deadline < now]:
+            if connection.stage != Stage.WORKING:
+                self._time_out(connection)
+
+    def _accept_more(self, wanted: bool) -> None:
+        if wanted == self._accepts:
+            return
+        self._accepts = wanted
+        for listener in self.sockets:
+            if wanted:
+                listener.setblocking(False)
+                self._poller.register(listener, selectors.EVENT_READ, partial(self._accept, listener))
+            else:
+                self._poller.unregister(listener)
+
+    def _accept(self, listener: Any) -> None:
+        if len(self._connections) >= self._most and not self._make_room():
+            self._accept_more(False)  # until one of those that are worked on has ended
+            return
+        try:
+            sock, client = listener.accept()
+        except OSError as error:  # another process has taken it, or the client has thought better of it
+            if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+                self.log.warning("No connection can be accepted: %s", error)
+                self._make_room()
+            return
+        sock.setblocking(False)
+        connection = Connection(sock, client, listener.getsockname(), self._folder)
+        self._connections.add(connection)
+        self._await_head(connection, Stage.HEAD, HEAD_SECONDS)
+        self._read_head(connection)  # often it is here already
+
+    def _make_room(self) -> bool:
+        """Close the connection that has kept the process waiting for longest; False when none waits."""
+        waiting = [one for one in self._connections if one.stage != Stage.WORKING]
+        if not waiting:
+            return False
+        self._close(min(waiting, key=lambda one: (one.stage, one.since)))
+        return True
+
+    def _close(self, connection: Connection) -> None:
+        self._connections.discard(connection)
+        self._unwatch(connection)
+        self._release(connection)
+        connection.forget_request()
+        connection.outbox.close()
+        util.close(connection.sock)
+        if self.alive:
+            self._accept_more(True)
+
+    def _release(self, connection: Connection) -> None:
+        """Give up the claim of a body on the disk."""
+        if connection.length > ASKED_ABOVE:
+            self._claimed -= connection.length
+
+    def _enter(
+        self, connection: Connection, stage: Stage, deadline: float, watch: Callable[[], None], events: int
+    ) -> None:
+        """Wait for a client."""
+        connection.stage, connection.since, connection.deadline = stage, time.monotonic(), deadline
+        self._unwatch(connection)
+        self._poller.register(connection.sock, events, watch)
+
+    def _unwatch(self, connection: Connection) -> None:
+        with contextlib.suppress(KeyError, ValueError, OSError):
+            self._poller.unregister(connection.sock)
+
+    def _time_out(self, connection: Connection) -> None:
+        """End what has waited for too long; a client in the middle of a request is told so."""
+        if connection.stage == Stage.BODY or (connection.stage == Stage.HEAD and connection.buffer):
+            self._refuse(connection, 408, "Request Timeout", "The request did not arrive in time.")
+        else:
+            self._close(connection)
+
+    # Reading ----------------------------------------------------------------------------------------
+
+    def _receive(self, connection: Connection, most: int = AT_ONCE) -> bytes | None:
+        """Return what has come; None when nothing has. Closes what the client has closed, and returns None."""
+        try:
+            data = connection.sock.recv(most)
+        except (BlockingIOError, InterruptedError):
+            return None
+        except OSError:
+            data = b""
+        if data:
+            return data
+        self._close(connection)
+        return None
+
+    def _await_head(self, connection: Connection, stage: Stage, seconds: float) -> None:
+        read = partial(self._read_head, connection)
+        self._enter(connection, stage, time.monotonic() + seconds, read, selectors.EVENT_READ)
+
+    def _read_head(self, connection: Connection) -> None:
+        """Take what has come of a request's head."""
+        data = self._receive(connection)
+        if data is None:
+            return
+        connection.buffer += data
+        if not self._begin(connection) and connection.stage == Stage.IDLE:
+            self._await_head(connection, Stage.HEAD, HEAD_SECONDS)  # from its first byte on
+
+    def _begin(self, connection: Connection) -> bool:
+        """Begin the request whose head has arrived; False when it has not."""
+        buffer = connection.buffer
+        while buffer.startswith(b"\r\n"):  # RFC 9112, 2.2: empty lines before a request do not count
+            del buffer[:2]
+        end = buffer.find(HEAD_END)
+        if end < 0 and len(buffer) <= HEAD_BYTES:
+            return False
+        if not 0 <= end <= HEAD_BYTES:
+            self._refuse(connection, 431, "Request Header Fields Too Large", "The head is too large.")
+            return True
+        head = bytes(buffer[: end + len(HEAD_END)])
+        del buffer[: end + len(HEAD_END)]
+        connection.requests += 1
+        try:
+            request = Request(self.cfg, IterUnreader([head]), connection.client, connection.requests)
+        except Exception as error:  # whatever may be wrong with it
+            self._fail(connection, error)
+            return True
+        connection.request = request
+        chunked = isinstance(request.body.reader, ChunkedReader)
+        connection.length = connection.missing = -1 if chunked else request.body.reader.length
+        if 0 <= connection.length <= ASKED_ABOVE:
+            self._read_rest(connection)
+        elif self._claim(connection):
+            self._hand_over(connection, self._ask)
+        else:
+            self._refuse(connection, 503, "Service Unavailable", "There is no room for this now.")
+        return True
+
+    def _claim(self, connection: Connection) -> bool:
+        """Note what a body is going to take; False when all of them would take more than half of the disk's room."""
+        self._claimed += max(0, connection.length)
+        return self._claimed <= shutil.disk_usage(self._folder).free // 2
+
+    def _read_rest(self, connection: Connection) -> None:
+        """Take what has come of the body already, and wait for the rest of it."""
+        assert connection.request is not None
+        connection.body = waiting_room(self._folder) if connection.length else io.BytesIO()
+        connection.pace = Pace()
+        here = bytes(connection.buffer[: connection.missing])
+        if len(here) < connection.missing:
+            if connection.request._expected_100_continue:
+                with contextlib.suppress(OSError):  # seen when it is read from
+                    connection.outbox.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+            read = partial(self._read_body, connection)
+            self._enter(connection, Stage.BODY, connection.pace.deadline, read, selectors.EVENT_READ)
+        del connection.buffer[: len(here)]
+        self._keep(connection, here)
+
+    def _read_body(self, connection: Connection) -> None:
+        data = self._receive(connection, min(AT_ONCE, connection.missing))
+        if data is not None:
+            self._keep(connection, data)
+
+    def _keep(self, connection: Connection, data: bytes) -> None:
+        """Keep a piece of a body; with the last one the request is complete."""
+        try:
+            connection.body.write(data)
+        except OSError as error:  # the disk is full
+            self.log.error("A body could not be kept: %s", error)
+            self._refuse(connection, 503, "Service Unavailable", "There is no room for this now.")
+            return
+        connection.missing -= len(data)
+        connection.pace.move(len(data))
+        connection.deadline = connection.pace.deadline
+        if not connection.missing:
+            connection.body.seek(0)
+            self._hand_over(connection, self._work)
+
+    # Working ----------------------------------------------------------------------------------------
+
+    def _hand_over(
+        self, connection: Connection, work: Callable[[Connection], Callable[[Connection], None]]
+    ) -> None:
+        """Let a thread work; what it returns is called in the loop."""
+        assert connection.request is not None
+        self._unwatch(connection)
+        connection.stage = Stage.WORKING
+        pool = self._probe if connection.request.path == ALIVE else self._threads
+        pool.submit(work, connection).add_done_callback(partial(self._note_result, connection))
+
+    def _note_result(self, connection: Connection, result: "Future[Callable[[Connection], None]]") -> None:
+        """Bring a result from its thread to the loop."""
+        self._results.put(partial(self._after_work, connection, result))
+        self._wake()
+
+    def _wake(self) -> None:
+        with contextlib.suppress(OSError):  # full: it wakes anyhow
+            os.write(self._wake_write, b"\0")
+
+    def _take_results(self) -> None:
+        with contextlib.suppress(OSError):
+            os.read(self._wake_read, 4096)
+        with contextlib.suppress(Empty):
+            while True:
+                self._results.get_nowait()()
+
+    def _after_work(self, connection: Connection, result: "Future[Callable[[Connection], None]]") -> None:
+        if connection not in self._connections:
+            return
+        if self.alive:
+            self._accept_more(True)
+        if result.cancelled() or result.exception() is not None:
+            self._close(connection)
+        else:
+            result.result()(connection)
+
+    def _work(self, connection: Connection) -> Callable[[Connection], None]:
+        """Answer a complete request. In a thread."""
+        return self._run(connection, connection.body, {**connection.carried})
+
+    def _ask(self, connection: Connection) -> Callable[[Connection], None]:
+        """Ask the application whether it wants a body, and answer when it does not. In a thread."""
+        return self._run(connection, io.BytesIO(), {HEAD_ONLY: True})
+
+    def _run(self, connection: Connection, body: Any, more: dict[str, Any]) -> Callable[[Connection], None]:
+        """Call the application. In a thread; returns how it goes on."""
+        request, response, asks = connection.request, None, HEAD_ONLY in more
+        assert request is not None
+        expects, request._expected_100_continue = (
+            request._expected_100_continue,
+            False,
+        )  # answered by the loop
+        try:
+            response, environ = create(
+                request, connection.outbox, connection.client, connection.server, self.cfg
+            )
+            environ |= {"wsgi.input": body, "wsgi.multithread": True, **more}
+            self._count(response)
+            if asks or not self.alive or not self.cfg.keepalive:
+                response.force_close()
+            began = datetime.now()  # noqa: DTZ005 - as gunicorn's log has it
+            answer = self.wsgi(environ, response.start_response)
+            try:
+                if asks and response.status_code == 100:
+                    environ.pop(HEAD_ONLY)
+                    connection.carried = {k: v for k, v in environ.items() if k.startswith(CARRIED)}
+                    request._expected_100_continue = expects
+                    return self._go_on
+                _write(response, answer, environ["wsgi.file_wrapper"])
+            finally:
+                self.log.access(response, request, environ, datetime.now() - began)  # noqa: DTZ005
+                if hasattr(answer, "close"):
+                    answer.close()
+            connection.keep = not response.should_close()
+        except OSError as error:
+            if error.errno not in GONE:
+                self.log.exception("An answer could not be sent.")
+            return self._close
+        except Exception as error:
+            if response is not None and response.headers_sent:
+                self.log.exception("An answer broke off.")
+                return self._close
+            return partial(self._fail, error=error)
+        return self._send
+
+    def _count(self, response: Response) -> None:
+        self.nr += 1
+        if self.nr >= self.max_requests:
+            self.alive = False
+            self._wake()
+            response.force_close()
+
+    def _go_on(self, connection: Connection) -> None:
+        """Read a body that the application wants."""
+        assert connection.request is not None
+        if connection.length < 0:
+            self._refuse(connection, 411, "Length Required", "Send the body with its Content-Length.")
+        else:
+            self._read_rest(connection)
+
+    # Sending ----------------------------------------------------------------------------------------
+
+    def _fail(self, connection: Connection, error: Exception) -> None:
+        """Answer what gunicorn answers to such an error."""
+        with contextlib.suppress(OSError):
+            self.handle_error(connection.request, connection.outbox, connection.client, error)
+        connection.keep = False
+        self._send(connection)
+
+    def _refuse(self, connection: Connection, status: int, reason: str, words: str) -> None:
+        """Answer before the application was asked."""
+        with contextlib.suppress(OSError):
+            util.write_error(connection.outbox, status, reason, words)
+        connection.keep = False
+        self._send(connection)
+
+    def _send(self, connection: Connection) -> None:
+        """Let the client take the answer, then go on to its next request."""
+        connection.pace = Pace()
+        if connection.outbox.is_empty:
+            self._answered(connection)
+            return
+        send = partial(self._flush, connection)
+        self._enter(connection, Stage.SENDING, connection.pace.deadline, send, selectors.EVENT_WRITE)
+
+    def _flush(self, connection: Connection) -> None:
+        try:
+            sent = connection.outbox.flush()
+        except OSError:
+            self._close(connection)
+            return
+        if sent:
+            connection.pace.move(sent)
+            connection.deadline = connection.pace.deadline
+        if connection.outbox.is_empty:
+            self._answered(connection)
+
+    def _answered(self, connection: Connection) -> None:
+        unread = connection.missing != 0 or connection.request is None
+        self._release(connection)
+        connection.forget_request()
+        if connection.keep:
+            if not self._begin(connection):
+                stage, seconds = Stage.IDLE, float(self.cfg.keepalive)
+                if connection.buffer:
+                    stage, seconds = Stage.HEAD, HEAD_SECONDS
+                self._await_head(connection, stage, seconds)
+        elif unread:
+            self._linger(connection)
+        else:
+            self._close(connection)
+
+    def _linger(self, connection: Connection) -> None:
+        """Throw away for a moment what a client goes on sending: closing at once would take its answer from it."""
+        with contextlib.suppress(OSError):
+            connection.sock.shutdown(socket.SHUT_WR)
+        connection.pace = Pace()
+        drain = partial(self._drain, connection)
+        deadline = time.monotonic() + LINGER_SECONDS
+        self._enter(connection, Stage.LINGERING, deadline, drain, selectors.EVENT_READ)
+
+    def _drain(self, connection: Connection) -> None:
+        data = self._receive(connection)
+        if data is not None:
+            connection.pace.move(len(data))
+            if connection.pace.moved > LINGER_BYTES:
+                self._close(connection)
+
+
+def _write(response: Response, answer: Any, file_wrapper: type) -> None:
+    if isinstance(answer, file_wrapper):
+        response.write_file(answer)
+    else:
+        for piece in answer:
+            response.write(piece)
+    response.close()
+
+
+def _files() -> int:
+    """Return how many files connections may have open; asks the system for more than a shell usually gives."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            soft = wanted
+    return max(64, (FILES if soft == resource.RLIM_INFINITY else soft) - FILES_OF_OTHERS)
