@@ -20,6 +20,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.roles import is_operator
+from core.admission import admits
 from core.exceptions import BucketError, InvalidRequest, MaintenanceMode, TooManyRequests, TrainyardError
 from core.paging import BoundedPaginator
 from core.requests import PageRequest
@@ -28,6 +29,7 @@ from core.throttles import client_of, require_rate
 from models_registry.models import Artifact, RegisteredModel, TaskType
 from models_registry.services import change_model, keep_model, restore_model, retire_model
 
+from .admission import before_form
 from .batches.sources import ImageSource, TextSource
 from .downloads import find_download, may_have, may_manage, send_file
 from .forms import DescribeForm, ModelSearch, try_form
@@ -73,6 +75,7 @@ def model_page(request: HttpRequest, token: str) -> HttpResponse:
     return render(request, "inference/model.html", _page_context(request, model))
 
 
+@admits(before_form)
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def try_model(request: PageRequest, token: str) -> HttpResponse:

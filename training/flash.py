@@ -109,11 +109,15 @@ class TrainView(FlashView):
 
     throttle_classes = (FlashTraining,)
 
-    def post(self, request: Request) -> Response:
-        """Accept a job, nobody's; the token is all that its sender needs."""
+    def admit(self, request: Request) -> None:
+        """Refuse strangers where they may not train, and everybody while the platform is halted."""
         if not settings.FLASH_ALLOW_TRAINING:
             raise InvalidRequest(NOT_ALLOWED)
         require_operation()
+
+    def post(self, request: Request) -> Response:
+        """Accept a job, nobody's; the token is all that its sender needs."""
+        self.admit(request)
         with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:
             return success(token=_submit(request._request, Path(folder)).token)
 

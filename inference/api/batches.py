@@ -17,6 +17,7 @@ from rest_framework.views import APIView
 from core.parsers import FirstRenderer
 from core.queue import why_unheard
 from core.throttles import PerAddressPredict, PerModelToken
+from inference.admission import require_model
 from inference.batches.services import cancel_batch, create_batch
 from inference.batches.views import send_result
 from inference.lookup import UnknownModel
@@ -86,6 +87,10 @@ class BatchListView(APIView):
     permission_classes = (AllowAny,)
     parser_classes = (MultiPartParser,)
     throttle_classes = (PerModelToken, PerAddressPredict)
+
+    def admit(self, request: Request, token: str) -> None:
+        """Refuse what is sent to no model."""
+        require_model(token)
 
     @extend_schema(
         operation_id="models_batches_create",

@@ -13,12 +13,13 @@ from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse
 
 from core.exceptions import TrainyardError
+from core.head_only import ASKED_ABOVE
 from core.throttles import client_of, count_once
 from inference.services import predict
 
 from .serializers import answer_json
 
-LARGEST = 2**20  # bytes of a body; Django spools larger ones to disk, which this way does not
+LARGEST = ASKED_ABOVE  # bytes of a body; larger ones are asked for first, and Django spools them to disk
 
 HEADERS = {"Allow": "POST, OPTIONS", "X-Frame-Options": "DENY"}  # as the long way answers
 

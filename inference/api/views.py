@@ -23,6 +23,7 @@ from core.exceptions import InvalidRequest
 from core.parsers import BoundedJSONParser, FirstRenderer
 from core.schema import problems
 from core.throttles import PerAddressPredict, PerModelToken
+from inference.admission import require_model
 from inference.downloads import DOWNLOADS, find_download, send_file
 from inference.services import UnknownModel, explain, predict
 from models_registry.models import RegisteredModel
@@ -113,6 +114,10 @@ class PredictView(APIView):
         parameters=[HowToPredictSerializer],
         responses=AnswerSerializer,
     )
+    def admit(self, request: Request, token: str) -> None:
+        """Refuse what is sent to no model."""
+        require_model(token)
+
     def post(self, request: Request, token: str) -> Response:
         """Classify image files (multipart `file`) or texts (JSON `{"texts": […]}`); with `explain=1`, say why."""
         answer_to = explain if _asks_why(request) else predict

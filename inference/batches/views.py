@@ -19,9 +19,11 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from django_htmx.http import HttpResponseClientRedirect
 
 from accounts.roles import is_operator
+from core.admission import admits
 from core.exceptions import BucketError, InvalidRequest, MaintenanceMode, TrainyardError
 from core.queue import why_unheard
 from core.requests import PageRequest
+from inference.admission import before_form
 from inference.lookup import UnknownModel
 from inference.models import Batch
 
@@ -38,6 +40,7 @@ class BatchForm(forms.Form):
     column = forms.CharField(required=False, max_length=200)
 
 
+@admits(before_form)
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def send(request: PageRequest, token: str) -> HttpResponse:

@@ -218,8 +218,10 @@ class WebWorker(Worker):
     ) -> None:
         """Wait for a client."""
         connection.stage, connection.since, connection.deadline = stage, time.monotonic(), deadline
-        self._unwatch(connection)
-        self._poller.register(connection.sock, events, watch)
+        if connection.sock in self._poller.get_map():
+            self._poller.modify(connection.sock, events, watch)
+        else:
+            self._poller.register(connection.sock, events, watch)
 
     def _unwatch(self, connection: Connection) -> None:
         with contextlib.suppress(KeyError, ValueError, OSError):

@@ -11,6 +11,10 @@ class InvalidRequest(TrainyardError):
     """What was sent cannot be used: the caller has to change it."""
 
 
+class QuotaExceeded(InvalidRequest):
+    """There is no room left for what somebody wants to keep here."""
+
+
 class MaintenanceMode(TrainyardError):
     """The platform is halted (`dev_mode`); nothing is accepted, started, predicted or deleted."""
 

@@ -9,10 +9,12 @@ import structlog
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.template.defaultfilters import filesizeformat
 from django_structlog.middlewares import RequestMiddleware
 
-from .refusals import page_not_found, refuse
+from .admission import claimed_bytes, refusal, too_large
+from .head_only import ASKED_ABOVE, HEAD_ONLY
+from .problems import problem_response
+from .refusals import page_not_found
 from .throttles import client_of
 
 REQUEST_ID = re.compile(r"[\w.-]{1,100}", re.ASCII)
@@ -78,9 +80,9 @@ class PlainPathMiddleware:
 
 
 class BodyLimitMiddleware:
-    """Answers 413 to a request whose Content-Length exceeds what its address takes.
+    """Refuses bodies from a request's head: too large for the address (413), or not wanted (`core.admission`).
 
-    A body without that header is empty for Django, so the header is all there is to check.
+    A body without Content-Length would be empty for Django, so it is refused as well (411).
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -91,11 +93,17 @@ class BodyLimitMiddleware:
 
     def process_view(
         self, request: HttpRequest, view: Callable[..., Any], args: Any, kwargs: Any
-    ) -> HttpResponse | None:
+    ) -> HttpResponseBase | None:
         """Look before any other middleware reads the body."""
+        if "HTTP_TRANSFER_ENCODING" in request.META:
+            return problem_response(411, "Send the body in one piece, with its Content-Length.")
         name = request.resolver_match.view_name if request.resolver_match else ""
         limit = settings.TRAINYARD[LIMITS.get(name, "MAX_PREDICT_BYTES")]
         most = limit * 4 // 3 if name in IN_BASE64 else limit
-        if int(request.META.get("CONTENT_LENGTH") or 0) <= most + OVERHEAD:
+        claimed = claimed_bytes(request)
+        if claimed > most + OVERHEAD:
+            return too_large(request, limit)
+        if claimed <= ASKED_ABOVE:
             return None
-        return refuse(request, 413, f"This is larger than the {filesizeformat(limit)} that can be sent here.")
+        refused = refusal(request, view, kwargs)
+        return HttpResponse(status=100) if refused is None and HEAD_ONLY in request.META else refused

@@ -14,6 +14,7 @@ from .exceptions import (
     InvalidRequest,
     MaintenanceMode,
     PlatformBusy,
+    QuotaExceeded,
     TooManyRequests,
     TrainyardError,
 )
@@ -23,6 +24,7 @@ STATUS_OF: dict[type[TrainyardError], int] = {
     BucketError: status.HTTP_503_SERVICE_UNAVAILABLE,
     PlatformBusy: status.HTTP_409_CONFLICT,
     TooManyRequests: status.HTTP_429_TOO_MANY_REQUESTS,
+    QuotaExceeded: status.HTTP_413_REQUEST_ENTITY_TOO_LARGE,
     InvalidRequest: status.HTTP_400_BAD_REQUEST,
 }
 

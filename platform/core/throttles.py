@@ -79,8 +79,10 @@ def seconds_to_wait(rate: Rate, *, previous: int, current: int, passed: float) -
     return (1 - passed + begun) * rate.seconds
 
 
-def take(scope: str, who: str) -> float:
+def take(scope: str, who: str, *, count: bool = True) -> float:
     """Count a request; returns 0.0, or the seconds to wait when there were too many (it does not count then).
+
+    Without `count` none counts: the answer is what the next one would get.
 
     A cache that is away limits nobody: it is better to serve too much than nothing.
     """
@@ -88,15 +90,27 @@ def take(scope: str, who: str) -> float:
     if rate is None:
         return 0.0
     try:
-        return _count(rate, f"{scope}:{hashlib.blake2b(who.encode(), digest_size=16).hexdigest()}")
+        name = f"{scope}:{hashlib.blake2b(who.encode(), digest_size=16).hexdigest()}"
+        return _count(rate, name) if count else _look(rate, name)
     except Exception as error:  # whichever cache, whatever it raises
         logger.warning("throttle.cache_away", scope=scope, error=repr(error))
         return 0.0
 
 
-def _count(rate: Rate, name: str) -> float:
+def _window(rate: Rate, name: str) -> tuple[str, str, float]:
+    """Return the keys of the counters of this and of the last window, and how much of this one has passed."""
     window, passed = divmod(time.time() / rate.seconds, 1)
-    now, before = f"throttle:{name}:{window:.0f}", f"throttle:{name}:{window - 1:.0f}"
+    return f"throttle:{name}:{window:.0f}", f"throttle:{name}:{window - 1:.0f}", passed
+
+
+def _look(rate: Rate, name: str) -> float:
+    now, before, passed = _window(rate, name)
+    counted = cache.get_many([now, before])
+    return seconds_to_wait(rate, previous=counted.get(before, 0), current=counted.get(now, 0), passed=passed)
+
+
+def _count(rate: Rate, name: str) -> float:
+    now, before, passed = _window(rate, name)
     try:
         current = cache.incr(now) - 1
     except ValueError:  # the first one of this window
@@ -106,6 +120,13 @@ def _count(rate: Rate, name: str) -> float:
     if wait:
         cache.decr(now)
     return wait
+
+
+def peek(scope: str, who: str) -> None:
+    """Look whether a request would be one too many, without counting it. Raises `TooManyRequests`."""
+    wait = take(scope, who, count=False)
+    if wait:
+        raise TooManyRequests(wait)
 
 
 def require_rate(scope: str, who: str) -> None:

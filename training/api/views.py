@@ -10,6 +10,7 @@ from rest_framework.parsers import FormParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from control.selectors import require_operation
 from core.schema import problems
 from core.throttles import PerAddress, PerUser, Uploads
 from training.datasets.services import create_dataset
@@ -31,6 +32,10 @@ class DatasetViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.
 
     def get_queryset(self) -> QuerySet[Dataset]:
         return Dataset.objects.owned_by(self.request.user)
+
+    def admit(self, request: Request) -> None:
+        """Refuse data while the platform is halted."""
+        require_operation()
 
     @extend_schema(request=DatasetUploadSerializer, responses={201: DatasetSerializer})
     def create(self, request: Request) -> Response:

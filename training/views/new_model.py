@@ -12,16 +12,18 @@ from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.core.files import File
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 from django_htmx.http import HttpResponseClientRedirect, replace_url
 
-from control.selectors import is_halted
+from control.selectors import is_halted, require_operation
+from core.admission import admits, require_sign_in
 from core.exceptions import BucketError, MaintenanceMode, TooManyRequests, TrainyardError
 from core.requests import PageRequest
-from core.throttles import require_rate
+from core.throttles import peek, require_rate
 from models_registry.inputs import UnclearColumns
 
 from ..datasets.services import SUFFIXES, UnusableData, create_dataset
@@ -72,6 +74,16 @@ def new_model(request: PageRequest) -> HttpResponse:
     return _show_data(request, DataForm())
 
 
+def _before_upload(request: HttpRequest) -> HttpResponseBase | None:
+    """Look at an upload before it is read."""
+    refused = require_sign_in(request)
+    if refused is None:
+        require_operation()
+        peek("upload", str(request.user.pk))
+    return refused
+
+
+@admits(_before_upload)
 @login_required
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])

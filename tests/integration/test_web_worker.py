@@ -1,4 +1,7 @@
-"""A real web process with clients that take their time: nobody else notices, and the honest ones among them arrive."""
+"""A real web process and clients that take their time, send what nobody wants, or go away in the middle.
+
+Nobody else notices, and the honest ones among them arrive.
+"""
 
 import contextlib
 import json
@@ -21,7 +24,7 @@ TOKEN = "imageClassification-colours-0"
 MAKE = f"from tests.tiny_models import live_colour_model; live_colour_model(token={TOKEN!r})"
 PREDICT = f"/api/v1/models/{TOKEN}/predict/"
 RED = picture("red")
-LARGE = 32 * 2**20  # bytes of a file to download; more than any socket holds
+LARGE = 8 * 2**20  # bytes of a file to download; more than any socket holds
 BIG_FILE = f"""
 from pathlib import Path
 from django.conf import settings
@@ -158,7 +161,7 @@ def test_a_slow_upload_that_goes_on_arrives(
 ) -> None:
     """At 200 kB a second, in pieces with pauses; much longer than a thread would wait for a client."""
     sock = sockets()
-    kind, body = form(RED + bytes(2_500_000))
+    kind, body = form(RED + bytes(1_500_000))
     sock.sendall(
         head(PREDICT, method="POST", Content_Type=kind, Content_Length=len(body), Connection="close")
     )
@@ -204,6 +207,62 @@ def test_connections_are_kept_and_requests_behind_each_other_answered_in_order(
             assert session.get(f"{platform.base_url}/health/live/").headers["Connection"] == "keep-alive"
 
 
+UNWANTED = [
+    pytest.param("/api/v1/models/imageClassification-nobody-1/batches/", {}, 404, id="unknown model"),
+    pytest.param("/api/v1/datasets/", {}, 401, id="stranger's data"),
+    pytest.param("/new/data/", {}, 403, id="form without a cookie"),
+    pytest.param("/accounts/login/", {}, 413, id="too large for the page"),
+    pytest.param(PREDICT.replace("predict", "batches"), {"Content_Type": "text/csv"}, 415, id="no form"),
+    pytest.param("/flash/train", {}, 200, id="Flash's training that is switched off"),
+]
+
+
+@pytest.mark.parametrize(("path", "headers", "status"), UNWANTED)
+@pytest.mark.parametrize("expects", [True, False])
+def test_what_is_not_wanted_is_refused_from_its_head(
+    platform: PlatformProcess,
+    sockets: Callable[..., socket.socket],
+    path: str,
+    headers: dict[str, str],
+    status: int,
+    expects: bool,
+) -> None:
+    sock = sockets()
+    sent = {"Content_Type": "multipart/form-data; boundary=x", "Content_Length": 900_000_000, **headers}
+    sock.sendall(head(path, method="POST", **sent, **({"Expect": "100-continue"} if expects else {})))
+    if not expects:
+        with contextlib.suppress(ConnectionError):  # who goes on sending is cut off, soon
+            for _ in range(900):
+                sock.sendall(bytes(1_000_000))
+            pytest.fail("all of it was read")
+    answer = read_all(sock)
+    assert answer.startswith(f"HTTP/1.1 {status} ".encode())
+    assert b"Connection: close" in answer
+    assert not list((platform.home / "tmp").iterdir())
+
+
+def test_who_asks_first_is_told_to_send(
+    platform: PlatformProcess, sockets: Callable[..., socket.socket]
+) -> None:
+    for padding in (0, 2_000_000):
+        sock = sockets()
+        kind, body = form(RED + bytes(padding))
+        wanted = {"Content_Type": kind, "Content_Length": len(body), "Expect": "100-continue"}
+        sock.sendall(head(PREDICT, method="POST", **wanted, Connection="close"))
+        assert sock.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        sock.sendall(body)
+        assert read_all(sock).startswith(b"HTTP/1.1 200 ")
+
+
+def test_bodies_without_a_length_are_refused(
+    platform: PlatformProcess, sockets: Callable[..., socket.socket]
+) -> None:
+    sock = sockets()
+    sock.sendall(head(PREDICT, method="POST", Transfer_Encoding="chunked") + b"5\r\nhello\r\n")
+    assert b"Content-Length" in (answer := read_all(sock))
+    assert answer.startswith(b"HTTP/1.1 411 ")
+
+
 @pytest.mark.parametrize(
     ("sent", "status"),
     [
@@ -224,32 +283,40 @@ def test_requests_that_are_none_are_refused(
     assert int(read_all(sock).split()[1]) == status
 
 
-def test_what_has_waited_longest_makes_room_for_who_comes(tmp_path: Path) -> None:
+@contextlib.contextmanager
+def another_process(platform: PlatformProcess, **env: str) -> Iterator[PlatformProcess]:
+    """Serve the same home once more, otherwise."""
+    other = PlatformProcess(platform.home, env=env)
+    try:
+        other.start_web()
+        yield other
+    finally:
+        other.stop()
+
+
+def test_what_has_waited_longest_makes_room_for_who_comes(platform: PlatformProcess) -> None:
     """More connections than a process may have: those that say nothing go, whoever asks is answered."""
     with (
-        PlatformProcess(
-            tmp_path / "home", worker=False, env={"GUNICORN_CMD_ARGS": "--worker-connections 40"}
-        ) as platform,
+        another_process(platform, GUNICORN_CMD_ARGS="--worker-connections 40") as other,
         contextlib.ExitStack() as stack,
     ):
         for _ in range(200):
-            sock = stack.enter_context(socket.create_connection(("127.0.0.1", platform.port), timeout=10))
+            sock = stack.enter_context(socket.create_connection(("127.0.0.1", other.port), timeout=10))
             sock.sendall(b"GET / HTTP/1.1\r\nX: ")
-        answers_in(2, lambda: requests.get(f"{platform.base_url}/health/live/", timeout=10))
+        answers_in(2, lambda: requests.get(f"{other.base_url}/health/live/", timeout=10))
 
 
-def test_a_stopping_process_finishes_what_was_begun(tmp_path: Path) -> None:
-    with PlatformProcess(tmp_path / "home", worker=False) as platform:
-        platform.manage("shell", "--no-imports", "-c", MAKE)
+def test_a_stopping_process_finishes_what_was_begun(platform: PlatformProcess) -> None:
+    with another_process(platform) as other:
         kind, body = form(RED)
-        with socket.create_connection(("127.0.0.1", platform.port), timeout=30) as sock:
+        with socket.create_connection(("127.0.0.1", other.port), timeout=30) as sock:
             sock.sendall(
                 head(PREDICT, method="POST", Content_Type=kind, Content_Length=len(body)) + body[:-5]
             )
-            assert platform.web is not None
-            web: Any = platform.web
+            assert other.web is not None
+            web: Any = other.web
             web.terminate()
-            wait_until("no new connections", lambda: not _accepts(platform.port), within=10)
+            wait_until("no new connections", lambda: not _accepts(other.port), within=10)
             sock.sendall(body[-5:])
             assert read_all(sock).startswith(b"HTTP/1.1 200 ")
         assert web.wait(timeout=20) == 0
