@@ -178,7 +178,7 @@ def _run(name: str, data: bytes, file: str, test_part: Labelled, seed: int = 0) 
         path = Path(folder) / file
         path.write_bytes(data)
         request = TrainingRequest(
-            token="benchmark",  # noqa: S106 - a model's name
+            public_id="benchmark",
             name="Benchmark",
             task_type=architecture.task_type,
             architecture=name,

@@ -23,6 +23,7 @@ import sys
 import tempfile
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -409,7 +410,7 @@ def copy_model(token: str) -> None:
     for number in range(MODELS):
         network.doc_string = f"copy {number}"
         content = network.SerializeToString()
-        model.pk, model.token = None, f"{token}-{number}"
+        model.pk, model.token, model.public_id = None, f"{token}-{number}", uuid.uuid4()
         model.save()
         key = f"{model.task_type}/{model.token}/1/{model.token}.onnx"
         storages["default"].save(key, ContentFile(content))

@@ -1,22 +1,23 @@
-"""A model's files for whoever may have them: from S3 by a signed address, from a folder as a stream.
+"""A model's files for whoever may have them: from S3 by a signed address, or streamed, in parts as well.
 
 A file is never shown, always saved: it comes as an attachment of no type that a browser opens.
 """
 
-import io
-import os
 import re
 from pathlib import PurePosixPath
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 from django.conf import settings
 from django.core.files.storage import storages
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.core.signing import BadSignature, SignatureExpired, TimestampSigner
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.http import content_disposition_header, quote_etag
+from django.utils.text import slugify
 
-from core.exceptions import BucketError
+from core.exceptions import BucketError, TrainyardError
 from core.problems import problem_response
+from documents.store import get_store
 from models_registry.models import Artifact, RegisteredModel
 
 DOWNLOADS = {
@@ -26,9 +27,24 @@ DOWNLOADS = {
     "onnx-int8": Artifact.Kind.ONNX_INT8,
     "evaluation": Artifact.Kind.EVALUATION,
 }
+ENDINGS: dict[str, str] = {
+    Artifact.Kind.ONNX: ".onnx",
+    Artifact.Kind.TORCHSCRIPT: ".pt",
+    Artifact.Kind.ONNX_INT8: ".int8.onnx",
+    Artifact.Kind.EVALUATION: "_evaluation.json",
+}
 FOR_OWNERS = {Artifact.Kind.EVALUATION}  # it shows examples of the data
 SAVED_AS = "application/octet-stream"
+SALT = "trainyard.downloads"
+SHOWN_OF_ID = 8  # digits of the public identifier that tell files of one name apart
 RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
+
+
+class AddressExpired(TrainyardError):
+    """A signed address is over."""
+
+    def __init__(self) -> None:
+        super().__init__("This address was good for a short while only. Ask for a new one.")
 
 
 def may_manage(user: Any, model: RegisteredModel) -> bool:
@@ -57,25 +73,28 @@ def find_download(user: Any, token: str, kind: str) -> Artifact:
     return artifact
 
 
+def download_name(model: RegisteredModel, artifact: Artifact) -> str:
+    """Return a name for a file that somebody may publish: the model's own and its public identifier.
+
+    The token is no part of it, nor is a name that was read from a token as a whole, as those of models
+    from outside can be.
+    """
+    name = slugify(model.name)
+    stem = name if name and slugify(model.token) not in name else "model"
+    ending = ENDINGS.get(artifact.kind) or f"_metadata{PurePosixPath(artifact.key).suffix}"
+    return f"{stem}-{model.public_id.hex[:SHOWN_OF_ID]}{ending}"
+
+
 def send_file(request: HttpRequest, artifact: Artifact) -> HttpResponseBase:
     """Answer with a file, or with where to get it for the next minutes. Raises `Http404`, `BucketError`."""
-    name = PurePosixPath(artifact.key).name
     if settings.S3_BUCKET:
-        return HttpResponseRedirect(signed_address(artifact, name))
-    try:
-        file = cast("BinaryIO", storages["default"].open(artifact.key))
-    except FileNotFoundError as error:
-        raise Http404 from error
-    except OSError as error:
-        raise BucketError("The model's file cannot be fetched from the bucket now. Try again.") from error
-    if os.fstat(file.fileno()).st_size != artifact.size:
-        file.close()
-        raise BucketError("The model's file in the bucket is not the one that was published.")
-    return _stream(request, file, artifact, name)
+        return HttpResponseRedirect(signed_address(artifact))
+    return stream_file(request, artifact)
 
 
-def signed_address(artifact: Artifact, name: str) -> str:
+def signed_address(artifact: Artifact) -> str:
     """Return an address of the S3 server that needs no credentials and is good for a short while."""
+    name = download_name(artifact.model, artifact)
     headers = {
         "ResponseContentDisposition": content_disposition_header(as_attachment=True, filename=name),
         "ResponseContentType": SAVED_AS,
@@ -85,20 +104,47 @@ def signed_address(artifact: Artifact, name: str) -> str:
     return str(storage.url(artifact.key, parameters=headers, expire=lasts))
 
 
-def _stream(request: HttpRequest, file: BinaryIO, artifact: Artifact, name: str) -> HttpResponseBase:
-    etag = quote_etag(artifact.sha256) if artifact.sha256 else ""
+def sign_download(model: RegisteredModel, artifact: Artifact) -> str:
+    """Return what stands for the right to one file of a model for a short while; its token does not show."""
+    return TimestampSigner(salt=SALT).sign_object([model.pk, artifact.kind])
+
+
+def find_signed_download(signed: str, name: str) -> Artifact:
+    """Return the file that a signature is for and that has this name.
+
+    Raises `Http404`, also when the model is not to be downloaded any more, and `AddressExpired`.
+    """
+    try:
+        pk, kind = TimestampSigner(salt=SALT).unsign_object(signed, max_age=settings.DOWNLOAD_ADDRESS_LASTS)
+    except SignatureExpired as error:
+        raise AddressExpired from error
+    except (BadSignature, ValueError) as error:
+        raise Http404 from error
+    artifact = Artifact.objects.select_related("model").filter(model=pk, kind=kind).first()
+    if artifact is None or not may_have(kind, artifact.model, manages=False):
+        raise Http404
+    if name != download_name(artifact.model, artifact):
+        raise Http404
+    return artifact
+
+
+def stream_file(request: HttpRequest, artifact: Artifact) -> HttpResponseBase:
+    """Answer with a file, or the part that is asked for, in memory of one piece of it.
+
+    Raises `Http404`, `BucketError`.
+    """
+    _require_published(artifact)
+    etag, size = quote_etag(artifact.sha256) if artifact.sha256 else "", artifact.size
+    span = _wanted_range(request, size, etag)
     response: HttpResponseBase
     if etag and request.headers.get("If-None-Match") == etag:
-        file.close()
         response = HttpResponse(status=304)
+    elif span is not None and span.start >= size:
+        response = problem_response(416, f"The file has {size:,} bytes.")
+        response["Content-Range"] = f"bytes */{size}"
+        return response
     else:
-        span = _wanted_range(request, artifact.size, etag)
-        if span is not None and span.start >= artifact.size:
-            file.close()
-            response = problem_response(416, f"The file has {artifact.size:,} bytes.")
-            response["Content-Range"] = f"bytes */{artifact.size}"
-            return response
-        response = _file_response(file, span, artifact.size, name)
+        response = _part_response(artifact, span)
     response["Accept-Ranges"] = "bytes"
     response["X-Content-Type-Options"] = "nosniff"
     response["Cache-Control"] = "private, no-cache"
@@ -107,15 +153,27 @@ def _stream(request: HttpRequest, file: BinaryIO, artifact: Artifact, name: str)
     return response
 
 
-def _file_response(file: BinaryIO, span: range | None, size: int, name: str) -> FileResponse:
-    part = span if span is not None else range(size)
-    file.seek(part.start)
-    content = io.BufferedReader(_Slice(file, len(part)))
-    response = FileResponse(content, as_attachment=True, filename=name, content_type=SAVED_AS)
+def _require_published(artifact: Artifact) -> None:
+    """Raise `Http404` for a file that is gone, `BucketError` for one that is another or cannot be asked about."""
+    try:
+        size = storages["default"].size(artifact.key)
+    except FileNotFoundError as error:
+        raise Http404 from error
+    except Exception as error:  # whichever storage, whatever it raises
+        raise BucketError("The model's file cannot be fetched from the bucket now. Try again.") from error
+    if size != artifact.size:
+        raise BucketError("The model's file in the bucket is not the one that was published.")
+
+
+def _part_response(artifact: Artifact, span: range | None) -> StreamingHttpResponse:
+    part = span if span is not None else range(artifact.size)
+    response = StreamingHttpResponse(get_store().pieces(artifact.key, part), content_type=SAVED_AS)
+    name = download_name(artifact.model, artifact)
+    response["Content-Disposition"] = content_disposition_header(as_attachment=True, filename=name)
     response["Content-Length"] = str(len(part))
     if span is not None:
         response.status_code = 206
-        response["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{size}"
+        response["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{artifact.size}"
     return response
 
 
@@ -135,25 +193,3 @@ def _wanted_range(request: HttpRequest, size: int, etag: str) -> range | None:
     if not last:
         return None
     return range(max(0, size - int(last)), size) if int(last) else range(size, size)
-
-
-class _Slice(io.RawIOBase):
-    """So many bytes of a file from where it stands; closes it at the end."""
-
-    def __init__(self, file: BinaryIO, length: int) -> None:
-        self._file, self._left = file, length
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """Fill the buffer with what is left of the slice."""
-        piece = self._file.read(min(len(buffer), self._left))
-        buffer[: len(piece)] = piece
-        self._left -= len(piece)
-        return len(piece)
-
-    def close(self) -> None:
-        """Close the file, too."""
-        self._file.close()
-        super().close()

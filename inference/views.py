@@ -6,7 +6,6 @@ to others, and for tokens that are unknown or over, there is nothing: the same 4
 
 from copy import copy
 from datetime import timedelta
-from pathlib import PurePosixPath
 from typing import Any
 
 from django.conf import settings
@@ -31,7 +30,7 @@ from models_registry.services import change_model, keep_model, restore_model, re
 
 from .admission import before_form
 from .batches.sources import ImageSource, TextSource
-from .downloads import find_download, may_have, may_manage, send_file
+from .downloads import download_name, find_download, may_have, may_manage, send_file
 from .forms import DescribeForm, ModelSearch, try_form
 from .lookup import UnknownModel
 from .model_card import card_of
@@ -221,7 +220,7 @@ def _page_context(request: HttpRequest, model: RegisteredModel) -> dict[str, Any
 def _snippets(request: HttpRequest, model: RegisteredModel, files: list[Artifact]) -> list[Snippet]:
     """Return programs to copy; one that runs the file itself only where the file describes itself."""
     own = files if model.origin == RegisteredModel.Origin.TRAINED else []
-    names = [PurePosixPath(file.key).name for file in own if file.kind == Artifact.Kind.ONNX]
+    names = [download_name(model, file) for file in own if file.kind == Artifact.Kind.ONNX]
     return snippets_for(
         is_image=model.task_type == TaskType.IMAGE,
         address=request.build_absolute_uri(reverse("api-predict", args=[model.token])),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -70,6 +71,12 @@ class RegisteredModel(TimestampedModel):
     SPARED = timedelta(days=1)
 
     token = models.CharField(max_length=160, unique=True, editable=False)
+    public_id = models.UUIDField(
+        default=uuid.uuid4,
+        unique=True,
+        editable=False,
+        help_text="Names the model where its token must not stand: its files may be published.",
+    )
     origin = models.CharField(max_length=8, choices=Origin, default=Origin.TRAINED, editable=False)
     name = models.CharField(
         max_length=100,

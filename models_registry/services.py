@@ -1,5 +1,6 @@
 """What can be done with a registered model. Each function is one transaction."""
 
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -32,6 +33,7 @@ class ModelDescription:
     """What training knows of a finished model. `accuracy` is percent, 0 to 100."""
 
     token: str
+    public_id: uuid.UUID
     name: str
     owner_id: int | None
     task_type: str

@@ -17,9 +17,13 @@ def new_token(task_type: str, name: str) -> str:
 
 
 def readable_name(token: str) -> str:
-    """Return the name that a token of this shape carries; what others chose freely is read whole."""
+    """Return the name that a token carries: what stands before its last hyphen.
+
+    A name is shown, and published, where the token must not be, so it never is the whole of it.
+    """
     match = _SHAPE.fullmatch(token)
-    name = re.sub(r"[^\w -]+|_+", " ", match["name"] if match else token).strip()
+    carried = match["name"] if match else token.rpartition("-")[0]
+    name = re.sub(r"[^\w -]+|_+", " ", carried).strip()
     return name[:NAME_LENGTH] or "Imported model"
 
 

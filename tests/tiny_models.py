@@ -33,7 +33,7 @@ def picture(colour: str, kind: str = "PNG") -> bytes:
     return buffer.getvalue()
 
 
-def colour_model(token: str = "t") -> bytes:
+def colour_model(public_id: str = "i") -> bytes:
     """An .onnx whose logits are the mean of each channel."""
     nodes = [
         helper.make_node("Mul", ["image", "scale"], [ACTIVATION_MAP]),
@@ -54,7 +54,7 @@ def colour_model(token: str = "t") -> bytes:
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     metadata = ModelMetadata(
-        token=token,
+        public_id=public_id,
         name="Colours",
         task_type="imageclassification",
         architecture="means",
@@ -69,7 +69,7 @@ def colour_model(token: str = "t") -> bytes:
     return model.SerializeToString()
 
 
-def mood_model(token: str = "t", *, max_length: int = 64) -> bytes:
+def mood_model(public_id: str = "i", *, max_length: int = 64) -> bytes:
     """An .onnx that says of a text whether there is more joy or more sorrow in it, word by word."""
     from tokenizers import Tokenizer
     from tokenizers.models import WordLevel
@@ -106,7 +106,7 @@ def mood_model(token: str = "t", *, max_length: int = 64) -> bytes:
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     metadata = ModelMetadata(
-        token=token,
+        public_id=public_id,
         name="Moods",
         task_type="textclassification",
         architecture="sums",
@@ -141,14 +141,14 @@ def undescribed_colour_model(batch: int | None = None) -> bytes:
 def live_colour_model(**fields: object) -> RegisteredModel:
     """A registered model with that file in the bucket."""
     model = RegisteredModelFactory(name="Colours", classes=list(COLOURS), **fields)
-    return _with_file(model, colour_model(model.token))
+    return _with_file(model, colour_model(str(model.public_id)))
 
 
 def live_mood_model(**fields: object) -> RegisteredModel:
     """A registered model for texts with its file in the bucket."""
     fields = {"task_type": "textclassification", **fields}
     model = RegisteredModelFactory(name="Moods", classes=["joy", "sorrow"], **fields)
-    return _with_file(model, mood_model(model.token))
+    return _with_file(model, mood_model(str(model.public_id)))
 
 
 def _with_file(model: RegisteredModel, content: bytes) -> RegisteredModel:

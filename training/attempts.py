@@ -357,7 +357,7 @@ def _kept(keeper: CheckpointKeeper) -> dict[str, Any]:
 
 def _request(job: TrainingJob, data: Path, output: Path) -> TrainingRequest:
     return TrainingRequest(
-        token=job.token,
+        public_id=str(job.public_id),
         name=job.name,
         task_type=job.task_type,
         architecture=job.architecture,
@@ -405,11 +405,14 @@ def _publish(job: TrainingJob, result: TrainingResult, folder: Path, heartbeat: 
     files = []
     for kind, filename in result.artifacts.items():
         heartbeat.check()
-        files.append(_upload(storages["default"], kind, f"{prefix}{filename}", folder / "output" / filename))
+        # In the bucket, which is private, files are named by the token, as Flash's clients expect.
+        key = f"{prefix}{job.token}{filename.removeprefix(str(job.public_id))}"
+        files.append(_upload(storages["default"], kind, key, folder / "output" / filename))
     heartbeat.check()
     phases = {**result.phase_seconds, "publish": round(time.monotonic() - began, 2)}
     description = ModelDescription(
         token=job.token,
+        public_id=job.public_id,
         name=job.name,
         owner_id=job.owner_id,
         task_type=job.task_type,

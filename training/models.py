@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -175,6 +176,9 @@ class TrainingJob(TimestampedModel):
         RETRY = "retry", "retry of another job"
 
     token = models.CharField(max_length=160, unique=True, editable=False)
+    public_id = models.UUIDField(
+        default=uuid.uuid4, unique=True, editable=False, help_text="The model's; its files are named by it."
+    )
     name = models.CharField(
         max_length=100,
         validators=[RegexValidator(r"^[\w -]+$", "Use letters, digits, spaces, hyphens and underscores.")],

@@ -2,9 +2,10 @@
 
 from django.urls import path
 
-from .views import DownloadView, InferenceView
+from .views import DownloadView, FileView, InferenceView
 
 urlpatterns = [
     path("inference", InferenceView.as_view(), name="inference"),
     path("download", DownloadView.as_view(), name="download"),
+    path("files/<str:signed>/<str:name>", FileView.as_view(), name="file"),
 ]

@@ -1,23 +1,40 @@
-"""Predict and download as Flash's clients do: by token, in Flash's envelope."""
+"""Predict and download as Flash's clients do: by token, in Flash's envelope.
+
+Flash's page fetches the address of a file with JavaScript and saves it under the last part of its path. So the
+file has to come from an address that its site may call, and the token must not be the file's name.
+"""
 
 import base64
 import binascii
 import re
+from http import HTTPStatus
 from typing import Any
 
+from django.http.response import HttpResponseBase
 from django.urls import reverse
+from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from core.exceptions import InvalidRequest
 from core.flash import NO_SUCH_TOKEN, FlashView, read_object, read_token, success
+from core.parsers import FirstRenderer
+from core.problems import problem
 from core.throttles import PerAddressPredict, require_rate
-from inference.downloads import DOWNLOADS
+from inference.downloads import (
+    AddressExpired,
+    download_name,
+    find_signed_download,
+    sign_download,
+    stream_file,
+)
 from inference.services import UnknownModel, get_live_model, predict
-from models_registry.models import RegisteredModel, TaskType
+from models_registry.models import Artifact, RegisteredModel, TaskType
 
 NOT_DOWNLOADABLE = "This model cannot be downloaded."
 NO_SUCH_FORMAT = "Invalid model format given."
+OFFERED = {"pytorch": Artifact.Kind.TORCHSCRIPT, "onnx": Artifact.Kind.ONNX}  # Flash's words
 DATA_ADDRESS = re.compile(r"data:[\w/+.-]*;base64,")  # what a browser's FileReader puts before the image
 
 
@@ -52,13 +69,34 @@ class DownloadView(FlashView):
         if not model.downloadable:
             raise InvalidRequest(NOT_DOWNLOADABLE)
         wanted = str(body.get("format", "")).lower()
-        kind = DOWNLOADS.get(wanted)
+        kind = OFFERED.get(wanted)
         if kind is None:
             raise InvalidRequest(NO_SUCH_FORMAT)
-        if not any(artifact.kind == kind for artifact in model.artifacts.all()):
+        artifact = next((artifact for artifact in model.artifacts.all() if artifact.kind == kind), None)
+        if artifact is None:
             raise InvalidRequest(f"This model has no file for {wanted}.")
-        address = reverse("api-model-download", args=[model.token])
-        return success(url=request.build_absolute_uri(f"{address}?format={wanted}"))
+        parts = sign_download(model, artifact), download_name(model, artifact)
+        return success(url=request.build_absolute_uri(reverse("flash:file", args=parts)))
+
+
+class FileView(APIView):
+    """`GET /flash/files/…`: a file, from the address that `DownloadView` gave.
+
+    It is no call of Flash's: what fetches a file goes by the status, so errors are problem documents.
+    """
+
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+    content_negotiation_class = FirstRenderer
+    schema = None
+
+    def get(self, request: Request, signed: str, name: str) -> HttpResponseBase:
+        """Stream the file, wherever the bucket is."""
+        try:
+            artifact = find_signed_download(signed, name)
+        except AddressExpired as error:
+            return problem(HTTPStatus.GONE, str(error))
+        return stream_file(request._request, artifact)
 
 
 def _model(body: dict[str, Any]) -> RegisteredModel:

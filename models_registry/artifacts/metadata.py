@@ -19,12 +19,13 @@ TASK_TYPES = (IMAGE_CLASSIFICATION, TEXT_CLASSIFICATION)
 class ModelMetadata:
     """The description inside a model's files.
 
-    `preprocessing` holds the fields of `ImagePreprocessing` or `TextPreprocessing`, `created` is ISO
-    8601 in UTC, `data_sha256` the digest of the data set's file, `versions` those of the libraries
-    that made the file.
+    `public_id` tells the model from others and is no key to it, because files are published; it is empty in
+    files of earlier versions, which have the token in its place. `preprocessing` holds the fields of
+    `ImagePreprocessing` or `TextPreprocessing`, `created` is ISO 8601 in UTC, `data_sha256` the digest of the
+    data set's file, `versions` those of the libraries that made the file.
     """
 
-    token: str
+    public_id: str
     name: str
     task_type: str
     architecture: str
@@ -43,7 +44,8 @@ class ModelMetadata:
     def from_json(cls, text: str) -> "ModelMetadata":
         """Read what `to_json` wrote; later versions' additional fields are ignored. Raises `InvalidModel`."""
         try:
-            values = {name: json.loads(text)[name] for name in cls.__dataclass_fields__}
+            found = {"public_id": "", **json.loads(text)}
+            values = {name: found[name] for name in cls.__dataclass_fields__}
             values["classes"] = tuple(str(name) for name in values["classes"])
             metadata = cls(**values)
         except (ValueError, KeyError, TypeError) as error:

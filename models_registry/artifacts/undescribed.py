@@ -58,7 +58,7 @@ def describe(session: UndescribedSession, classes: Sequence[str]) -> ModelMetada
     resize = round(session.side * RESIZE / SIDE)
     preprocessing = ImagePreprocessing(resize=resize, crop=session.side, interpolation="bilinear")
     return ModelMetadata(
-        token="",
+        public_id="",
         name="",
         task_type=IMAGE_CLASSIFICATION,
         architecture="unknown",

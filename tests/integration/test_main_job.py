@@ -8,6 +8,7 @@ import pytest
 import requests
 
 from tests.platform_process import ROOT, PlatformProcess
+from tests.published import published_content
 
 SAMPLES = ROOT / "samples"
 DIGIT = sorted((SAMPLES / "digits_new").glob("*.png"))[0]
@@ -36,7 +37,27 @@ def text_job(platform: PlatformProcess) -> Any:
     return submit(platform, "textclassification", SAMPLES / "banking.csv", "Banking")
 
 
-def test_both_tasks_from_data_to_prediction(platform: PlatformProcess, image_job: Any, text_job: Any) -> None:
+def assert_no_file_tells(platform: PlatformProcess, token: str, folder: Path) -> None:
+    """Download a model's files: with the token nobody who gets them can predict."""
+    secret = token.rpartition("-")[2].encode()
+    found = set()
+    for wanted in ("onnx", "pytorch", "metadata", "onnx-int8"):
+        address = f"{platform.base_url}/api/v1/models/{token}/download/"
+        answer = requests.get(address, params={"format": wanted}, timeout=60)
+        if answer.status_code == 404:
+            continue
+        assert answer.status_code == 200
+        assert secret not in answer.headers["Content-Disposition"].encode()
+        path = folder / f"{token}.{wanted}"
+        path.write_bytes(answer.content)
+        assert secret not in published_content(path), wanted
+        found.add(wanted)
+    assert found >= {"onnx", "pytorch"}
+
+
+def test_both_tasks_from_data_to_prediction(
+    platform: PlatformProcess, image_job: Any, text_job: Any, tmp_path: Path
+) -> None:
     assert image_job["accuracy"] > 80
     assert text_job["accuracy"] > 80
 
@@ -53,6 +74,9 @@ def test_both_tasks_from_data_to_prediction(platform: PlatformProcess, image_job
     )
     assert rest["predictions"][0] == shell["predictions"][0]
     assert rest["predictions"][1]["label"] == "exchange_rate"
+
+    for job in (image_job, text_job):
+        assert_no_file_tells(platform, job["token"], tmp_path)
 
     assert platform.manage_json("sync_documents", "--check") == {"documents": "ok"}
     report = platform.manage_json("cleanup", "--dry-run")

@@ -35,7 +35,7 @@ from .strategy import Assignment, TrainedModel
 
 LIBRARIES = ("torch", "onnx", "onnxruntime", "tokenizers", "numpy", "pillow")
 THUMBNAIL = 96  # pixels, of the longer side
-SAFE_TOKEN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")  # it becomes a file's name
+SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")  # it becomes a file's name
 
 
 def train(
@@ -58,7 +58,7 @@ def train(
         parity, served = _verify(request, artifacts, onnx, samples, threads, progress)
         metrics = {**trained.metrics, **_verify_quantized(request, artifacts, samples, served, threads)}
         _picture_mistakes(metrics, trained)
-        artifacts["evaluation"] = f"{request.token}_evaluation.json"
+        artifacts["evaluation"] = f"{request.public_id}_evaluation.json"
         evaluation = json.dumps({**json.loads(metadata.to_json()), "metrics": metrics}, ensure_ascii=False)
         write_atomically(Path(request.output_dir, artifacts["evaluation"]), evaluation.encode())
         crash_point("verify.done")
@@ -137,9 +137,9 @@ def _check(request: TrainingRequest) -> Architecture:
     reason = architecture.unavailable_because(request.strategy)
     if reason:
         raise TrainingError(reason)
-    if not SAFE_TOKEN.fullmatch(request.token):
+    if not SAFE_NAME.fullmatch(request.public_id):
         raise TrainingError(
-            "The token may have letters, digits, '_', '-' and '.' only: files are named by it."
+            "The public identifier may have letters, digits, '_', '-' and '.' only: files are named by it."
         )
     return architecture
 
@@ -148,7 +148,7 @@ def _describe(
     request: TrainingRequest, architecture: Architecture, classes: tuple[str, ...]
 ) -> ModelMetadata:
     return ModelMetadata(
-        token=request.token,
+        public_id=request.public_id,
         name=request.name,
         task_type=request.task_type,
         architecture=architecture.name,
@@ -170,7 +170,7 @@ def _export(
 ) -> tuple[dict[str, str], bytes]:
     """Write the files; returns their names by kind, and the .onnx."""
     output, head, tokenizer = Path(request.output_dir), trained.head, trained.tokenizer
-    artifacts = {"onnx": f"{request.token}.onnx", "torchscript": f"{request.token}.pt"}
+    artifacts = {"onnx": f"{request.public_id}.onnx", "torchscript": f"{request.public_id}.pt"}
     graph, script = exported_network(architecture, trained.state, Path(request.cache_dir))
     onnx = graft_head(graph, head.weight, head.bias, metadata, tokenizer)
     progress.check()
@@ -180,11 +180,11 @@ def _export(
     progress.check()
     write_atomically(output / artifacts["torchscript"], torchscript)
     if tokenizer is not None:
-        artifacts["metadata"] = f"{request.token}_metadata.json"
+        artifacts["metadata"] = f"{request.public_id}_metadata.json"
         described = {**json.loads(metadata.to_json()), "tokenizer": json.loads(tokenizer)}
         write_atomically(output / artifacts["metadata"], json.dumps(described, ensure_ascii=False).encode())
         progress.check()
-        artifacts["onnx-int8"] = f"{request.token}.int8.onnx"
+        artifacts["onnx-int8"] = f"{request.public_id}.int8.onnx"
         smaller = quantized_network(architecture, trained.state, graph, Path(request.cache_dir))
         smaller = graft_head(smaller, head.weight, head.bias, metadata, tokenizer)
         write_atomically(output / artifacts["onnx-int8"], smaller)

@@ -31,14 +31,16 @@ class Hyperparameters:
 
 @dataclass(frozen=True)
 class TrainingRequest:
-    """One training. Paths are strings; `columns` maps input and label to a table's columns, for texts.
+    """One training. `public_id` names the model's files and stands in them; a trainer is not told the token,
+    with which a model can be used. Paths are strings; `columns` maps input and label to a table's columns,
+    for texts.
 
     `checkpoint_dir` is a folder that may hold what an earlier attempt at the same job left there, and
     that takes this one's checkpoints; "" for none. `limits` overrides fields of `Limits`; `device` is
     torch's name of one, "" for the best there is, several with commas between them to train on all.
     """
 
-    token: str
+    public_id: str
     name: str
     task_type: str
     architecture: str

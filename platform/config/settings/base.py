@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import environ
+from corsheaders.defaults import default_headers
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 
@@ -416,7 +417,18 @@ FLASH_ORIGINS: list[str] = env.list("FLASH_ORIGINS", default=["*"])
 CORS_URLS_REGEX = r"^/flash/"
 CORS_ALLOW_ALL_ORIGINS = "*" in FLASH_ORIGINS
 CORS_ALLOWED_ORIGINS = [origin for origin in FLASH_ORIGINS if origin != "*"]
-CORS_ALLOW_METHODS = ["GET", "OPTIONS", "POST"]
+CORS_ALLOW_METHODS = ["GET", "HEAD", "OPTIONS", "POST"]
+# For pages that fetch a model's file in parts, and go on where they were cut off.
+CORS_ALLOW_HEADERS = [*default_headers, "if-none-match", "if-range", "range"]
+CORS_EXPOSE_HEADERS = [
+    "accept-ranges",
+    "content-disposition",
+    "content-length",
+    "content-range",
+    "etag",
+    "retry-after",
+    "x-request-id",
+]
 
 # Limits: stated in the forms, enforced on the bytes that really arrive ------------------------
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,16 @@ import pytest
 import requests
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
-from django.test import Client
+from django.http import Http404
+from django.test import Client, RequestFactory
 
+from core.exceptions import BucketError
 from documents.store import get_store
+from inference.downloads import stream_file
 from models_registry.models import Artifact, RegisteredModel
 from tests import servers
 from tests.factories import ArtifactFactory, RegisteredModelFactory
+from tests.faulty_s3 import Fault, FaultyS3
 
 pytestmark = pytest.mark.django_db
 
@@ -24,12 +29,14 @@ CONTENT = bytes(range(256)) * 4
 ETAG = f'"{hashlib.sha256(CONTENT).hexdigest()}"'
 
 
-def with_file(kind: str = "onnx", name: str = "flowers.onnx", **fields: Any) -> RegisteredModel:
+def with_file(
+    kind: str = "onnx", name: str = "flowers.onnx", *, content: bytes = CONTENT, **fields: Any
+) -> RegisteredModel:
     model = RegisteredModelFactory(**fields)
     key = f"{model.task_type}/{model.token}/1/{name}"
-    digest = hashlib.sha256(CONTENT).hexdigest()
-    ArtifactFactory(model=model, kind=kind, key=key, size=len(CONTENT), sha256=digest)
-    storages["default"].save(key, ContentFile(CONTENT))
+    digest = hashlib.sha256(content).hexdigest()
+    ArtifactFactory(model=model, kind=kind, key=key, size=len(content), sha256=digest)
+    storages["default"].save(key, ContentFile(content))
     return model
 
 
@@ -42,14 +49,25 @@ def body(response: Any) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "kind", "name"),
-    [("onnx", "onnx", "a.onnx"), ("pytorch", "torchscript", "b.pt"), ("metadata", "metadata", "c.json")],
+    ("wanted", "kind", "name", "ending"),
+    [
+        ("onnx", "onnx", "a.onnx", ".onnx"),
+        ("onnx-int8", "onnx-int8", "a.int8.onnx", ".int8.onnx"),
+        ("pytorch", "torchscript", "b.pt", ".pt"),
+        ("metadata", "metadata", "c.json", "_metadata.json"),
+        ("metadata", "metadata", "c_metadata.pkl", "_metadata.pkl"),
+    ],
 )
-def test_a_file_is_saved_under_its_name_and_never_shown(wanted: str, kind: str, name: str) -> None:
-    response = get(with_file(kind, name), wanted)
+def test_a_file_is_saved_under_a_public_name_and_never_shown(
+    wanted: str, kind: str, name: str, ending: str
+) -> None:
+    model = with_file(kind, name)
+    response = get(model, wanted)
     assert response.status_code == 200
     assert body(response) == CONTENT
-    assert response["Content-Disposition"] == f'attachment; filename="{name}"'
+    assert (
+        response["Content-Disposition"] == f'attachment; filename="flowers-{model.public_id.hex[:8]}{ending}"'
+    )
     assert response["Content-Type"] == "application/octet-stream"
     assert response["X-Content-Type-Options"] == "nosniff"
     assert response["Content-Length"] == str(len(CONTENT))
@@ -143,13 +161,12 @@ def s3() -> Iterator[servers.S3Server]:
         yield server
 
 
-@pytest.mark.servers
-def test_s3_hands_out_the_file_by_an_address_that_is_signed_and_short_lived(
-    s3: servers.S3Server, settings: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def in_s3(s3: servers.S3Server, settings: Any, monkeypatch: pytest.MonkeyPatch) -> servers.S3Server:
+    """The bucket of the test is one of a real server."""
     for name, value in s3.env.items():
         monkeypatch.setenv(name, value)
-    settings.S3_BUCKET = s3.bucket
+    settings.S3_BUCKET, settings.S3_ENDPOINT_URL = s3.bucket, s3.endpoint
     settings.STORAGES = {
         **settings.STORAGES,
         "default": {
@@ -164,13 +181,114 @@ def test_s3_hands_out_the_file_by_an_address_that_is_signed_and_short_lived(
         },
     }
     get_store.cache_clear()
-    response = get(with_file(name="größe 1.onnx"))
+    return s3
+
+
+@pytest.mark.servers
+@pytest.mark.usefixtures("in_s3")
+def test_s3_hands_out_the_file_by_an_address_that_is_signed_and_short_lived() -> None:
+    model = with_file(name="größe 1.onnx")
+    response = get(model)
     assert response.status_code == 302
     address = response["Location"]
     assert int(parse_qs(urlsplit(address).query)["X-Amz-Expires"][0]) == 300
     got = requests.get(address, headers={"Range": "bytes=0-9"}, timeout=10)
     assert (got.status_code, got.content) == (206, CONTENT[:10])
     assert got.headers["Content-Disposition"].startswith("attachment")
-    assert "gr%C3%B6%C3%9Fe%201.onnx" in got.headers["Content-Disposition"]
+    assert f"flowers-{model.public_id.hex[:8]}.onnx" in got.headers["Content-Disposition"]
     assert got.headers["Content-Type"] == "application/octet-stream"
     assert requests.get(address.partition("?")[0], timeout=10).status_code == 403
+
+
+def streamed(model: RegisteredModel, **headers: str) -> Any:
+    """What the platform sends itself, wherever the bucket is."""
+    artifact = model.artifacts.get()
+    return stream_file(RequestFactory().get("/", headers=headers), artifact)
+
+
+@pytest.mark.servers
+@pytest.mark.usefixtures("in_s3")
+def test_s3_is_streamed_through_whole_and_in_parts() -> None:
+    model = with_file()
+    whole, part = streamed(model), streamed(model, Range="bytes=1000-", **{"If-Range": ETAG})
+    assert (whole.status_code, body(whole)) == (200, CONTENT)
+    assert (whole["Content-Length"], whole["ETag"]) == ("1024", ETAG)
+    assert whole["Content-Disposition"].startswith("attachment")
+    assert (part.status_code, body(part)) == (206, CONTENT[1000:])
+    assert part["Content-Range"] == "bytes 1000-1023/1024"
+    assert streamed(model, **{"If-None-Match": ETAG}).status_code == 304
+    assert streamed(model, Range="bytes=1024-").status_code == 416
+
+
+@pytest.mark.servers
+@pytest.mark.usefixtures("in_s3")
+def test_s3_file_that_went_is_a_404_and_one_that_was_swapped_is_not_sent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = with_file()
+    key, response = model.artifacts.get().key, streamed(model)
+    storages["default"].delete(key)
+    with pytest.raises(Http404):
+        streamed(model)
+    with pytest.raises(BucketError):
+        body(response)
+    storages["default"].save(key, ContentFile(b"another file"))
+    with pytest.raises(BucketError):
+        streamed(model)
+    storages["default"].delete(key)
+    storages["default"].save(key, ContentFile(CONTENT))
+    monkeypatch.setattr("documents.store.READ_AT_ONCE", 1000)
+    pieces = iter(streamed(model).streaming_content)
+    assert next(pieces) == CONTENT[:1000]
+    storages["default"].delete(key)
+    storages["default"].save(key, ContentFile(CONTENT[::-1]))
+    with pytest.raises(BucketError):
+        next(pieces)
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("place", ["folder", "S3"])
+def test_a_large_file_passes_through_in_the_memory_of_a_piece(
+    place: str, request: pytest.FixtureRequest
+) -> None:
+    if place == "S3":
+        request.getfixturevalue("in_s3")
+    content = bytes(40 * 2**20)
+    model = with_file(content=content)
+    body(streamed(model, Range="bytes=0-9"))  # whatever is loaded once
+    tracemalloc.start()
+    try:
+        sent = sum(map(len, streamed(model).streaming_content))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert sent == len(content)
+    assert peak < 8 * 2**20
+
+
+def test_a_download_that_is_broken_off_closes_its_file(bucket: Path) -> None:
+    model = with_file(content=bytes(3 * 2**20))
+    response = get(model)
+    next(iter(response.streaming_content))
+    assert open_files_below(bucket)
+    response.close()
+    assert not open_files_below(bucket)
+
+
+def open_files_below(folder: Path) -> list[str]:
+    links = (str(link.readlink()) for link in Path("/proc/self/fd").iterdir() if link.is_symlink())
+    return [link for link in links if link.startswith(str(folder))]
+
+
+@pytest.mark.servers
+def test_s3_answer_that_is_cut_off_is_asked_for_again(
+    in_s3: servers.S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = with_file(content=bytes(3 * 2**20))
+    with FaultyS3(in_s3) as line:
+        monkeypatch.setattr("django.conf.settings.S3_ENDPOINT_URL", line.server.endpoint)
+        get_store.cache_clear()
+        response = streamed(model)
+        line.cause(Fault.CUT_ANSWER, method="GET", key="*.onnx", times=1)
+        assert body(response) == bytes(3 * 2**20)
+        assert [one.fault for one in line.log() if one.fault] == [Fault.CUT_ANSWER]

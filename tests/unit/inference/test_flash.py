@@ -5,11 +5,14 @@ import io
 import json
 import tracemalloc
 import zipfile
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from unittest.mock import ANY
+from urllib.parse import urlsplit
 
 import pytest
+import time_machine
 from django.core.cache import cache
 from django.core.files.storage import storages
 from django.test import Client, RequestFactory
@@ -240,16 +243,118 @@ def downloadable() -> RegisteredModel:
     return model
 
 
-@pytest.mark.parametrize(
-    ("wanted", "name"), [("pytorch", "model.pt"), ("onnx", "model.onnx"), ("ONNX", "model.onnx")]
-)
-def test_download_gives_an_address_that_works(downloadable: RegisteredModel, wanted: str, name: str) -> None:
-    answer = ask("download", {"token": downloadable.token, "format": wanted})
+def address_of(model: RegisteredModel, wanted: str = "onnx") -> str:
+    """Where a file can be fetched, as Flash's page is told."""
+    answer = ask("download", {"token": model.token, "format": wanted})
     assert answer == {"result": "success", "url": ANY}
-    response = Client().get(answer["url"].removeprefix("http://testserver"))
+    return str(answer["url"])
+
+
+def fetch(address: str, **headers: str) -> Any:
+    return Client().get(urlsplit(address).path, headers=headers)
+
+
+@pytest.mark.parametrize(("wanted", "ending"), [("pytorch", ".pt"), ("onnx", ".onnx"), ("ONNX", ".onnx")])
+def test_download_gives_an_address_whose_last_part_is_the_files_name(
+    downloadable: RegisteredModel, wanted: str, ending: str
+) -> None:
+    address = address_of(downloadable, wanted)
+    assert address.startswith("http://testserver/flash/files/")
+    name = address.rpartition("/")[2]
+    assert name == f"colours-{downloadable.public_id.hex[:8]}{ending}"
+    response = fetch(address)
     assert response.status_code == 200
-    assert name in response["Content-Disposition"]
+    assert response["Content-Disposition"] == f'attachment; filename="{name}"'
+    assert response["Content-Type"] == "application/octet-stream"
     assert len(b"".join(response.streaming_content)) == int(response["Content-Length"])
+
+
+def test_download_does_not_tell_the_token(downloadable: RegisteredModel) -> None:
+    for wanted in ("pytorch", "onnx"):
+        address = address_of(downloadable, wanted)
+        response = fetch(address)
+        told = f"{address} {dict(response.headers)}"
+        signed = urlsplit(address).path.split("/")[3].partition(":")[0]
+        told += base64.urlsafe_b64decode(signed + "==").decode()
+        assert downloadable.token not in told
+        assert downloadable.token.rpartition("-")[2] not in told
+        assert downloadable.token.encode() not in b"".join(response.streaming_content)
+
+
+def test_download_of_a_model_named_by_its_token_does_not_tell_it(downloadable: RegisteredModel) -> None:
+    RegisteredModel.objects.filter(pk=downloadable.pk).update(token="my-flowers", name="my flowers")
+    downloadable.refresh_from_db()
+    address = address_of(downloadable)
+    assert address.endswith(f"/model-{downloadable.public_id.hex[:8]}.onnx")
+    assert fetch(address).status_code == 200
+
+
+def test_download_address_is_over_after_a_while(downloadable: RegisteredModel, settings: Any) -> None:
+    address, lasts = address_of(downloadable), settings.DOWNLOAD_ADDRESS_LASTS
+    with time_machine.travel(timezone.now() + lasts - timedelta(seconds=2)):
+        assert fetch(address).status_code == 200
+    with time_machine.travel(timezone.now() + lasts + timedelta(seconds=2)):
+        response = fetch(address)
+    assert response.status_code == 410
+    assert "Ask for a new one" in response.json()["detail"]
+
+
+def test_download_address_is_for_one_file_and_cannot_be_changed(downloadable: RegisteredModel) -> None:
+    (front, name), other = address_of(downloadable).rsplit("/", 1), address_of(downloadable, "pytorch")
+    signed = front.rpartition("/")[2]
+    for address in (
+        f"{front}/{other.rpartition('/')[2]}",
+        f"{front}/x.exe",
+        f"{front[:-1]}{'A' if front[-1] != 'A' else 'B'}/{name}",
+        f"/flash/files/{signed.partition(':')[0]}/{name}",
+        f"/flash/files/x:y:z/{name}",
+        f"/flash/files/%FF%00/{name}",
+        front,
+    ):
+        assert fetch(address).status_code == 404, address
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"downloadable": False},
+        {"state": RegisteredModel.State.RETIRED, "retired_at": timezone.now()},
+        {"expires_at": timezone.now()},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_download_address_is_over_with_the_right_to_it(
+    downloadable: RegisteredModel, change: dict[str, object]
+) -> None:
+    address = address_of(downloadable)
+    RegisteredModel.objects.filter(pk=downloadable.pk).update(**change)
+    assert fetch(address).status_code == 404
+
+
+def test_download_by_a_page_of_another_site_whole_and_in_parts(
+    downloadable: RegisteredModel, settings: Any
+) -> None:
+    settings.CORS_ALLOW_ALL_ORIGINS = False
+    settings.CORS_ALLOWED_ORIGINS = ["https://flash.example"]
+    path, site = urlsplit(address_of(downloadable, "pytorch")).path, {"Origin": "https://flash.example"}
+    preflight = Client().options(
+        path,
+        headers={
+            **site,
+            "Access-Control-Request-Method": "GET",
+            "Access-Control-Request-Headers": "if-range,range",
+        },
+    )
+    allowed = {name.strip() for name in preflight["Access-Control-Allow-Headers"].split(",")}
+    assert {"range", "if-range"} <= allowed
+    whole, part = fetch(path, **site), fetch(path, Range="bytes=1-", **site)
+    for response in (preflight, whole, part, fetch(path + "x", **site)):
+        assert response["Access-Control-Allow-Origin"] == "https://flash.example"
+    assert {"content-disposition", "content-length", "content-range", "etag"} <= {
+        name.strip() for name in part["Access-Control-Expose-Headers"].split(",")
+    }
+    assert (part.status_code, b"".join(part.streaming_content)) == (206, b"bc")
+    assert "Access-Control-Allow-Origin" not in fetch(path, Origin="https://evil.example")
 
 
 @pytest.mark.parametrize("wanted", ["pytorch", "onnx", "nonsense"])

@@ -46,7 +46,7 @@ def count(job: child.Job, report: Callable[[Any], None], should_stop: Callable[[
         if request.seed == epoch and first == 1:
             os._exit(9)
     progress.leave()
-    names = {"onnx": f"{request.token}.onnx", "torchscript": f"{request.token}.pt"}
+    names = {"onnx": f"{request.public_id}.onnx", "torchscript": f"{request.public_id}.pt"}
     for name in names.values():
         Path(request.output_dir, name).write_bytes(b"a model")
     return {

@@ -1,3 +1,4 @@
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -152,6 +153,19 @@ def test_uninterrupted_job_succeeds_and_leaves_no_checkpoint(bucket: Path) -> No
     job = Runner(new_job()).wait()
     assert (job.state, first_epoch(job)) == (State.SUCCEEDED, 1)
     assert files_of_jobs(bucket) == []
+
+
+@pytest.mark.usefixtures("probe")
+def test_trainer_is_told_the_public_identifier_and_the_bucket_the_token(tmp_path: Path) -> None:
+    job = new_job()
+    told = json.dumps(attempts._request(job, tmp_path, tmp_path).to_json())
+    assert str(job.public_id) in told
+    assert job.token.rpartition("-")[2] not in told
+    model = Runner(job).wait().registered_model
+    assert model is not None
+    assert model.public_id == job.public_id
+    keys_found = set(model.artifacts.values_list("key", flat=True))
+    assert keys_found == {f"{job.task_type}/{job.token}/1/{job.token}.{ending}" for ending in ("onnx", "pt")}
 
 
 def test_maintenance_suspends_a_job_within_seconds_and_it_goes_on_later(

@@ -1,11 +1,12 @@
 import json
+from dataclasses import replace
 
 import pytest
 
 from models_registry.artifacts import InvalidModel, ModelMetadata
 
 METADATA = ModelMetadata(
-    token="t",
+    public_id="i",
     name="Blumen & <b>$x$</b>",
     task_type="imageclassification",
     architecture="efficientnet lite0",
@@ -34,3 +35,10 @@ def test_fields_of_later_versions_are_ignored() -> None:
 def test_damaged_metadata_is_refused(text: str) -> None:
     with pytest.raises(InvalidModel):
         ModelMetadata.from_json(text)
+
+
+def test_metadata_of_earlier_versions_has_a_token_that_is_not_read() -> None:
+    older = json.loads(METADATA.to_json())
+    older["token"] = older.pop("public_id")
+    metadata = ModelMetadata.from_json(json.dumps(older))
+    assert metadata == replace(METADATA, public_id="")

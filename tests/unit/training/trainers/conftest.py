@@ -35,7 +35,7 @@ def make_request(cache_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> M
     def make(task_type: str, data: Path | None = None, **changes: object) -> TrainingRequest:
         path = data or DATA[task_type]
         values: dict[str, object] = {
-            "token": f"{task_type}-sample-1",
+            "public_id": f"{task_type}-sample-1",
             "name": "Sample",
             "task_type": task_type,
             "architecture": default_architecture(task_type),

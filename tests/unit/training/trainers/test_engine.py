@@ -14,6 +14,7 @@ from PIL import Image
 from torchvision.transforms import v2
 
 from models_registry.artifacts import ImagePreprocessing, ModelMetadata, Predictor
+from tests.published import published_content
 from training.data import DataError
 from training.export.torchscript import load_torchscript
 from training.trainers import engine, frozen
@@ -133,10 +134,20 @@ def test_both_files_describe_themselves(trained: Trained) -> None:
     in_onnx = trained.predictor().metadata
     _, extra_files = load_torchscript(trained.file("torchscript"))
     assert ModelMetadata.from_json(extra_files["trainyard.json"]) == in_onnx
-    assert in_onnx.token == trained.request.token
+    assert in_onnx.public_id == trained.request.public_id
     assert in_onnx.data_sha256 == trained.request.dataset_sha256
     assert list(in_onnx.classes) == trained.result.classes == sorted(trained.result.classes)
     assert bool(extra_files["tokenizer.json"]) == (trained.request.task_type == TEXT)
+
+
+def test_files_tell_the_public_identifier_and_no_token(trained: Trained) -> None:
+    """The trainer is not told the token, and nobody looks for a field of that name."""
+    for kind in trained.result.artifacts:
+        path = trained.file(kind)
+        assert path.name.startswith(trained.request.public_id)
+        told = published_content(path)
+        assert trained.request.public_id.encode() in told
+        assert b'"token": "' not in told
 
 
 def test_output_folder_holds_the_artifacts_only(trained: Trained) -> None:
@@ -264,7 +275,7 @@ def test_features_that_are_no_numbers_end_the_training(
         ({"architecture": "resnet"}, "Known: efficientnet lite0, "),
         ({"architecture": "minilm"}, "is for textclassification"),
         ({"strategy": "magic"}, "Known: frozen, finetune, scratch"),
-        ({"token": "../elsewhere"}, "token"),
+        ({"public_id": "../elsewhere"}, "public identifier"),
     ],
 )
 def test_wrong_settings_are_named(make_request: MakeRequest, changes: dict[str, str], message: str) -> None:

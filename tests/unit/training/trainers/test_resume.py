@@ -192,7 +192,7 @@ def test_every_epoch_tells_of_the_files_that_belong_together(
 def test_fingerprint_is_of_what_decides_the_outcome(make_request: MakeRequest) -> None:
     request = make_request(IMAGE)
     elsewhere = dataclasses.replace(
-        request, output_dir="/elsewhere", threads=7, token="another", checkpoint_dir="/x"
+        request, output_dir="/elsewhere", threads=7, public_id="another", checkpoint_dir="/x"
     )
     assert fingerprint(elsewhere) == fingerprint(request)
     for change in ({"seed": 1}, {"data_split": "80 : 20"}, {"hyperparameters": Hyperparameters(epochs=2)}):

@@ -29,7 +29,7 @@ def test_bare_machine_trains_from_a_file(make_request: MakeRequest, tmp_path: Pa
     assert code == 0
     assert {event["event"] for event in events[:-1]} == {"progress"}
     assert events[-1]["event"] == "result"
-    assert (output / f"{request.token}.onnx").exists()
+    assert (output / f"{request.public_id}.onnx").exists()
 
 
 def test_error_is_the_last_event_and_the_exit_code(make_request: MakeRequest, tmp_path: Path) -> None:
