@@ -18,7 +18,7 @@ from control.activity import current_activity
 from control.selectors import is_halted, require_operation
 from core.exceptions import InvalidRequest
 from core.flash import NO_SUCH_TOKEN, FlashView, first_part, read_object, read_token, success
-from core.throttles import FlashTraining
+from core.throttles import client_of, count_if_accepted, peek
 from models_registry.models import RegisteredModel
 
 from .data import DataError, Limits, take_apart
@@ -107,18 +107,24 @@ class StatusView(FlashView):
 class TrainView(FlashView):
     """`POST /flash/train`."""
 
-    throttle_classes = (FlashTraining,)
-
     def admit(self, request: Request) -> None:
-        """Refuse strangers where they may not train, and everybody while the platform is halted."""
+        """Refuse strangers where they may not train or have trained enough, and all while the platform is halted."""
         if not settings.FLASH_ALLOW_TRAINING:
             raise InvalidRequest(NOT_ALLOWED)
         require_operation()
+        peek("flash-train", client_of(request))
 
     def post(self, request: Request) -> Response:
-        """Accept a job, nobody's; the token is all that its sender needs."""
+        """Accept a job, nobody's; the token is all that its sender needs.
+
+        Only accepted jobs count towards the limit of trainings from an address; all requests count
+        towards that of requests.
+        """
         self.admit(request)
-        with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:
+        with (
+            count_if_accepted("flash-train", client_of(request)),
+            tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder,
+        ):
             return success(token=_submit(request._request, Path(folder)).token)
 
 
@@ -170,5 +176,9 @@ class CheckView(FlashView):
 
 
 def _why_no_model(token: str) -> str:
-    failed = TrainingJob.objects.filter(token=token, state=TrainingJob.State.FAILED).first()
-    return f"The training of this model has failed. {failed.error}" if failed else NO_SUCH_TOKEN
+    job = TrainingJob.objects.filter(token=token).only("state", "error").first()
+    if job is not None and job.state == TrainingJob.State.FAILED:
+        return f"The training of this model has failed. {job.error}".strip()
+    if job is not None and job.state == TrainingJob.State.CANCELLED:
+        return "The training of this model was cancelled."
+    return NO_SUCH_TOKEN  # also of a model that is over, as for every call

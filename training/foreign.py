@@ -6,6 +6,7 @@ earlier try stopped, and goes on from there.
 """
 
 import hashlib
+import json
 import tempfile
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Literal, TypeVar
@@ -23,7 +24,7 @@ from documents.projections import Unusable
 from models_registry.models import RegisteredModel, TaskType
 from models_registry.tokens import readable_name
 
-from .catalogue import Architecture, get_architecture
+from .catalogue import SCRATCH, Architecture, get_architecture
 from .data import DataError, ForeignDocument, Limits, parse_data_split, take_apart
 from .datasets.services import SUFFIXES, create_dataset, discard_dataset
 from .files import dataset_key
@@ -34,6 +35,9 @@ logger = structlog.get_logger(__name__)
 
 AnyModel = TypeVar("AnyModel", bound=BaseModel)
 
+IMAGENET = "imagenet"
+FROM_SCRATCH = (SCRATCH, False, "", None, "false", "none", "null")  # in lower case
+SHOWN = 50  # characters of a value in a message
 REFERENCES = "training/"  # where a data set may lie that a document only names
 
 
@@ -203,23 +207,32 @@ def choice_of(wanted: WantedTraining) -> JobSettings:
 
 
 def choose_strategy(architecture: Architecture, pretrain_dataset: str | bool | None) -> str:
-    """Return how a document wants its model trained, as far as it can be done here.
+    """Return how a document wants its model trained: from scratch, or a pretrained network trained further.
 
-    A pretrained network is trained further, and one that shall not be pretrained from scratch. Where
-    the document says nothing, or that cannot be done, it is the first thing that can. Raises
-    `InvalidRequest` with the reason when nothing can.
+    Raises `InvalidRequest` with the reason when that cannot be done here: a model that is trained in another
+    way than its owner asked for looks like theirs and is not.
     """
-    possible = architecture.available_strategies
-    if not possible:
-        raise InvalidRequest(architecture.unavailable_because())
-    if pretrain_dataset is None:
-        return possible[0]
-    is_pretrained = pretrain_dataset not in (False, "", "false")
-    wanted = TrainingJob.Strategy.FINETUNE if is_pretrained else TrainingJob.Strategy.SCRATCH
-    if wanted not in possible:
-        logger.warning("document.strategy_replaced", wanted=wanted, used=possible[0])
-        return possible[0]
-    return wanted
+    if pretrain_dataset in FROM_SCRATCH:
+        strategy, wish = TrainingJob.Strategy.SCRATCH, f'"{SCRATCH}"'
+    else:
+        strategy, wish = TrainingJob.Strategy.FINETUNE, json.dumps(pretrain_dataset)
+        _check_pretrained_on(architecture, pretrain_dataset)
+    reason = architecture.unavailable_because(strategy)
+    if reason:
+        otherwise = "" if strategy == SCRATCH else f' Or send "{SCRATCH}" to train without them.'
+        raise InvalidRequest(
+            f"pretrain_dataset: {wish} cannot be had for {architecture.label}: {reason}.{otherwise}"
+        )
+    return strategy
+
+
+def _check_pretrained_on(architecture: Architecture, wanted: str | bool | None) -> None:
+    """Raise `InvalidRequest` for images that the weights at hand were not trained on."""
+    if architecture.kind == "image" and isinstance(wanted, str) and not wanted.startswith(IMAGENET):
+        raise InvalidRequest(
+            f"pretrain_dataset: the weights of {architecture.label} were trained on {IMAGENET}, "
+            f'not on {json.dumps(wanted[:SHOWN])}. Send "{IMAGENET}" or "{SCRATCH}".'
+        )
 
 
 def _data(

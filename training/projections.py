@@ -14,7 +14,7 @@ from documents.files import download
 from documents.projections import StreamProjection
 from documents.schemas import TrainingDocument
 
-from .catalogue import get_architecture
+from .catalogue import SCRATCH, get_architecture
 from .data import DataError, iter_training_document_dataset
 from .foreign import take_in_document
 from .models import Dataset, TrainingJob
@@ -45,7 +45,7 @@ class TrainingProjection(StreamProjection):
 
 def job_settings(job: TrainingJob) -> dict[str, object]:
     """Return all of the document but the data set, in the format's order and words."""
-    pretrained_on = get_architecture(job.architecture).pretrained_on
+    scratch = job.strategy == job.Strategy.SCRATCH
     effective = job.effective
     return {
         "token": job.token,
@@ -57,7 +57,7 @@ def job_settings(job: TrainingJob) -> dict[str, object]:
         "epochs": effective.epochs,
         "data_split": job.data_split,
         "model": job.architecture,
-        "pretrain_dataset": (job.strategy != job.Strategy.SCRATCH and pretrained_on) or False,
+        "pretrain_dataset": SCRATCH if scratch else get_architecture(job.architecture).pretrained_on,
         "reduce_lr_on_plateau": job.reduce_lr_on_plateau or False,
         "step_lr": job.step_lr or False,
     }

@@ -31,6 +31,7 @@ class RegisteredModelSerializer(serializers.ModelSerializer):
         model = RegisteredModel
         fields = (
             "token",
+            "public_id",
             "name",
             "description",
             "origin",

@@ -8,6 +8,8 @@ import hashlib
 import ipaddress
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, cast
@@ -79,38 +81,42 @@ def seconds_to_wait(rate: Rate, *, previous: int, current: int, passed: float) -
     return (1 - passed + begun) * rate.seconds
 
 
-def take(scope: str, who: str, *, count: bool = True) -> float:
+def take(scope: str, who: str, *, count: bool = True, at: float | None = None) -> float:
     """Count a request; returns 0.0, or the seconds to wait when there were too many (it does not count then).
 
-    Without `count` none counts: the answer is what the next one would get.
-
+    Without `count` none counts: the answer is what the next one would get. `at` is when it came, now for None.
     A cache that is away limits nobody: it is better to serve too much than nothing.
     """
-    rate = parse_rate(cast("str | None", api_settings.DEFAULT_THROTTLE_RATES[scope]))
+    rate = _rate_of(scope)
     if rate is None:
         return 0.0
     try:
-        name = f"{scope}:{hashlib.blake2b(who.encode(), digest_size=16).hexdigest()}"
-        return _count(rate, name) if count else _look(rate, name)
+        window = _window(rate, scope, who, time.time() if at is None else at)
+        return _count(rate, window) if count else _look(rate, window)
     except Exception as error:  # whichever cache, whatever it raises
         logger.warning("throttle.cache_away", scope=scope, error=repr(error))
         return 0.0
 
 
-def _window(rate: Rate, name: str) -> tuple[str, str, float]:
+def _rate_of(scope: str) -> Rate | None:
+    return parse_rate(cast("str | None", api_settings.DEFAULT_THROTTLE_RATES[scope]))
+
+
+def _window(rate: Rate, scope: str, who: str, at: float) -> tuple[str, str, float]:
     """Return the keys of the counters of this and of the last window, and how much of this one has passed."""
-    window, passed = divmod(time.time() / rate.seconds, 1)
-    return f"throttle:{name}:{window:.0f}", f"throttle:{name}:{window - 1:.0f}", passed
+    window, passed = divmod(at / rate.seconds, 1)
+    name = f"throttle:{scope}:{hashlib.blake2b(who.encode(), digest_size=16).hexdigest()}"
+    return f"{name}:{window:.0f}", f"{name}:{window - 1:.0f}", passed
 
 
-def _look(rate: Rate, name: str) -> float:
-    now, before, passed = _window(rate, name)
+def _look(rate: Rate, window: tuple[str, str, float]) -> float:
+    now, before, passed = window
     counted = cache.get_many([now, before])
     return seconds_to_wait(rate, previous=counted.get(before, 0), current=counted.get(now, 0), passed=passed)
 
 
-def _count(rate: Rate, name: str) -> float:
-    now, before, passed = _window(rate, name)
+def _count(rate: Rate, window: tuple[str, str, float]) -> float:
+    now, before, passed = window
     try:
         current = cache.incr(now) - 1
     except ValueError:  # the first one of this window
@@ -134,6 +140,36 @@ def require_rate(scope: str, who: str) -> None:
     wait = take(scope, who)
     if wait:
         raise TooManyRequests(wait)
+
+
+@contextmanager
+def count_if_accepted(scope: str, who: str) -> Iterator[None]:
+    """Count a request from its begin, but not if it is refused: then this raises what was raised inside.
+
+    Raises `TooManyRequests`. What is under way counts, so that many at once do not get past the limit.
+    """
+    began = time.time()
+    wait = take(scope, who, at=began)
+    if wait:
+        raise TooManyRequests(wait)
+    try:
+        yield
+    except BaseException:
+        _give_back(scope, who, at=began)
+        raise
+
+
+def _give_back(scope: str, who: str, *, at: float) -> None:
+    """Let a request that was counted not have come."""
+    rate = _rate_of(scope)
+    if rate is None:
+        return
+    try:
+        cache.decr(_window(rate, scope, who, at)[0])
+    except ValueError:  # the window is long over
+        return
+    except Exception as error:  # whichever cache, whatever it raises
+        logger.warning("throttle.cache_away", scope=scope, error=repr(error))
 
 
 def count_once(request: HttpRequest, limits: dict[str, str]) -> bool:
@@ -218,12 +254,6 @@ class Uploads(PerUser):
     def who(self, request: Request, view: Any) -> str | None:
         """Return the person, for a request that brings something."""
         return super().who(request, view) if request.method == "POST" else None
-
-
-class FlashTraining(PerAddress):
-    """Trainings that come from one address without an account."""
-
-    scope = "flash-train"
 
 
 def client_of(request: HttpRequest | Request) -> str:

@@ -138,7 +138,8 @@ class TrainingDocument(Document):
     dataset: DatasetReference | dict[str, list[str]] | str
     """Images: base64 files by class. Texts: one base64 CSV with the columns input and label."""
     model: str
-    pretrain_dataset: str | Literal[False] = False
+    pretrain_dataset: str | Literal[False] | None = "scratch"
+    """What the network was trained on before; "scratch" for nothing (null, `false`, "" and absence mean the same)."""
     reduce_lr_on_plateau: ReduceLrOnPlateau | Literal[False] = False
     step_lr: StepLr | Literal[False] = False
 

@@ -11,7 +11,15 @@ from hypothesis import strategies as some
 
 from core.checks import check_rates
 from core.exceptions import TooManyRequests
-from core.throttles import Rate, network_of, parse_rate, require_rate, seconds_to_wait, take
+from core.throttles import (
+    Rate,
+    count_if_accepted,
+    network_of,
+    parse_rate,
+    require_rate,
+    seconds_to_wait,
+    take,
+)
 from tests import servers
 from tests.factories import UserFactory
 from tests.tiny_models import live_colour_model
@@ -99,6 +107,23 @@ def test_many_at_once_are_counted_exactly(rates: Any) -> None:
         waits = list(pool.map(lambda _: take("address", "1.2.3.4"), range(100)))
     assert waits.count(0.0) == 20
     assert take("address", "5.6.7.8") == 0.0
+
+
+def test_what_is_refused_gives_its_place_back(rates: Any) -> None:
+    rates(user="2/hour")
+    with time_machine.travel(NOON) as clock:
+        for _ in range(5):
+            with pytest.raises(KeyError), count_if_accepted("user", "a"):
+                raise KeyError
+        with count_if_accepted("user", "a"), count_if_accepted("user", "a"):  # two under way
+            with pytest.raises(TooManyRequests), count_if_accepted("user", "a"):
+                pytest.fail("a third one came in")
+            clock.shift(3601)
+        with pytest.raises(KeyError), count_if_accepted("user", "b"):
+            clock.shift(10 * 3600)  # its window is long over, and the next one is not to be charged
+            raise KeyError
+        assert take("user", "b") == take("user", "b") == 0.0
+        assert take("user", "b") > 0
 
 
 @pytest.mark.servers

@@ -24,6 +24,8 @@ from models_registry.models import RegisteredModel
 from models_registry.services import retire_model
 from tests.factories import ArtifactFactory, RegisteredModelFactory, TrainingJobFactory
 from tests.tiny_models import live_colour_model, picture
+from training import transitions
+from training.catalogue import DownloadedFile, get_architecture
 from training.data import take_apart
 from training.models import Dataset, TrainingJob
 
@@ -90,7 +92,7 @@ def train_request(**changes: object) -> dict[str, object]:
         "learningRate": "0.01",
         "batchSize": "16",
         "epochs": "3",
-        "pretrainDataset": "ImageNet",
+        "pretrainDataset": "scratch",
         "reduceLrOnPlateau": True,
         "reduceLrOnPlateauFactor": "0.2",
         "reduceLrOnPlateauPatience": "4",
@@ -103,15 +105,15 @@ def train_request(**changes: object) -> dict[str, object]:
 
 def text_request(**changes: object) -> dict[str, object]:
     rows = "".join(f"how are you {number},greeting\ngo away {number},other\n" for number in range(6))
-    return train_request(
-        taskName="Words",
-        taskType="textClassification",
-        modelType="LSTM",
-        pretrainDataset=None,
-        reduceLrOnPlateau=False,
-        dataset=b64(f"input,label\n{rows}".encode()),
-        **changes,
-    )
+    wishes = {
+        "taskName": "Words",
+        "taskType": "textClassification",
+        "modelType": "LSTM",
+        "pretrainDataset": None,
+        "reduceLrOnPlateau": False,
+        "dataset": b64(f"input,label\n{rows}".encode()),
+    }
+    return train_request(**{**wishes, **changes})
 
 
 @pytest.fixture
@@ -149,6 +151,27 @@ def running_job() -> TrainingJob:
     return TrainingJobFactory(state=TrainingJob.State.RUNNING, lease_expires_at=now, started_at=now)
 
 
+def suspended_job() -> TrainingJob:
+    job = transitions.claim(TrainingJobFactory().pk, worker="w1", lease=timedelta(minutes=1))
+    assert job is not None
+    transitions.suspend(job.pk, attempt=job.attempt, reason="Suspended for maintenance", progress={})
+    return job
+
+
+def cancelling_job() -> TrainingJob:
+    job = running_job()
+    transitions.cancel(job.pk)
+    job.refresh_from_db()
+    assert job.state == TrainingJob.State.CANCELLING
+    return job
+
+
+def cancelled_job() -> TrainingJob:
+    job = TrainingJobFactory()
+    transitions.cancel(job.pk)
+    return job
+
+
 def failed_job() -> TrainingJob:
     return TrainingJobFactory(
         state=TrainingJob.State.FAILED, error="Class “a” has no image.", finished_at=timezone.now()
@@ -180,7 +203,11 @@ def expired_model() -> RegisteredModel:
         ),
         (lambda: live_model(downloadable=True), {"downloadable": True, "result": "success"}),
         (TrainingJobFactory, TRAINING),
+        (lambda: TrainingJobFactory(announced_at=timezone.now()), TRAINING),
         (running_job, TRAINING),
+        (suspended_job, TRAINING),
+        (cancelling_job, TRAINING),
+        (cancelled_job, {"result": "error", "message": "The training of this model was cancelled."}),
         (
             failed_job,
             {"result": "error", "message": "The training of this model has failed. Class “a” has no image."},
@@ -388,7 +415,7 @@ def test_train_images() -> None:
     assert (job.owner, job.state, job.name) == (None, "queued", "My flowers-2")
     assert (job.task_type, job.architecture) == ("imageclassification", "mobilenet v2")
     assert (job.optimizer, job.learning_rate, job.batch_size, job.epochs) == ("adam", 0.01, 16, 3)
-    assert job.data_split == "80 : 20"
+    assert (job.data_split, job.strategy) == ("80 : 20", "scratch")
     assert job.reduce_lr_on_plateau == {"factor": 0.2, "patience": 4, "min_lr": 1e-5}
     assert job.step_lr is None
     assert (job.dataset.classes, job.dataset.examples) == (["blue", "red"], 12)
@@ -405,9 +432,64 @@ def test_train_texts_with_what_the_form_left_empty() -> None:
     )
     assert answer["result"] == "success", answer
     job = TrainingJob.objects.get(token=answer["token"])
-    assert (job.task_type, job.architecture) == ("textclassification", "lstm")
+    assert (job.task_type, job.architecture, job.strategy) == ("textclassification", "lstm", "scratch")
     assert (job.reduce_lr_on_plateau, job.step_lr) == (None, {"step_size": 2, "gamma": 0.1})
     assert sorted(job.dataset.classes) == ["greeting", "other"]
+
+
+@pytest.mark.usefixtures("training_allowed")
+@pytest.mark.parametrize("network", ["MobileNet v2", "ResNet18", "ResNet34"])
+def test_train_with_imagenets_weights_needs_them(
+    network: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("TRAINYARD_PRETRAINED", "TORCH_HOME", "HF_HOME", "HF_HUB_CACHE"):
+        monkeypatch.setenv(name, str(tmp_path / "weights"))
+    wishes = train_request(modelType=network, pretrainDataset="ImageNet")
+    message = ask("train", wishes)["message"]
+    assert "The weights of timm/" in message
+    assert '"scratch"' in message
+    assert not TrainingJob.objects.exists()
+
+    weights = get_architecture(network).weights
+    assert isinstance(weights, DownloadedFile)
+    path = tmp_path / "weights" / weights.checkpoint
+    path.parent.mkdir()
+    path.touch()
+    assert ask("train", wishes)["result"] == "success"
+    assert TrainingJob.objects.get().strategy == "finetune"
+
+
+@pytest.mark.usefixtures("training_allowed")
+@pytest.mark.parametrize(
+    ("heading", "named"),
+    [
+        ("input,kind", "There is no column 'label'. The table has: 'input', 'kind'."),
+        ("sound,label", "There is no column 'input'. The table has: 'sound', 'label'."),
+        ("input", "There is no column 'label'. The table has: 'input'."),
+        ("input,", "There is no column 'label'. The table has: 'input', ''."),
+        ("how are you,greeting", "There is no column 'input'. The table has: 'how are you', 'greeting'."),
+        ("label,label", "Two columns have the same name."),
+        ("input;kind", "There is no column 'label'. The table has: 'input', 'kind'."),
+        ("", "The file is empty."),
+    ],
+)
+def test_train_with_a_table_without_its_columns_names_them(heading: str, named: str) -> None:
+    separator = ";" if ";" in heading else ","
+    rows = "".join(f"word {number}{separator}{'xy'[number % 2]}\n" for number in range(12))
+    table = f"{heading}\n{rows}" if heading else ""
+    message = ask("train", text_request(dataset=b64(table.encode())))["message"]
+    assert message.startswith(named)
+    assert not Dataset.objects.exists()
+
+
+@pytest.mark.usefixtures("training_allowed")
+def test_train_finds_a_tables_columns_by_their_names_and_not_by_their_places() -> None:
+    rows = "".join(f"{'xy'[number % 2]},{number},hello {number}\n" for number in range(12))
+    answer = ask("train", text_request(dataset=b64(f"Label,number,INPUT\n{rows}".encode())))
+    assert answer["result"] == "success", answer
+    dataset = TrainingJob.objects.get(token=answer["token"]).dataset
+    assert dataset.columns == {"input": "INPUT", "label": "Label"}
+    assert sorted(dataset.classes) == ["x", "y"]
 
 
 @pytest.mark.usefixtures("training_allowed")
@@ -636,7 +718,10 @@ def test_throttled_calls_are_errors_that_say_when_to_come_again(settings: Any) -
         **settings.REST_FRAMEWORK,
         "DEFAULT_THROTTLE_RATES": rates | {"address": None, "user": None},
     }
-    assert "no JSON" not in ask("train", {})["message"]
+    for _ in range(3):  # what is refused does not count
+        assert "dataset" in ask("train", {})["message"]
+        assert "columns" not in ask("train", train_request(dataset={}))["message"]
+    assert ask("train", train_request())["result"] == "success"
     response = send("train", form(field("data", train_request())))
     assert response.status_code == 200
     assert "Too many requests" in response.json()["message"]

@@ -335,25 +335,54 @@ def test_seeds_sample_is_refused_only_for_its_shortened_images() -> None:
     ("model", "pretrained", "strategy"),
     [
         ("efficientnet lite0", "imagenet", "finetune"),
-        ("efficientnet lite0", False, "scratch"),
-        ("efficientnet lite0", None, "frozen"),
+        ("efficientnet lite0", "imagenet-1k", "finetune"),
+        ("efficientnet lite0", True, "finetune"),
         ("lstm", "x", "finetune"),
-        ("gru", False, "scratch"),
-        ("minilm", None, "frozen"),
+        *(
+            (model, pretrained, "scratch")
+            for model in ("efficientnet lite0", "mobilenet v2", "gru", "minilm")
+            for pretrained in ("scratch", False, None, "", "false")
+        ),
     ],
 )
 def test_strategy_is_what_the_document_says(model: str, pretrained: Any, strategy: str) -> None:
     assert choose_strategy(get_architecture(model), pretrained) == strategy
 
 
-def test_strategy_that_cannot_be_done_here_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    architecture = get_architecture("mobilenet v2")
-    kind = type(architecture)
-    monkeypatch.setattr(kind, "available_strategies", property(lambda self: ("scratch",)))
-    assert choose_strategy(architecture, "imagenet") == "scratch"
-    monkeypatch.setattr(kind, "available_strategies", property(lambda self: ()))
-    with pytest.raises(foreign.InvalidRequest):
-        choose_strategy(architecture, "imagenet")
+@pytest.fixture
+def no_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Only the weights that come as packages are on this machine."""
+    monkeypatch.delenv("TRAINYARD_PRETRAINED", raising=False)
+    for name in ("TORCH_HOME", "HF_HOME", "HF_HUB_CACHE"):
+        monkeypatch.setenv(name, str(tmp_path / "empty"))
+
+
+@pytest.mark.usefixtures("no_weights")
+@pytest.mark.parametrize("pretrained", ["imagenet", "ImageNet", True])
+def test_pretrained_network_without_weights_is_refused_with_the_reason(pretrained: Any) -> None:
+    with pytest.raises(Unusable) as refused:
+        take_in(image_document(model="ResNet18", pretrain_dataset=pretrained))
+    said = str(refused.value)
+    assert "pretrain_dataset" in said
+    assert "The weights of timm/resnet18" in said
+    assert '"scratch"' in said
+    assert not Dataset.objects.exists()
+
+
+def test_weights_of_another_data_set_are_refused_by_name() -> None:
+    with pytest.raises(Unusable, match='trained on imagenet, not on "cifar10"'):
+        take_in(image_document(pretrain_dataset="CIFAR10"))
+
+
+@pytest.mark.usefixtures("no_weights")
+@pytest.mark.parametrize("pretrained", ["scratch", "Scratch ", False, "", None, ...], ids=str)
+def test_every_word_for_scratch_trains_from_scratch(pretrained: Any) -> None:
+    document = image_document(model="ResNet18", pretrain_dataset=pretrained)
+    if pretrained is ...:
+        document = image_document(model="ResNet18")
+        del document["pretrain_dataset"]
+    take_in(document)
+    assert TrainingJob.objects.get().strategy == "scratch"
 
 
 def document_of(task_type: str, name: str, content: bytes) -> tuple[TrainingJob, bytes]:

@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ("models_registry", "0006_public_id"),
-        ("training", "0004_list_indexes"),
+        ("training", "0005_large_data_sets"),
     ]
 
     operations = [
