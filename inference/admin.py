@@ -30,6 +30,7 @@ class BatchAdmin(MachineOwnedAdmin):
     list_filter = ("state", "model__task_type")
     list_select_related = ("model", "owner")
     search_start = "source_name"
+    linked_by = ("owner",)
     searches_owner = True
     search_help_text = "Beginning of the file's name, or owner"
     date_hierarchy = "created_at"

@@ -110,6 +110,7 @@ class DatasetAdmin(MachineOwnedAdmin):
     list_select_related = ("owner",)
     search_start = "name"
     search_whole = ("sha256",)
+    linked_by = ("owner",)
     searches_owner = True
     search_help_text = "Beginning of the name, whole SHA-256, or owner"
     date_hierarchy = "created_at"
@@ -224,7 +225,8 @@ class TrainingJobAdmin(MachineOwnedAdmin):
     list_select_related = ("owner",)
     list_before_template = "admin/training/running.html"
     search_start = "name"
-    search_whole = ("token",)
+    search_secret = "token"  # noqa: S105 - a column
+    linked_by = ("owner", "dataset")
     searches_owner = True
     search_help_text = "Beginning of the name, whole token, or owner"
     date_hierarchy = "created_at"
@@ -281,7 +283,7 @@ class TrainingJobAdmin(MachineOwnedAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """A job's token becomes its model's: only who may steer jobs sees it whole."""
         sets = super().get_fieldsets(request, obj)
-        return sets if self.has_operate_permission(request) else masking(sets)
+        return sets if self.sees_secrets(request) else masking(sets)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """Show the running jobs above the list."""

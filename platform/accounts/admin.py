@@ -15,12 +15,12 @@ from django.urls import reverse
 from django.utils.html import format_html_join
 from knox.admin import AuthTokenAdmin as _TheirTokenAdmin  # noqa: F401 - registers itself
 from knox.models import AuthToken
-from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from core.admin import MachineOwnedAdmin, when
 from core.confirmation import Confirmation, confirmed
+from core.lookups import NamedLookups
 
 from .models import User
 
@@ -36,7 +36,7 @@ for model in (Group, AuthToken, EmailAddress):  # ours take their places
 
 
 @admin.register(User)
-class UserAdmin(BaseUserAdmin, ModelAdmin):
+class UserAdmin(BaseUserAdmin, NamedLookups):
     """People, their rights, when they were last here."""
 
     form = UserChangeForm
@@ -77,7 +77,7 @@ def _rows_of(person: User) -> Iterator[bool]:
 
 
 @admin.register(Group)
-class GroupAdmin(BaseGroupAdmin, ModelAdmin):
+class GroupAdmin(BaseGroupAdmin, NamedLookups):
     """Sets of rights."""
 
     filter_horizontal = ()
@@ -91,7 +91,7 @@ class GroupAdmin(BaseGroupAdmin, ModelAdmin):
 
 
 @admin.register(EmailAddress)
-class EmailAddressAdmin(BaseEmailAddressAdmin, ModelAdmin):
+class EmailAddressAdmin(BaseEmailAddressAdmin, NamedLookups):
     """Addresses that people sign in with."""
 
 

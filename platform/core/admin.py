@@ -11,10 +11,10 @@ from django.contrib.auth import get_user_model
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponseRedirect
 from django.template.loader import render_to_string
-from unfold.admin import ModelAdmin
 from unfold.views import ChangeList
 
 from .exceptions import InvalidRequest
+from .lookups import LONGEST, NamedLookups
 from .paging import BoundedPaginator
 
 
@@ -40,6 +40,7 @@ class SwiftChangeList(ChangeList):
     def get_results(self, request: HttpRequest) -> None:
         """Leave out "Show all" where nothing is left out; how many there are stands below the list."""
         super().get_results(request)
+        self.search_help_text = self.model_admin.describe_search(request)
         paginator: Any = self.paginator
         if paginator.is_bounded or not (self.query or self.get_filters_params()):
             self.full_result_count = self.result_count
@@ -55,11 +56,11 @@ class SwiftChangeList(ChangeList):
         return known[key]
 
 
-class PlatformAdmin(ModelAdmin):
+class PlatformAdmin(NamedLookups):
     """A list that takes the same few queries for three rows and for a million.
 
     `search_start` names the column whose beginning is looked for and `search_whole` those that have to
-    be given in full; both need an index.
+    be given in full; both need an index. `search_secret` is for those alone who see it whole on a row's page.
     """
 
     paginator = BoundedPaginator
@@ -70,6 +71,7 @@ class PlatformAdmin(ModelAdmin):
     empty_value_display = "–"
     search_start: str = ""
     search_whole: tuple[str, ...] = ()
+    search_secret: str = ""
     searches_owner = False
     counts_rows = True  # whether an action says how many rows it is for
 
@@ -84,19 +86,34 @@ class PlatformAdmin(ModelAdmin):
 
     def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
         """Name the columns, which makes Django show the search."""
-        return tuple(name for name in (self.search_start, *self.search_whole) if name)
+        return tuple(name for name in (self.search_start, *self._searched_whole(request)) if name)
+
+    def sees_secrets(self, request: HttpRequest) -> bool:
+        """Tell whether this person sees tokens whole: who may change the rows does."""
+        return bool(request.user.has_perm(f"{self.opts.app_label}.change_{self.opts.model_name}"))
+
+    def describe_search(self, request: HttpRequest) -> str:
+        """Say what is searched for, to whom may search for it."""
+        if self.search_secret and not self.sees_secrets(request):
+            return str(self.search_help_text).replace(f", whole {self.search_secret}", "")
+        return str(self.search_help_text or "")
+
+    def _searched_whole(self, request: HttpRequest) -> tuple[str, ...]:
+        if not self.search_secret or not self.sees_secrets(request):
+            return self.search_whole
+        return (*self.search_whole, self.search_secret)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
         """Find rows whose name begins so, or which are meant by a whole token or owner's name."""
-        words = search_term.strip()
+        words = search_term.strip()[:LONGEST]
         if not words:
             return queryset, False
         found = Q()
         if self.search_start:
             found |= Q(**{f"{self.search_start}__istartswith": words})
-        for name in self.search_whole:
+        for name in self._searched_whole(request):
             found |= Q(**{name: words})
         if self.searches_owner:
             owner = get_user_model().objects.filter(username=words).values_list("pk", flat=True).first()

