@@ -4,7 +4,9 @@ Nothing is ever extracted to a path made from a name in the archive: files are r
 one, and what comes out of the decompressor is counted.
 """
 
+import bz2
 import contextlib
+import copy
 import io
 import lzma
 import stat
@@ -13,6 +15,8 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+
+from models_registry.artifacts.image_files import is_image_file
 
 from .errors import DataError
 from .limits import Limits
@@ -23,6 +27,9 @@ CHUNK = 1 << 20
 END_SIGNATURE, END_RECORD, LONGEST_COMMENT = b"PK\5\6", 22, 0xFFFF
 LOCATOR_SIGNATURE, LOCATOR = b"PK\6\7", 20
 LARGE_END_SIGNATURE, LARGE_END_RECORD = b"PK\6\6", 56
+ENTRY_SIGNATURE, ENTRY = b"PK\1\2", 256  # of the list of files; bytes of an entry, with a long name
+PACKED_AT_ONCE = 1 << 16
+LZMA_MEMORY = 128 << 20  # bytes; 7-Zip's "ultra" takes 64 MB
 # What zipfile and its decompressors raise for archives that are damaged or made to do harm.
 UNREADABLE_ARCHIVE = (
     zipfile.BadZipFile,
@@ -46,10 +53,29 @@ def open_archive(path: Path, limits: Limits) -> Iterator[tuple[zipfile.ZipFile, 
     files outside itself or twice, holds links, none or too many files.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            yield archive, _members(archive, limits)
+        with _GuardedFile(path, limits) as file, zipfile.ZipFile(file) as archive:
+            yield archive, _members(archive, limits, path.stat().st_size)
     except UNREADABLE_ARCHIVE as error:
         raise DataError(f"This is not a zip archive that can be read ({error}). Make it anew.") from error
+
+
+class _GuardedFile(io.BufferedReader):
+    """An archive's file, whose list of files is looked at before `zipfile` makes objects of it.
+
+    The list is the only thing that `zipfile` reads in one piece, however long it says that it is.
+    """
+
+    def __init__(self, path: Path, limits: Limits) -> None:
+        super().__init__(io.FileIO(path))
+        self._most_entries = limits.max_entries
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read as usual. Raises `DataError` for a list of more entries than the limits allow."""
+        most_bytes = max(ENTRY * self._most_entries, CHUNK)
+        content = super().read(min(size, most_bytes + 1) if size else size)
+        if len(content) > most_bytes or content.count(ENTRY_SIGNATURE) > self._most_entries:
+            raise DataError(f"The archive has more than {self._most_entries:,} entries, the limit.")
+        return content
 
 
 def count_entries(path: Path) -> int:
@@ -79,11 +105,14 @@ def count_entries(path: Path) -> int:
         return int(entries)
 
 
-def _members(archive: zipfile.ZipFile, limits: Limits) -> list[zipfile.ZipInfo]:
+def _members(archive: zipfile.ZipFile, limits: Limits, size: int) -> list[zipfile.ZipInfo]:
     """Return the archive's files, without what file managers leave behind; refuse dangerous ones."""
     infos = archive.infolist()
-    if len(infos) > limits.max_entries:
-        raise DataError(f"The archive has {len(infos):,} entries; the limit is {limits.max_entries:,}.")
+    if sum(info.compress_size for info in infos) > size:
+        raise DataError("Files of this archive share their bytes, as only a zip bomb's do. Make it anew.")
+    declared = sum(info.file_size for info in infos)
+    if declared > limits.max_bytes:
+        raise DataError(f"The archive unpacks to {declared:,} bytes; the limit is {limits.max_bytes:,}.")
     members, seen = [], set()
     for info in infos:
         name = PurePosixPath(info.filename)
@@ -118,16 +147,54 @@ def _check_name(info: zipfile.ZipInfo, name: PurePosixPath) -> None:
 
 
 def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, limits: Limits) -> bytes:
-    """Return a file of an archive. Raises `DataError` for one that unpacks to more than the limits allow."""
-    most = min(limits.max_entry_bytes, limits.max_compression_ratio * max(member.compress_size, 1024))
-    pieces, length = [], 0
-    with archive.open(member) as file:
-        while piece := file.read(CHUNK):
-            length += len(piece)
-            if length > most:
-                raise DataError(
-                    f"{member.filename!r} unpacks to more than {most:,} bytes, which no photo of its size does. "
-                    "Remove it."
-                )
-            pieces.append(piece)
+    """Return a file of an archive. Raises `DataError` for one that unpacks to more than the limits allow.
+
+    A scan of an empty page may be packed to a thousandth of its size; what is no image may not.
+    """
+    most_of_others = min(
+        limits.max_entry_bytes, limits.max_compression_ratio * max(member.compress_size, 1024)
+    )
+    pieces: list[bytes] = []
+    length = 0
+    for piece in _unpacked(archive, member):
+        length += len(piece)
+        pieces.append(piece)
+        most = limits.max_entry_bytes if is_image_file(pieces[0]) else most_of_others
+        if length > most:
+            raise DataError(
+                f"{member.filename!r} unpacks to more than {most:,} bytes, which no photo of its size does. "
+                "Remove it."
+            )
     return b"".join(pieces)
+
+
+def _unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[bytes]:
+    """Yield a file's content in pieces of bounded length, whatever compression makes of a few bytes."""
+    if member.compress_type not in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        with archive.open(member) as file:
+            while piece := file.read(CHUNK):
+                yield piece
+        return
+    # zipfile unpacks all that it has read of these at once: some kilobytes to some gigabytes.
+    packed = copy.copy(member)
+    packed.compress_type, packed.file_size = zipfile.ZIP_STORED, member.compress_size
+    del packed.CRC  # that of the content, which is checked here
+    checksum = 0
+    with archive.open(packed) as file:
+        if member.compress_type == zipfile.ZIP_BZIP2:
+            decompressor: bz2.BZ2Decompressor | lzma.LZMADecompressor = bz2.BZ2Decompressor()
+            data = b""
+        else:
+            decompressor = lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=LZMA_MEMORY)
+            data = file.read(4 + 5)[4:] + b"\xff" * 8  # section 5.8.8; the length is said to be unknown
+        while not decompressor.eof:
+            if decompressor.needs_input and not data:
+                data = file.read(PACKED_AT_ONCE)
+                if not data:
+                    break
+            piece = decompressor.decompress(data, CHUNK)
+            data = b""
+            checksum = zlib.crc32(piece, checksum)
+            yield piece
+    if checksum != member.CRC:
+        raise zipfile.BadZipFile(f"Bad CRC-32 for file {member.filename!r}")

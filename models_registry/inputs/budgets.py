@@ -10,6 +10,7 @@ from .errors import DataError
 from .limits import Limits
 
 PIXELS_A_BYTE = 100  # of the archive; photos have 2 to 10, pages in black and white some 200
+BYTES_OF_A_SMALL_ONE = 1 << 30  # unpacked
 
 
 class TooManyPixels(DataError):
@@ -23,6 +24,7 @@ class ArchiveBudget:
         self._limits = limits
         size = sum(member.compress_size for member in members)
         self._most_pixels = limits.max_archive_pixels + PIXELS_A_BYTE * size
+        self._most_bytes = min(limits.max_bytes, BYTES_OF_A_SMALL_ONE + limits.max_compression_ratio * size)
         self._archive = archive
         self._bytes = self._pixels = 0
 
@@ -30,8 +32,10 @@ class ArchiveBudget:
         """Return a file of the archive. Raises `DataError` when it, or all together, are over the limits."""
         content = read_member(self._archive, member, self._limits)
         self._bytes += len(content)
-        if self._bytes > self._limits.max_bytes:
-            raise DataError(f"The archive holds more than the {self._limits.max_bytes:,} bytes allowed.")
+        if self._bytes > self._most_bytes:
+            raise DataError(
+                f"The archive unpacks to more than {self._most_bytes:,} bytes, the limit for one of its size."
+            )
         return content
 
     def count_pixels(self, content: bytes) -> None:

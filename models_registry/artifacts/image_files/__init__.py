@@ -6,6 +6,14 @@ need: no text, no colour profile, no preview, no further pages or frames.
 """
 
 from .base import DamagedImage, ExcessiveImage, ImageFile, UnknownFormat
-from .factory import FORMATS, read_image_file
+from .factory import FORMATS, is_image_file, read_image_file
 
-__all__ = ["FORMATS", "DamagedImage", "ExcessiveImage", "ImageFile", "UnknownFormat", "read_image_file"]
+__all__ = [
+    "FORMATS",
+    "DamagedImage",
+    "ExcessiveImage",
+    "ImageFile",
+    "UnknownFormat",
+    "is_image_file",
+    "read_image_file",
+]

@@ -22,3 +22,8 @@ def read_image_file(content: bytes) -> ImageFile:
         if content.startswith(signatures):
             return read(content)
     raise UnknownFormat(f"This is not an image file. Use one of {', '.join(FORMATS)}.")
+
+
+def is_image_file(content: bytes) -> bool:
+    """Say whether a file begins like one of the known formats."""
+    return webp.accepts(content) or any(content.startswith(signatures) for signatures, _ in READERS)
