@@ -72,6 +72,7 @@ ADMIN: dict[str, tuple[str | None, str]] = {
     "documents.outboxentry": ("admin-unpublished", "admin-unpublished-change"),
     "documents.publishedentry": ("admin-entries", "admin-entry"),
     "documents.overruledchange": ("admin-overruled", "admin-overruled-change"),
+    "core.periodictask": ("admin-periodic-tasks", "admin-periodic-task"),
     "accounts.user": ("admin-users", "admin-user"),
     "auth.group": ("admin-groups", "admin-group"),
     "knox.authtoken": ("admin-tokens", "admin-token"),

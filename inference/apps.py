@@ -1,5 +1,7 @@
 """Application configuration."""
 
+from datetime import timedelta
+
 from django.apps import AppConfig
 
 
@@ -10,13 +12,15 @@ class InferenceConfig(AppConfig):
     verbose_name = "Inference"
 
     def ready(self) -> None:
-        from control.upkeep import register_upkeep
+        from core import periodic
         from documents.drift import register_files
 
         from .batches.files import BATCHES, known_files
-        from .batches.upkeep import keep_batches_going
+        from .batches.reconcile import announce_batches, delete_expired_batches, rescue_batches
         from .statistics import delete_old_usage
 
-        register_upkeep(keep_batches_going)
-        register_upkeep(delete_old_usage)
+        periodic.register("rescue batches", rescue_batches)
+        periodic.register("announce batches", announce_batches)
+        periodic.register("delete expired batches", delete_expired_batches)
+        periodic.register("delete old usage", delete_old_usage, every=timedelta(hours=1))
         register_files(BATCHES, known_files)

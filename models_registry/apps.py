@@ -12,14 +12,17 @@ class ModelsRegistryConfig(AppConfig):
     verbose_name = "Models"
 
     def ready(self) -> None:
+        from core import periodic
         from documents.drift import register_files
         from documents.projections import register
 
         from . import signals  # noqa: F401
+        from .checks import check_imported_models
         from .models import TaskType
         from .projections import InferenceProjection
         from .selectors import known_files
 
         register(InferenceProjection())
+        periodic.register("check imported models", check_imported_models)
         for task in TaskType:
             register_files(f"{task}/", partial(known_files, task))

@@ -16,6 +16,9 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from core.exceptions import BucketError
+from core.periodic import describe, for_each
+from core.text import is_storable, storable
+from documents.store import get_store
 
 from .artifacts import InvalidModel, Predictor
 from .models import Artifact, RegisteredModel, TaskType
@@ -30,18 +33,20 @@ LARGEST = 2**30  # bytes of an .onnx that is opened
 def check_imported_models() -> int:
     """Look at models whose files were not usable so far; returns how many became usable.
 
-    Raises `BucketError` when the bucket does not answer.
+    Each try is noted before the work, and the model that was tried longest ago comes first: one whose
+    file brings the process down, or takes long, does not keep the others waiting. Raises `SomeFailed`.
     """
     due = Q(checked_at__isnull=True) | Q(checked_at__lt=timezone.now() - AGAIN_AFTER)
     models = RegisteredModel.objects.live().filter(due).exclude(unusable_because="")
-    usable = 0
-    for model in models.order_by(F("checked_at").asc(nulls_first=True))[:AT_ONCE]:
-        usable += _check(model)
-    return usable
+    return for_each(models.order_by(F("checked_at").asc(nulls_first=True))[:AT_ONCE], _check)
 
 
 def _check(model: RegisteredModel) -> bool:
-    """Look at one model's files and note what was found, unless its entry has changed meanwhile."""
+    """Look at one model's files and note what was found, unless its entry has changed meanwhile.
+
+    Raises `BucketError` when the bucket does not answer; whatever else goes wrong is the files' fault.
+    """
+    RegisteredModel.objects.filter(pk=model.pk).update(checked_at=timezone.now())
     artifacts = list(model.artifacts.all())
     reasons = [reason for artifact in artifacts for reason in _measure(artifact)]
     classes: list[str] = []
@@ -49,11 +54,18 @@ def _check(model: RegisteredModel) -> bool:
         try:
             classes = _open(model, artifacts)
         except InvalidModel as error:
-            reasons.append(str(error))
+            reasons.append(storable(error))
+        except (BucketError, KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # a native library may panic, which is no Exception
+            logger.warning("model.check_crashed", model=model.pk, error=describe(error))
+            reasons.append(f"Its files cannot be opened: {describe(error)}.")
+    if not is_storable(classes):
+        reasons.append("Its classes have names that cannot be stored (NUL or half a surrogate pair).")
     with transaction.atomic():
         unchanged = RegisteredModel.objects.filter(pk=model.pk, updated_at=model.updated_at)
         news: dict[str, Any] = {"unusable_because": " ".join(reasons), "checked_at": timezone.now()}
-        if classes and not model.classes:
+        if classes and not model.classes and not reasons:
             news["classes"] = classes
         if not unchanged.update(**news):
             return False
@@ -64,17 +76,14 @@ def _check(model: RegisteredModel) -> bool:
 
 def _measure(artifact: Artifact) -> Iterator[str]:
     """Fill in a file's size and SHA-256; yields what is wrong with it."""
-    storage, digest, size = storages["default"], hashlib.sha256(), 0
-    try:
-        with storage.open(artifact.key) as file:
-            for chunk in file.chunks(1 << 20):
-                digest.update(chunk)
-                size += len(chunk)
-    except FileNotFoundError:
-        yield f"{artifact.key} is not in the bucket."
-        return
-    except Exception as error:  # whichever storage, whatever it raises
-        raise BucketError(f"{artifact.key} cannot be read now: {error}") from error
+    digest, size = hashlib.sha256(), 0
+    with get_store().open(artifact.key) as file:
+        if file is None:
+            yield f"{artifact.key} is not in the bucket."
+            return
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+            size += len(chunk)
     artifact.size, artifact.sha256 = size, digest.hexdigest()
 
 

@@ -4,7 +4,6 @@ Called with the document's news inside the transaction that remembers the docume
 changed since the two were merged keeps its own value: the next publish writes it out again.
 """
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from django.db.models import Q
 from django.utils import timezone
 from pydantic import ValidationError
 
+from core.text import is_storable
 from documents.merge import Json
 from documents.projections import Edit, News
 from documents.schemas import ENTRY_KINDS, parse_date, read_entry
@@ -52,19 +52,9 @@ def take_news(news: News) -> dict[str, str]:
     for token, ours in news.vanished.items():
         _retire(token, ours)
     for token, edit in news.edited.items():
-        if _is_storable(edit.fields):
+        if is_storable(edit.fields):
             _follow(token, edit)
     return {token: _import(token, entry) for token, entry in news.brought.items()}
-
-
-def _is_storable(value: Any) -> bool:
-    """Tell whether a database can hold a value's texts: JSON may hold NUL and half surrogate pairs."""
-    text = json.dumps(value, ensure_ascii=False)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return "\\u0000" not in text
 
 
 def _retire(token: str, ours: Json) -> None:
@@ -154,7 +144,7 @@ def _entry_problems(token: str, entry: Any) -> Iterator[str]:
     if kind is None:
         yield f"`task_type` has to be one of {', '.join(ENTRY_KINDS)}."
         return
-    if not _is_storable(entry):
+    if not is_storable(entry):
         yield "It holds characters that cannot be stored (NUL or half a surrogate pair)."
         return
     try:

@@ -1,5 +1,6 @@
 """Application configuration."""
 
+from datetime import timedelta
 from functools import partial
 
 from django.apps import AppConfig
@@ -13,24 +14,33 @@ class TrainingConfig(AppConfig):
 
     def ready(self) -> None:
         from control.activity import set_activity_source
-        from control.upkeep import register_upkeep
-        from core import health, metrics
+        from core import health, metrics, periodic
         from documents.drift import register_files
         from documents.projections import register
         from models_registry.models import TaskType
 
-        from . import checks, signals  # noqa: F401
-        from .datasets.reconcile import keep_validations_going
+        from . import checks, reconcile, signals  # noqa: F401
+        from .datasets.reconcile import announce_validations, rescue_validations, sweep_unusable_datasets
+        from .dispatch import route_queued_jobs
         from .files import CHECKPOINTS, DATASETS, known_files
-        from .health import look_for_worker
+        from .health import look_at_periodic_tasks, look_for_worker
         from .metrics import read_metrics
+        from .pretrained import fetch_pretrained
         from .projections import TrainingProjection
         from .selectors import running_activity
 
+        periodic.register("rescue jobs", reconcile.rescue_jobs)
         register(TrainingProjection())
+        periodic.register("route jobs", route_queued_jobs)
+        periodic.register("announce jobs", reconcile.announce_jobs)
+        periodic.register("sweep files", reconcile.sweep_files)
+        periodic.register("rescue validations", rescue_validations)
+        periodic.register("announce validations", announce_validations)
+        periodic.register("sweep unusable data sets", sweep_unusable_datasets)
+        periodic.register("fetch pretrained weights", fetch_pretrained, may_take=timedelta(minutes=15))
         set_activity_source(running_activity)
         health.register("worker", look_for_worker)
+        health.register("periodic", look_at_periodic_tasks)
         metrics.register(read_metrics)
-        register_upkeep(keep_validations_going)
         for folder in (*(f"{task}/" for task in TaskType), DATASETS, CHECKPOINTS):
             register_files(folder, partial(known_files, folder))

@@ -13,8 +13,11 @@ from django.db.models import Q
 OPERATOR, VIEWER = "operator", "viewer"
 
 # Whoever sees these rows has every model's token, which is the right to predict; or others' keys.
-SECRETS = ("documents.outboxentry", "documents.publishedentry", "documents.overruledchange", "knox.authtoken")
-LOOKED_AT = ("control", "documents", "inference", "models_registry", "training")
+SECRETS = (
+    *("documents.outboxentry", "documents.publishedentry", "documents.overruledchange"),
+    *("core.periodictask", "knox.authtoken"),
+)
+LOOKED_AT = ("control", "core", "documents", "inference", "models_registry", "training")
 OPERATED = (
     *("training.change_trainingjob", "training.change_dataset", "training.delete_dataset"),
     *("models_registry.change_registeredmodel", "inference.change_batch", "documents.change_document"),

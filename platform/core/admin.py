@@ -15,6 +15,7 @@ from unfold.views import ChangeList
 
 from .exceptions import InvalidRequest
 from .lookups import LONGEST, NamedLookups
+from .models import PeriodicTask
 from .paging import BoundedPaginator
 
 
@@ -161,3 +162,33 @@ class MachineOwnedAdmin(PlatformAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+
+@admin.register(PeriodicTask)
+class PeriodicTaskAdmin(MachineOwnedAdmin):
+    """When each periodic task last began, ended well and failed, and why."""
+
+    list_display = ("name", "state_label", "started", "succeeded", "failed", "error")
+    fields = ("name", "state_label", "started_at", "succeeded_at", "failed_at", "unfinished", "error")
+    readonly_fields = ("state_label",)
+
+    @admin.display(description="state")
+    def state_label(self, task: PeriodicTask) -> str:
+        """Say in a word how the last run went."""
+        state = "failed" if task.error else "running" if task.unfinished > 0 else "ok"
+        return label(state, {"ok": "success", "running": "info", "failed": "danger"})
+
+    @admin.display(description="began", ordering="started_at")
+    def started(self, task: PeriodicTask) -> str:
+        """Write when a run last began."""
+        return when(task.started_at)
+
+    @admin.display(description="ended well", ordering="succeeded_at")
+    def succeeded(self, task: PeriodicTask) -> str:
+        """Write when a run last ended well."""
+        return when(task.succeeded_at)
+
+    @admin.display(description="failed", ordering="failed_at")
+    def failed(self, task: PeriodicTask) -> str:
+        """Write when a run last failed."""
+        return when(task.failed_at)

@@ -4,9 +4,10 @@ from django.apps import AppConfig
 
 
 class CoreConfig(AppConfig):
-    """Shared ground of all apps; has no tables of its own."""
+    """Shared ground of all apps; its one table says when the periodic tasks last ran."""
 
     name = "core"
+    verbose_name = "Platform"
 
     def ready(self) -> None:
         from . import checks  # noqa: F401

@@ -1,9 +1,11 @@
 """Base classes of the platform's tables."""
 
+from datetime import datetime
 from typing import Any, Self
 
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.utils import timezone
 
 from .exceptions import InvalidRequest
 
@@ -56,3 +58,30 @@ def check_fields(row: models.Model, *, exclude: list[str]) -> None:
     except ValidationError as error:
         fields = (f"{field}: {' '.join(texts)}" for field, texts in error.message_dict.items())
         raise InvalidRequest(" ".join(fields)) from error
+
+
+class PeriodicTask(models.Model):
+    """When a periodic task last ran, in whichever process."""
+
+    name = models.CharField(max_length=80, primary_key=True)
+    first_seen_at = models.DateTimeField(default=timezone.now)
+    started_at = models.DateTimeField(null=True)
+    succeeded_at = models.DateTimeField(null=True, help_text="When a run last ended well.")
+    failed_at = models.DateTimeField(null=True, help_text="When a run last failed.")
+    unfinished = models.IntegerField(
+        default=0, help_text="Runs that began since one last ended well and did not end well themselves."
+    )
+    error = models.TextField(blank=True, help_text="Why the last run failed; empty since one ended well.")
+
+    class Meta:
+        verbose_name = "periodic task"
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def running_since(self) -> datetime | None:
+        """When the run began that has not ended yet, if there is one."""
+        ended = max((at for at in (self.succeeded_at, self.failed_at) if at is not None), default=None)
+        return self.started_at if ended is None or (self.started_at or ended) > ended else None

@@ -1,5 +1,7 @@
 """Application configuration."""
 
+from datetime import timedelta
+
 from django.apps import AppConfig
 
 
@@ -10,10 +12,13 @@ class DocumentsConfig(AppConfig):
     verbose_name = "Documents"
 
     def ready(self) -> None:
-        from core import health, metrics
+        from core import health, metrics, periodic
 
+        from .bucket import check_bucket, forget_overruled_changes
         from .health import look_at_bucket
         from .metrics import read_metrics
 
         health.register("bucket", look_at_bucket)
         metrics.register(read_metrics)
+        periodic.register("check bucket", lambda: str(check_bucket()))
+        periodic.register("forget overruled changes", forget_overruled_changes, every=timedelta(hours=1))

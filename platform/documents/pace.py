@@ -75,7 +75,7 @@ class Pace:
                 began = time.monotonic()
                 publish(self.key)
                 self._rested_at = time.monotonic() + REST * (time.monotonic() - began)
-        except Exception:  # the changes wait for `manage.py reconcile`
+        except BaseException:  # the changes wait for `manage.py reconcile`
             logger.exception("document.publish_crashed", document=self.key)
             self._is_due(at_all=False)
         finally:

@@ -3,10 +3,13 @@
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
 from typing import Any, BinaryIO, ClassVar
 
 from pydantic import BaseModel
 
+from core import periodic
 from core.exceptions import TrainyardError
 
 from .merge import Json, Ownership
@@ -22,6 +25,7 @@ class Projection(ABC):
     key: ClassVar[str]
     schema: ClassVar[type[BaseModel]]
     eager: ClassVar[bool] = True
+    may_take: ClassVar[timedelta] = timedelta()  # to bring it into step once
 
 
 class FieldsProjection(Projection):
@@ -91,6 +95,7 @@ class StreamProjection(Projection):
     """A document too large for memory, which exists only part of the time."""
 
     eager = False
+    may_take = timedelta(minutes=15)
 
     @abstractmethod
     def version(self) -> str | None:
@@ -112,8 +117,16 @@ _registered: dict[str, Projection] = {}
 
 
 def register(projection: Projection) -> None:
-    """Make a document known; called while the owning app becomes ready."""
+    """Make a document known and keep it in step; called while the owning app becomes ready."""
     _registered[projection.key] = projection
+    work = partial(_bring_into_step, projection.key)
+    periodic.register(f"sync {projection.key}", work, may_take=projection.may_take)
+
+
+def _bring_into_step(key: str) -> str:
+    from .publish import bring_into_step
+
+    return bring_into_step(key)
 
 
 def get(key: str) -> Projection:

@@ -14,9 +14,13 @@ from datetime import timedelta
 from enum import Enum
 
 import structlog
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 
 from core.exceptions import BucketError
+from core.periodic import Skipped, describe
+from core.text import storable
 
 from . import projections
 from .mirrors import synchronise
@@ -27,6 +31,7 @@ from .store import get_store
 logger = structlog.get_logger(__name__)
 
 REST_AFTER_FAILURE = timedelta(seconds=5)
+OTHERS_TAKE = 5.0  # seconds that `bring_into_step` waits for another writer
 
 
 class Outcome(Enum):
@@ -39,7 +44,7 @@ class Outcome(Enum):
 
 
 def publish(key: str, *, force: bool = False, repair: bool = False, turn: float | None = None) -> Outcome:
-    """Bring a document and our tables into step; never raises for a bucket that fails.
+    """Bring a document and our tables into step; never raises for what is in the bucket, or that it fails.
 
     `force` looks at the document even when nothing of ours is waiting, and tries a bucket that failed
     a moment ago; `repair` does, and lets our tables win over every edit of what is ours. After `turn`
@@ -59,15 +64,19 @@ def publish(key: str, *, force: bool = False, repair: bool = False, turn: float 
             session = Session(key=key, writer=writer, store=store, look=force, repair=repair)
             synchronise(projections.get(key), session)
         except BucketError as error:
-            logger.warning("document.publish_failed", document=key, error=str(error))
-            Document.release(key, writer=writer, last_error=str(error), failed_at=timezone.now())
+            logger.warning("document.publish_failed", document=key, error=storable(error))
+            Document.release(key, writer=writer, last_error=storable(error), failed_at=timezone.now())
             return Outcome.FAILED
         except LostLease:
             logger.warning("document.lease_lost", document=key)
             return Outcome.BUSY
-        except BaseException as error:
-            Document.release(key, writer=writer, last_error=f"Unexpected: {error!r}")
-            raise
+        except BaseException as error:  # what is in a document may make a native library panic
+            told = f"Unexpected: {describe(error)}"
+            Document.release(key, writer=writer, last_error=told)
+            if isinstance(error, KeyboardInterrupt | SystemExit | DatabaseError):
+                raise
+            logger.error("document.publish_crashed", document=key, error=told, exc_info=error)
+            return Outcome.FAILED
         Document.release(key, writer=writer, last_error="", failed_at=None)
         force = repair = False
         if turn is not None and time.monotonic() - began > turn and _is_waiting(key):
@@ -96,10 +105,29 @@ def publish_waiting() -> dict[str, str]:
     for projection in projections.registered():
         try:
             outcomes[projection.key] = publish(projection.key, force=True).value
-        except Exception:
+        except (DatabaseError, InterfaceError):
             logger.exception("document.publish_crashed", document=projection.key)
             outcomes[projection.key] = Outcome.FAILED.value
     return outcomes
+
+
+def bring_into_step(key: str) -> str:
+    """Publish what waits for one document and follow what others have written; returns how it ended.
+
+    The periodic task of each document. Raises `BucketError` with the reason when it failed, `Skipped` when
+    another process writes the document all the time without having brought it into step lately.
+    """
+    deadline = time.monotonic() + OTHERS_TAKE
+    outcome = publish(key, force=True)
+    while outcome is Outcome.BUSY and time.monotonic() < deadline:
+        time.sleep(0.1)
+        outcome = publish(key, force=True)
+    if outcome is Outcome.FAILED:
+        raise BucketError(Document.objects.get(key=key).last_error or f"{key} cannot be published now.")
+    since = timezone.now() - settings.TRAINYARD["RECONCILE_EVERY"]
+    if outcome is Outcome.BUSY and not Document.objects.filter(key=key, published_at__gt=since).exists():
+        raise Skipped(f"{key} is being written by another process.")
+    return outcome.value
 
 
 def _is_waiting(key: str) -> bool:

@@ -17,6 +17,7 @@ from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
 from core.exceptions import BucketError
+from core.text import storable
 
 from .merge import Json, Overruled
 from .models import Document, OutboxEntry, OverruledChange
@@ -26,6 +27,7 @@ from .store import Conflict, DocumentStore, Stored
 logger = structlog.get_logger(__name__)
 
 WRITER_LEASE = timedelta(minutes=1)
+LONGEST_TURN = timedelta(minutes=30)  # then the lease is renewed no more: whoever hangs lets others write
 CONFLICTS_BEFORE_GIVING_UP = 50
 
 
@@ -87,17 +89,18 @@ class Session:
 
     def reject(self, etag: str, reason: str) -> None:
         """Remember that a version cannot be used, so that it is not looked at again and again."""
+        reason = storable(reason)
         Document.note(self.key, writer=self.writer, rejected_etag=etag, rejected_because=reason)
         logger.warning("document.rejected", document=self.key, reason=reason)
 
     @contextlib.contextmanager
     def kept(self) -> Iterator[None]:
-        """Renew the lease from a thread for as long as the work takes; it dies with this process."""
-        done = threading.Event()
+        """Renew the lease from a thread for as long as the work takes, within reason; it dies with this process."""
+        done, deadline = threading.Event(), time.monotonic() + LONGEST_TURN.total_seconds()
 
         def renew() -> None:
             try:
-                while not done.wait(WRITER_LEASE.total_seconds() / 4):
+                while not done.wait(WRITER_LEASE.total_seconds() / 4) and time.monotonic() < deadline:
                     with contextlib.suppress(DatabaseError):  # it may be back before the lease is over
                         until = timezone.now() + WRITER_LEASE
                         Document.note(self.key, writer=self.writer, writer_until=until)

@@ -1,6 +1,7 @@
 """Where documents lie: one interface with conditional writes, in a folder or on an S3 server."""
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 JSON_TYPE = "application/json"
 PART_BYTES = 5 * 2**20  # of a document written in pieces, the least that S3 allows; 10,000 are 50 GiB
 READ_AT_ONCE = 2**20
+NOWHERE = (errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)  # no file has this key
 CONDITIONAL = ("PutObject", "CompleteMultipartUpload", "DeleteObject")
 
 
@@ -98,11 +100,10 @@ class FolderStore(DocumentStore):
         return f"the folder {self.root}"
 
     def get(self, key: str) -> Stored | None:
-        with self._errors("read", key):
-            try:
-                body = (self.root / key).read_bytes()
-            except FileNotFoundError:
+        with self._errors("read", key), self.open(key) as file:
+            if file is None:
                 return None
+            body = file.read()
         return Stored(body, f'"{hashlib.sha256(body).hexdigest()}"')
 
     def head(self, key: str) -> str | None:
@@ -119,7 +120,11 @@ class FolderStore(DocumentStore):
         with self._errors("read", key):
             try:
                 file = (self.root / key).open("rb")
-            except FileNotFoundError:
+            except OSError as error:
+                if error.errno not in NOWHERE:
+                    raise
+                file = None
+            except ValueError:  # NUL, or half a surrogate pair
                 file = None
         if file is None:
             yield None

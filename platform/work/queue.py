@@ -7,6 +7,7 @@ import structlog
 from django.apps import apps
 from django.utils import timezone
 
+from core.periodic import for_each
 from core.queue import send_hint
 
 from .models import LeasedWork
@@ -28,18 +29,20 @@ def announce(kind: type[LeasedWork], pk: int) -> bool:
 def announce_waiting(kind: type[LeasedWork], *, unheard_for: timedelta) -> int:
     """Announce what waits and was not announced, or not lately; returns how much was."""
     unheard = kind.objects.unannounced(timezone.now() - unheard_for).values_list("pk", flat=True)
-    return sum(announce(kind, pk) for pk in unheard[:ANNOUNCED_AT_ONCE])
+    return for_each(unheard[:ANNOUNCED_AT_ONCE], lambda pk: announce(kind, pk))
 
 
 def rescue(kind: type[LeasedWork], *, max_attempts: int) -> int:
     """Take work from workers that have not renewed their lease; returns how much that was."""
-    now, rescued = timezone.now(), 0
-    for work in kind.objects.abandoned(now):
+    now = timezone.now()
+
+    def take(work: LeasedWork) -> bool:
         state = take_from_dead_worker(work, now=now, max_attempts=max_attempts)
         if state is not None:
-            rescued += 1
             logger.warning("work.rescued", kind=kind._meta.model_name, work=work.pk, state=str(state))
-    return rescued
+        return state is not None
+
+    return for_each(kind.objects.abandoned(now).order_by("?"), take)
 
 
 def waits_in(queue: str) -> bool:

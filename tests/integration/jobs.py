@@ -79,7 +79,7 @@ def assert_ended_once(platform: PlatformProcess, job: dict[str, Any], *, attempt
     """Check that a job succeeded in this attempt, and that nothing is left of any other."""
     assert (job["state"], job["attempt"]) == ("succeeded", attempt)
     assert models_in(platform) == 1
-    assert platform.manage_json("reconcile")["rescued"] == {}
+    assert platform.manage_json("reconcile")["rescue jobs"]["did"] == {}
     assert platform.manage_json("sync_documents", "--check") == {"documents": "ok"}
     assert document(platform, "status.json")["status"] == "sleeping"
     assert not (platform.home / "bucket" / "training" / "training.json").exists()

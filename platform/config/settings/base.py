@@ -330,6 +330,7 @@ UNFOLD = {
                     _admin_link("Unpublished changes", "outbox", "documents.outboxentry"),
                     _admin_link("Published entries", "data_object", "documents.publishedentry"),
                     _admin_link("Overruled changes", "rule", "documents.overruledchange"),
+                    _admin_link("Periodic tasks", "schedule", "core.periodictask"),
                 ],
             },
             {

@@ -40,7 +40,7 @@ def status_json(bucket: Path) -> Path:
 @pytest.mark.django_db(transaction=True)
 def test_health_of_a_platform_that_is_well(worker: WorkerHeartbeat, status_json: Path) -> None:
     response = Client().get("/health/")
-    parts = {"database": OK, "bucket": OK, "broker": OK, "worker": OK}
+    parts = {"database": OK, "bucket": OK, "broker": OK, "worker": OK, "periodic": OK}
     assert (response.status_code, response.json()) == (200, {"status": OK, **parts})
     assert "no-cache" in response["Cache-Control"]
 

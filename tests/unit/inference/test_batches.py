@@ -16,7 +16,8 @@ from PIL import Image
 from control.models import PlatformStatus
 from core.exceptions import InvalidRequest, MaintenanceMode, StaleAttempt
 from documents.store import get_store
-from inference.batches import attempts, files, services, transitions, upkeep
+from inference.batches import attempts, files, reconcile, services, transitions
+from inference.batches.reconcile import announce_batches, delete_expired_batches, rescue_batches
 from inference.batches.sources import ImageSource
 from inference.lookup import UnknownModel
 from inference.models import Batch
@@ -33,7 +34,7 @@ def nobody_listens(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     announced: list[int] = []
     monkeypatch.setattr(services, "announce", lambda pk: announced.append(pk) or True)
     monkeypatch.setattr(attempts, "announce", lambda pk: announced.append(pk) or True)
-    monkeypatch.setattr(upkeep, "announce", lambda pk: announced.append(pk) or True)
+    monkeypatch.setattr(reconcile, "announce", lambda pk: announced.append(pk) or True)
     return announced
 
 
@@ -58,6 +59,12 @@ def archive(entries: dict[str, bytes]) -> ContentFile:
 
 def colours(count: int) -> ContentFile:
     return archive({f"{number:03}.png": picture(COLOURS[number % 3]) for number in range(count)})
+
+
+def keep_batches_going() -> None:
+    rescue_batches()
+    announce_batches()
+    delete_expired_batches()
 
 
 def run_next() -> Batch:
@@ -152,11 +159,11 @@ def test_killed_worker_is_followed_by_one_that_goes_on(
             run_next()
     batch.refresh_from_db()
     assert (batch.state, batch.done, batch.attempt) == ("running", 4, 1)
-    upkeep.keep_batches_going()
+    keep_batches_going()
     batch.refresh_from_db()
     assert batch.state == "running"  # the lease is not over
     Batch.objects.update(lease_expires_at=timezone.now() - MINUTE)
-    upkeep.keep_batches_going()
+    keep_batches_going()
     batch = run_next()
     assert (batch.state, batch.done, batch.attempt) == ("succeeded", 10, 2)
     assert batch.parts == [[1, 0, 4], [2, 4, 10]]
@@ -168,7 +175,7 @@ def test_attempt_without_its_lease_changes_nothing(model: RegisteredModel) -> No
     stale = transitions.claim_next(worker="stale", lease=MINUTE)
     assert stale is not None
     Batch.objects.update(lease_expires_at=timezone.now() - MINUTE)
-    upkeep.keep_batches_going()
+    keep_batches_going()
     fresh = transitions.claim_next(worker="fresh", lease=MINUTE)
     assert fresh is not None
     attempts.run_batch(stale)
@@ -193,7 +200,7 @@ def test_worker_that_always_dies_ends_the_batch(model: RegisteredModel) -> None:
     for _ in range(3):
         assert transitions.claim_next(worker="w", lease=MINUTE) is not None
         Batch.objects.update(lease_expires_at=timezone.now() - MINUTE)
-        upkeep.keep_batches_going()
+        keep_batches_going()
     batch.refresh_from_db()
     assert batch.state == "failed"
     assert "died" in batch.message
@@ -292,10 +299,10 @@ def test_batches_take_turns(model: RegisteredModel, settings: Any) -> None:
 def test_expired_batch_goes_with_its_files(model: RegisteredModel) -> None:
     services.create_batch(token=model.token, file=colours(2))
     batch = run_next()
-    upkeep.keep_batches_going()
+    keep_batches_going()
     assert names_in_bucket(batch)
     Batch.objects.update(expires_at=timezone.now())
-    upkeep.keep_batches_going()
+    keep_batches_going()
     assert not names_in_bucket(batch)
     assert not Batch.objects.exists()
 

@@ -1,3 +1,4 @@
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,12 +14,23 @@ from training import transitions
 from training.checkpoints import checkpoint_prefix
 from training.files import attempt_prefix
 from training.models import TrainingJob, WorkerHeartbeat
-from training.reconcile import reconcile
+from training.reconcile import announce_jobs, rescue_jobs, sweep_files
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 LEASE = timedelta(seconds=60)
 State = TrainingJob.State
+
+
+@dataclass
+class Report:
+    rescued: dict[int, str]
+    announced: int
+    swept: int
+
+
+def reconcile() -> Report:
+    return Report(rescue_jobs(), announce_jobs(), sweep_files())
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from tests.factories import TrainingJobFactory
 from tests.unit.training.datasets.test_services import IMAGES, TEXTS, photos, table
 from training.datasets import attempts, services
 from training.datasets.process import ValidationProcess
-from training.datasets.reconcile import keep_validations_going
+from training.datasets.reconcile import rescue_validations, sweep_unusable_datasets
 from training.datasets.services import accept_dataset
 from training.models import Dataset, DatasetValidation, TrainingJob
 from work import heartbeat, queue
@@ -185,7 +185,7 @@ def test_data_of_a_dead_worker_is_taken_over_and_the_dead_ones_outcome_is_not_ta
     dead = attempts.claim_next(worker="dead")
     assert dead is not None
     DatasetValidation.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
-    keep_validations_going()
+    rescue_validations()
     found = run_next()
     assert (found.state, found.validation.attempt, found.validation.failures) == (Dataset.State.READY, 2, 1)
     before = DatasetValidation.objects.values().get()
@@ -264,6 +264,6 @@ def test_file_of_unusable_data_that_could_not_be_deleted_is_later(
         patch.setattr(storages["default"], "delete", away)
         assert not run_next().validation.swept
     assert len(files_in(bucket)) == 1
-    keep_validations_going()
+    sweep_unusable_datasets()
     assert files_in(bucket) == []
     assert DatasetValidation.objects.get().swept
