@@ -33,6 +33,7 @@ State = TrainingJob.State
 OVER = (State.FAILED, State.CANCELLED)
 STATES = {"succeeded": "success", "failed": "danger", "running": "info", "cancelling": "warning"}
 HEALTH = {"ready": "success", "warming up": "info", "silent": "danger"}
+DATASET_STATES = {"ready": "success", "unusable": "danger", "being checked": "info"}
 PRIORITIES = (-100, 100)
 RUNNING_SHOWN = 6
 
@@ -105,8 +106,10 @@ class NetworkFilter(admin.SimpleListFilter):
 class DatasetAdmin(MachineOwnedAdmin):
     """Uploaded data sets and what their validation found."""
 
-    list_display = ("name", "owner", "task_type", "examples", "class_count", "bytes", "jobs", "created")
-    list_filter = ("task_type", UsedFilter)
+    list_display = (
+        *("name", "owner", "task_type", "condition", "examples", "class_count", "bytes", "jobs", "created"),
+    )
+    list_filter = ("state", "task_type", UsedFilter)
     list_select_related = ("owner",)
     search_start = "name"
     search_whole = ("sha256",)
@@ -115,7 +118,8 @@ class DatasetAdmin(MachineOwnedAdmin):
     search_help_text = "Beginning of the name, whole SHA-256, or owner"
     date_hierarchy = "created_at"
     fieldsets = (
-        (None, {"fields": ("name", "owner", "task_type", "jobs_made", "created")}),
+        (None, {"fields": ("name", "owner", "task_type", "condition", "jobs_made", "created")}),
+        ("Its validation", {"fields": ("reason", "checked", "checked_by")}),
         ("What is in it", {"fields": ("examples", "classes_listed", "columns")}),
         ("The file", {"fields": ("original_name", "bytes", "checksum", "where")}),
     )
@@ -135,6 +139,29 @@ class DatasetAdmin(MachineOwnedAdmin):
     def said_of(self, row: Dataset) -> str:
         """Tell data sets of the same name apart."""
         return f"{row.examples:,} examples, {filesizeformat(row.size)}, from {row.created_at:%d %B %Y}"
+
+    @admin.display(description="state", ordering="state")
+    def condition(self, dataset: Dataset) -> str:
+        """Show the state in its colour."""
+        return label(dataset.get_state_display(), DATASET_STATES)
+
+    @admin.display(description="looked at")
+    def checked(self, dataset: Dataset) -> str:
+        """Say how far a worker is, or was, with a large one."""
+        validation = getattr(dataset, "validation", None)
+        if validation is None:
+            return "at once, when it was uploaded"
+        of = f" of {validation.total:,}" if validation.total else ""
+        waits = f" {validation.message}" if validation.message and not validation.is_final else ""
+        return f"{validation.done:,}{of}, {validation.get_state_display()}.{waits}"
+
+    @admin.display(description="by")
+    def checked_by(self, dataset: Dataset) -> str:
+        """Name the worker, and count the attempts."""
+        validation = getattr(dataset, "validation", None)
+        if validation is None:
+            return "–"
+        return f"{validation.worker or 'no worker yet'}, attempt {validation.attempt}"
 
     @admin.display(description="classes")
     def class_count(self, dataset: Dataset) -> int:

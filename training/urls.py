@@ -12,6 +12,7 @@ urlpatterns = [
     path("new/sample/", new_model.use_sample, name="sample"),
     path("datasets/", datasets.dataset_list, name="datasets"),
     path("datasets/<int:pk>/", datasets.dataset_page, name="dataset"),
+    path("datasets/<int:pk>/progress/", datasets.progress, name="dataset-progress"),
     path("datasets/<int:pk>/delete/", datasets.delete, name="delete-dataset"),
     path("jobs/", jobs.job_list, name="jobs"),
     path("jobs/<int:pk>/", jobs.job_page, name="job"),

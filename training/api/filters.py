@@ -15,7 +15,7 @@ class DatasetFilter(filters.FilterSet):
 
     class Meta:
         model = Dataset
-        fields = ("task_type", "name", "sha256")
+        fields = ("state", "task_type", "name", "sha256")
 
 
 class JobFilter(filters.FilterSet):

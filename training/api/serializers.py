@@ -9,19 +9,39 @@ from rest_framework import serializers
 from core.queue import why_unheard
 from models_registry.models import TaskType
 from training.hyperparameters import PLATEAU, PLATEAU_DEFAULTS, STEP, STEP_DEFAULTS, Number
-from training.models import Dataset, TrainingJob
+from training.models import Dataset, DatasetValidation, TrainingJob
 from training.presets import PRESETS, strategy_of
 from training.selectors import expected_start, position_in_queue
 
 
+class ValidationProgressSerializer(serializers.ModelSerializer):
+    """How far a worker is with a data set."""
+
+    class Meta:
+        model = DatasetValidation
+        fields = ("done", "total")
+        read_only_fields = fields
+
+
 class DatasetSerializer(serializers.ModelSerializer):
-    """A data set that was validated, with what the validation found."""
+    """A data set, with what its validation found.
+
+    While the state is `validating` a worker looks at it: `progress` says how far that is, and classes,
+    examples and the report are empty. It ends as `ready`, or as `unusable` with the `reason`.
+    """
+
+    progress = serializers.SerializerMethodField(
+        help_text="Examples that have been read, of how many (0: not known); null unless it is being validated."
+    )
 
     class Meta:
         model = Dataset
         fields = (
             "id",
             "name",
+            "state",
+            "reason",
+            "progress",
             "task_type",
             "size",
             "sha256",
@@ -32,6 +52,13 @@ class DatasetSerializer(serializers.ModelSerializer):
             "created_at",
         )
         read_only_fields = fields
+
+    @extend_schema_field(ValidationProgressSerializer(allow_null=True))
+    def get_progress(self, dataset: Dataset) -> dict[str, Any] | None:
+        """Return how far the validation is."""
+        if dataset.state != Dataset.State.VALIDATING:
+            return None
+        return {"done": dataset.validation.done, "total": dataset.validation.total}
 
 
 class DatasetUploadSerializer(serializers.Serializer):

@@ -3,17 +3,18 @@
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import mixins, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.parsers import FormParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.reverse import reverse
 
 from control.selectors import require_operation
 from core.schema import problems
 from core.throttles import PerAddress, PerUser, Uploads
-from training.datasets.services import create_dataset
+from training.datasets.services import accept_dataset, delete_dataset
 from training.models import Dataset, TrainingJob
 from training.services import JobSettings, cancel_job, retry_job, submit_job
 
@@ -31,26 +32,54 @@ class DatasetViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.
     throttle_classes = (PerUser, PerAddress, Uploads)
 
     def get_queryset(self) -> QuerySet[Dataset]:
-        return Dataset.objects.owned_by(self.request.user)
+        return Dataset.objects.owned_by(self.request.user).select_related("validation")
 
     def admit(self, request: Request) -> None:
         """Refuse data while the platform is halted."""
         require_operation()
 
-    @extend_schema(request=DatasetUploadSerializer, responses={201: DatasetSerializer})
+    @extend_schema(
+        request=DatasetUploadSerializer,
+        responses={
+            201: OpenApiResponse(DatasetSerializer, description="It is validated and ready."),
+            202: OpenApiResponse(
+                DatasetSerializer,
+                description="It is kept, and a worker validates it. Ask the address in `Location` until the "
+                "state is no longer `validating`.",
+            ),
+        },
+        parameters=[
+            OpenApiParameter(
+                "Location",
+                location=OpenApiParameter.HEADER,
+                response=[201, 202],
+                description="The data set's address.",
+            )
+        ],
+    )
     def create(self, request: Request) -> Response:
-        """Upload and validate a data set."""
+        """Upload a data set. A small one is validated at once, a large one by a worker."""
         upload = DatasetUploadSerializer(data=request.data)
         upload.is_valid(raise_exception=True)
         values = upload.validated_data
-        dataset = create_dataset(
+        dataset = accept_dataset(
             owner=request.user,
             name=values["name"],
             task_type=values["task_type"],
             file=values["file"],
             columns=upload.columns(),
         )
-        return Response(self.get_serializer(dataset).data, status=status.HTTP_201_CREATED)
+        return Response(
+            self.get_serializer(dataset).data,
+            status=status.HTTP_201_CREATED if dataset.is_ready else status.HTTP_202_ACCEPTED,
+            headers={"Location": reverse("api-dataset-detail", args=[dataset.pk], request=request)},
+        )
+
+    @extend_schema(responses={204: None, **problems(400)})
+    def destroy(self, request: Request, pk: str) -> Response:
+        """Delete a data set that no job was made of; whoever validates it stops."""
+        delete_dataset(dataset=self.get_object())
+        return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 class JobViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):

@@ -1,5 +1,7 @@
 """Pages of data sets: what was uploaded, what was found in it, train on it again, delete."""
 
+from typing import Any
+
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.db.models import Count
@@ -7,14 +9,18 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
+from django_htmx.http import HttpResponseClientRefresh
 
+from control.selectors import is_halted
 from core.exceptions import InvalidRequest
 from core.paging import BoundedPaginator
+from work.models import State as WorkState
 
 from ..datasets.services import delete_dataset
 from ..forms import DatasetSearch
-from ..models import Dataset
+from ..models import Dataset, DatasetValidation
 from ..reports import summarise
+from ..selectors import a_worker_is_alive
 
 PAGE_SIZE = 25
 JOBS_SHOWN = 20
@@ -45,8 +51,36 @@ def dataset_page(request: HttpRequest, pk: int) -> HttpResponse:
         "dataset": dataset,
         "report": summarise(dataset.report, dataset.classes),
         "jobs": jobs[:JOBS_SHOWN],
+        **checking_context(dataset),
     }
     return render(request, "training/dataset.html", context)
+
+
+@login_required
+@never_cache
+@require_GET
+def progress(request: HttpRequest, pk: int) -> HttpResponse:
+    """Answer a page's question for news of a data set; when there are no more, the page is loaded anew."""
+    dataset = Dataset.objects.owned_by(request.user).filter(pk=pk).first()
+    if dataset is None:
+        return HttpResponse(status=404, headers={"HX-Refresh": "true"})
+    if dataset.state != Dataset.State.VALIDATING:
+        return HttpResponseClientRefresh()
+    return render(request, "training/checking.html", {"dataset": dataset, **checking_context(dataset)})
+
+
+def checking_context(dataset: Dataset) -> dict[str, Any]:
+    """Return how far a worker is with a data set, and why it is not further; nothing when none looks at it."""
+    if dataset.state != Dataset.State.VALIDATING:
+        return {}
+    validation = dataset.validation
+    ahead = DatasetValidation.objects.queued().filter(queued_at__lt=validation.queued_at).count()
+    return {
+        "checking": validation,
+        "ahead": ahead if validation.state == WorkState.QUEUED else 0,
+        "halted": is_halted(),
+        "worker_alive": a_worker_is_alive(DatasetValidation.QUEUE),
+    }
 
 
 @login_required

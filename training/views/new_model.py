@@ -26,7 +26,7 @@ from core.requests import PageRequest
 from core.throttles import peek, require_rate
 from models_registry.inputs import UnclearColumns
 
-from ..datasets.services import SUFFIXES, UnusableData, create_dataset
+from ..datasets.services import SUFFIXES, UnusableData, accept_dataset, create_dataset
 from ..estimates import expected_seconds, in_words
 from ..forms import DataForm, NewModelForm, name_of, why_models_are_missing, why_presets_are_missing
 from ..hyperparameters import defaults_of
@@ -36,6 +36,7 @@ from ..reports import summarise
 from ..samples import samples_here
 from ..selectors import ended_lately
 from ..services import submit_job
+from .datasets import checking_context
 
 REFUSED = 422
 TOO_MANY = 429
@@ -67,10 +68,9 @@ def new_model(request: PageRequest) -> HttpResponse:
             pk=_number(request.GET["from"]),
         )
         form = NewModelForm(task_type=job.task_type, initial=NewModelForm.values_of(job))
-        return _show_model(request, job.dataset, form)
+        return _show_dataset(request, job.dataset, form)
     if "dataset" in request.GET:
-        dataset = _dataset_of(request, request.GET["dataset"])
-        return _show_model(request, dataset, _untouched(dataset))
+        return _show_dataset(request, _dataset_of(request, request.GET["dataset"]))
     return _show_data(request, DataForm())
 
 
@@ -88,7 +88,10 @@ def _before_upload(request: HttpRequest) -> HttpResponseBase | None:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def upload(request: PageRequest) -> HttpResponse:
-    """Take a data set, look at all of it, and show what was found: next to the other steps when it can be used."""
+    """Take a data set, and show what was found in it, next to the other steps when it can be used.
+
+    At a large one a worker looks, and the page shows how far it is.
+    """
     if request.method != "POST":
         return redirect("training:new")
     form = DataForm(request.POST, request.FILES)
@@ -97,7 +100,7 @@ def upload(request: PageRequest) -> HttpResponse:
     values = form.cleaned_data
     try:
         require_rate("upload", str(request.user.pk))
-        dataset = create_dataset(
+        dataset = accept_dataset(
             owner=request.user,
             name=name_of(values["file"].name),
             task_type=form.task_type,
@@ -109,7 +112,7 @@ def upload(request: PageRequest) -> HttpResponse:
     address = f"{reverse('training:new')}?dataset={dataset.pk}"
     if not request.htmx:
         return redirect(address)
-    return replace_url(_show_model(request, dataset, _untouched(dataset)), address)
+    return replace_url(_show_dataset(request, dataset), address)
 
 
 @login_required
@@ -119,8 +122,8 @@ def use_sample(request: PageRequest) -> HttpResponse:
     sample = next((one for one in samples_here() if one.key == request.POST.get("sample")), None)
     if sample is None:
         raise Http404
-    again = Dataset.objects.filter(owner_id=request.user.pk, original_name=sample.file, name=sample.label)
-    dataset = again.only("pk").first()
+    ready = Dataset.objects.filter(owner_id=request.user.pk, state=Dataset.State.READY)
+    dataset = ready.filter(original_name=sample.file, name=sample.label).only("pk").first()
     if dataset is None:
         try:
             require_rate("upload", str(request.user.pk))
@@ -156,6 +159,8 @@ def _start(request: PageRequest) -> HttpResponse:
     if not request.POST.get("dataset"):
         return _show_data(request, DataForm(), status=REFUSED, problems=["Choose your data first."])
     dataset = _dataset_of(request, request.POST["dataset"])
+    if not dataset.is_ready:
+        return _show_dataset(request, dataset, status=REFUSED)
     form = NewModelForm(request.POST, task_type=dataset.task_type)
     if not form.is_valid():
         return _show_model(request, dataset, form, status=REFUSED)
@@ -194,10 +199,10 @@ def _untouched(dataset: Dataset) -> NewModelForm:
 
 def _show_data(request: PageRequest, form: DataForm, *, status: int = 200, **more: Any) -> HttpResponse:
     """Show the first step alone, with the data sets that are here already."""
-    own = Dataset.objects.filter(owner_id=request.user.pk).only(*WITHOUT_REPORT)
+    ready = Dataset.objects.filter(owner_id=request.user.pk, state=Dataset.State.READY)
     context = {
         "data_form": form,
-        "own": own[:CHOSEN_AGAIN],
+        "own": ready.only(*WITHOUT_REPORT)[:CHOSEN_AGAIN],
         "max_bytes": settings.TRAINYARD["MAX_DATASET_BYTES"],
         "suffixes": SUFFIXES,
         "samples": samples_here(),
@@ -205,6 +210,25 @@ def _show_data(request: PageRequest, form: DataForm, *, status: int = 200, **mor
         **more,
     }
     return _render(request, context, status)
+
+
+def _show_dataset(
+    request: PageRequest, dataset: Dataset, form: NewModelForm | None = None, *, status: int = 200
+) -> HttpResponse:
+    """Show what there is to do with a data set: wait for its check, mend it, or train on it."""
+    if dataset.state == Dataset.State.VALIDATING:
+        return _render(request, {"dataset": dataset, **checking_context(dataset)}, status)
+    if dataset.state == Dataset.State.UNUSABLE:
+        return _show_data(request, DataForm(), status=status, **_why_unusable(dataset))
+    return _show_model(request, dataset, form or _untouched(dataset), status=status)
+
+
+def _why_unusable(dataset: Dataset) -> dict[str, Any]:
+    """Return what to mend, and what was found where it could be read."""
+    if not dataset.report:
+        return {"problems": [dataset.reason]}
+    found = summarise(dataset.report, dataset.classes)
+    return {"problems": found.problems, "refused": found}
 
 
 def _show_model(

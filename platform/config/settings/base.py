@@ -392,6 +392,7 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
+        "DatasetStateEnum": "training.models.Dataset.State",
         "JobStateEnum": "training.models.TrainingJob.State",
         "ModelStateEnum": "models_registry.models.RegisteredModel.State",
     },

@@ -731,3 +731,39 @@ def test_throttled_calls_are_errors_that_say_when_to_come_again(settings: Any) -
         ask("inference", {"token": model.token, "input": b64(picture("red"))})["result"] for _ in range(3)
     ]
     assert results == ["success", "success", "error"]
+
+
+@pytest.fixture
+def everything_is_large(settings: Any) -> None:
+    settings.TRAINYARD = {**settings.TRAINYARD, "VALIDATE_IN_WEB_BYTES": 0, "VALIDATE_IN_WEB_FILES": 0}
+
+
+def validate_next() -> None:
+    from training.datasets.attempts import claim_next, run_validation
+
+    validation = claim_next(worker="w")
+    assert validation is not None
+    run_validation(validation)
+
+
+@pytest.mark.usefixtures("training_allowed", "everything_is_large")
+@pytest.mark.django_db(transaction=True)
+def test_train_on_much_data_has_its_token_at_once_and_trains_when_a_worker_has_looked() -> None:
+    token = ask("train", train_request())["token"]
+    job = TrainingJob.objects.get(token=token)
+    assert not TrainingJob.objects.startable(timezone.now()).exists()
+    assert "currently training" in ask("check", {"token": token})["message"]
+    validate_next()
+    assert list(TrainingJob.objects.startable(timezone.now())) == [job]
+    assert "currently training" in ask("check", {"token": token})["message"]
+
+
+@pytest.mark.usefixtures("training_allowed", "everything_is_large")
+@pytest.mark.django_db(transaction=True)
+def test_train_on_much_data_that_cannot_be_used_fails_with_the_reason() -> None:
+    few = {"red": colours()["red"]}
+    token = ask("train", train_request(dataset=few))["token"]
+    validate_next()
+    message = ask("check", {"token": token})["message"]
+    assert "has failed" in message
+    assert "There is only one class" in message

@@ -8,8 +8,8 @@ from rest_framework.test import APIClient
 
 from control.models import PlatformStatus
 from core.queue import app
-from tests.factories import DatasetFactory, TrainingJobFactory, UserFactory
-from training.models import Dataset, TrainingJob
+from tests.factories import DatasetFactory, DatasetValidationFactory, TrainingJobFactory, UserFactory
+from training.models import Dataset, DatasetValidation, TrainingJob
 
 pytestmark = pytest.mark.django_db
 
@@ -226,3 +226,56 @@ def test_busy_platform_queues_or_refuses_as_it_is_set(client: APIClient) -> None
     assert submit(client, dataset).status_code == 201
     PlatformStatus(queue_while_active=False).save()
     assert submit(client, dataset).status_code == 409
+
+
+# Large data, which a worker validates -------------------------------------------------------------
+
+
+def test_small_data_set_is_ready_and_says_where_it_is(client: APIClient) -> None:
+    response = upload(client)
+    assert (response.json()["state"], response.json()["progress"]) == ("ready", None)
+    assert client.get(response["Location"]).json() == response.json()
+
+
+def test_large_data_set_is_accepted_and_can_be_asked_for(client: APIClient, settings: Any) -> None:
+    settings.TRAINYARD = {**settings.TRAINYARD, "VALIDATE_IN_WEB_BYTES": 100}
+    response = upload(client)
+    assert response.status_code == 202
+    body = response.json()
+    assert (body["state"], body["progress"]) == ("validating", {"done": 0, "total": 0})
+    assert (body["classes"], body["examples"], body["report"]) == ([], 0, {})
+    DatasetValidation.objects.update(done=7, total=24)
+    assert client.get(response["Location"]).json()["progress"] == {"done": 7, "total": 24}
+    refused = submit(client, Dataset.objects.get())
+    assert refused.status_code == 400
+    assert refused.json()["detail"] == "Mine is still being checked. Start the training when it is ready."
+
+
+def test_unusable_data_set_says_why(client: APIClient) -> None:
+    dataset = DatasetFactory(owner=client.user, state="unusable", reason="Row 7 is not UTF-8 text.")
+    body = client.get(f"/api/v1/datasets/{dataset.pk}/").json()
+    assert (body["state"], body["reason"], body["progress"]) == (
+        "unusable",
+        "Row 7 is not UTF-8 text.",
+        None,
+    )
+    refused = submit(client, dataset)
+    assert refused.status_code == 400
+    assert refused.json()["detail"] == "Flowers cannot be trained on. Row 7 is not UTF-8 text."
+
+
+def test_data_sets_can_be_asked_for_by_state(client: APIClient, django_assert_max_num_queries: Any) -> None:
+    DatasetFactory(owner=client.user)
+    waiting = DatasetValidationFactory.create_batch(5, dataset__owner=client.user)
+    with django_assert_max_num_queries(3):
+        found = client.get("/api/v1/datasets/?state=validating").json()["results"]
+    assert {row["id"] for row in found} == {one.dataset_id for one in waiting}
+
+
+def test_data_set_can_be_deleted_unless_jobs_were_made_of_it(client: APIClient) -> None:
+    waits = DatasetValidationFactory(dataset__owner=client.user).dataset
+    used, others = TrainingJobFactory(owner=client.user, dataset__owner=client.user).dataset, DatasetFactory()
+    assert client.delete(f"/api/v1/datasets/{waits.pk}/").status_code == 204
+    assert client.delete(f"/api/v1/datasets/{used.pk}/").status_code == 400
+    assert client.delete(f"/api/v1/datasets/{others.pk}/").status_code == 404
+    assert set(Dataset.objects.values_list("pk", flat=True)) == {used.pk, others.pk}

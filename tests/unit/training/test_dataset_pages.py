@@ -8,7 +8,7 @@ from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import User
-from tests.factories import DatasetFactory, TrainingJobFactory, UserFactory
+from tests.factories import DatasetFactory, DatasetValidationFactory, TrainingJobFactory, UserFactory
 from training.models import Dataset
 
 pytestmark = pytest.mark.django_db
@@ -82,3 +82,27 @@ def test_list_costs_the_same_however_long(
     with django_assert_num_queries(4):  # session, user, count, page
         page = client.get("/datasets/").content.decode()
     assert ("Page 1 of 2" in page) == (count > 25)
+
+
+def test_page_of_data_that_is_checked_shows_progress_and_can_stop_it() -> None:
+    dataset = DatasetValidationFactory().dataset
+    client = as_(dataset.owner)
+    page = client.get(f"/datasets/{dataset.pk}/").content.decode()
+    assert f'hx-get="/datasets/{dataset.pk}/progress/"' in page
+    assert "Train on it" not in page
+    assert "Stop and delete" in page
+    assert "Being checked" in client.get("/datasets/").content.decode()
+    client.post(f"/datasets/{dataset.pk}/delete/")
+    assert not Dataset.objects.exists()
+
+
+def test_page_of_unusable_data_says_why() -> None:
+    dataset = DatasetFactory(state="unusable", reason="Row 7 is <not> UTF-8 text.", classes=[], examples=0)
+    client = as_(dataset.owner)
+    page = client.get(f"/datasets/{dataset.pk}/").content.decode()
+    assert "Row 7 is &lt;not&gt; UTF-8 text." in page
+    assert "Train on it" not in page
+    assert "hx-get" not in page
+    rows = client.get("/datasets/").content.decode()
+    assert "Unusable" in rows
+    assert "?dataset=" not in rows

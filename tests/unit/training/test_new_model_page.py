@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +10,17 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import User
 from control.models import PlatformStatus
 from core.queue import app
-from tests.factories import DatasetFactory, TrainingJobFactory, UserFactory
+from tests.factories import DatasetFactory, DatasetValidationFactory, TrainingJobFactory, UserFactory
 from tests.form_values import untouched
 from tests.tiny_models import picture
 from training.forms import NewModelForm
-from training.models import Dataset, TrainingJob
+from training.models import Dataset, TrainingJob, WorkerHeartbeat
 
 pytestmark = pytest.mark.django_db
 
@@ -269,3 +271,115 @@ def test_page_costs_the_same_however_much_there_is(
         client.get("/new/")
     with django_assert_num_queries(5):  # session, user, data set, what ended lately, halted
         client.get(f"/new/?dataset={datasets[0].pk}")
+
+
+# Large data, which a worker checks ----------------------------------------------------------------
+
+
+@pytest.fixture
+def everything_is_large(settings: Any) -> None:
+    settings.TRAINYARD = {**settings.TRAINYARD, "VALIDATE_IN_WEB_BYTES": 0, "VALIDATE_IN_WEB_FILES": 0}
+
+
+def checking(user: User, **fields: Any) -> Dataset:
+    return DatasetValidationFactory(dataset__owner=user, **fields).dataset
+
+
+@BOTH
+def test_large_upload_shows_how_far_its_check_is(everything_is_large: None, headers: dict[str, str]) -> None:
+    client = as_(UserFactory())
+    response = client.post(UPLOAD, photos(daisy=3, iris=3), headers=headers)
+    dataset = Dataset.objects.get()
+    assert dataset.state == Dataset.State.VALIDATING
+    address = f"/new/?dataset={dataset.pk}"
+    if headers:
+        assert response["HX-Replace-Url"] == address
+        assert f'hx-get="/datasets/{dataset.pk}/progress/"' in response.content.decode()
+    else:
+        assert response["Location"] == address
+    page = client.get(address).content.decode()  # also what a reload shows
+    assert f'hx-get="/datasets/{dataset.pk}/progress/"' in page
+    assert "Start training</button>" not in page
+    assert 'id="data-form"' not in page
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({}, "Waits for a worker."),
+        ({"message": "Waits again: its worker stopped answering."}, "its worker stopped answering"),
+        ({"state": "running", "done": 1204, "total": 5000}, "1,204 of 5,000 files looked at"),
+        ({"state": "running", "done": 70_000}, "70,000 rows looked at"),
+        ({"state": "running"}, "Opening the file"),
+    ],
+)
+def test_progress_says_how_far_the_check_is(fields: dict[str, Any], words: str) -> None:
+    user = UserFactory()
+    if fields.get("state") == "running":
+        fields = {**fields, "lease_expires_at": timezone.now() + timedelta(minutes=1)}
+    dataset = checking(user, **fields)
+    fragment = as_(user).get(f"/datasets/{dataset.pk}/progress/", headers=HTMX).content.decode()
+    assert words in fragment
+    assert 'hx-trigger="every 1s"' in fragment
+
+
+def test_progress_tells_of_those_before_and_of_maintenance() -> None:
+    user = UserFactory()
+    WorkerHeartbeat.objects.create(
+        name="w", queues=["batches"], started_at=timezone.now(), seen_at=timezone.now()
+    )
+    checking(UserFactory())
+    dataset = checking(user)
+    address = f"/datasets/{dataset.pk}/progress/"
+    assert "1 data set before it." in as_(user).get(address).content.decode()
+    PlatformStatus(dev_mode=True).save()
+    assert "halted for maintenance" in as_(user).get(address).content.decode()
+
+
+@pytest.mark.parametrize("state", ["ready", "unusable"])
+def test_page_is_loaded_anew_when_the_check_has_ended(state: str) -> None:
+    dataset = DatasetFactory(state=state)
+    response = as_(dataset.owner).get(f"/datasets/{dataset.pk}/progress/", headers=HTMX)
+    assert response["HX-Refresh"] == "true"
+    assert response.content == b""
+
+
+def test_page_of_data_that_was_deleted_meanwhile_is_loaded_anew() -> None:
+    response = as_(UserFactory()).get("/datasets/4711/progress/", headers=HTMX)
+    assert (response.status_code, response["HX-Refresh"]) == (404, "true")
+
+
+def test_progress_is_the_owners() -> None:
+    dataset = checking(UserFactory())
+    response = as_(UserFactory()).get(f"/datasets/{dataset.pk}/progress/", headers=HTMX)
+    assert (response.status_code, response.content) == (404, b"")
+
+
+def test_checked_data_leads_to_the_model() -> None:
+    dataset = DatasetFactory(state="ready")
+    page = as_(dataset.owner).get(f"/new/?dataset={dataset.pk}").content.decode()
+    assert "Start training</button>" in page
+
+
+def test_unusable_data_shows_what_to_mend_and_takes_another_file() -> None:
+    report = {"classes": {"daisy": 3}, "problems": ["There is only one class; a classifier needs two."]}
+    dataset = DatasetFactory(state="unusable", reason=report["problems"][0], report=report, classes=["daisy"])
+    page = as_(dataset.owner).get(f"/new/?dataset={dataset.pk}").content.decode()
+    assert "There is only one class" in page
+    assert "What was found" in page
+    assert 'id="data-form"' in page
+    dataset = DatasetFactory(state="unusable", reason="Row 7 is not UTF-8 text.")
+    page = as_(dataset.owner).get(f"/new/?dataset={dataset.pk}").content.decode()
+    assert "Row 7 is not UTF-8 text." in page
+    assert "What was found" not in page
+
+
+@pytest.mark.parametrize("state", ["validating", "unusable"])
+def test_data_that_is_not_ready_is_not_offered_and_not_trained_on(state: str) -> None:
+    user = UserFactory()
+    dataset = DatasetValidationFactory(dataset__owner=user, dataset__state=state).dataset
+    client = as_(user)
+    assert f'<option value="{dataset.pk}"' not in client.get("/new/").content.decode()
+    response = client.post("/new/", filled_in(dataset))
+    assert response.status_code == 422
+    assert not TrainingJob.objects.exists()

@@ -266,7 +266,8 @@ function prepare() {
   if (!step || step.dataset.prepared) return;
   step.dataset.prepared = "yes";
   if (step.dataset.step === "data") prepareData(step);
-  else prepareModel(step);
+  else if (step.dataset.step === "model") prepareModel(step);
+  else forget(UNSENT); // what was packed has arrived
   for (const error of step.querySelectorAll("details [id$=_error]")) error.closest("details").open = true;
   step.querySelector("[data-form-errors]")?.focus();
 }
