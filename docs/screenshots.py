@@ -98,7 +98,7 @@ def start(page: Page) -> None:
     page.wait_for_url("**/jobs/*/")
 
 
-def take_everything(camera: Photographer, mailbox: Path) -> None:
+def take_everything(camera: Photographer, platform: PlatformProcess, mailbox: Path) -> None:
     """Go through the product as its user does."""
     page, name = camera.page, f"ada-{camera.mode}"
     take_entrance(camera)
@@ -108,6 +108,7 @@ def take_everything(camera: Photographer, mailbox: Path) -> None:
     take_data(camera)
     make_image_model(camera)
     make_text_model(camera)
+    take_large_data(camera, platform, name)
     for listed in ("models", "jobs", "datasets", "batches"):
         camera.take(listed, f"/{listed}/")
     take_account(camera, mailbox, f"{name}@example.org")
@@ -202,6 +203,15 @@ def make_text_model(camera: Photographer) -> None:
     page.get_by_role("link", name="My jobs").click()
     page.get_by_role("link", name="Bank intents").click()
     camera.take("job")
+
+
+def take_large_data(camera: Photographer, platform: PlatformProcess, owner: str) -> None:
+    """Take data sets that a worker checks, as they look for as long as it has not ended and afterwards."""
+    told = platform.manage("shell", "-v0", "-c", LARGE_DATA.format(owner=owner)).stdout.split()
+    checking, unusable = told[-2:]
+    camera.take("new-model-checking", f"/new/?dataset={checking}")
+    camera.take("dataset-checking", f"/datasets/{checking}/")
+    camera.take("dataset-unusable", f"/datasets/{unusable}/")
 
 
 def take_account(camera: Photographer, mailbox: Path, address: str) -> None:
@@ -365,6 +375,36 @@ def take_closed_door(camera: Photographer, platform: PlatformProcess) -> None:
     camera.take("account-off")
 
 
+LARGE_DATA = """
+from datetime import timedelta
+from django.utils import timezone
+from accounts.models import User
+from training.models import Dataset, DatasetValidation
+problem = "Nothing of class 'begonia' can be read. Mend it, or remove the class."
+known = dict(owner=User.objects.get(username="{owner}"), task_type="imageclassification", sha256="0" * 64)
+checking = Dataset.objects.create(
+    **known, name="Herbarium", key="training/datasets/{owner}-1/dataset.zip", original_name="herbarium.zip",
+    size=1_734_000_000, examples=0, state="validating",
+)
+DatasetValidation.objects.create(
+    dataset=checking, state="running", attempt=1, worker="worker-1", started_at=timezone.now(),
+    lease_expires_at=timezone.now() + timedelta(days=1), done=12_408, total=48_000,
+)
+unusable = Dataset.objects.create(
+    **known, name="Garden", key="training/datasets/{owner}-2/dataset.zip", original_name="garden.zip",
+    size=86_000_000, examples=2_980, classes=["aster", "dahlia"], state="unusable", reason=problem,
+    report=dict(
+        task_type="imageclassification", classes=dict(aster=1_530, dahlia=1_450), majority_baseline=0.51,
+        unreadable_count=1, problems=[problem],
+        unreadable=[dict(name="begonia/1.jpg", reason="not an image, or of an unknown format")],
+    ),
+)
+DatasetValidation.objects.create(
+    dataset=unusable, state="failed", attempt=1, worker="worker-1", done=2_981, total=2_981, swept=True,
+    started_at=timezone.now(), finished_at=timezone.now(), message=problem,
+)
+print(checking.pk, unusable.pk)
+"""
 PEOPLE = """
 from accounts.models import User
 for mode in {modes}:
@@ -401,7 +441,7 @@ def take_the_product(browser: Browser, platform: PlatformProcess, mailbox: Path)
     """Take what everybody sees."""
     for mode in MODES:
         with at_work(browser, platform, mode) as camera:
-            take_everything(camera, mailbox)
+            take_everything(camera, platform, mailbox)
 
 
 def take_the_admin(browser: Browser, platform: PlatformProcess) -> None:

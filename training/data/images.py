@@ -69,19 +69,22 @@ def iter_image_archive(
     """Read and check every image of a zip with a folder for each class, one after the other.
 
     A single folder around the class folders is fine. `progress` is told of each image how many have been
-    read, of how many. Raises `DataError` for an archive that is no
-    zip, is encrypted, names files outside itself, or exceeds the limits.
+    read, of how many, and may raise to stop. Raises `DataError` for an archive that is no zip, is encrypted,
+    names files outside itself, or exceeds the limits.
     """
     limits = limits or Limits()
     with open_image_archive(path, limits) as (archive, members), ThreadPoolExecutor(CHECKERS) as pool:
-        for done, started in enumerate(_checks(archive, members, pool, limits), start=1):
-            digest, reason = started.result.result()
-            if progress is not None:
-                progress(done, len(members))
-            if reason:
-                yield Unreadable(started.name, started.label, reason)
-            else:
-                yield ImageExample(started.name, started.label, digest)
+        try:
+            for done, started in enumerate(_checks(archive, members, pool, limits), start=1):
+                digest, reason = started.result.result()
+                if progress is not None:
+                    progress(done, len(members))
+                if reason:
+                    yield Unreadable(started.name, started.label, reason)
+                else:
+                    yield ImageExample(started.name, started.label, digest)
+        finally:  # who stops early waits for what is being decoded, and not for all that was read ahead
+            pool.shutdown(cancel_futures=True)
 
 
 class _Check(NamedTuple):

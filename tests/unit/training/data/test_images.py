@@ -1,6 +1,7 @@
 import base64
 import io
 import stat
+import threading
 import time
 import zipfile
 from pathlib import Path
@@ -12,7 +13,7 @@ from PIL import Image
 
 from models_registry.inputs import ArchiveBudget, TooManyPixels, open_archive
 from tests.bombs import GREY, blank_png
-from training.data import DataError, Limits, build_report, read_image_archive
+from training.data import DataError, Limits, build_report, images, read_image_archive
 from training.data.images import thumbnail, why_unreadable
 
 
@@ -219,6 +220,30 @@ def test_report_tells_its_progress(tmp_path: Path) -> None:
         progress=lambda done, total: told.append((done, total)),
     )
     assert told == [(done, 7) for done in range(1, 8)]
+
+
+def test_reader_that_is_stopped_decodes_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[bytes] = []
+    holds = threading.Event()
+
+    def check(content: bytes, max_pixels: int) -> tuple[str, str]:
+        decoded.append(content)
+        assert len(decoded) == 1 or holds.wait(20)
+        return "", ""
+
+    class Stop(Exception):
+        pass
+
+    def stop(done: int, total: int) -> None:
+        holds.set()
+        raise Stop
+
+    monkeypatch.setattr(images, "_check", check)
+    monkeypatch.setattr(images, "CHECKERS", 1)
+    files = {f"a/{number}.png": picture(number) for number in range(2 * images.FILES_AHEAD)}
+    with pytest.raises(Stop):
+        list(images.iter_image_archive(archive(tmp_path, files), progress=stop))
+    assert len(decoded) < images.FILES_AHEAD
 
 
 def test_report_of_one_class_is_a_problem(tmp_path: Path) -> None:

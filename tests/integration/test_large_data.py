@@ -1,0 +1,168 @@
+"""A large data set in real processes: the web answers at once, a worker looks, and no death loses it."""
+
+import io
+import os
+import signal
+import time
+import zipfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from PIL import Image
+
+from tests import servers
+from tests.integration.jobs import children_of, wait_until
+from tests.platform_process import PlatformProcess
+
+FASTER = {"LEASE_SECONDS": "3", "RECONCILE_SECONDS": "1"}
+PHOTOS = 2_100  # more than a web process looks at
+SIDE = 600  # pixels: together they take a worker some seconds
+PARTS = [
+    pytest.param(False, id="sqlite-folder-filesystem"),
+    pytest.param(True, id="postgres-s3-redis", marks=pytest.mark.servers),
+]
+TICKS = os.sysconf("SC_CLK_TCK")
+ENDED_ONCE = """
+from training.models import Dataset
+data = Dataset.objects.get(pk={pk})
+print(data.state, data.examples, data.validation.state, data.validation.attempt, data.validation.failures)
+"""
+
+
+@pytest.fixture(scope="module", params=PARTS)
+def platform(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[PlatformProcess]:
+    with ExitStack() as stack:
+        env, home = dict(FASTER), tmp_path_factory.mktemp("large-data") / "home"
+        if request.param:
+            env["DATABASE_URL"] = stack.enter_context(servers.postgres_database())
+            env |= stack.enter_context(servers.s3_server()).env
+            env |= stack.enter_context(servers.redis_prefix())
+        running = stack.enter_context(PlatformProcess(home, env=env, worker=False))
+        running.manage(
+            "shell", "-v0", "-c", "from tests.factories import UserFactory; UserFactory(username='ann')"
+        )
+        start_worker(running)
+        yield running
+
+
+def start_worker(platform: PlatformProcess) -> None:
+    platform.start_worker("--queues", "batches", wait_until_warm=False)
+
+
+@pytest.fixture(scope="module")
+def photos() -> bytes:
+    """A zip of photos of two classes that are all different, as their last bytes are."""
+    pictures = {}
+    for label, shade in (("dark", 40), ("light", 220)):
+        buffer = io.BytesIO()
+        Image.linear_gradient("L").resize((SIDE, SIDE)).point(
+            lambda value, shade=shade: (value + shade) // 2
+        ).save(buffer, "PNG")
+        pictures[label] = buffer.getvalue()
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        for number in range(PHOTOS):
+            label = ("dark", "light")[number % 2]
+            archive.writestr(f"{label}/{number}.png", pictures[label] + number.to_bytes(4, "big"))
+    return target.getvalue()
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return what a process and its children have used of the processor."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS + sum(cpu_seconds(child) for child in children_of(pid))
+
+
+def signed_in(platform: PlatformProcess) -> requests.Session:
+    session = requests.Session()
+    login = f"{platform.base_url}/accounts/login/"
+    session.get(login, timeout=60)
+    form = {"login": "ann", "password": "a good passphrase"}
+    session.post(login, data={**form, "csrfmiddlewaretoken": session.cookies["csrftoken"]}, timeout=60)
+    assert "sessionid" in session.cookies
+    return session
+
+
+def ended(platform: PlatformProcess, pk: int) -> list[str]:
+    return platform.manage("shell", "-v0", "-c", ENDED_ONCE.format(pk=pk)).stdout.split()
+
+
+def test_large_data_survives_its_worker_and_costs_the_web_process_nothing(
+    platform: PlatformProcess, photos: bytes
+) -> None:
+    assert platform.web is not None and platform.worker is not None
+    key = platform.manage("api_token", "ann").stdout.split()[-1]
+    rest = requests.Session()
+    rest.headers["Authorization"] = f"Token {key}"
+    used, began = cpu_seconds(platform.web.pid), time.monotonic()
+    sent = rest.post(
+        f"{platform.base_url}/api/v1/datasets/",
+        data={"name": "Many", "task_type": "imageclassification"},
+        files={"file": ("many.zip", photos)},
+        timeout=60,
+    )
+    assert sent.status_code == 202, sent.text
+    answered_in = time.monotonic() - began
+    pk, address = sent.json()["id"], sent.headers["Location"]
+
+    def news() -> dict[str, Any]:
+        answer = rest.get(address, timeout=60)
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    def is_read() -> bool:
+        told = news()
+        assert told["state"] == "validating", "It was ready before its worker could be killed."
+        return bool(told["progress"]["done"])
+
+    wait_until("a worker reads", is_read)
+    assert news()["progress"]["total"] == PHOTOS
+    (reader,) = children_of(platform.worker.pid)
+    os.kill(platform.worker.pid, signal.SIGKILL)
+    platform.worker.wait()
+    wait_until("its reader ends with it", lambda: not Path(f"/proc/{reader}").exists(), within=20)
+    start_worker(platform)
+    wait_until("another worker has looked", lambda: news()["state"] != "validating")
+    used = cpu_seconds(platform.web.pid) - used
+    print(f"answered in {answered_in:.2f} s, web process used {used:.2f} s of CPU")
+
+    told = news()
+    assert (told["state"], told["examples"], told["classes"]) == ("ready", PHOTOS, ["dark", "light"])
+    assert ended(platform, pk) == ["ready", str(PHOTOS), "succeeded", "2", "1"]
+    assert answered_in < 10
+    assert used < 5
+
+
+def test_large_data_by_the_page_shows_its_progress_and_then_the_model(
+    platform: PlatformProcess, photos: bytes
+) -> None:
+    session = signed_in(platform)
+    session.get(f"{platform.base_url}/new/", timeout=60)
+    sent = session.post(
+        f"{platform.base_url}/new/data/",
+        data={"csrfmiddlewaretoken": session.cookies["csrftoken"]},
+        files={"file": ("many.zip", photos)},
+        timeout=60,
+        allow_redirects=False,
+    )
+    assert sent.status_code == 302, sent.text
+    page = f"{platform.base_url}{sent.headers['Location']}"
+    assert "is being checked" in session.get(page, timeout=60).text
+    pk = int(page.rpartition("=")[2])
+    fragment, seen = f"{platform.base_url}/datasets/{pk}/progress/", set()
+
+    def is_over() -> bool:
+        answer = session.get(fragment, headers={"HX-Request": "true"}, timeout=60)
+        seen.update(line.strip() for line in answer.text.splitlines() if "looked at" in line)
+        return answer.headers.get("HX-Refresh") == "true"
+
+    wait_until("a worker has looked", is_over)
+    assert any(f"of {PHOTOS:,} files looked at" in line for line in seen), seen
+    assert "Start training</button>" in session.get(page, timeout=60).text
+    assert ended(platform, pk) == ["ready", str(PHOTOS), "succeeded", "1", "0"]
