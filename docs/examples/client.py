@@ -43,6 +43,11 @@ class Trainyard:
         with data.open("rb") as file:
             form = {"name": name, "task_type": task_type}
             dataset = self._ask("POST", "datasets/", data=form, files={"file": (data.name, file)})
+        while dataset["state"] == "validating":  # much data is looked at in the background
+            time.sleep(1.0)
+            dataset = self._ask("GET", f"datasets/{dataset['id']}/")
+        if dataset["state"] != "ready":
+            raise TrainyardProblem(dataset["reason"])
         return self._ask("POST", "jobs/", json={"dataset": dataset["id"], "name": name, **settings})
 
     def watch(self, job: dict[str, Any], *, every: float = 1.0) -> Iterator[dict[str, Any]]:

@@ -226,9 +226,9 @@ def _show_dataset(
 def _why_unusable(dataset: Dataset) -> dict[str, Any]:
     """Return what to mend, and what was found where it could be read."""
     if not dataset.report:
-        return {"problems": [dataset.reason]}
+        return {"problems": [f"{dataset.original_name} cannot be trained on. {dataset.reason}"]}
     found = summarise(dataset.report, dataset.classes)
-    return {"problems": found.problems, "refused": found}
+    return {"problems": found.problems, "refused": found, "unusable": dataset}
 
 
 def _show_model(
