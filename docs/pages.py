@@ -31,6 +31,7 @@ PAGES: dict[str, tuple[str, ...]] = {
     "inference:batch": ("batch",),
     # Accounts
     "accounts:tokens": ("tokens",),
+    "accounts:storage": ("storage",),
     "account_login": ("sign-in",),
     "account_logout": ("sign-out",),
     "account_signup": ("sign-up", "sign-up-closed"),

@@ -2,6 +2,8 @@
 
 from django.http import Http404, HttpRequest
 
+from accounts.quota import require_room
+from core.admission import claimed_by_file
 from core.throttles import client_of, peek
 
 from .lookup import UnknownModel, find_served_model
@@ -13,6 +15,12 @@ def require_model(token: str) -> None:
         find_served_model(token)
     except UnknownModel as error:
         raise Http404 from error
+
+
+def before_batch(request: HttpRequest, token: str) -> None:
+    """Look at the form that sends a batch."""
+    before_form(request, token)
+    require_room(request.user, claimed_by_file(request))
 
 
 def before_form(request: HttpRequest, token: str) -> None:

@@ -12,11 +12,13 @@ class InferenceConfig(AppConfig):
     verbose_name = "Inference"
 
     def ready(self) -> None:
+        from accounts import quota
         from core import periodic
         from documents.drift import register_files
 
         from .batches.files import BATCHES, known_files
         from .batches.reconcile import announce_batches, delete_expired_batches, rescue_batches
+        from .batches.services import kept_batches
         from .statistics import delete_old_usage
 
         periodic.register("rescue batches", rescue_batches)
@@ -24,3 +26,4 @@ class InferenceConfig(AppConfig):
         periodic.register("delete expired batches", delete_expired_batches)
         periodic.register("delete old usage", delete_old_usage, every=timedelta(hours=1))
         register_files(BATCHES, known_files)
+        quota.register(kept_batches)

@@ -6,6 +6,7 @@ import factory
 from django.utils import timezone
 
 from accounts.models import User
+from inference.models import Batch
 from models_registry.models import Artifact, RegisteredModel, TaskType
 from models_registry.tokens import new_token
 from training.models import Dataset, DatasetValidation, TrainingJob
@@ -81,3 +82,16 @@ class TrainingJobFactory(factory.django.DjangoModelFactory):
     task_type = factory.SelfAttribute("dataset.task_type")
     token = factory.LazyAttribute(lambda job: new_token(job.task_type, job.name))
     architecture = "efficientnet lite0"
+
+
+class BatchFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = Batch
+
+    model = factory.SubFactory(RegisteredModelFactory)
+    owner = factory.SubFactory(UserFactory)
+    source_name = "questions.csv"
+    suffix = ".csv"
+    size = 10
+    sha256 = "0" * 64
+    total = 4

@@ -24,7 +24,7 @@ from models_registry.models import RegisteredModel
 from models_registry.tokens import masked
 
 from .catalogue import ARCHITECTURES
-from .datasets.services import delete_dataset
+from .datasets.deletion import delete_dataset
 from .models import Dataset, TrainingJob, WorkerHeartbeat
 from .phases import progress_in_words
 from .services import cancel_job, repeat_job, requeue_job, retry_job, set_priority
@@ -127,13 +127,14 @@ class DatasetAdmin(MachineOwnedAdmin):
     actions_detail = ("delete_unused",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Dataset]:
-        """Know of each whether it is used; leave out what can be long."""
+        """Know of each whether it was and is used; leave out what can be long."""
         used = Exists(TrainingJob.objects.filter(dataset=OuterRef("pk")))
         datasets: QuerySet[Dataset] = super().get_queryset(request)
-        return datasets.defer("report").annotate(is_used=used)
+        busy = Exists(TrainingJob.objects.unfinished().filter(dataset=OuterRef("pk")))
+        return datasets.defer("report").annotate(is_used=used, is_busy=busy)
 
     def has_remove_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Tell whether this person may delete data sets that nobody uses."""
+        """Tell whether this person may delete data sets."""
         return bool(request.user.has_perm("training.delete_dataset"))
 
     def said_of(self, row: Dataset) -> str:
@@ -205,19 +206,19 @@ class DatasetAdmin(MachineOwnedAdmin):
 
     @confirmed(
         Confirmation(
-            title="Delete unused data sets",
-            does="Their rows go, and their files in the bucket.",
+            title="Delete data sets",
+            does="Their files in the bucket go, and their rows where no job was made of them.",
             undo="",
             done="Deleted.",
-            fits=lambda dataset: not dataset.is_used,
-            needs="data sets of which no job was made",
+            fits=lambda dataset: not dataset.is_busy,
+            needs="data sets whose jobs have ended",
             deletes=True,
         ),
         permission="remove",
         icon="delete",
     )
     def delete_unused(self, request: HttpRequest, dataset: Dataset, values: dict[str, Any]) -> None:
-        """Delete a data set that no job uses."""
+        """Delete a data set that no unfinished job uses."""
         delete_dataset(dataset=dataset)
 
 

@@ -13,6 +13,7 @@ class TrainingConfig(AppConfig):
     verbose_name = "Training"
 
     def ready(self) -> None:
+        from accounts import quota
         from control.activity import set_activity_source
         from core import health, metrics, periodic
         from documents.drift import register_files
@@ -21,6 +22,7 @@ class TrainingConfig(AppConfig):
 
         from . import checks, reconcile, signals  # noqa: F401
         from .datasets.reconcile import announce_validations, rescue_validations, sweep_unusable_datasets
+        from .datasets.services import kept_datasets
         from .dispatch import route_queued_jobs
         from .files import CHECKPOINTS, DATASETS, known_files
         from .health import look_at_periodic_tasks, look_for_worker
@@ -42,5 +44,6 @@ class TrainingConfig(AppConfig):
         health.register("worker", look_for_worker)
         health.register("periodic", look_at_periodic_tasks)
         metrics.register(read_metrics)
+        quota.register(kept_datasets)
         for folder in (*(f"{task}/" for task in TaskType), DATASETS, CHECKPOINTS):
             register_files(folder, partial(known_files, folder))

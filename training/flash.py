@@ -14,8 +14,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.quota import require_room
 from control.activity import current_activity
 from control.selectors import is_halted, require_operation
+from core.admission import claimed_by_file
 from core.exceptions import InvalidRequest
 from core.flash import NO_SUCH_TOKEN, FlashView, first_part, read_object, read_token, success
 from core.throttles import client_of, count_if_accepted, peek
@@ -113,6 +115,7 @@ class TrainView(FlashView):
             raise InvalidRequest(NOT_ALLOWED)
         require_operation()
         peek("flash-train", client_of(request))
+        require_room(None, claimed_by_file(request._request) * 3 // 4)  # base64
 
     def post(self, request: Request) -> Response:
         """Accept a job, nobody's; the token is all that its sender needs.

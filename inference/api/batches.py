@@ -14,6 +14,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.quota import require_room
+from core.admission import claimed_by_file
 from core.parsers import FirstRenderer
 from core.queue import why_unheard
 from core.throttles import PerAddressPredict, PerModelToken
@@ -89,8 +91,9 @@ class BatchListView(APIView):
     throttle_classes = (PerModelToken, PerAddressPredict)
 
     def admit(self, request: Request, token: str) -> None:
-        """Refuse what is sent to no model."""
+        """Refuse what is sent to no model, and what there is no room for."""
         require_model(token)
+        require_room(request.user, claimed_by_file(request._request))
 
     @extend_schema(
         operation_id="models_batches_create",

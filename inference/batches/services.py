@@ -12,8 +12,11 @@ from django.core.exceptions import ValidationError
 from django.core.files import File
 from django.core.files.storage import storages
 from django.db import transaction
+from django.db.models import Case, Count, Sum, When
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from accounts.quota import Kept, require_room, take_room
 from control.selectors import is_halted
 from core.exceptions import InvalidRequest
 from core.queue import send_hint
@@ -37,12 +40,13 @@ ANNOUNCED_AT_ONCE = 10  # the head of the queue; the others follow with reconcil
 def create_batch(*, token: str, file: File, owner: Any = None, column: str = "") -> Batch:
     """Check a file of inputs, keep it, and queue its classification.
 
-    Raises `UnknownModel`, `MaintenanceMode`, `InvalidRequest` with what to mend, `BucketError`.
+    Raises `UnknownModel`, `MaintenanceMode`, `InvalidRequest` with what to mend, `QuotaExceeded`, `BucketError`.
     """
     model = find_served_model(token).model
     with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:
         path = Path(folder) / f"input{_suffix(file)}"
         size, sha256 = _copy_bounded(file, path)
+        require_room(owner, size)
         batch = Batch(
             model=model,
             owner=owner,
@@ -57,6 +61,15 @@ def create_batch(*, token: str, file: File, owner: Any = None, column: str = "")
     batch.refresh_from_db(fields=["announced_at"])
     logger.info("batch.created", batch=batch.pk, inputs=batch.total, bytes=size)
     return batch
+
+
+def kept_batches(owner_id: Any) -> Kept:
+    """Tell what an account's batches take: the inputs of those under way, the results of those that are done."""
+    result = Case(When(state__in=Batch.UNFINISHED, then="size"), default=Coalesce("result_size", 0))
+    total = Batch.objects.filter(owner_id=owner_id).aggregate(count=Count("pk"), bytes=Sum(result, default=0))
+    hours = settings.TRAINYARD["BATCH_RETENTION"].total_seconds() / 3600
+    remedy = f"They go by themselves, {hours:g} hours after they ended."
+    return Kept("Batches", total["count"], total["bytes"], "inference:batch-list", remedy)
 
 
 def open_batch_file(path: Path, *, model: RegisteredModel, column: str = "") -> Source:
@@ -143,6 +156,7 @@ def _keep(batch: Batch, path: Path) -> None:
             storage.save(key, File(source, name=key))
         with transaction.atomic():
             _make_room(batch)
+            take_room(batch.owner, batch.size)
             batch.save()
             transaction.on_commit(lambda: announce(batch.pk))
     except BaseException:

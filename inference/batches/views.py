@@ -23,7 +23,7 @@ from core.admission import admits
 from core.exceptions import BucketError, InvalidRequest, MaintenanceMode, TrainyardError
 from core.queue import why_unheard
 from core.requests import PageRequest
-from inference.admission import before_form
+from inference.admission import before_batch
 from inference.lookup import UnknownModel
 from inference.models import Batch
 
@@ -40,7 +40,7 @@ class BatchForm(forms.Form):
     column = forms.CharField(required=False, max_length=200)
 
 
-@admits(before_form)
+@admits(before_batch)
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def send(request: PageRequest, token: str) -> HttpResponse:

@@ -7,6 +7,7 @@ from . import views
 app_name = "accounts"
 
 urlpatterns = [
+    path("storage/", views.storage, name="storage"),
     path("tokens/", views.api_tokens, name="tokens"),
     path("tokens/<str:key>/revoke/", views.revoke, name="revoke-token"),
 ]

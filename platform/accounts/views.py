@@ -8,10 +8,11 @@ from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from core.exceptions import InvalidRequest
 
+from .quota import storage_of
 from .tokens import DAYS, MOST_DAYS, good_tokens, make_token, revoke_token
 
 
@@ -30,6 +31,14 @@ class TokenForm(forms.Form):
         kwargs.setdefault("label_suffix", "")
         super().__init__(*args, **kwargs)
         self.fields["days"].widget.attrs["class"] = "form-control"
+
+
+@login_required
+@never_cache
+@require_safe
+def storage(request: HttpRequest) -> HttpResponse:
+    """Show what a person keeps in the bucket, how much they may, and what can be deleted."""
+    return render(request, "accounts/storage.html", {"storage": storage_of(request.user.pk)})
 
 
 @login_required

@@ -23,6 +23,8 @@ from .problems import RETRY_AFTER
 from .refusals import NOTHING_HERE, refuse
 from .throttles import COUNTED
 
+OVERHEAD = 2**20  # bytes of a form around its files
+
 Check = Callable[..., HttpResponseBase | None]
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -53,6 +55,11 @@ def too_large(request: HttpRequest, limit: int) -> HttpResponse:
 def claimed_bytes(request: HttpRequest) -> int:
     """Return how long a request's body is, as far as its head tells."""
     return int(request.META.get("CONTENT_LENGTH") or 0)
+
+
+def claimed_by_file(request: HttpRequest) -> int:
+    """Return how many bytes the file in a form has at least, as far as its head tells."""
+    return max(0, claimed_bytes(request) - OVERHEAD)
 
 
 def refusal(

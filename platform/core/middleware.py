@@ -11,7 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django_structlog.middlewares import RequestMiddleware
 
-from .admission import claimed_bytes, refusal, too_large
+from .admission import OVERHEAD, claimed_bytes, refusal, too_large
 from .head_only import ASKED_ABOVE, HEAD_ONLY
 from .problems import problem_response
 from .refusals import page_not_found
@@ -20,7 +20,6 @@ from .throttles import client_of
 REQUEST_ID = re.compile(r"[\w.-]{1,100}", re.ASCII)
 
 # Django spools a multipart body to disk before a view sees it, whoever sent it.
-OVERHEAD = 2**20  # bytes of a form around its files
 LIMITS = {  # settings by the addresses' names; other addresses take what a prediction may have
     "training:upload": "MAX_DATASET_BYTES",
     "api-dataset-list": "MAX_DATASET_BYTES",

@@ -11,7 +11,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
+from accounts.quota import require_room
 from control.selectors import require_operation
+from core.admission import claimed_by_file
 from core.schema import problems
 from core.throttles import PerAddress, PerUser, Uploads
 from training.datasets.services import accept_dataset, delete_dataset
@@ -35,8 +37,9 @@ class DatasetViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.
         return Dataset.objects.owned_by(self.request.user).select_related("validation")
 
     def admit(self, request: Request) -> None:
-        """Refuse data while the platform is halted."""
+        """Refuse data while the platform is halted, and what there is no room for."""
         require_operation()
+        require_room(request.user, claimed_by_file(request._request))
 
     @extend_schema(
         request=DatasetUploadSerializer,

@@ -9,7 +9,6 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from work import transitions
-from work.models import State
 
 from ..models import Dataset, DatasetValidation, TrainingJob
 from ..services import announce_waiting
@@ -51,7 +50,7 @@ def make_unusable(dataset_id: int, reason: str) -> None:
 
 def unswept() -> QuerySet[DatasetValidation]:
     """Return the validations of unusable data sets whose file lies in the bucket still."""
-    return DatasetValidation.objects.filter(state=State.FAILED, swept=False)
+    return DatasetValidation.objects.filter(dataset__state=Dataset.State.UNUSABLE, swept=False)
 
 
 def sweep(validation: DatasetValidation) -> bool:

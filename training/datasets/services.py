@@ -1,4 +1,4 @@
-"""What people do with data sets: hand one in, delete it."""
+"""What people do with data sets: hand one in. How one goes stands in `deletion`."""
 
 import contextlib
 import tempfile
@@ -11,9 +11,10 @@ import structlog
 from django.conf import settings
 from django.core.files import File
 from django.core.files.storage import storages
-from django.db import IntegrityError, transaction
-from django.db.models import ProtectedError
+from django.db import transaction
+from django.db.models import Count, Sum
 
+from accounts.quota import Kept, require_room, take_room
 from control.selectors import require_operation
 from core.exceptions import InvalidRequest
 from core.models import check_fields
@@ -52,7 +53,7 @@ def create_dataset(
     `columns` of a table are recognised by their usual names where none are given. `identifier` is for
     a data set that is made again after a crash and must then lie in the same place; None makes one.
     """
-    with _arrived(file, task_type=task_type) as path:
+    with _arrived(file, owner=owner, task_type=task_type) as path:
         dataset = _described(file, path, owner=owner, name=name, task_type=task_type, identifier=identifier)
         _read_now(dataset, path, columns=columns or {})
         _keep(dataset, path)
@@ -67,7 +68,7 @@ def accept_dataset(
     Another one is kept as it came, and its state is `VALIDATING` until a worker has read it. Raises
     `InvalidRequest` with what to mend, as far as that is found out at once.
     """
-    with _arrived(file, task_type=task_type) as path:
+    with _arrived(file, owner=owner, task_type=task_type) as path:
         dataset = _described(file, path, owner=owner, name=name, task_type=task_type)
         try:
             if not is_large(path, columns=columns or {}):
@@ -93,6 +94,15 @@ def require_ready(dataset: Dataset) -> None:
         raise InvalidRequest(f"{dataset.name} cannot be trained on. {dataset.reason}")
 
 
+def kept_datasets(owner_id: Any) -> Kept:
+    """Tell what an account's data sets take; those that turned out to be unusable have no file."""
+    kept = Dataset.objects.filter(owner_id=owner_id).exclude(state=Dataset.State.UNUSABLE)
+    total = kept.aggregate(count=Count("pk"), bytes=Sum("size", default=0))
+    return Kept(
+        "Data sets", total["count"], total["bytes"], "training:datasets", "Delete those you do not need."
+    )
+
+
 def discard_dataset(dataset: Dataset) -> None:
     """Forget a data set that no job uses; a file that cannot be deleted now is only an orphan."""
     dataset.delete()
@@ -100,21 +110,11 @@ def discard_dataset(dataset: Dataset) -> None:
         storages["default"].delete(dataset.key)
 
 
-def delete_dataset(*, dataset: Dataset) -> None:
-    """Delete a data set for good. Raises `InvalidRequest` when jobs were made of it: they tell where from."""
-    try:
-        discard_dataset(dataset)
-    except (ProtectedError, IntegrityError) as error:  # the latter for a job that came in meanwhile
-        raise InvalidRequest(
-            f"{dataset.name} was used by jobs, whose pages show it, so it is kept."
-        ) from error
-
-
 @contextlib.contextmanager
-def _arrived(file: File, *, task_type: str) -> Iterator[Path]:
+def _arrived(file: File, *, owner: Any, task_type: str) -> Iterator[Path]:
     """Copy an upload to where readers can open it, for as long as it is looked at.
 
-    Every data set comes through here, whichever way it was sent. Raises `MaintenanceMode`, and
+    Every data set comes through here, whichever way it was sent. Raises `MaintenanceMode`, `QuotaExceeded`, and
     `InvalidRequest` for a file of another kind or with more bytes than a data set may have.
     """
     require_operation()
@@ -125,6 +125,7 @@ def _arrived(file: File, *, task_type: str) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:
         path = Path(folder) / f"dataset{suffix}"
         _copy_bounded(file, path, settings.TRAINYARD["MAX_DATASET_BYTES"])
+        require_room(owner, path.stat().st_size)  # so that nobody waits for the report of what cannot be kept
         yield path
 
 
@@ -176,6 +177,7 @@ def _keep(dataset: Dataset, path: Path) -> None:
         with path.open("rb") as source:
             storage.save(dataset.key, File(source, name=dataset.key))
         with transaction.atomic():
+            take_room(dataset.owner, dataset.size)
             dataset.save()
             if dataset.state == Dataset.State.VALIDATING:
                 validation = DatasetValidation.objects.create(dataset=dataset)

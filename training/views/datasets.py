@@ -16,7 +16,7 @@ from core.exceptions import InvalidRequest
 from core.paging import BoundedPaginator
 from work.models import State as WorkState
 
-from ..datasets.services import delete_dataset
+from ..datasets.deletion import delete_dataset
 from ..forms import DatasetSearch
 from ..models import Dataset, DatasetValidation
 from ..reports import summarise
@@ -86,7 +86,7 @@ def checking_context(dataset: Dataset) -> dict[str, Any]:
 @login_required
 @require_POST
 def delete(request: HttpRequest, pk: int) -> HttpResponse:
-    """Delete a data set that no job was made of."""
+    """Delete a data set; one that jobs were made of keeps its page."""
     dataset: Dataset = get_object_or_404(Dataset.objects.owned_by(request.user), pk=pk)
     try:
         delete_dataset(dataset=dataset)

@@ -19,8 +19,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 from django_htmx.http import HttpResponseClientRedirect, replace_url
 
+from accounts.quota import require_room
 from control.selectors import is_halted, require_operation
-from core.admission import admits, require_sign_in
+from core.admission import admits, claimed_by_file, require_sign_in
 from core.exceptions import BucketError, MaintenanceMode, TooManyRequests, TrainyardError
 from core.requests import PageRequest
 from core.throttles import peek, require_rate
@@ -80,6 +81,7 @@ def _before_upload(request: HttpRequest) -> HttpResponseBase | None:
     if refused is None:
         require_operation()
         peek("upload", str(request.user.pk))
+        require_room(request.user, claimed_by_file(request))
     return refused
 
 

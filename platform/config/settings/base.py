@@ -449,6 +449,9 @@ TRAINYARD = {
     # what the validation of one may take on a worker: time, and memory that its process may address
     "VALIDATION_DEADLINE": timedelta(seconds=env.int("VALIDATION_DEADLINE_SECONDS", default=3600)),
     "VALIDATION_MEMORY_BYTES": env.int("VALIDATION_MEMORY_BYTES", default=4 * 2**30),
+    # bytes that an account may keep: data sets, batches and their results; of everybody without an account together
+    "MAX_BYTES_PER_USER": env.int("MAX_BYTES_PER_USER", default=10 * 2**30),
+    "MAX_BYTES_WITHOUT_ACCOUNT": env.int("MAX_BYTES_WITHOUT_ACCOUNT", default=10 * 2**30),
     # bytes of a data set that training.json holds itself; a larger one is named there
     "MAX_INLINE_BYTES": env.int("MAX_INLINE_BYTES", default=2**30),
     "MAX_PREDICT_INPUTS": env.int("MAX_PREDICT_INPUTS", default=64),

@@ -8,8 +8,10 @@ from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import User
+from core.exceptions import InvalidRequest
 from tests.factories import DatasetFactory, DatasetValidationFactory, TrainingJobFactory, UserFactory
-from training.models import Dataset
+from training.models import Dataset, TrainingJob
+from training.services import cancel_job, retry_job
 
 pytestmark = pytest.mark.django_db
 
@@ -61,15 +63,21 @@ def test_unused_data_set_can_be_deleted(bucket: Path) -> None:
     assert not file.exists()
 
 
-def test_used_data_set_is_kept(bucket: Path) -> None:
+@pytest.mark.django_db(transaction=True)
+def test_used_data_set_keeps_its_page_and_loses_its_file(bucket: Path) -> None:
     job = TrainingJobFactory()
     file = bucket / job.dataset.key
     file.parent.mkdir(parents=True)
     file.write_bytes(b"x")
     client, address = as_(job.owner), f"/datasets/{job.dataset.pk}/delete/"
-    assert address not in client.get(f"/datasets/{job.dataset.pk}/").content.decode()
-    assert "was used by jobs" in client.post(address, follow=True).content.decode()
+    assert "has not ended" in client.post(address, follow=True).content.decode()
     assert file.exists()
+    cancel_job(job=job)
+    client.post(address)
+    assert not file.exists()
+    assert client.get(f"/datasets/{job.dataset.pk}/").status_code == 200
+    with pytest.raises(InvalidRequest, match="upload it again"):
+        retry_job(job=TrainingJob.objects.get(), owner=job.owner)
 
 
 @pytest.mark.parametrize("count", [1, 30])

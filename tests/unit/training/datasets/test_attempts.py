@@ -18,7 +18,7 @@ from control.models import PlatformStatus
 from core.exceptions import BucketError
 from tests.factories import TrainingJobFactory
 from tests.unit.training.datasets.test_services import IMAGES, TEXTS, photos, table
-from training.datasets import attempts, services
+from training.datasets import attempts, deletion, services
 from training.datasets.process import ValidationProcess
 from training.datasets.reconcile import rescue_validations, sweep_unusable_datasets
 from training.datasets.services import accept_dataset
@@ -199,7 +199,7 @@ def test_data_that_is_deleted_stops_its_reader(
     dataset = waiting()
     thread = in_background()
     assert slow_reader.wait(20)
-    services.delete_dataset(dataset=dataset)
+    deletion.delete_dataset(dataset=dataset)
     thread.join(20)
     assert not thread.is_alive()
     assert files_in(tmp_path / "jobs") == []

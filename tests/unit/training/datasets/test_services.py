@@ -15,7 +15,8 @@ from core.exceptions import InvalidRequest, MaintenanceMode
 from models_registry.inputs import UnclearColumns
 from tests.factories import DatasetValidationFactory
 from training.datasets import services
-from training.datasets.services import UnusableData, accept_dataset, create_dataset, delete_dataset
+from training.datasets.deletion import delete_dataset
+from training.datasets.services import UnusableData, accept_dataset, create_dataset
 from training.files import DATASETS, known_files
 from training.models import Dataset, DatasetValidation
 

@@ -1,0 +1,44 @@
+"""How data sets go: row and file where nothing was made of them, else the file alone."""
+
+import structlog
+from django.db import IntegrityError, transaction
+from django.db.models import ProtectedError
+from django.utils import timezone
+
+from core.exceptions import InvalidRequest
+from work.models import State
+
+from ..models import Dataset, DatasetValidation
+from .outcomes import make_unusable, sweep
+from .services import discard_dataset
+
+logger = structlog.get_logger(__name__)
+
+DELETED = "Its file was deleted; upload it again to train on it."
+
+
+def delete_dataset(*, dataset: Dataset) -> None:
+    """Delete a data set for good; one that jobs were made of keeps its row, which tells where they came from.
+
+    Raises `InvalidRequest` while such a job has not ended.
+    """
+    try:
+        discard_dataset(dataset)
+    except (ProtectedError, IntegrityError):  # the latter for a job that came in meanwhile
+        _delete_file(dataset)
+
+
+@transaction.atomic
+def _delete_file(dataset: Dataset) -> None:
+    """Delete a file as that of an unusable data set; one that cannot be deleted now is by `reconcile`."""
+    rows = Dataset.objects.select_for_update().defer("report")  # no job comes in meanwhile
+    row = rows.exclude(state=Dataset.State.UNUSABLE).filter(pk=dataset.pk).first()
+    if row is None:  # gone already
+        return
+    if row.jobs.unfinished().exists():
+        raise InvalidRequest(f"{row.name} is used by a job that has not ended. Wait for it, or cancel it.")
+    make_unusable(row.pk, DELETED)
+    ended = {"state": State.SUCCEEDED, "finished_at": timezone.now()}
+    validation, _ = DatasetValidation.objects.get_or_create(dataset=row, defaults=ended)
+    transaction.on_commit(lambda: sweep(validation))
+    logger.info("dataset.file_deleted", dataset=row.pk, bytes=row.size)
