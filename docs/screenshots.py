@@ -229,8 +229,7 @@ def take_account(camera: Photographer, mailbox: Path, address: str) -> None:
     page.goto("/accounts/tokens/")
     page.get_by_role("button", name="Make a token").click()
     camera.take("tokens")
-    page.goto("/accounts/storage/")
-    camera.take("storage")
+    camera.take("storage", "/accounts/storage/")
     camera.take("api-docs", "/api/v1/docs/")
 
 
