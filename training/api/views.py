@@ -16,7 +16,8 @@ from control.selectors import require_operation
 from core.admission import claimed_by_file
 from core.schema import problems
 from core.throttles import PerAddress, PerUser, Uploads
-from training.datasets.services import accept_dataset, delete_dataset
+from training.datasets.deletion import delete_dataset
+from training.datasets.services import accept_dataset
 from training.models import Dataset, TrainingJob
 from training.services import JobSettings, cancel_job, retry_job, submit_job
 
@@ -80,7 +81,7 @@ class DatasetViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.
 
     @extend_schema(responses={204: None, **problems(400)})
     def destroy(self, request: Request, pk: str) -> Response:
-        """Delete a data set that no job was made of; whoever validates it stops."""
+        """Delete a data set; whoever validates it stops. One that jobs were made of loses its file alone."""
         delete_dataset(dataset=self.get_object())
         return Response(status=status.HTTP_204_NO_CONTENT)
 

@@ -51,6 +51,7 @@ def dataset_page(request: HttpRequest, pk: int) -> HttpResponse:
         "dataset": dataset,
         "report": summarise(dataset.report, dataset.classes),
         "jobs": jobs[:JOBS_SHOWN],
+        "in_use": dataset.jobs.unfinished().exists(),
         **checking_context(dataset),
     }
     return render(request, "training/dataset.html", context)
@@ -92,6 +93,9 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
         delete_dataset(dataset=dataset)
     except InvalidRequest as error:
         messages.error(request, str(error))
+        return redirect("training:dataset", pk=pk)
+    if Dataset.objects.filter(pk=pk).exists():
+        messages.success(request, f"The file of {dataset.name} is deleted.")
         return redirect("training:dataset", pk=pk)
     messages.success(request, f"{dataset.name} is deleted.")
     return redirect("training:datasets")

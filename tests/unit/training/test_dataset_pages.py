@@ -70,12 +70,15 @@ def test_used_data_set_keeps_its_page_and_loses_its_file(bucket: Path) -> None:
     file.parent.mkdir(parents=True)
     file.write_bytes(b"x")
     client, address = as_(job.owner), f"/datasets/{job.dataset.pk}/delete/"
+    assert address not in client.get(f"/datasets/{job.dataset.pk}/").content.decode()
     assert "has not ended" in client.post(address, follow=True).content.decode()
     assert file.exists()
     cancel_job(job=job)
-    client.post(address)
+    assert address in client.get(f"/datasets/{job.dataset.pk}/").content.decode()
+    page = client.post(address, follow=True).content.decode()
     assert not file.exists()
-    assert client.get(f"/datasets/{job.dataset.pk}/").status_code == 200
+    assert "upload it again" in page
+    assert address not in page
     with pytest.raises(InvalidRequest, match="upload it again"):
         retry_job(job=TrainingJob.objects.get(), owner=job.owner)
 
