@@ -18,7 +18,7 @@ from core.exceptions import BucketError, InvalidRequest, MaintenanceMode
 from models_registry.models import Artifact, RegisteredModel
 
 TOKEN = "<token>"  # noqa: S105 - where the parameters of the compiled statement hold the token
-LOADED = {"id", "token", "name", "task_type", "origin", "state", "unusable_because"}
+LOADED = {"id", "token", "name", "task_type", "origin", "state", "unusable_because", "has_outside_files"}
 MODEL_FIELDS = tuple(
     field.attname for field in RegisteredModel._meta.concrete_fields if field.attname in LOADED
 )

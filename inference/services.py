@@ -2,7 +2,8 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TypeVar
@@ -10,17 +11,22 @@ from typing import TypeVar
 from django.conf import settings
 from django.core.files.storage import storages
 
-from core.exceptions import BucketError, InvalidRequest
+from core.exceptions import BucketError, InvalidRequest, LimitExceeded, TooManyRequests
 from inference.lookup import ServedModel, UnknownModel, find_served_model
 from inference.metrics import MODEL_LOADS, MODEL_LOOKUPS, PREDICTION_SECONDS
-from inference.runtime import PredictorCache, Turns
+from inference.runtime import PredictorCache, Stream, TooManyWaiting, Turns
 from inference.statistics import usage_recorder
-from models_registry.artifacts import InvalidInput, InvalidModel, Prediction, Predictor, check_pixels
+from models_registry.artifacts import BrokenLimit, InvalidInput, InvalidModel, Prediction, check_pixels
 from models_registry.artifacts.explanations import Explanation
+from models_registry.artifacts.sandbox import AnyPredictor, SandboxError
+from models_registry.artifacts.sessions import limit_memory
+from models_registry.limits import note_broken_limit, sandbox_limits, stream_file
 from models_registry.models import Artifact, RegisteredModel, TaskType
 
 # What a loaded model takes of memory for a byte of its file, with what it needs to be opened and to run.
 MEMORY_OF_A_FILE = 3
+# Models from outside are run one at a time, and few may wait for it: they may not hold all threads of a process.
+MOST_WAITING = 2
 
 
 Found = TypeVar("Found")
@@ -73,16 +79,19 @@ def explain(*, token: str, inputs: Sequence[bytes | str]) -> Answer:
 
 
 def _run(
-    token: str, inputs: Sequence[bytes | str], work: Callable[[Predictor], list[Found]], *, most: str
+    token: str, inputs: Sequence[bytes | str], work: Callable[[AnyPredictor], list[Found]], *, most: str
 ) -> tuple[RegisteredModel, list[Found], float]:
     """Let a model's predictor work on inputs, of which there may be as many as a setting says."""
     began = time.perf_counter()
     served = find_served_model(token)
     try:
         _check_inputs(served.model, inputs, settings.TRAINYARD[most])
-        served, predictor = _load_as_it_is_now(served)
-        with predictor_turns().take():
-            found = work(predictor)
+        if served.model.is_external:
+            served, found = _run_external(served, work)
+        else:
+            served, predictor = _load_as_it_is_now(served)
+            with broken_limits_noted(served.model), predictor_turns().take():
+                found = work(predictor)
     except InvalidInput as error:
         raise InvalidRequest(str(error)) from error
     except InvalidModel as error:
@@ -92,7 +101,33 @@ def _run(
     return served.model, found, milliseconds
 
 
-def _load_as_it_is_now(served: ServedModel) -> tuple[ServedModel, Predictor]:
+def _run_external(
+    served: ServedModel, work: Callable[[AnyPredictor], list[Found]]
+) -> tuple[ServedModel, list[Found]]:
+    """Let a model from outside work. Raises `TooManyRequests` when too many wait for such models already."""
+    try:
+        with external_turns().take():
+            served = find_served_model(served.model.token)  # whom it waited for may have found it unusable
+            with broken_limits_noted(served.model):
+                served, predictor = _load_as_it_is_now(served)
+                return served, work(predictor)
+    except TooManyWaiting as error:
+        raise TooManyRequests(settings.TRAINYARD["EXTERNAL_MODEL_SECONDS"]) from error
+
+
+@contextmanager
+def broken_limits_noted(model: RegisteredModel) -> Iterator[None]:
+    """Count it when a model breaks a limit in the block. Raises `LimitExceeded` then, `BucketError` for a sandbox's."""
+    try:
+        yield
+    except BrokenLimit as error:
+        note_broken_limit(model.pk, str(error))
+        raise LimitExceeded(f"{model.name} has broken the limits of a prediction. {error}") from error
+    except SandboxError as error:
+        raise BucketError(str(error)) from error
+
+
+def _load_as_it_is_now(served: ServedModel) -> tuple[ServedModel, AnyPredictor]:
     """Load a model. One that was deleted or replaced since it was found is looked for once more.
 
     Raises `UnknownModel`, and what `load_served` raises.
@@ -107,7 +142,7 @@ def _load_as_it_is_now(served: ServedModel) -> tuple[ServedModel, Predictor]:
             served = now
 
 
-def load_predictor(model: RegisteredModel) -> Predictor:
+def load_predictor(model: RegisteredModel) -> AnyPredictor:
     """Return the model's predictor from the cache, or load its file from the bucket.
 
     Raises `InvalidRequest` for a model that is known to be unusable, `InvalidModel` for a file that
@@ -121,12 +156,23 @@ def load_predictor(model: RegisteredModel) -> Predictor:
     return load_served(ServedModel(model, artifact.key, artifact.sha256))
 
 
-def load_served(served: ServedModel) -> Predictor:
-    """Return a model's predictor from the cache, or load its file. Raises `InvalidModel`, `BucketError`."""
+def load_served(served: ServedModel) -> AnyPredictor:
+    """Return a model's predictor from the cache, or load its file; one from outside into a sandbox.
+
+    Raises `InvalidModel`, `BucketError`, `SandboxError`.
+    """
     MODEL_LOOKUPS.inc()
-    return predictor_cache().get(
-        served.sha256, lambda: _fetch(served), image_classes=served.model.classes_to_tell
-    )
+    classes = served.model.classes_to_tell
+    if served.model.is_external:
+        return predictor_cache().get_sandboxed(
+            served.sha256, lambda: _stream(served), limits=sandbox_limits(), image_classes=classes
+        )
+    return predictor_cache().get(served.sha256, lambda: _fetch(served), image_classes=classes)
+
+
+def _stream(served: ServedModel) -> Stream:
+    MODEL_LOADS.inc()
+    return stream_file(served.key, served.sha256)
 
 
 def _fetch(served: ServedModel) -> bytes:
@@ -146,13 +192,22 @@ def predictor_cache() -> PredictorCache:
     """Return the models that this process keeps loaded."""
     limits = settings.TRAINYARD
     bytes_of_files = limits["PREDICTOR_CACHE_BYTES"] // MEMORY_OF_A_FILE
-    return PredictorCache(bytes_of_files, threads=limits["PREDICTOR_THREADS"])
+    limit_memory(limits["PREDICT_MEMORY_BYTES"])
+    return PredictorCache(
+        bytes_of_files, threads=limits["PREDICTOR_THREADS"], seconds=limits["PREDICT_SECONDS"]
+    )
 
 
 @lru_cache(maxsize=1)
 def predictor_turns() -> Turns:
     """Return the queue in which this process's predictions wait for a core."""
     return Turns(settings.TRAINYARD["PREDICTOR_SLOTS"])
+
+
+@lru_cache(maxsize=1)
+def external_turns() -> Turns:
+    """Return the queue in which this process's predictions by models from outside wait for each other."""
+    return Turns(1, most_waiting=MOST_WAITING)
 
 
 def _check_inputs(model: RegisteredModel, inputs: Sequence[bytes | str], most: int) -> None:

@@ -20,7 +20,14 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from accounts.roles import is_operator
 from core.admission import admits
-from core.exceptions import BucketError, InvalidRequest, MaintenanceMode, TooManyRequests, TrainyardError
+from core.exceptions import (
+    BucketError,
+    InvalidRequest,
+    LimitExceeded,
+    MaintenanceMode,
+    TooManyRequests,
+    TrainyardError,
+)
 from core.paging import BoundedPaginator
 from core.requests import PageRequest
 from core.searches import ANYWHERE, BEGINNING
@@ -95,7 +102,7 @@ def try_model(request: PageRequest, token: str) -> HttpResponse:
         if not request.htmx:
             raise Http404 from error
         context["problem"], status = str(error), 404
-    except (MaintenanceMode, BucketError) as error:
+    except (MaintenanceMode, BucketError, LimitExceeded) as error:
         context["problem"], status = str(error), 503
     except TrainyardError as error:
         context["problem"], status = str(error), 422

@@ -114,6 +114,12 @@ class RegisteredModel(TimestampedModel):
     checked_at = models.DateTimeField(
         null=True, editable=False, help_text="When files that were not made here were last looked at."
     )
+    has_outside_files = models.BooleanField(
+        default=False, editable=False, help_text="Somebody else named its files, in inference.json."
+    )
+    broken_limits = models.PositiveIntegerField(
+        default=0, editable=False, help_text="Runs that needed more time or memory than they may have."
+    )
 
     objects = RegisteredModelQuerySet.as_manager()
 
@@ -153,6 +159,11 @@ class RegisteredModel(TimestampedModel):
     def is_serving(self) -> bool:
         """Whether the model answers to its token."""
         return self.is_live and self.time_left != timedelta()
+
+    @property
+    def is_external(self) -> bool:
+        """Whether its files may be anybody's, so that they are opened in a sandbox alone."""
+        return self.origin == self.Origin.IMPORTED or self.has_outside_files
 
     @property
     def classes_to_tell(self) -> list[str]:

@@ -80,7 +80,7 @@ def _follow(token: str, edit: Edit) -> None:
     for name, value in described.columns.items():
         setattr(model, name, value)
     if described.files or "classes" in fields:
-        model.unusable_because, model.checked_at = UNCHECKED, None
+        _look_again(model)
         _replace_files(model, described.files)
     model.save()
     logger.info("model.edited_in_document", model=model.pk, fields=sorted(fields))
@@ -104,11 +104,17 @@ def _import(token: str, entry: Any) -> str:
     for name, value in described.columns.items():
         setattr(model, name, value)
     model.state, model.retired_at, model.retired_by_document = State.LIVE, None, False
-    model.unusable_because, model.checked_at = UNCHECKED, None
+    _look_again(model)
     model.save()
     _replace_files(model, described.files)
     logger.info("model.imported", model=model.pk, task_type=model.task_type)
     return ""
+
+
+def _look_again(model: RegisteredModel) -> None:
+    """Let a model wait until the files that others named for it have been looked at."""
+    model.unusable_because, model.checked_at = UNCHECKED, None
+    model.has_outside_files, model.broken_limits = True, 0
 
 
 def _locked(token: str) -> RegisteredModel | None:

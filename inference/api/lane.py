@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse
 
-from core.exceptions import TrainyardError
+from core.exceptions import LimitExceeded, TrainyardError
 from core.head_only import ASKED_ABOVE
+from core.problems import STATUS_OF, problem_response
 from core.throttles import client_of, count_once
 from inference.services import predict
 
@@ -49,6 +50,8 @@ def _answer(request: HttpRequest, token: str) -> HttpResponse | None:
     try:
         request.get_host()
         answer = predict(token=token, inputs=inputs)
+    except LimitExceeded as error:  # the long way would run the model once more
+        return problem_response(STATUS_OF[LimitExceeded], str(error))
     except (TrainyardError, DisallowedHost):
         return None
     body = json.dumps(answer_json(answer), ensure_ascii=False, separators=(",", ":")).encode()

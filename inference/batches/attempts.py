@@ -18,12 +18,12 @@ from django.core.files.storage import storages
 from django.db import DatabaseError, close_old_connections, connection
 
 from control.selectors import is_halted
-from core.exceptions import BucketError, InvalidRequest, MaintenanceMode, StaleAttempt
+from core.exceptions import BucketError, InvalidRequest, LimitExceeded, MaintenanceMode, StaleAttempt
 from documents.files import WrongFile, download
 from documents.store import get_store
 from inference.lookup import find_served_model
 from inference.models import Batch
-from inference.services import load_served
+from inference.services import broken_limits_noted, load_served
 from inference.statistics import usage_recorder
 from models_registry.artifacts import InvalidModel, Prediction
 from models_registry.inputs import DataError
@@ -133,6 +133,7 @@ def run_batch(batch: Batch) -> None:
         DataError,
         InvalidRequest,
         InvalidModel,
+        LimitExceeded,
         WrongFile,
     ) as error:  # another attempt would end the same way
         with contextlib.suppress(StaleAttempt):
@@ -150,11 +151,14 @@ def _carry(batch: Batch, folder: Path, watch: Watch) -> None:
     path = folder / f"input{batch.suffix}"
     download(source_key(batch), path, sha256=batch.sha256, limit=batch.size, check=watch.look)
     source = open_source(path, is_image=is_image, limits=limits(), column=batch.column)
-    predictor = load_served(find_served_model(batch.model.token))
+    served = find_served_model(batch.model.token)
+    with broken_limits_noted(served.model):
+        predictor = load_served(served)
     for start, items in _portions(source, batch.done):
         watch.look()
         find_served_model(batch.model.token)  # it may have been deleted meanwhile
-        outcomes = list(classify(predictor, items))
+        with broken_limits_noted(served.model):
+            outcomes = list(classify(predictor, items))
         _note(batch, start, write_lines(items, outcomes), outcomes)
         if batch.done < batch.total:
             watch.yield_to_others()

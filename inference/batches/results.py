@@ -9,8 +9,9 @@ import io
 import json
 from collections.abc import Iterator, Sequence
 
-from models_registry.artifacts import InvalidInput, Prediction, Predictor
+from models_registry.artifacts import InvalidInput, Prediction
 from models_registry.artifacts.metadata import IMAGE_CLASSIFICATION, TEXT_CLASSIFICATION
+from models_registry.artifacts.sandbox import AnyPredictor
 
 from .sources import Item
 
@@ -29,7 +30,7 @@ def heading(task_type: str) -> str:
     return _lines([COLUMNS[task_type]])
 
 
-def classify(predictor: Predictor, items: Sequence[Item]) -> Iterator[Prediction | str]:
+def classify(predictor: AnyPredictor, items: Sequence[Item]) -> Iterator[Prediction | str]:
     """Yield for each input its prediction, or why there is none."""
     usable = [item.content for item in items if not item.problem]
     predictions = iter(_predict_each(predictor, usable))
@@ -48,7 +49,7 @@ def escape(cell: str) -> str:
     return f"'{cell}" if looks_like_one else cell
 
 
-def _predict_each(predictor: Predictor, contents: Sequence[bytes | str]) -> list[Prediction | str]:
+def _predict_each(predictor: AnyPredictor, contents: Sequence[bytes | str]) -> list[Prediction | str]:
     """Predict all at once; one by one when some are unusable."""
     if not contents:
         return []

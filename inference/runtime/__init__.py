@@ -1,6 +1,6 @@
 """Serving models from memory; knows neither Django nor torch."""
 
-from .cache import PredictorCache
-from .turns import Turns
+from .cache import PredictorCache, Stream
+from .turns import TooManyWaiting, Turns
 
-__all__ = ["PredictorCache", "Turns"]
+__all__ = ["PredictorCache", "Stream", "TooManyWaiting", "Turns"]

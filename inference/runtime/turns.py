@@ -10,13 +10,21 @@ from collections import deque
 from collections.abc import Iterator
 
 
-class Turns:
-    """A semaphore that serves first who came first, which `threading.Semaphore` does not promise."""
+class TooManyWaiting(Exception):
+    """As many wait as may: whoever waited behind them would hold up a thread that others need."""
 
-    def __init__(self, slots: int) -> None:
+
+class Turns:
+    """A semaphore that serves first who came first, which `threading.Semaphore` does not promise.
+
+    At most `most_waiting` wait; None for any number.
+    """
+
+    def __init__(self, slots: int, *, most_waiting: int | None = None) -> None:
         if slots < 1:
             raise ValueError(f"There have to be 1 or more slots, not {slots}.")
         self._free = slots
+        self._most_waiting = most_waiting
         self._lock = threading.Lock()
         self._waiting: deque[threading.Lock] = deque()
 
@@ -27,11 +35,13 @@ class Turns:
 
     @contextlib.contextmanager
     def take(self) -> Iterator[None]:
-        """Wait for a turn and hold it for the block."""
+        """Wait for a turn and hold it for the block. Raises `TooManyWaiting` when too many wait already."""
         with self._lock:
             door = None
             if self._free and not self._waiting:
                 self._free -= 1
+            elif self._most_waiting is not None and len(self._waiting) >= self._most_waiting:
+                raise TooManyWaiting
             else:
                 door = threading.Lock()
                 door.acquire()

@@ -5,7 +5,7 @@ torch or Django: a downloaded `.onnx` needs only this package's four small depen
 """
 
 from .decoding import check_pixels, decode_image
-from .errors import InvalidInput, InvalidModel
+from .errors import BrokenLimit, InvalidInput, InvalidModel
 from .images import ImagePreprocessing
 from .metadata import ACTIVATION_MAP, METADATA_KEY, TOKENIZER_KEY, ModelMetadata
 from .predictor import Prediction, Predictor
@@ -15,6 +15,7 @@ __all__ = [
     "ACTIVATION_MAP",
     "METADATA_KEY",
     "TOKENIZER_KEY",
+    "BrokenLimit",
     "ImagePreprocessing",
     "InvalidInput",
     "InvalidModel",

@@ -1,5 +1,6 @@
 """From raw inputs to the batches that a network takes."""
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
@@ -27,14 +28,17 @@ class Preprocessor(Protocol):
 
 
 class ImageBatches:
-    """Image files to normalised batches named `image`."""
+    """Image files to normalised batches named `image`; `decoders` files are decoded at a time."""
 
-    def __init__(self, preprocessing: ImagePreprocessing, max_pixels: int) -> None:
+    def __init__(
+        self, preprocessing: ImagePreprocessing, max_pixels: int, *, decoders: int = DECODERS
+    ) -> None:
         self._preprocessing = preprocessing
+        self._decoders = decoders
         self._max_pixels = max_pixels
 
     def batches(self, inputs: Sequence[Raw]) -> Iterator[tuple[list[int], Feeds]]:
-        """Yield batches in the order of the inputs; several files are decoded at a time."""
+        """Yield batches in the order of the inputs."""
         files = [content for content in inputs if isinstance(content, bytes)]
         if len(files) < len(inputs):
             number = next(
@@ -44,10 +48,13 @@ class ImageBatches:
         if len(files) == 1:
             yield [0], {"image": self._preprocessing.normalise([self._pixels(files[0])])}
             return
-        with ThreadPoolExecutor(DECODERS) as pool:
+        with contextlib.ExitStack() as stack:
+            decode_all: Any = map
+            if self._decoders > 1:
+                decode_all = stack.enter_context(ThreadPoolExecutor(self._decoders)).map
             for start in range(0, len(files), IMAGE_BATCH):
                 numbered = list(enumerate(files[start : start + IMAGE_BATCH], start=start + 1))
-                images = list(pool.map(self._decode, numbered))
+                images = list(decode_all(self._decode, numbered))
                 yield [number - 1 for number, _ in numbered], {"image": self._preprocessing.normalise(images)}
 
     def _decode(self, numbered: tuple[int, bytes]) -> npt.NDArray[np.uint8]:

@@ -7,3 +7,7 @@ class InvalidInput(ValueError):
 
 class InvalidModel(ValueError):
     """A file that is no model of this platform's, or a damaged one."""
+
+
+class BrokenLimit(InvalidModel):
+    """A model that needs more time or memory than a run may have, or that ends the process it runs in."""

@@ -48,11 +48,27 @@ class ModelMetadata:
             values = {name: found[name] for name in cls.__dataclass_fields__}
             values["classes"] = tuple(str(name) for name in values["classes"])
             metadata = cls(**values)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise InvalidModel(
-                f"The model's description cannot be read ({error!r}); train it again."
+                f"The model's description cannot be read ({error!r:.200}); train it again."
             ) from error
+        unstorable = next((name for name in metadata.classes if not is_storable(name)), None)
+        if unstorable is not None:
+            raise InvalidModel(
+                f"The model has a class {unstorable[:50]!a}, with NUL or half a surrogate pair in it."
+            )
         if metadata.task_type not in TASK_TYPES:
             known = ", ".join(TASK_TYPES)
-            raise InvalidModel(f"The model's task is {metadata.task_type!r}; this version knows {known}.")
+            raise InvalidModel(
+                f"The model's task is {metadata.task_type!a:.200}; this version knows {known}."
+            )
         return metadata
+
+
+def is_storable(text: str) -> bool:
+    """Say whether a database and JSON can hold a text: neither holds NUL or half a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\x00" not in text

@@ -1,18 +1,19 @@
 """Run a model's .onnx on raw inputs: image files or texts in, labels and probabilities out."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
-from .batches import Feeds, ImageBatches, Preprocessor, Raw, TextBatches
+from .batches import DECODERS, Feeds, ImageBatches, Preprocessor, Raw, TextBatches
 from .decoding import MAX_PIXELS
-from .errors import InvalidModel
+from .errors import BrokenLimit, InvalidModel
 from .explanations import Explainer, Explanation, MapExplainer, NoExplainer, WordExplainer
 from .images import ImagePreprocessing
 from .metadata import ACTIVATION_MAP, IMAGE_CLASSIFICATION, METADATA_KEY, TOKENIZER_KEY, ModelMetadata
-from .sessions import Session, asked_for_only, open_session
+from .sessions import LimitedSession, Session, is_out_of_memory, open_session, shortened
 from .texts import TextEncoder, TextPreprocessing
 from .undescribed import UndescribedSession, describe
 
@@ -31,6 +32,8 @@ class Prediction:
 class Predictor:
     """A loaded model. Safe to use from many threads at a time."""
 
+    is_closed = False  # as long as somebody has it
+
     def __init__(
         self, session: Session, metadata: ModelMetadata, inputs: Preprocessor, explainer: Explainer
     ) -> None:
@@ -47,24 +50,33 @@ class Predictor:
         threads: int | None = None,
         max_pixels: int = MAX_PIXELS,
         image_classes: Sequence[str] = (),
+        seconds: float | None = None,
+        decoders: int = DECODERS,
     ) -> "Predictor":
         """Load an .onnx; `threads` within one prediction, None for one per core.
+
+        A run of the network that takes longer than `seconds` ends with `BrokenLimit`; `decoders` images
+        are decoded at a time.
 
         An image model that does not describe itself, because others made it, needs its
         `image_classes` in the order of its scores. Raises `InvalidModel` for a file that does not load.
         """
         try:
-            session = open_session(onnx, threads=threads, keep_buffers=False)
+            session = LimitedSession(open_session(onnx, threads=threads, keep_buffers=False), seconds)
         except Exception as error:  # the runtime's own exceptions have no common base
-            raise InvalidModel(f"The file is no ONNX model that can be loaded ({error}).") from error
-        properties = session.get_modelmeta().custom_metadata_map
+            if is_out_of_memory(error):
+                raise BrokenLimit("The model needs more memory to be opened than it may have.") from error
+            reason = f"The file is no ONNX model that can be loaded ({shortened(error)})."
+            raise InvalidModel(reason) from error
+        properties = session.properties
+        images = partial(ImageBatches, max_pixels=max_pixels, decoders=decoders)
         if METADATA_KEY in properties:
             metadata = ModelMetadata.from_json(properties[METADATA_KEY])
-            return cls(session, metadata, *_sides(session, metadata, properties, max_pixels))
+            return cls(session, metadata, *_sides(session, metadata, properties, images))
         if image_classes:
             foreign = UndescribedSession(session, len(image_classes))
             metadata = describe(foreign, image_classes)
-            return cls(foreign, metadata, *_sides(foreign, metadata, properties, max_pixels))
+            return cls(foreign, metadata, *_sides(foreign, metadata, properties, images))
         raise InvalidModel(f"The file has no {METADATA_KEY!r} metadata: it was not made by this platform.")
 
     def batches(self, inputs: Sequence[Raw]) -> Iterator[tuple[list[int], Feeds]]:
@@ -80,7 +92,7 @@ class Predictor:
 
     def run(self, feeds: Feeds) -> npt.NDArray[np.float32]:
         """Return the probability of each class for what `batches` made, N × classes."""
-        return self._session.run(["probabilities"], feeds, asked_for_only())[0]
+        return self._session.run(["probabilities"], feeds)[0]
 
     def predict(self, inputs: Sequence[Raw]) -> list[Prediction]:
         """Classify image files (bytes) or texts (str), whichever the model's task is. Raises `InvalidInput`."""
@@ -98,19 +110,24 @@ class Predictor:
 
 
 def _sides(
-    session: Session, metadata: ModelMetadata, properties: dict[str, str], max_pixels: int
+    session: Session,
+    metadata: ModelMetadata,
+    properties: dict[str, str],
+    images_of: Callable[[ImagePreprocessing], ImageBatches],
 ) -> tuple[Preprocessor, Explainer]:
     """Return what goes before a network, and what reads more out of it than probabilities."""
     try:
         if metadata.task_type == IMAGE_CLASSIFICATION:
             preprocessing = ImagePreprocessing(**metadata.preprocessing)
-            images = ImageBatches(preprocessing, max_pixels)
+            images = images_of(preprocessing)
             if any(output.name == ACTIVATION_MAP for output in session.get_outputs()):
                 return images, MapExplainer(session, images, preprocessing, metadata.classes)
             return images, NoExplainer(session, images, metadata.classes)
         encoder = TextEncoder(properties[TOKENIZER_KEY], TextPreprocessing(**metadata.preprocessing))
         return TextBatches(encoder), WordExplainer(session, encoder, metadata.classes)
-    except Exception as error:  # tokenizers raises plain Exception on a damaged file
+    except InvalidModel:
+        raise
+    except Exception as error:  # whatever stands in the file
         raise InvalidModel(
-            f"The model's preprocessing cannot be read ({error!r}); train it again."
+            f"The model's preprocessing cannot be read ({error!r:.200}); train it again."
         ) from error

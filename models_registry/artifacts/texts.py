@@ -1,5 +1,6 @@
 """From strings to padded batches of token ids, the same in training and in serving."""
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .errors import InvalidInput
+from .errors import InvalidInput, InvalidModel
 
 if TYPE_CHECKING:
     from tokenizers import Encoding
@@ -32,21 +33,35 @@ class TextEncoder:
     def __init__(self, tokenizer_json: str, preprocessing: TextPreprocessing) -> None:
         from tokenizers import Tokenizer  # a web process that never predicts need not load it
 
-        tokenizer = Tokenizer.from_str(tokenizer_json)
-        # The file's own settings may pad everything to one length; here each batch has its own.
-        tokenizer.no_padding()
-        tokenizer.enable_truncation(preprocessing.max_length)
+        with _panics_as_errors():
+            tokenizer = Tokenizer.from_str(tokenizer_json)
+            # The file's own settings may pad everything to one length; here each batch has its own.
+            tokenizer.no_padding()
+            tokenizer.enable_truncation(preprocessing.max_length)
         self._tokenizer = tokenizer
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the token ids of each text. Raises `InvalidInput`."""
         _check(texts)
-        return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts))]
+        with _panics_as_errors():
+            return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts))]
 
     def encode_with_places(self, texts: Sequence[str]) -> "list[Encoding]":
         """Return the tokens of each text with where in it they are. Raises `InvalidInput`."""
         _check(texts)
-        return list(self._tokenizer.encode_batch(list(texts)))
+        with _panics_as_errors():
+            return list(self._tokenizer.encode_batch(list(texts)))
+
+
+@contextlib.contextmanager
+def _panics_as_errors() -> Iterator[None]:
+    """Raise `InvalidModel` for whatever the tokenizers library raises; a panic of its Rust code is no `Exception`."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit, GeneratorExit, MemoryError):
+        raise
+    except BaseException as error:
+        raise InvalidModel(f"The model's tokenizer cannot be used ({error!r:.200}).") from error
 
 
 def _check(texts: Sequence[str]) -> None:

@@ -5,7 +5,7 @@ standard deviation goes in, one score for each class of the registry's entry com
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +13,7 @@ import numpy.typing as npt
 from .errors import InvalidModel
 from .images import ImagePreprocessing
 from .metadata import IMAGE_CLASSIFICATION, ModelMetadata
-
-if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
+from .sessions import LimitedSession
 
 SIDE = 224
 RESIZE = 255  # Flash scales the shorter side to this before it cuts the centre out
@@ -25,7 +23,7 @@ SUMS_TO_ONE = 1e-3
 class UndescribedSession:
     """A session with the names and the output of this platform's own models, around one of others."""
 
-    def __init__(self, session: "InferenceSession", classes: int) -> None:
+    def __init__(self, session: LimitedSession, classes: int) -> None:
         given, result = _only(session.get_inputs(), "input"), _only(session.get_outputs(), "output")
         if len(given.shape) != 4 or given.shape[1] != 3 or given.type != "tensor(float)":
             raise InvalidModel(f"Its input is {given.type} {given.shape}, not a batch of RGB images.")
@@ -42,7 +40,7 @@ class UndescribedSession:
         return ()
 
     def run(
-        self, output_names: Sequence[str], input_feed: dict[str, npt.NDArray[Any]], run_options: Any = None
+        self, output_names: Sequence[str], input_feed: dict[str, npt.NDArray[Any]]
     ) -> list[npt.NDArray[np.float32]]:
         """Return [probabilities], N × classes, for {"image": N × 3 × side × side}."""
         images = input_feed["image"]

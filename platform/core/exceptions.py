@@ -41,5 +41,9 @@ class BucketError(TrainyardError):
     """The bucket did not answer, or not as a bucket should."""
 
 
+class LimitExceeded(TrainyardError):
+    """A model needed more time or memory for a prediction than it may take."""
+
+
 class StaleAttempt(TrainyardError):
     """Somebody else owns the job now: whoever sees this has to stop and leave no trace."""

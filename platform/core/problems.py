@@ -12,6 +12,7 @@ from rest_framework.views import exception_handler
 from .exceptions import (
     BucketError,
     InvalidRequest,
+    LimitExceeded,
     MaintenanceMode,
     PlatformBusy,
     QuotaExceeded,
@@ -22,6 +23,7 @@ from .exceptions import (
 STATUS_OF: dict[type[TrainyardError], int] = {
     MaintenanceMode: status.HTTP_503_SERVICE_UNAVAILABLE,
     BucketError: status.HTTP_503_SERVICE_UNAVAILABLE,
+    LimitExceeded: status.HTTP_503_SERVICE_UNAVAILABLE,
     PlatformBusy: status.HTTP_409_CONFLICT,
     TooManyRequests: status.HTTP_429_TOO_MANY_REQUESTS,
     QuotaExceeded: status.HTTP_413_REQUEST_ENTITY_TOO_LARGE,

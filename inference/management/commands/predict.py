@@ -16,8 +16,9 @@ from inference.batches.results import classify, heading, write_lines
 from inference.batches.services import open_batch_file
 from inference.batches.sources import Source
 from inference.lookup import find_served_model
-from inference.services import get_live_model, load_served, predict
-from models_registry.artifacts import InvalidModel, Predictor
+from inference.services import broken_limits_noted, get_live_model, load_served, predict
+from models_registry.artifacts import InvalidModel
+from models_registry.artifacts.sandbox import AnyPredictor
 from models_registry.inputs import DataError
 from models_registry.models import TaskType
 
@@ -52,10 +53,10 @@ class Command(BaseCommand):
         try:
             served = find_served_model(options["token"])
             source = open_batch_file(options["batch"], model=served.model, column=options["column"])
-            total, predictor = source.count(), load_served(served)
-            with draft.open("w", encoding="utf-8", newline="") as file:
+            total = source.count()
+            with broken_limits_noted(served.model), draft.open("w", encoding="utf-8", newline="") as file:
                 file.write(heading(served.model.task_type))
-                unreadable = self._write(file, source, predictor, total)
+                unreadable = self._write(file, source, load_served(served), total)
             draft.replace(output)
         except (TrainyardError, DataError, InvalidModel, OSError) as error:
             raise CommandError(str(error)) from error
@@ -67,7 +68,7 @@ class Command(BaseCommand):
         else:
             self.stdout.write(f"{total:,} classified into {output}; {unreadable:,} could not be used.")
 
-    def _write(self, file: Any, source: Source, predictor: Predictor, total: int) -> int:
+    def _write(self, file: Any, source: Source, predictor: AnyPredictor, total: int) -> int:
         """Write all lines, and on a terminal how far it is; returns how many inputs could not be used."""
         done = unreadable = 0
         for items in source.chunks(0):

@@ -13,7 +13,7 @@ from ..batches import Preprocessor
 from ..decoding import upright_size
 from ..images import ImagePreprocessing
 from ..metadata import ACTIVATION_MAP
-from ..sessions import Session, asked_for_only
+from ..sessions import Session
 from .base import ActivationMap, Explanation, NoExplanation, Probabilities
 
 # How far a map's mean may be from its logit, in logits: rounding, and nothing else.
@@ -81,5 +81,5 @@ class NoExplainer:
         """Return the probabilities, N × classes, and the same reason for each image."""
         result = np.empty((len(inputs), len(self._classes)), np.float32)
         for indices, feeds in self._inputs.batches(inputs):
-            result[indices] = self._session.run(["probabilities"], feeds, asked_for_only())[0]
+            result[indices] = self._session.run(["probabilities"], feeds)[0]
         return result, [NO_PLACES] * len(inputs)

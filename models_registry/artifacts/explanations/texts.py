@@ -10,7 +10,7 @@ import numpy as np
 
 from ..batches import padded_batches
 from ..errors import InvalidInput
-from ..sessions import Session, asked_for_only
+from ..sessions import Session
 from ..texts import TextEncoder
 from .base import Explanation, Probabilities, Word, WordImportance
 
@@ -58,7 +58,7 @@ class WordExplainer:
     def _probabilities(self, encoded: Sequence[Sequence[int]]) -> Probabilities:
         result = np.empty((len(encoded), len(self._classes)), np.float32)
         for indices, feeds in padded_batches(encoded):
-            result[indices] = self._session.run(["probabilities"], feeds, asked_for_only())[0]
+            result[indices] = self._session.run(["probabilities"], feeds)[0]
         return result
 
 

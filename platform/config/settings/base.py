@@ -472,6 +472,12 @@ TRAINYARD = {
     # threads within one prediction (fewer: more predictions a second), and predictions that a process runs at a time
     "PREDICTOR_THREADS": env.int("PREDICTOR_THREADS", default=1),
     "PREDICTOR_SLOTS": env.int("PREDICTOR_SLOTS", default=len(os.sched_getaffinity(0))),
+    # the most that one run of a network may take, and that all runs of a process may take at a time beside the weights
+    "PREDICT_SECONDS": env.float("PREDICT_SECONDS", default=20),
+    "PREDICT_MEMORY_BYTES": env.int("PREDICT_MEMORY_BYTES", default=1 * 2**30),
+    # the most that a model from outside may take to be opened, and for 16 inputs, in a process of its own
+    "EXTERNAL_MODEL_SECONDS": env.float("EXTERNAL_MODEL_SECONDS", default=10),
+    "EXTERNAL_MODEL_MEMORY_BYTES": env.int("EXTERNAL_MODEL_MEMORY_BYTES", default=2 * 2**30),
     # a batch of predictions: bytes of its file and of what is in it, inputs, batches that have not ended
     "MAX_BATCH_BYTES": env.int("MAX_BATCH_BYTES", default=1 * 2**30),
     "MAX_BATCH_UNPACKED_BYTES": env.int("MAX_BATCH_UNPACKED_BYTES", default=4 * 2**30),
