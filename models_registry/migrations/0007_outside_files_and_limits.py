@@ -13,7 +13,7 @@ def mark_outside_files(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('models_registry', '0005_smaller_files_and_evaluations'),
+        ('models_registry', '0006_public_id'),
     ]
 
     operations = [
