@@ -1,12 +1,16 @@
 """JSON Lines: one object a line; the first names the columns."""
 
 import json
+import math
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from ..errors import DataError
 from .base import Row, TableReader
-from .delimited import bounded_lines, encoding_of, wrong_encoding
+from .delimited import BoundedLines, encoding_of, wrong_encoding
+
+LONGEST_KEY = 1000  # characters, more than any column's name
+LONGEST_NUMBER = 100
 
 
 class JsonLinesReader(TableReader):
@@ -30,7 +34,9 @@ class JsonLinesReader(TableReader):
         """Yield (line number, object) of every line that is not blank."""
         with self.path.open(encoding=encoding_of(self.path)) as file:
             try:
-                for number, line in enumerate(bounded_lines(file, self.limits.max_line_chars), start=1):
+                lines = BoundedLines(file, self.limits.max_line_chars)
+                for number, line in enumerate(lines, start=1):
+                    lines.end_row()
                     if number > self.limits.max_rows:
                         raise DataError(f"The table has more than {self.limits.max_rows:,} rows, the limit.")
                     if line.strip():
@@ -40,8 +46,12 @@ class JsonLinesReader(TableReader):
 
     def _object(self, line: str, number: int) -> dict[str, Any]:
         try:
-            entry = json.loads(line, parse_constant=_refuse_constant)
-        except (ValueError, RecursionError) as error:
+            entry = _decoder.decode(line)
+        except RecursionError as error:
+            raise DataError(
+                f"Row {number} is nested too deeply. Each line should hold one object."
+            ) from error
+        except ValueError as error:
             raise DataError(
                 f"Row {number} is no JSON ({error}). Each line should hold one object."
             ) from error
@@ -50,6 +60,11 @@ class JsonLinesReader(TableReader):
         if len(entry) > self.limits.max_columns:
             raise DataError(
                 f"Row {number} has {len(entry):,} keys; the limit is {self.limits.max_columns:,}."
+            )
+        longest = max(map(len, entry), default=0)
+        if longest > LONGEST_KEY:
+            raise DataError(
+                f"Row {number} has a key of {longest:,} characters; the limit is {LONGEST_KEY:,}."
             )
         return entry
 
@@ -69,3 +84,21 @@ def _as_text(entry: dict[str, Any], column: str, number: int) -> str:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON value")
+
+
+def _bounded(digits: str) -> str:
+    if len(digits) > LONGEST_NUMBER:
+        raise ValueError(f"a number of {len(digits):,} characters; the limit is {LONGEST_NUMBER:,}")
+    return digits
+
+
+def _int(digits: str) -> int:
+    return int(_bounded(digits))
+
+
+def _float(digits: str) -> float:
+    value = float(_bounded(digits))
+    return value if math.isfinite(value) else _refuse_constant(digits)
+
+
+_decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_int=_int, parse_float=_float)

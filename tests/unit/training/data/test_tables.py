@@ -129,7 +129,7 @@ def test_columns_that_are_not_clear_are_asked_for(
         (b'{"input": "a", "label": ["x"]}\n', "Row 1 has a list"),
         (b'{"input": "a", "label": "x"}\n{"input": "\xff"}\n', "Row 2 is not utf-8"),
         (b'{"input": "a"}\n', "no column 'label'"),
-        (b"[" * 100_000 + b"\n", "Row 1 is no JSON"),
+        (b"[" * 100_000 + b"\n", "Row 1 is nested too deeply"),
         (b'{"input": "' + b"x" * 1_100_000 + b'"}\n', "1,000,000 characters"),
         (b'{"input": ' + b"9" * 10_000 + b', "label": "x"}\n', "Row 1 is no JSON"),
     ],
