@@ -75,7 +75,7 @@ def hand_back_or_fail(work: LeasedWork, *, reason: str, max_attempts: int) -> No
     failures = work.failures + 1
     if failures >= max_attempts:
         fail(work, reason=_gave_up(failures, reason), failures=failures)
-    elif not _move(_held(work), State.QUEUED, failures=failures, **_queued_again(reason)):
+    elif not _move(_held(work), State.QUEUED, failures=failures, **_queued_again(f"Waits again: {reason}")):
         raise _stale(work)
 
 

@@ -15,6 +15,7 @@ from django.db.models import Exists
 from control.models import PlatformStatus
 from control.selectors import is_halted
 from core.exceptions import BucketError, StaleAttempt, TrainyardError
+from core.text import storable
 from documents.files import WrongFile, download
 from work import transitions
 from work.heartbeat import Heartbeat, Interrupted
@@ -51,7 +52,7 @@ def claim_next(*, worker: str) -> DatasetValidation | None:
 def run_validation(validation: DatasetValidation) -> None:
     """Carry a claimed validation as far as it goes, whatever happens."""
     log = logger.bind(dataset=validation.dataset_id, attempt=validation.attempt)
-    log.info("validation.started", bytes=validation.dataset.size)
+    log.info("validation.started")
     heartbeat = Heartbeat(validation, lease=settings.TRAINYARD["LEASE"], interruption=_why_make_room)
     try:
         with _scratch(validation) as folder, heartbeat:
@@ -74,7 +75,8 @@ def run_validation(validation: DatasetValidation) -> None:
             "validation.attempt_failed", error=repr(error), exc_info=not isinstance(error, TrainyardError)
         )
         _hand_back(validation, error)
-    outcomes.sweep(validation)
+    with contextlib.suppress(Exception):  # whichever storage, whatever it raises: reconcile does it, then
+        outcomes.sweep(validation)
 
 
 def _read(validation: DatasetValidation, folder: Path, heartbeat: Heartbeat) -> dict[str, Any]:
@@ -111,19 +113,22 @@ def _read(validation: DatasetValidation, folder: Path, heartbeat: Heartbeat) -> 
                 raise _failure(event)
             heartbeat.tell(done=event["done"], total=event["total"])
         end = child.describe_end()
-    raise ReaderDied(f"the process that reads it ended without a word ({end})")
+        logger.warning("validation.reader_died", dataset=dataset.pk, end=end, printed=child.printed())
+    raise ReaderDied(f"the process that reads it died ({end})")
 
 
 def _failure(event: dict[str, Any]) -> Exception:
     """Return what an error of the child means for the data set."""
     if event["kind"] == "data":
-        return HopelessValidation(event["error"])
+        return HopelessValidation(storable(event["error"]))
     if event["kind"] == "memory":
         most = settings.TRAINYARD["VALIDATION_MEMORY_BYTES"] // 2**20
         return HopelessValidation(
             f"Reading it takes more than {most:,} MB of memory. Look for what is far larger than the rest."
         )
-    return HopelessValidation(f"Reading it failed, which is not your data's fault: {event['error']}")
+    return HopelessValidation(
+        f"Reading it failed, which is not your data's fault: {storable(event['error'])}"
+    )
 
 
 def _why_make_room() -> str:
@@ -135,11 +140,11 @@ def _why_make_room() -> str:
 def _hand_back(validation: DatasetValidation, error: Exception) -> None:
     """Let another attempt try, unless several have died; announced by reconcile, so that the trouble may pass."""
     close_old_connections()
-    reason = str(error) if isinstance(error, ReaderDied | BucketError) else type(error).__name__
+    reason = storable(error) if isinstance(error, ReaderDied | BucketError) else type(error).__name__
     with contextlib.suppress(StaleAttempt):
         transitions.hand_back_or_fail(
             validation,
-            reason=f"{reason}. Upload it again, or ask whoever runs this platform.",
+            reason=reason,
             max_attempts=settings.TRAINYARD["MAX_ATTEMPTS"],
         )
 

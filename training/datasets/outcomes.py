@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import structlog
 from django.core.files.storage import storages
 from django.db import transaction
 from django.db.models import QuerySet
@@ -13,8 +12,6 @@ from work import transitions
 from ..models import Dataset, DatasetValidation, TrainingJob
 from ..services import announce_waiting
 from ..transitions import refuse
-
-logger = structlog.get_logger(__name__)
 
 
 def conclude(validation: DatasetValidation, report: dict[str, Any]) -> None:
@@ -54,14 +51,13 @@ def unswept() -> QuerySet[DatasetValidation]:
 
 
 def sweep(validation: DatasetValidation) -> bool:
-    """Delete the file of a data set that turned out to be unusable; one that cannot be deleted now is later."""
-    try:
-        rows = unswept().filter(pk=validation.pk)
-        key = rows.values_list("dataset__key", flat=True).first()
-        if key is None:
-            return False
-        storages["default"].delete(key)
-        return bool(rows.update(swept=True))
-    except Exception as error:  # whichever storage, whatever it raises
-        logger.warning("dataset.not_swept", dataset=validation.dataset_id, error=repr(error))
+    """Delete the file of a data set that turned out to be unusable; False when there is none.
+
+    Raises what the bucket's storage raises.
+    """
+    rows = unswept().filter(pk=validation.pk)
+    key = rows.values_list("dataset__key", flat=True).first()
+    if key is None:
         return False
+    storages["default"].delete(key)
+    return bool(rows.update(swept=True))

@@ -35,6 +35,7 @@ class ValidationProcess:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 cwd=folder,
+                start_new_session=True,  # what is sent to its worker's group, as Ctrl-C, is not for it
                 env={**kept, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)},
             )
         assert self._process.stdin is not None
@@ -77,8 +78,10 @@ class ValidationProcess:
             yield from map(json.loads, lines)
 
     def describe_end(self) -> str:
-        """Wait for the end of the child, and return how it ended, with the last that it printed."""
+        """Wait for the end of the child, and return how it ended."""
         code = self._process.wait()
-        how = f"signal {-code}" if code < 0 else f"exit code {code}"
-        printed = self._log.read_bytes()[-4 * LOG_TAIL :].decode(errors="replace")[-LOG_TAIL:]
-        return f"{how}: {printed.strip()}" if printed.strip() else how
+        return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+    def printed(self) -> str:
+        """Return the last that the child has printed, for those who run the platform."""
+        return self._log.read_bytes()[-4 * LOG_TAIL :].decode(errors="replace")[-LOG_TAIL:]

@@ -23,6 +23,7 @@ from inference.lookup import UnknownModel
 from inference.models import Batch
 from inference.services import predict
 from models_registry.models import RegisteredModel
+from tests.factories import DatasetValidationFactory
 from tests.tiny_models import COLOURS, live_colour_model, live_mood_model, picture
 
 pytestmark = pytest.mark.django_db
@@ -294,6 +295,16 @@ def test_batches_take_turns(model: RegisteredModel, settings: Any) -> None:
     second = services.create_batch(token=model.token, file=colours(8))
     assert [run_next().pk for _ in range(4)] == [first.pk, second.pk, first.pk, second.pk]
     assert set(Batch.objects.values_list("state", flat=True)) == {"succeeded"}
+
+
+def test_batch_lets_a_data_set_go_first_after_its_turn(model: RegisteredModel, settings: Any) -> None:
+    settings.TRAINYARD = {**settings.TRAINYARD, "BATCH_TURN": timedelta(0)}
+    services.create_batch(token=model.token, file=colours(8))
+    waits = DatasetValidationFactory()
+    batch = run_next()
+    assert (batch.state, batch.done, batch.message) == ("queued", 4, "Takes turns with others.")
+    waits.delete()
+    assert run_next().state == "succeeded"
 
 
 def test_expired_batch_goes_with_its_files(model: RegisteredModel) -> None:
