@@ -3,7 +3,9 @@
 A file is never shown, always saved: it comes as an attachment of no type that a browser opens.
 """
 
+import contextlib
 import re
+from collections.abc import Generator, Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -17,8 +19,9 @@ from django.utils.text import slugify
 
 from core.exceptions import BucketError, TrainyardError
 from core.problems import problem_response
-from documents.store import get_store
+from documents.store import Missing, get_store
 from models_registry.models import Artifact, RegisteredModel
+from models_registry.selectors import stored_size
 
 DOWNLOADS = {
     "onnx": Artifact.Kind.ONNX,
@@ -155,19 +158,16 @@ def stream_file(request: HttpRequest, artifact: Artifact) -> HttpResponseBase:
 
 def _require_published(artifact: Artifact) -> None:
     """Raise `Http404` for a file that is gone, `BucketError` for one that is another or cannot be asked about."""
-    try:
-        size = storages["default"].size(artifact.key)
-    except FileNotFoundError as error:
-        raise Http404 from error
-    except Exception as error:  # whichever storage, whatever it raises
-        raise BucketError("The model's file cannot be fetched from the bucket now. Try again.") from error
+    size = stored_size(artifact)
+    if size is None:
+        raise Http404
     if size != artifact.size:
         raise BucketError("The model's file in the bucket is not the one that was published.")
 
 
 def _part_response(artifact: Artifact, span: range | None) -> StreamingHttpResponse:
     part = span if span is not None else range(artifact.size)
-    response = StreamingHttpResponse(get_store().pieces(artifact.key, part), content_type=SAVED_AS)
+    response = StreamingHttpResponse(_begun(artifact, part), content_type=SAVED_AS)
     name = download_name(artifact.model, artifact)
     response["Content-Disposition"] = content_disposition_header(as_attachment=True, filename=name)
     response["Content-Length"] = str(len(part))
@@ -175,6 +175,27 @@ def _part_response(artifact: Artifact, span: range | None) -> StreamingHttpRespo
         response.status_code = 206
         response["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{artifact.size}"
     return response
+
+
+def _begun(artifact: Artifact, part: range) -> Iterator[bytes]:
+    """Return a file's pieces, the first one fetched: what cannot be read is known before an answer begins.
+
+    Raises `Http404` for a file that was replaced or deleted a moment ago, `BucketError`.
+    """
+    pieces = get_store().pieces(artifact.key, part)
+    try:
+        first = next(pieces, b"")
+    except Missing as error:
+        raise Http404 from error
+    except BucketError as error:  # its words name the key
+        raise BucketError("The model's file cannot be fetched from the bucket now. Try again.") from error
+    return _chained(first, pieces)
+
+
+def _chained(first: bytes, pieces: Generator[bytes, None, None]) -> Iterator[bytes]:
+    with contextlib.closing(pieces):
+        yield first
+        yield from pieces
 
 
 def _wanted_range(request: HttpRequest, size: int, etag: str) -> range | None:

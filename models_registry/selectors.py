@@ -1,5 +1,8 @@
 """Questions about models and their files."""
 
+from django.core.files.storage import storages
+
+from core.exceptions import BucketError
 from documents.drift import KnownFiles
 
 from .models import Artifact, RegisteredModel
@@ -17,3 +20,23 @@ def known_files(task_type: str) -> KnownFiles:
     )
     other = artifacts.exclude(pk__in=sound.values("pk"))
     return KnownFiles(dict(sound.values_list("key", "size")), tuple(other.values_list("key", flat=True)))
+
+
+def stored_size(artifact: Artifact) -> int | None:
+    """Return the bytes that a file has in the bucket; None when it is gone. Raises `BucketError`."""
+    try:
+        return storages["default"].size(artifact.key)
+    except FileNotFoundError:
+        return None
+    except Exception as error:  # whichever storage, whatever it raises
+        raise BucketError("The model's file cannot be fetched from the bucket now. Try again.") from error
+
+
+def missing_files(model: RegisteredModel) -> list[Artifact]:
+    """Return a model's files that are gone from the bucket or are not those that were published.
+
+    Raises `BucketError`.
+    """
+    found = [(artifact, stored_size(artifact)) for artifact in model.artifacts.all()]
+    # Of a file of others that was not looked at yet no size is known.
+    return [one for one, size in found if size is None or (one.sha256 and size != one.size)]

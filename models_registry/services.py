@@ -14,6 +14,7 @@ from control.models import CleanupPolicy
 from core.exceptions import InvalidRequest
 
 from .models import Artifact, RegisteredModel
+from .selectors import missing_files
 
 logger = structlog.get_logger(__name__)
 
@@ -72,17 +73,26 @@ def retire_model(*, model: RegisteredModel) -> None:
     model.save()
 
 
-@transaction.atomic
 def restore_model(*, model: RegisteredModel) -> None:
-    """Bring a retired model back, with at least an hour to live."""
-    now = timezone.now()
-    changed = RegisteredModel.objects.filter(pk=model.pk, state=RegisteredModel.State.RETIRED)
-    if not changed.update(state=RegisteredModel.State.LIVE, retired_at=None, retired_by_document=False):
-        raise InvalidRequest(f"{model.name} is gone: the clean-up has deleted its files.")
-    model.refresh_from_db()
-    if model.expires_at is not None:
-        model.expires_at = max(model.expires_at, now + timedelta(hours=1))
-    model.save()
+    """Bring a retired model back, with at least an hour to live.
+
+    Raises `InvalidRequest` when its files are gone, whoever deleted them; `BucketError` when that cannot be told.
+    """
+    retired = RegisteredModel.objects.filter(pk=model.pk, state=RegisteredModel.State.RETIRED)
+    missing = missing_files(model) if retired.exists() else []  # asked before the table is locked
+    if missing:
+        kinds = ", ".join(str(file.get_kind_display()) for file in missing)
+        raise InvalidRequest(
+            f"{model.name} cannot be restored: its files in the bucket are gone or others ({kinds}). "
+            "Train it once more, or put them back from a backup."
+        )
+    with transaction.atomic():
+        if not retired.update(state=RegisteredModel.State.LIVE, retired_at=None, retired_by_document=False):
+            raise InvalidRequest(f"{model.name} is gone: the clean-up has deleted its files.")
+        model.refresh_from_db()
+        if model.expires_at is not None:
+            model.expires_at = max(model.expires_at, timezone.now() + timedelta(hours=1))
+        model.save()
 
 
 @transaction.atomic

@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypedDict, cast
@@ -39,6 +39,13 @@ class Conflict(Exception):
     """The document is not the one we read: read it again, merge again."""
 
 
+class Missing(BucketError):
+    """There is no file under this key (any more)."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"There is no {key} in the bucket.")
+
+
 class DocumentStore(ABC):
     """Documents by key. Every method raises `BucketError` when the bucket does not answer.
 
@@ -59,10 +66,10 @@ class DocumentStore(ABC):
         """Open a document of any size for reading from its begin to its end; None when there is none."""
 
     @abstractmethod
-    def pieces(self, key: str, part: range) -> Iterator[bytes]:
-        """Yield a part of a file that is there, in memory of one piece, however slowly they are taken.
+    def pieces(self, key: str, part: range) -> Generator[bytes, None, None]:
+        """Yield a part of a file, in memory of one piece, however slowly they are taken.
 
-        Raises `BucketError` when the file goes, changes or ends before its part does.
+        Raises `Missing` for a file that is not there, `BucketError` when it goes, changes or ends meanwhile.
         """
 
     @abstractmethod
@@ -132,8 +139,12 @@ class FolderStore(DocumentStore):
         with file:
             yield file
 
-    def pieces(self, key: str, part: range) -> Iterator[bytes]:
-        with self._errors("read", key), (self.root / key).open("rb") as file:
+    def pieces(self, key: str, part: range) -> Generator[bytes, None, None]:
+        with self._errors("read", key), contextlib.ExitStack() as stack:
+            try:
+                file = stack.enter_context((self.root / key).open("rb"))
+            except FileNotFoundError as error:
+                raise Missing(key) from error
             file.seek(part.start)
             left = len(part)
             while left:
@@ -278,7 +289,7 @@ class S3Store(DocumentStore):
             with contextlib.closing(body):
                 yield cast("BinaryIO", body)
 
-    def pieces(self, key: str, part: range) -> Iterator[bytes]:
+    def pieces(self, key: str, part: range) -> Generator[bytes, None, None]:
         """Ask for each piece by itself, so that no connection to the server waits for a slow reader."""
         condition: _Condition = {}
         for start in range(part.start, part.stop, READ_AT_ONCE):
@@ -295,7 +306,10 @@ class S3Store(DocumentStore):
 
         span = f"bytes={part.start}-{part.stop - 1}"
         with self._errors(key):
-            answer = self.client.get_object(Bucket=self.bucket, Key=key, Range=span, **condition)
+            try:
+                answer = self.client.get_object(Bucket=self.bucket, Key=key, Range=span, **condition)
+            except self.client.exceptions.NoSuchKey as error:
+                raise Missing(key) from error
             try:
                 return answer["Body"].read(), answer["ETag"]
             except BotoCoreError:  # boto tries again by itself only until an answer begins

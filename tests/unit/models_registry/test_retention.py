@@ -11,12 +11,14 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from control.models import PlatformStatus
+from core.exceptions import BucketError, InvalidRequest
 from documents import keys
 from documents.publish import publish_waiting
 from models_registry.models import RegisteredModel
 from models_registry.retention import UnreadablePolicy, clean_up
 from models_registry.services import keep_model, restore_model, retire_model
 from tests.factories import ArtifactFactory, RegisteredModelFactory
+from tests.tiny_models import colour_model, live_colour_model
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -114,6 +116,33 @@ def test_retired_model_is_deleted_and_until_then_restored(bucket: Path) -> None:
     assert list(json.loads((bucket / keys.INFERENCE).read_text())) == [kept.token]
     assert clean_up().deleted == [gone.token]
     assert state(kept) == State.LIVE
+
+
+@pytest.mark.parametrize("what", ["gone", "another"])
+def test_model_whose_files_are_gone_is_not_restored(what: str) -> None:
+    model = live_colour_model()
+    retire_model(model=model)
+    key = model.artifacts.get().key
+    storages["default"].delete(key)
+    if what == "another":
+        storages["default"].save(key, ContentFile(b"another file"))
+    with pytest.raises(InvalidRequest, match=r"Colours cannot be restored: .*\(ONNX\)"):
+        restore_model(model=model)
+    assert state(model) == State.RETIRED
+    storages["default"].delete(key)
+    storages["default"].save(key, ContentFile(colour_model(str(model.public_id))))
+    model.artifacts.update(size=storages["default"].size(key))
+    restore_model(model=model)
+    assert state(model) == State.LIVE
+
+
+def test_model_is_not_restored_while_the_bucket_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = live_colour_model()
+    retire_model(model=model)
+    monkeypatch.setattr(type(storages["default"]), "size", lambda *_: 1 / 0)
+    with pytest.raises(BucketError):
+        restore_model(model=model)
+    assert state(model) == State.RETIRED
 
 
 def test_kept_model_outlives_its_time() -> None:
