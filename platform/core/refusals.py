@@ -1,8 +1,7 @@
 """Errors outside of views, in the words of whoever asked: a page, a problem document, Flash's answer."""
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
-from django.views import defaults
+from django.template.loader import render_to_string
 
 from .flash import FAULT_OF_OURS, FLASH_PREFIX, flash_error, flash_failure
 from .problems import problem_response
@@ -23,8 +22,16 @@ def _answer(request: HttpRequest, code: int, detail: str) -> HttpResponse:
     if request.path_info.startswith(FLASH_PREFIX):
         return flash_failure() if code == 500 else flash_error(detail, status=404 if code == 404 else 200)
     if _wants_page(request):
-        return render(request, f"{code}.html", {"message": detail}, status=code)
+        return _page(code, message=detail)
     return problem_response(code, detail)
+
+
+def _page(code: int, **context: str) -> HttpResponse:
+    """Return the page of an error, made from nothing of the request.
+
+    Django's own views of errors look for a form's token in the body, which may be what is wrong.
+    """
+    return HttpResponse(render_to_string(f"{code}.html", context), status=code)
 
 
 def _wants_page(request: HttpRequest) -> bool:
@@ -39,25 +46,25 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer 400 to what cannot be understood."""
     if _is_program(request):
         return refuse(request, 400, "This request cannot be understood.")
-    return defaults.bad_request(request, exception)
+    return _page(400)
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer 403."""
     if _is_program(request):
         return refuse(request, 403, "You may not do this.")
-    return defaults.permission_denied(request, exception)
+    return _page(403, exception=str(exception))
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer 404."""
     if _is_program(request):
         return refuse(request, 404, NOTHING_HERE)
-    return defaults.page_not_found(request, exception)
+    return _page(404)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Answer 500 to a fault of ours, without a word about its cause."""
     if _is_program(request):
         return refuse(request, 500, FAULT_OF_OURS)
-    return defaults.server_error(request)
+    return _page(500)

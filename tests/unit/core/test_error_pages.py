@@ -7,7 +7,9 @@ from django.template.loader import render_to_string
 from django.test import Client, RequestFactory
 from django.urls import path
 from django.views import defaults
+from django.views.decorators.csrf import csrf_exempt
 
+from config.urls import handler400, handler403, handler404, handler500  # noqa: F401 - Django looks for them here
 from config.urls import urlpatterns as platform_urls
 
 
@@ -15,7 +17,12 @@ def _fails(request: HttpRequest) -> HttpResponse:
     raise RuntimeError("secret of the code")
 
 
-urlpatterns = [*platform_urls, path("fails/", _fails)]
+@csrf_exempt
+def _refuses(request: HttpRequest) -> HttpResponse:
+    raise PermissionDenied
+
+
+urlpatterns = [*platform_urls, path("fails/", csrf_exempt(_fails)), path("refuses/", _refuses)]
 
 
 @pytest.mark.parametrize("name", ["400", "403", "403_csrf", "404", "413", "429", "500", "503"])
@@ -38,6 +45,19 @@ def test_views_of_django_use_our_pages() -> None:
     assert "cannot be understood" in defaults.bad_request(request, SuspiciousOperation()).content.decode()
     assert "You may not do this" in defaults.permission_denied(request, PermissionDenied()).content.decode()
     assert "There is nothing here" in defaults.page_not_found(request, Exception()).content.decode()
+
+
+@pytest.mark.parametrize("address", ["/nowhere/", "/fails/", "/refuses/"])
+@pytest.mark.parametrize("boundary", ["", "; boundary=", '; boundary="é"'])
+@pytest.mark.urls("tests.unit.core.test_error_pages")
+def test_errors_are_told_whatever_the_body_is(address: str, boundary: str) -> None:
+    """The form cannot be read, not even to look for its token."""
+    client = Client(raise_request_exception=False, enforce_csrf_checks=True)
+    client.cookies["csrftoken"] = "a" * 32
+    response = client.generic("POST", address, b"--x\r\n", f"multipart/form-data{boundary}")
+    wanted = {"/nowhere/": 404, "/fails/": 500, "/refuses/": 403}[address]
+    assert response.status_code == wanted
+    assert "<h1>" in response.content.decode()
 
 
 def test_form_without_its_token_is_explained() -> None:
