@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
+from models_registry.artifacts.sandbox.isolation import leave_network
 from models_registry.inputs import DataError
 
 from .report import build_report
@@ -31,6 +32,7 @@ Emit = Callable[[dict[str, Any]], None]
 
 def main() -> int:
     """Read the request, validate, tell; returns the exit code."""
+    leave_network()
     request: dict[str, Any] = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
     _limit(request["memory"])

@@ -31,6 +31,8 @@ def delete_dataset(*, dataset: Dataset) -> None:
 @transaction.atomic
 def _delete_file(dataset: Dataset) -> None:
     """Delete a file as that of an unusable data set; one that cannot be deleted now is by `reconcile`."""
+    # Whoever looks at it stops, and cannot make it ready any more. First, as who ends a validation locks it first.
+    DatasetValidation.objects.filter(dataset=dataset, state__in=(State.QUEUED, State.RUNNING)).delete()
     rows = Dataset.objects.select_for_update().defer("report")  # no job comes in meanwhile
     row = rows.exclude(state=Dataset.State.UNUSABLE).filter(pk=dataset.pk).first()
     if row is None:  # gone already
@@ -40,5 +42,5 @@ def _delete_file(dataset: Dataset) -> None:
     make_unusable(row.pk, DELETED)
     ended = {"state": State.SUCCEEDED, "finished_at": timezone.now()}
     validation, _ = DatasetValidation.objects.get_or_create(dataset=row, defaults=ended)
-    transaction.on_commit(lambda: sweep(validation))
+    transaction.on_commit(lambda: sweep(validation), robust=True)
     logger.info("dataset.file_deleted", dataset=row.pk, bytes=row.size)

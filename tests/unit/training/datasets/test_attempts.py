@@ -206,6 +206,22 @@ def test_data_that_is_deleted_stops_its_reader(
     assert not DatasetValidation.objects.exists()
 
 
+def test_data_whose_file_is_deleted_stops_its_reader_and_never_becomes_ready(
+    slow_reader: threading.Event, bucket: Path
+) -> None:
+    dataset = waiting()
+    TrainingJobFactory(dataset=dataset, state=TrainingJob.State.CANCELLED, finished_at=timezone.now())
+    thread = in_background()
+    assert slow_reader.wait(20)
+    deletion.delete_dataset(dataset=dataset)
+    thread.join(20)
+    assert not thread.is_alive()
+    dataset.refresh_from_db()
+    assert dataset.state == Dataset.State.UNUSABLE
+    assert DatasetValidation.objects.get().swept
+    assert not (bucket / dataset.key).exists()
+
+
 @pytest.mark.parametrize("cause", ["maintenance", "worker stops"])
 def test_validation_makes_room_and_goes_on_later(
     cause: str, slow_reader: threading.Event, announced: list[int]
