@@ -224,6 +224,10 @@ class Launcher:
             if self.requests.to_hurry.wait(POLL):
                 break
         for part in self.parts:
+            if not part.has_ended():
+                say(
+                    f"{part.name} did not end and is killed; what it worked at is taken up at the next start."
+                )
             part.end()
 
 

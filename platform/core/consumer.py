@@ -9,11 +9,13 @@ from celery.worker.consumer import Consumer
 from celery.worker.state import maybe_shutdown
 from django.db import connection
 from django.dispatch import Signal
+from kombu.asynchronous.timer import Entry
 
 logger = structlog.get_logger(__name__)
 
-LOOKS_EVERY = 1  # seconds
+LOOKS_EVERY = 0.5  # seconds
 SAYS_EVERY = 60.0  # seconds
+SEES_SIGNALS_WITHIN = 0.5  # seconds
 
 # Sent in a thread of its own whenever a worker begins to take messages: at its start, and after each outage. The
 # broker may have lost every hint that it had, and missed others.
@@ -21,7 +23,14 @@ broker_connected = Signal()
 
 
 class PatientConsumer(Consumer):
-    """Looks for a broker that is away once a second, for ever; Celery would wait up to 30 s, a hundred times."""
+    """Looks for a broker that is away twice a second, for ever; Celery would wait up to 30 s, a hundred times."""
+
+    hub: Any  # the event loop, where the transport has one
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._said_at = float("-inf")
+        self._tick = Entry(lambda: None)
 
     def ensure_connected(self, conn: Any) -> Any:
         """Return the connection once the broker answers. Raises `WorkerShutdown` when the worker is to end."""
@@ -40,6 +49,10 @@ class PatientConsumer(Consumer):
     def on_ready(self) -> None:
         """Messages arrive from now on."""
         super().on_ready()
+        if self.hub is not None:
+            # A signal does not end a wait for RabbitMQ: without anything due, SIGTERM would be seen a minute later.
+            self._tick.cancel()
+            self._tick = self.hub.call_repeatedly(SEES_SIGNALS_WITHIN, lambda: None)
         threading.Thread(target=_tell_connected, name="broker-connected", daemon=True).start()
 
     def _say(self, error: Exception, interval: float) -> None:

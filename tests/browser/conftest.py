@@ -5,16 +5,15 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser
 
-from tests.platform_process import FOR_EVERYTHING, PlatformProcess
+from tests.platform_process import WholePlatform
 
 from .chromium import open_browser
 
 
 @pytest.fixture(scope="session")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlatformProcess]:
-    """Web and a worker for jobs and batches, warm."""
-    with PlatformProcess(tmp_path_factory.mktemp("browser") / "home", worker=False) as platform:
-        platform.start_worker(*FOR_EVERYTHING)
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholePlatform]:
+    """All of it, as `make run` starts it."""
+    with WholePlatform(tmp_path_factory.mktemp("browser") / "home") as platform:
         yield platform
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests import servers
-from tests.platform_process import PlatformProcess
+from tests.platform_process import PlatformProcess, WholePlatform
 
 FAST_RESCUE = {"LEASE_SECONDS": "3", "RECONCILE_SECONDS": "1"}
 
@@ -33,8 +33,8 @@ PARTS = [
 
 
 @pytest.fixture(params=PARTS)
-def platform(request: pytest.FixtureRequest, tmp_path: Path, backbones: Path) -> Iterator[PlatformProcess]:
-    """A whole platform, web and worker, on the named parts."""
+def platform(request: pytest.FixtureRequest, tmp_path: Path, backbones: Path) -> Iterator[WholePlatform]:
+    """A whole platform on the named parts, as `make run` starts it."""
     with contextlib.ExitStack() as stack:
         env: dict[str, str] = {}
         if "postgres" in request.param:
@@ -45,4 +45,4 @@ def platform(request: pytest.FixtureRequest, tmp_path: Path, backbones: Path) ->
             env |= stack.enter_context(servers.redis_prefix())
         if "rabbitmq" in request.param:
             env |= stack.enter_context(servers.rabbitmq_vhost())
-        yield stack.enter_context(PlatformProcess(tmp_path / "home", env=env, backbones=backbones))
+        yield stack.enter_context(WholePlatform(tmp_path / "home", env=env, backbones=backbones))

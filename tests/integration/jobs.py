@@ -14,13 +14,13 @@ SAMPLES = ROOT / "samples"
 PATIENCE = 240.0  # seconds, on a machine that others use as well
 
 
-def wait_until(what: str, holds: Callable[[], Any], *, within: float = PATIENCE) -> Any:
+def wait_until(what: str, holds: Callable[[], Any], *, within: float = PATIENCE, every: float = 0.01) -> Any:
     """Return the first true value of `holds`."""
     deadline = time.monotonic() + within
     while time.monotonic() < deadline:
         if value := holds():
             return value
-        time.sleep(0.01)
+        time.sleep(every)
     pytest.fail(f"Not within {within:g} s: {what}")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.platform_process import ROOT, PlatformProcess
+from tests.platform_process import ROOT, PlatformProcess, WholePlatform
 
 CLIENT = ROOT / "docs" / "examples" / "client.py"
 SAMPLES = ROOT / "samples"
@@ -16,8 +16,8 @@ DIGIT = sorted((SAMPLES / "digits_new").glob("*.png"))[0]
 
 
 @pytest.fixture
-def whole(tmp_path: Path, backbones: Path) -> PlatformProcess:
-    return PlatformProcess(tmp_path / "home", backbones=backbones)
+def whole(tmp_path: Path, backbones: Path) -> WholePlatform:
+    return WholePlatform(tmp_path / "home", backbones=backbones)
 
 
 def run(platform: PlatformProcess, folder: Path, *arguments: str, api_token: str = "") -> str:
@@ -34,7 +34,7 @@ def run(platform: PlatformProcess, folder: Path, *arguments: str, api_token: str
     return done.stdout
 
 
-def test_the_example_client_does_the_main_job(whole: PlatformProcess, tmp_path: Path) -> None:
+def test_the_example_client_does_the_main_job(whole: WholePlatform, tmp_path: Path) -> None:
     with whole as platform:
         make_user = "from tests.factories import UserFactory; UserFactory(username='ann')"
         platform.manage("shell", "-v0", "-c", make_user)
