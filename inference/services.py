@@ -220,6 +220,8 @@ def _check_inputs(model: RegisteredModel, inputs: Sequence[bytes | str], most: i
     for number, given in enumerate(inputs, start=1):
         if isinstance(given, str) and len(given) > longest:
             raise InvalidRequest(f"Text {number} has {len(given):,} characters; the limit is {longest:,}.")
+        if isinstance(given, str) and _holds_half_a_character(given):
+            raise InvalidRequest(f"Text {number} holds half of a surrogate pair, which is no character.")
         if isinstance(given, bytes) and len(given) > settings.TRAINYARD["MAX_PREDICT_BYTES"]:
             raise InvalidRequest(
                 f"File {number} is larger than {settings.TRAINYARD['MAX_PREDICT_BYTES'] // 2**20} MB."
@@ -227,3 +229,12 @@ def _check_inputs(model: RegisteredModel, inputs: Sequence[bytes | str], most: i
     if len(inputs) > 1:  # one image has limits of its own
         files = (given for given in inputs if isinstance(given, bytes))
         check_pixels(files, settings.TRAINYARD["MAX_PREDICT_PIXELS"])
+
+
+def _holds_half_a_character(text: str) -> bool:
+    """Tell whether a text cannot be written in UTF-8: JSON can, in escapes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False

@@ -20,7 +20,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from core.exceptions import InvalidRequest
-from core.parsers import BoundedJSONParser, FirstRenderer
+from core.parsers import FirstRenderer, TextsParser
 from core.schema import problems
 from core.throttles import PerAddressPredict, PerModelToken
 from inference.admission import require_model
@@ -102,7 +102,7 @@ class PredictView(APIView):
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
-    parser_classes = (MultiPartParser, FormParser, BoundedJSONParser)
+    parser_classes = (MultiPartParser, FormParser, TextsParser)
     throttle_classes = (PerModelToken, PerAddressPredict)
 
     @extend_schema(

@@ -6,7 +6,6 @@ because the clients look at nothing else; only a fault of ours is a 500, `intern
 """
 
 import io
-import json
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -29,6 +28,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from .exceptions import InvalidRequest, TooManyRequests, TrainyardError
+from .json_text import parse_json
 from .parsers import FirstRenderer
 
 logger = structlog.get_logger(__name__)
@@ -94,9 +94,11 @@ def read_object(request: HttpRequest) -> dict[str, Any]:
     with first_part(request) as stream:
         text = stream.read()
     try:
-        found = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InvalidRequest(f"The first part of the form is no JSON text. {WHAT_TO_SEND}") from error
+        found = parse_json(text)
+    except ValueError as error:
+        raise InvalidRequest(
+            f"The first part of the form is no JSON text ({error}). {WHAT_TO_SEND}"
+        ) from error
     if not isinstance(found, dict):
         raise InvalidRequest(f"The first part of the form is no JSON object. {WHAT_TO_SEND}")
     return found

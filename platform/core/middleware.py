@@ -24,9 +24,13 @@ LIMITS = {  # settings by the addresses' names; other addresses take what a pred
     "training:upload": "MAX_DATASET_BYTES",
     "api-dataset-list": "MAX_DATASET_BYTES",
     "flash:train": "MAX_DATASET_BYTES",
+    "flash:check": "MAX_FLASH_CALL_BYTES",
+    "flash:download": "MAX_FLASH_CALL_BYTES",
+    "flash:status": "MAX_FLASH_CALL_BYTES",
     "inference:batches": "MAX_BATCH_BYTES",
     "api-batch-list": "MAX_BATCH_BYTES",
 }
+WITHOUT_FILES = frozenset({"MAX_FLASH_CALL_BYTES"})  # of the whole form
 IN_BASE64 = frozenset({"flash:train", "flash:inference"})  # four bytes for three
 
 
@@ -97,10 +101,11 @@ class BodyLimitMiddleware:
         if "HTTP_TRANSFER_ENCODING" in request.META:
             return problem_response(411, "Send the body in one piece, with its Content-Length.")
         name = request.resolver_match.view_name if request.resolver_match else ""
-        limit = settings.TRAINYARD[LIMITS.get(name, "MAX_PREDICT_BYTES")]
+        setting = LIMITS.get(name, "MAX_PREDICT_BYTES")
+        limit = settings.TRAINYARD[setting]
         most = limit * 4 // 3 if name in IN_BASE64 else limit
         claimed = claimed_bytes(request)
-        if claimed > most + OVERHEAD:
+        if claimed > most + (0 if setting in WITHOUT_FILES else OVERHEAD):
             return too_large(request, limit)
         if claimed <= ASKED_ABOVE:
             return None

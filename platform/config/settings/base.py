@@ -458,6 +458,8 @@ TRAINYARD = {
     # inputs of one call that asks why, too: a text is run once for each of its words
     "MAX_EXPLAINED_INPUTS": env.int("MAX_EXPLAINED_INPUTS", default=8),
     "MAX_PREDICT_BYTES": env.int("MAX_PREDICT_BYTES", default=20 * 2**20),
+    # bytes of a call of Flash's that has neither an image nor a data set
+    "MAX_FLASH_CALL_BYTES": env.int("MAX_FLASH_CALL_BYTES", default=100_000),
     # pixels of all images of one call together
     "MAX_PREDICT_PIXELS": env.int("MAX_PREDICT_PIXELS", default=200_000_000),
     # pixels of a small archive's images (data set or batch); 100 more for each byte of a larger one
