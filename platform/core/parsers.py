@@ -54,8 +54,8 @@ class TextsParser(BoundedJSONParser):
     """JSON with texts to classify."""
 
     def limit(self) -> int:
-        """Return what a prediction may have."""
-        return int(settings.TRAINYARD["MAX_PREDICT_BYTES"])
+        """Return what a prediction may have, and what stands around its texts."""
+        return int(settings.TRAINYARD["MAX_PREDICT_BYTES"]) + super().limit()
 
 
 class FirstRenderer(BaseContentNegotiation):
