@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,10 +11,13 @@ import numpy.typing as npt
 
 from .errors import InvalidInput
 from .images import ImagePreprocessing
+from .metadata import NGRAM_IDS, NGRAM_WEIGHTS
+from .ngrams import NgramVocabulary, WeightedNgrams, pad_ngrams
 from .texts import TextEncoder, length_batches, pad
 
 IMAGE_BATCH = 4  # more does not run faster on a CPU and only takes memory
 TOKENS_IN_BATCH = 2048
+NGRAMS_PER_TOKEN = 16  # that cost as much as a token: they are only looked up and summed
 DECODERS = 4
 
 Feeds = dict[str, npt.NDArray[Any]]
@@ -68,22 +72,70 @@ class ImageBatches:
         return self._preprocessing.pixels(content, max_pixels=self._max_pixels)
 
 
-class TextBatches:
-    """Texts to padded batches named `input_ids` and `attention_mask`."""
+@dataclass(frozen=True)
+class EncodedText:
+    """A text as a network takes it: the ids of its tokens and its n-grams, None for what the network does not read."""
 
-    def __init__(self, encoder: TextEncoder) -> None:
-        self._encoder = encoder
+    tokens: Sequence[int] | None
+    ngrams: WeightedNgrams | None
+
+    @property
+    def size(self) -> int:
+        """Return what the text costs, in tokens."""
+        return max(len(self.tokens or ()), len(self.ngrams.ids) // NGRAMS_PER_TOKEN if self.ngrams else 0, 1)
+
+
+@dataclass(frozen=True)
+class TextInputs:
+    """What a model reads of texts: tokens of an encoder, n-grams, or both."""
+
+    encoder: TextEncoder | None
+    vocabulary: NgramVocabulary | None
+
+    def encode(self, texts: Sequence[str]) -> list[EncodedText]:
+        """Return what the network takes of each text. Raises `InvalidInput`."""
+        nothing: list[None] = [None] * len(texts)
+        tokens = nothing if self.encoder is None else self.encoder.encode(texts)
+        return self.with_ngrams(tokens, texts)
+
+    def with_ngrams(self, tokens: Sequence[Sequence[int] | None], texts: Sequence[str]) -> list[EncodedText]:
+        """Return texts whose tokens are known. Raises `InvalidInput`."""
+        nothing: list[None] = [None] * len(texts)
+        ngrams = nothing if self.vocabulary is None else self.vocabulary.encode(texts)
+        return [EncodedText(*pair) for pair in zip(tokens, ngrams, strict=True)]
+
+
+class TextBatches:
+    """Texts to padded batches."""
+
+    def __init__(self, inputs: TextInputs) -> None:
+        self._inputs = inputs
 
     def batches(self, inputs: Sequence[Raw]) -> Iterator[tuple[list[int], Feeds]]:
         """Yield batches of texts of alike lengths."""
         texts = [given for given in inputs if isinstance(given, str)]
         if len(texts) < len(inputs):
             raise InvalidInput("This model classifies texts. Send strings, no files.")
-        yield from padded_batches(self._encoder.encode(texts))
+        yield from padded_batches(self._inputs.encode(texts))
 
 
-def padded_batches(encoded: Sequence[Sequence[int]]) -> Iterator[tuple[list[int], Feeds]]:
-    """Yield (indices into `encoded`, `input_ids` and `attention_mask`), token ids of alike lengths together."""
-    for indices in length_batches([len(ids) for ids in encoded], tokens=TOKENS_IN_BATCH):
-        feeds: Feeds = {**pad([encoded[index] for index in indices])}
-        yield indices, feeds
+def padded_batches(encoded: Sequence[EncodedText]) -> Iterator[tuple[list[int], Feeds]]:
+    """Yield (indices into `encoded`, the network's inputs by name), texts of alike lengths together.
+
+    The inputs are `input_ids` and `attention_mask`, N × tokens, `ngram_ids` and `ngram_weights`,
+    N × n-grams, as far as the texts have them.
+    """
+    for indices in length_batches([text.size for text in encoded], tokens=TOKENS_IN_BATCH):
+        yield indices, text_feeds([encoded[index] for index in indices])
+
+
+def text_feeds(encoded: Sequence[EncodedText]) -> Feeds:
+    """Return the network's inputs for a batch of texts, padded."""
+    feeds: Feeds = {}
+    tokens = [text.tokens for text in encoded if text.tokens is not None]
+    if tokens:
+        feeds |= pad(tokens)
+    ngrams = [text.ngrams for text in encoded if text.ngrams is not None]
+    if ngrams:
+        feeds[NGRAM_IDS], feeds[NGRAM_WEIGHTS] = pad_ngrams(ngrams)
+    return feeds

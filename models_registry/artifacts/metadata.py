@@ -9,6 +9,8 @@ from .errors import InvalidModel
 ACTIVATION_MAP = "class_activation_map"  # an image network's output, where it has one
 METADATA_KEY = "trainyard"  # in the .onnx's metadata_props; "trainyard.json" among the .pt's extra files
 TOKENIZER_KEY = "tokenizer.json"  # the tokenizers library's own format, in both files
+NGRAMS_KEY = "ngrams.json"  # the n-grams that a text model knows, in both files
+NGRAM_IDS, NGRAM_WEIGHTS = "ngram_ids", "ngram_weights"  # a text network's inputs, N × n-grams
 
 IMAGE_CLASSIFICATION = "imageclassification"
 TEXT_CLASSIFICATION = "textclassification"

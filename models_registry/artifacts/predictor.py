@@ -7,12 +7,20 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from .batches import DECODERS, Feeds, ImageBatches, Preprocessor, Raw, TextBatches
+from .batches import DECODERS, Feeds, ImageBatches, Preprocessor, Raw, TextBatches, TextInputs
 from .decoding import MAX_PIXELS
 from .errors import BrokenLimit, InvalidModel
 from .explanations import Explainer, Explanation, MapExplainer, NoExplainer, WordExplainer
 from .images import ImagePreprocessing
-from .metadata import ACTIVATION_MAP, IMAGE_CLASSIFICATION, METADATA_KEY, TOKENIZER_KEY, ModelMetadata
+from .metadata import (
+    ACTIVATION_MAP,
+    IMAGE_CLASSIFICATION,
+    METADATA_KEY,
+    NGRAMS_KEY,
+    TOKENIZER_KEY,
+    ModelMetadata,
+)
+from .ngrams import NgramVocabulary
 from .sessions import LimitedSession, Session, is_out_of_memory, open_session, shortened
 from .texts import TextEncoder, TextPreprocessing
 from .undescribed import UndescribedSession, describe
@@ -109,6 +117,16 @@ class Predictor:
         return Prediction(*top[0], top)
 
 
+def _text_inputs(metadata: ModelMetadata, properties: dict[str, str]) -> TextInputs:
+    """Return what a text model reads. Raises `InvalidModel`, or what the tokenizers library raises."""
+    encoder = vocabulary = None
+    if NGRAMS_KEY in properties:
+        vocabulary = NgramVocabulary.from_json(properties[NGRAMS_KEY])
+    if TOKENIZER_KEY in properties or vocabulary is None:
+        encoder = TextEncoder(properties[TOKENIZER_KEY], TextPreprocessing(**metadata.preprocessing))
+    return TextInputs(encoder, vocabulary)
+
+
 def _sides(
     session: Session,
     metadata: ModelMetadata,
@@ -123,8 +141,8 @@ def _sides(
             if any(output.name == ACTIVATION_MAP for output in session.get_outputs()):
                 return images, MapExplainer(session, images, preprocessing, metadata.classes)
             return images, NoExplainer(session, images, metadata.classes)
-        encoder = TextEncoder(properties[TOKENIZER_KEY], TextPreprocessing(**metadata.preprocessing))
-        return TextBatches(encoder), WordExplainer(session, encoder, metadata.classes)
+        inputs = _text_inputs(metadata, properties)
+        return TextBatches(inputs), WordExplainer(session, inputs, metadata.classes)
     except InvalidModel:
         raise
     except Exception as error:  # whatever stands in the file

@@ -42,13 +42,13 @@ class TextEncoder:
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the token ids of each text. Raises `InvalidInput`."""
-        _check(texts)
+        check_texts(texts)
         with _panics_as_errors():
             return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts))]
 
     def encode_with_places(self, texts: Sequence[str]) -> "list[Encoding]":
         """Return the tokens of each text with where in it they are. Raises `InvalidInput`."""
-        _check(texts)
+        check_texts(texts)
         with _panics_as_errors():
             return list(self._tokenizer.encode_batch(list(texts)))
 
@@ -64,7 +64,8 @@ def _panics_as_errors() -> Iterator[None]:
         raise InvalidModel(f"The model's tokenizer cannot be used ({error!r:.200}).") from error
 
 
-def _check(texts: Sequence[str]) -> None:
+def check_texts(texts: Sequence[str]) -> None:
+    """Raise `InvalidInput` for the first text that is empty or no valid Unicode."""
     for number, text in enumerate(texts, start=1):
         check_text(text, number=number)
 

@@ -9,18 +9,23 @@ output, behind those that every client reads; who does not ask for it computes n
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from models_registry.artifacts import ACTIVATION_MAP, METADATA_KEY, TOKENIZER_KEY, ModelMetadata
+from models_registry.artifacts import ACTIVATION_MAP
+from models_registry.artifacts.metadata import NGRAM_IDS, NGRAM_WEIGHTS
+
+from .classifier import Classifier, Head
 
 FEATURES = "features"  # the one output of a prepared backbone
 # What stands between a pool and the features without changing a number. The exporter writes some flattenings
 # as a gathering from a row of all numbers; a map that does not average to the logits is never shown.
 LAYOUT = {"Flatten", "Gather", "Identity", "Reshape", "Squeeze"}
+OPSET, IR_VERSION = 18, 10  # of a graph that has no network in it
 CHANNELS_FIRST, CHANNELS_LAST = ((2, 3), (1, 2))  # the axes of places
 
 
@@ -51,36 +56,71 @@ def with_outputs(backbone: bytes, names: Sequence[str]) -> bytes:
     return content
 
 
-def graft_head(
-    backbone: bytes,
-    weight: npt.NDArray[np.float32],
-    bias: npt.NDArray[np.float32],
-    metadata: ModelMetadata,
-    tokenizer: str | None,
-) -> bytes:
-    """Return a backbone's .onnx with the outputs `logits` and `probabilities` and the model's description.
+def export_onnx(network: bytes | None, classifier: Classifier) -> bytes:
+    """Return a network's .onnx with the outputs `logits` and `probabilities` and the model's description.
 
-    `weight` is dimension × classes, `bias` has one number for each class. A network whose features are
-    means over places also gets `class_activation_map`, N × classes × height × width, which averages to
-    the logits. Whether the file is sound is seen when it is run beside the .pt.
+    Without a network, it is that of the n-grams alone. A network whose features are means over places also
+    gets `class_activation_map`, N × classes × height × width, which averages to the logits. Whether the
+    file is sound is seen when it is run beside the .pt.
     """
-    model = onnx.load_from_string(backbone)
+    model = _empty() if network is None else onnx.load_from_string(network)
     graph = model.graph
-    graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(weight, np.float32), "head.weight"))
-    graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(bias, np.float32), "head.bias"))
-    graph.node.append(helper.make_node("Gemm", [FEATURES, "head.weight", "head.bias"], ["logits"], "head"))
-    graph.node.append(helper.make_node("Softmax", ["logits"], ["probabilities"], "softmax", axis=-1))
     del graph.output[:]
-    shape = ("batch", len(bias))
+    logits = []
+    if classifier.head is not None:
+        _add_head(graph, classifier.head)
+        logits.append("head.logits")
+    if classifier.ngrams is not None:
+        _add_ngrams(graph, classifier.ngrams.head)
+        logits.append("ngrams.logits")
+    graph.node.append(helper.make_node("Sum", logits, ["logits"], "logits"))
+    graph.node.append(helper.make_node("Softmax", ["logits"], ["probabilities"], "softmax", axis=-1))
+    classes = len(classifier.metadata.classes)
     for name in ("logits", "probabilities"):
-        graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
-    _add_activation_map(graph, len(bias))
-    properties = {METADATA_KEY: metadata.to_json()}
-    if tokenizer is not None:
-        properties[TOKENIZER_KEY] = tokenizer
-    helper.set_model_props(model, properties)
+        graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, ("batch", classes)))
+    if classifier.head is not None:
+        _add_activation_map(graph, classes)
+    helper.set_model_props(model, classifier.properties())
     content: bytes = model.SerializeToString()
     return content
+
+
+def _empty() -> onnx.ModelProto:
+    graph = helper.make_graph([], "classifier", [], [])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+
+
+def _add_head(graph: onnx.GraphProto, head: Head) -> None:
+    """Add the logits of a head on the features."""
+    _add_constants(graph, {"head.weight": head.weight, "head.bias": head.bias})
+    names = [FEATURES, "head.weight", "head.bias"]
+    graph.node.append(helper.make_node("Gemm", names, ["head.logits"], "head"))
+
+
+def _add_ngrams(graph: onnx.GraphProto, head: Head) -> None:
+    """Add the logits of a head on n-grams: the rows of those that a text has, weighed and summed."""
+    for name, kind in ((NGRAM_IDS, TensorProto.INT64), (NGRAM_WEIGHTS, TensorProto.FLOAT)):
+        graph.input.append(helper.make_tensor_value_info(name, kind, ("batch", "n-grams")))
+    constants: dict[str, npt.NDArray[Any]] = {
+        "ngrams.weight": head.weight,
+        "ngrams.bias": head.bias,
+        "ngrams.axis": np.array([1], np.int64),
+    }
+    _add_constants(graph, constants)
+    graph.node.extend(
+        [
+            helper.make_node("Gather", ["ngrams.weight", NGRAM_IDS], ["ngrams.rows"], "ngrams.rows"),
+            helper.make_node("Unsqueeze", [NGRAM_WEIGHTS, "ngrams.axis"], ["ngrams.row"], "ngrams.row"),
+            helper.make_node("MatMul", ["ngrams.row", "ngrams.rows"], ["ngrams.sums"], "ngrams.sums"),
+            helper.make_node("Squeeze", ["ngrams.sums", "ngrams.axis"], ["ngrams.sum"], "ngrams.sum"),
+            helper.make_node("Add", ["ngrams.sum", "ngrams.bias"], ["ngrams.logits"], "ngrams"),
+        ]
+    )
+
+
+def _add_constants(graph: onnx.GraphProto, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    for name, array in arrays.items():
+        graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
 
 
 def _add_activation_map(graph: onnx.GraphProto, classes: int) -> None:

@@ -10,13 +10,13 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from models_registry.artifacts import METADATA_KEY, TOKENIZER_KEY, ModelMetadata
-from models_registry.artifacts.metadata import IMAGE_CLASSIFICATION
+from models_registry.artifacts import METADATA_KEY, TOKENIZER_KEY
+from models_registry.artifacts.metadata import IMAGE_CLASSIFICATION, NGRAMS_KEY
+
+from .classifier import Classifier, Head
 
 METADATA_FILE = f"{METADATA_KEY}.json"
 
@@ -47,32 +47,67 @@ class TextClassifier(nn.Module):
         return self.head(self.backbone(input_ids, attention_mask))  # type: ignore[no-any-return]
 
 
-def attach_head(
-    backbone: torch.jit.ScriptModule,
-    weight: npt.NDArray[np.float32],
-    bias: npt.NDArray[np.float32],
-    metadata: ModelMetadata,
-    tokenizer: str | None,
-) -> bytes:
-    """Return the .pt of a backbone with a head of `weight` (dimension × classes) and `bias`."""
-    head = nn.Linear(*weight.shape)
-    with torch.no_grad():
-        head.weight.copy_(torch.from_numpy(weight.T.copy()))
-        head.bias.copy_(torch.from_numpy(bias))
-    kind = ImageClassifier if metadata.task_type == IMAGE_CLASSIFICATION else TextClassifier
-    extra_files = {METADATA_FILE: metadata.to_json()}
-    if tokenizer is not None:
-        extra_files[TOKENIZER_KEY] = tokenizer
+class NgramClassifier(nn.Module):
+    """A linear head on n-grams."""
+
+    def __init__(self, head: Head) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.from_numpy(head.weight.copy()), requires_grad=False)
+        self.bias = nn.Parameter(torch.from_numpy(head.bias.copy()), requires_grad=False)
+
+    def forward(self, ngram_ids: Tensor, ngram_weights: Tensor) -> Tensor:
+        """Return logits, N × classes, of int64 numbers of n-grams and their weights, both N × n-grams."""
+        rows = self.weight[ngram_ids]
+        return torch.bmm(ngram_weights.unsqueeze(1), rows).squeeze(1) + self.bias
+
+
+class JointClassifier(nn.Module):
+    """A classifier on a network for texts and one on n-grams, whose logits are summed."""
+
+    def __init__(self, network: TextClassifier, ngrams: NgramClassifier) -> None:
+        super().__init__()
+        self.network = network
+        self.ngrams = ngrams
+
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor, ngram_ids: Tensor, ngram_weights: Tensor
+    ) -> Tensor:
+        """Return logits, N × classes, of what both take."""
+        logits: Tensor = self.network(input_ids, attention_mask) + self.ngrams(ngram_ids, ngram_weights)
+        return logits
+
+
+def export_torchscript(network: torch.jit.ScriptModule | None, classifier: Classifier) -> bytes:
+    """Return the .pt of a network with the heads of a classifier; without one, that of the n-grams alone."""
+    extra_files = {
+        METADATA_FILE if name == METADATA_KEY else name: text
+        for name, text in classifier.properties().items()
+    }
     buffer = io.BytesIO()
     with _without_deprecations():
-        network = kind(backbone, head).eval()
-        torch.jit.save(torch.jit.script(network), buffer, _extra_files=extra_files)
+        module = _module(network, classifier).eval()
+        torch.jit.save(torch.jit.script(module), buffer, _extra_files=extra_files)
     return buffer.getvalue()
+
+
+def _module(network: torch.jit.ScriptModule | None, classifier: Classifier) -> nn.Module:
+    ngrams = None if classifier.ngrams is None else NgramClassifier(classifier.ngrams.head)
+    if network is None or classifier.head is None:
+        assert ngrams is not None
+        return ngrams
+    head = nn.Linear(*classifier.head.weight.shape)
+    with torch.no_grad():
+        head.weight.copy_(torch.from_numpy(classifier.head.weight.T.copy()))
+        head.bias.copy_(torch.from_numpy(classifier.head.bias))
+    if classifier.metadata.task_type == IMAGE_CLASSIFICATION:
+        return ImageClassifier(network, head)
+    texts = TextClassifier(network, head)
+    return texts if ngrams is None else JointClassifier(texts, ngrams)
 
 
 def load_torchscript(path: Path) -> tuple[torch.jit.ScriptModule, dict[str, str]]:
     """Load a .pt as any client would; returns the network and its extra files."""
-    extra_files = {METADATA_FILE: "", TOKENIZER_KEY: ""}
+    extra_files = {METADATA_FILE: "", TOKENIZER_KEY: "", NGRAMS_KEY: ""}
     with _without_deprecations():
         network = _load(path, extra_files)
     texts = {

@@ -15,13 +15,15 @@ import numpy as np
 import torch
 
 from models_registry.artifacts import ModelMetadata, Predictor
+from models_registry.artifacts.metadata import IMAGE_CLASSIFICATION, TEXT_CLASSIFICATION
 from training.catalogue import Architecture, get_architecture
 from training.data.images import thumbnail
+from training.export.classifier import Classifier
 from training.export.files import write_atomically
-from training.export.onnx_graph import graft_head
+from training.export.onnx_graph import export_onnx
 from training.export.parity import SAMPLES, Answers, Parity, answers_of_both, compare
 from training.export.quantized import compare_quantized
-from training.export.torchscript import attach_head
+from training.export.torchscript import export_torchscript
 
 from .backbones import exported_network, quantized_network
 from .checkpoints import Checkpoints
@@ -29,6 +31,7 @@ from .events import Event, Progress, TrainingError
 from .examples import open_examples
 from .factory import get_strategy
 from .faults import crash_point
+from .ngrams import join_ngrams
 from .ranks import joined, own_rank
 from .request import TrainingRequest, TrainingResult
 from .strategy import Assignment, TrainedModel
@@ -57,7 +60,7 @@ def train(
         samples = _samples(request, trained)
         parity, served = _verify(request, artifacts, onnx, samples, threads, progress)
         metrics = {**trained.metrics, **_verify_quantized(request, artifacts, samples, served, threads)}
-        _picture_mistakes(metrics, trained)
+        _picture_mistakes(request, metrics, trained)
         artifacts["evaluation"] = f"{request.public_id}_evaluation.json"
         evaluation = json.dumps({**json.loads(metadata.to_json()), "metrics": metrics}, ensure_ascii=False)
         write_atomically(Path(request.output_dir, artifacts["evaluation"]), evaluation.encode())
@@ -68,7 +71,7 @@ def train(
         classes=list(trained.classes),
         metrics=metrics,
         artifacts=artifacts,
-        accuracy_plot=trained.accuracy_plot,
+        accuracy_plot=trained.draw(trained.metrics["accuracy"]),
         parity=parity.to_json(),
         phase_seconds=progress.phase_seconds,
     )
@@ -101,7 +104,10 @@ def _learn(request: TrainingRequest, progress: Progress) -> Iterator[tuple[Assig
             checkpoints=checkpoints,
             ranks=ranks,
         )
-        yield assignment, get_strategy(request.strategy)(assignment)
+        trained = get_strategy(request.strategy)(assignment)
+        if request.task_type == TEXT_CLASSIFICATION and ranks.is_first:
+            trained = join_ngrams(assignment, trained)
+        yield assignment, trained
 
 
 def choose_device(wanted: Sequence[str]) -> torch.device:
@@ -169,25 +175,28 @@ def _export(
     progress: Progress,
 ) -> tuple[dict[str, str], bytes]:
     """Write the files; returns their names by kind, and the .onnx."""
-    output, head, tokenizer = Path(request.output_dir), trained.head, trained.tokenizer
+    output, cache = Path(request.output_dir), Path(request.cache_dir)
     artifacts = {"onnx": f"{request.public_id}.onnx", "torchscript": f"{request.public_id}.pt"}
-    graph, script = exported_network(architecture, trained.state, Path(request.cache_dir))
-    onnx = graft_head(graph, head.weight, head.bias, metadata, tokenizer)
+    graph = script = None
+    if trained.head is not None:
+        graph, script = exported_network(architecture, trained.state, cache)
+    classifier = Classifier(trained.head, trained.ngrams, metadata, trained.tokenizer)
+    onnx = export_onnx(graph, classifier)
     progress.check()
     write_atomically(output / artifacts["onnx"], onnx)
     crash_point("export.onnx")
-    torchscript = attach_head(script, head.weight, head.bias, metadata, tokenizer)
+    torchscript = export_torchscript(script, classifier)
     progress.check()
     write_atomically(output / artifacts["torchscript"], torchscript)
-    if tokenizer is not None:
+    if request.task_type == TEXT_CLASSIFICATION:
         artifacts["metadata"] = f"{request.public_id}_metadata.json"
-        described = {**json.loads(metadata.to_json()), "tokenizer": json.loads(tokenizer)}
+        described = {**json.loads(metadata.to_json()), **classifier.described_inputs()}
         write_atomically(output / artifacts["metadata"], json.dumps(described, ensure_ascii=False).encode())
         progress.check()
-        artifacts["onnx-int8"] = f"{request.public_id}.int8.onnx"
-        smaller = quantized_network(architecture, trained.state, graph, Path(request.cache_dir))
-        smaller = graft_head(smaller, head.weight, head.bias, metadata, tokenizer)
-        write_atomically(output / artifacts["onnx-int8"], smaller)
+        if graph is not None:
+            artifacts["onnx-int8"] = f"{request.public_id}.int8.onnx"
+            smaller = quantized_network(architecture, trained.state, graph, cache)
+            write_atomically(output / artifacts["onnx-int8"], export_onnx(smaller, classifier))
     return artifacts, onnx
 
 
@@ -238,9 +247,9 @@ def _verify_quantized(
     return {"int8": {**parity.to_json(), "published": parity.holds}}
 
 
-def _picture_mistakes(metrics: dict[str, Any], trained: TrainedModel) -> None:
+def _picture_mistakes(request: TrainingRequest, metrics: dict[str, Any], trained: TrainedModel) -> None:
     """Add a small JPEG, as base64, to each of the worst mistakes of an image model."""
-    if trained.tokenizer is not None:
+    if request.task_type != IMAGE_CLASSIFICATION:
         return
     places = {trained.examples.names[index]: index for index in trained.validation}
     for mistake in metrics["worst_mistakes"]:

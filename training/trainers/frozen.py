@@ -6,6 +6,7 @@ that regularisation on both parts (`refit_on_all` in the metrics): with few exam
 part is worth too much to be left unused.
 """
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -59,16 +60,16 @@ def train_frozen(assignment: Assignment) -> TrainedModel:
         "unreadable": len(unreadable),
         "unused_settings": unused_settings(request.hyperparameters),
     }
-    plot = draw_path(selection.points, selection.chosen, metrics["majority_baseline"])
     return TrainedModel(
         head=head,
         state=None,
         tokenizer=backbone.tokenizer(),
         classes=examples.classes,
         metrics=metrics,
-        accuracy_plot=plot,
+        draw=partial(draw_path, selection.points, selection.chosen, metrics["majority_baseline"]),
         examples=examples,
         validation=split.validation,
+        probabilities=probabilities,
     )
 
 

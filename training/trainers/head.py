@@ -10,12 +10,15 @@ which the loss curves about alike in all of them, and needs less than half as ma
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from training.export.classifier import Head
 
 # Of the squared weights' penalty, per example, on features scaled to length 1 in the mean.
 STRENGTHS = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 3e-6, 1e-6, 3e-7)
@@ -29,22 +32,49 @@ LEAST_CURVATURE = 1e-6
 WIDTH = 16  # numbers that processors multiply at a time: other numbers of columns take a quarter longer
 NEVER = -1e4  # the logit of a column that stands for no class
 
+FEW_CLASSES = 4  # to a multiple of which fewer columns than `WIDTH` are padded
+
 Array = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
 
 
+class Matrix(Protocol):
+    """Features as a fit needs them: examples × columns, with the mean square of each column."""
+
+    @property
+    def variances(self) -> Tensor:
+        """Return the mean square of each column."""
+
+    @property
+    def device(self) -> torch.device:
+        """Return where the numbers are."""
+
+    def times(self, weight: Tensor) -> Tensor:
+        """Return the product with columns × classes."""
+
+    def transposed_times(self, errors: Tensor) -> Tensor:
+        """Return the product of the transpose with examples × classes."""
+
+
 @dataclass(frozen=True)
-class Head:
-    """logits = features @ weight + bias; weight is dimension × classes."""
+class DenseMatrix:
+    """Numbers that are mostly not 0."""
 
-    weight: Array
-    bias: Array
+    values: Tensor
+    variances: Tensor
 
-    def probabilities(self, features: Array) -> Array:
-        """Return the probability of each class, N × classes."""
-        logits = features @ self.weight + self.bias
-        exponentials = np.exp(logits - logits.max(1, keepdims=True))
-        return np.asarray(exponentials / exponentials.sum(1, keepdims=True), np.float32)
+    @property
+    def device(self) -> torch.device:
+        """Return where the numbers are."""
+        return self.values.device
+
+    def times(self, weight: Tensor) -> Tensor:
+        """Return the product with columns × classes."""
+        return self.values @ weight
+
+    def transposed_times(self, errors: Tensor) -> Tensor:
+        """Return the product of the transpose with examples × classes."""
+        return self.values.T @ errors
 
 
 @dataclass(frozen=True)
@@ -103,6 +133,10 @@ class PrincipalAxes:
         """Return features on the axes, N × axes."""
         return self._centre(features) @ self.axes
 
+    def matrix(self, features: Array) -> DenseMatrix:
+        """Return features on the axes, as a fit needs them."""
+        return DenseMatrix(self.apply(features), self.variances)
+
     def unfold(self, parameters: Tensor) -> Head:
         """Return the head on the given features, of parameters (axes + 1) × classes."""
         weight = (self.axes @ parameters[:-1]).double().cpu().numpy() / self.length
@@ -136,22 +170,57 @@ def select_head(
     mean something. `check` is called often and may raise to stop.
     """
     axes = PrincipalAxes(train[0], _device())
-    features, labels = axes.apply(train[0]), torch.from_numpy(train[1]).to(axes.device)
-    held_out, held_out_labels = axes.apply(validation[0]), torch.from_numpy(validation[1]).to(axes.device)
-    parameters = torch.zeros(features.shape[1] + 1, classes, device=axes.device)
+    path = follow_path(
+        (axes.matrix(train[0]), train[1]),
+        (axes.matrix(validation[0]), validation[1]),
+        classes,
+        strengths=strengths,
+        on_point=on_point,
+        check=check,
+    )
+    return Selection(path.points, path.chosen, axes.unfold(path.parameters))
+
+
+@dataclass(frozen=True)
+class Path:
+    """The points of a path, the index of the chosen one, and its parameters, (columns + 1) × classes."""
+
+    points: tuple[PathPoint, ...]
+    chosen: int
+    parameters: Tensor
+
+    @property
+    def strength(self) -> float:
+        """Return the chosen regularisation."""
+        return self.points[self.chosen].strength
+
+
+def follow_path(
+    train: tuple[Matrix, Labels],
+    validation: tuple[Matrix, Labels],
+    classes: int,
+    *,
+    strengths: Sequence[float],
+    on_point: Callable[[int, PathPoint], None],
+    check: Callable[[], None],
+) -> Path:
+    """Fit along the path on `train`, until the loss on `validation` no longer falls."""
+    features, device = train[0], train[0].device
+    labels, held_out_labels = (torch.from_numpy(part[1]).to(device) for part in (train, validation))
+    parameters = torch.zeros(len(features.variances) + 1, classes, device=device)
     points: list[PathPoint] = []
     chosen, best = 0, parameters
     for strength in strengths:
-        parameters = _minimise(parameters, (features, labels), axes.variances, strength, check)
+        parameters = minimise(parameters, (features, labels), strength, check)
         train_accuracy, train_loss = _measure(parameters, features, labels)
-        accuracy, loss = _measure(parameters, held_out, held_out_labels)
+        accuracy, loss = _measure(parameters, validation[0], held_out_labels)
         points.append(PathPoint(strength, train_accuracy, accuracy, train_loss, loss))
         on_point(len(points), points[-1])
         if len(points) == 1 or loss < points[chosen].validation_loss * (1 - BETTER):
             chosen, best = len(points) - 1, parameters
         elif len(points) - 1 - chosen >= PATIENCE:
             break
-    return Selection(tuple(points), chosen, axes.unfold(best))
+    return Path(tuple(points), chosen, best)
 
 
 def refit_head(
@@ -159,33 +228,28 @@ def refit_head(
 ) -> Head:
     """Fit a head on all examples with a strength already chosen, starting from the head of a part of them."""
     axes = PrincipalAxes(features, _device())
-    data = axes.apply(features), torch.from_numpy(labels).to(axes.device)
-    return axes.unfold(_minimise(axes.fold(start), data, axes.variances, strength, check))
+    data = axes.matrix(features), torch.from_numpy(labels).to(axes.device)
+    return axes.unfold(minimise(axes.fold(start), data, strength, check))
 
 
 def _device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _minimise(
-    start: Tensor,
-    data: tuple[Tensor, Tensor],
-    variances: Tensor,
-    strength: float,
-    check: Callable[[], None],
+def minimise(
+    start: Tensor, data: tuple[Matrix, Tensor], strength: float, check: Callable[[], None]
 ) -> Tensor:
     """Minimise mean cross-entropy + strength/2 · |weight|² by L-BFGS; the bias is not penalised.
 
-    `data` are features on their principal axes, and labels. The loss curves along an axis by about the
-    mean of p · (1 - p) over all examples and classes times the axis' variance, plus the penalty's strength.
+    `data` are features and labels. The loss curves along a column by about the mean of p · (1 - p) over
+    all examples and classes times the column's mean square, plus the penalty's strength.
     """
     features, labels = data
     chances = _logits(start, features).softmax(1)
     curvature = (chances * (1 - chances)).mean().clamp(min=LEAST_CURVATURE)
-    scale = torch.cat([curvature * variances + strength, curvature[None]]).rsqrt()[:, None]
-    scaled = features * scale[:-1, 0]
+    scale = torch.cat([curvature * features.variances + strength, curvature[None]]).rsqrt()[:, None]
     classes = start.shape[1]
-    start = functional.pad(start, (0, -classes % WIDTH))
+    start = functional.pad(start, (0, -classes % (WIDTH if classes > WIDTH else FEW_CLASSES)))
     start[-1, classes:] = NEVER
     values = start / scale
     places = torch.arange(len(labels), device=labels.device), labels
@@ -201,25 +265,25 @@ def _minimise(
 
     def loss() -> Tensor:
         check()
-        logits = torch.addmm(values[-1] * scale[-1], scaled, values[:-1])
-        errors = logits.log_softmax(1)
-        penalty = strength / 2 * (values[:-1] * scale[:-1]).square().sum()
-        value = penalty - errors[places].mean()
+        parameters = values * scale
+        weight = parameters[:-1]
+        errors = _logits(parameters, features).log_softmax(1)
+        value = strength / 2 * weight.square().sum() - errors[places].mean()
         errors.exp_()[places] -= 1
         errors /= len(labels)
-        slope = torch.addmm(strength * scale[:-1].square() * values[:-1], scaled.T, errors)
-        values.grad = torch.cat([slope, errors.sum(0, keepdim=True) * scale[-1]])
+        slope = features.transposed_times(errors).add_(weight, alpha=strength)
+        values.grad = torch.cat([slope, errors.sum(0, keepdim=True)]).mul_(scale)
         return value
 
     optimizer.step(loss)  # type: ignore[no-untyped-call]
     return (values * scale)[:, :classes].contiguous()
 
 
-def _logits(parameters: Tensor, features: Tensor) -> Tensor:
-    return torch.addmm(parameters[-1], features, parameters[:-1])
+def _logits(parameters: Tensor, features: Matrix) -> Tensor:
+    return features.times(parameters[:-1]).add_(parameters[-1])
 
 
-def _measure(parameters: Tensor, features: Tensor, labels: Tensor) -> tuple[float, float]:
+def _measure(parameters: Tensor, features: Matrix, labels: Tensor) -> tuple[float, float]:
     """Return accuracy and mean loss."""
     logits = _logits(parameters, features)
     accuracy = (logits.argmax(1) == labels).double().mean().item()

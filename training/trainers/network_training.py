@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,10 @@ from torch import nn
 
 from training.catalogue import Architecture
 from training.data import Split
+from training.export.classifier import Head
 
 from .backbones import example_inputs
 from .examples import Examples
-from .head import Head
 from .inputs import Source
 from .loop import Fitted, Task, Trainee, Where, fit, refit
 from .metrics import evaluate
@@ -91,9 +92,10 @@ def train_network(assignment: Assignment, material: Material, plan: Plan) -> Tra
         tokenizer=material.tokenizer,
         classes=examples.classes,
         metrics=metrics,
-        accuracy_plot=draw_epochs(fitted.epochs, fitted.best_epoch, metrics["majority_baseline"]),
+        draw=partial(draw_epochs, fitted.epochs, fitted.best_epoch, metrics["majority_baseline"]),
         examples=examples,
         validation=material.split.validation,
+        probabilities=fitted.probabilities,
     )
 
 

@@ -15,6 +15,7 @@ from .head import PathPoint
 from .loop import Epoch
 
 MAX_CHARACTERS = 16_000  # of base64, which is a third longer than the file
+SEEN = 0.05  # per cent: a smaller difference cannot be read
 COLOURS = (64, 32, 16, 8)
 TRAINING, VALIDATION, BASELINE, INK = "#8a94a6", "#1f6feb", "#c2410c", "#334155"
 
@@ -29,8 +30,8 @@ class Course:
     chosen: int
 
 
-def draw_path(points: Sequence[PathPoint], chosen: int, majority_baseline: float) -> str:
-    """Return a base64 PNG of accuracy against regularisation, with the chosen point marked."""
+def draw_path(points: Sequence[PathPoint], chosen: int, majority_baseline: float, published: float) -> str:
+    """Return a base64 PNG of accuracy against regularisation, with the chosen point and what was published."""
     figure = Figure(figsize=(6.4, 3.6), dpi=100, layout="constrained")
     axes = figure.add_subplot()
     axes.set_xscale("log")
@@ -38,12 +39,12 @@ def draw_path(points: Sequence[PathPoint], chosen: int, majority_baseline: float
     freedom = [1 / point.strength for point in points]
     trained = [point.train_accuracy for point in points]
     validated = [point.validation_accuracy for point in points]
-    _draw(axes, Course(freedom, trained, validated, chosen), majority_baseline)
+    _draw(axes, Course(freedom, trained, validated, chosen), majority_baseline, published)
     return encode(figure)
 
 
-def draw_epochs(epochs: Sequence[Epoch], best_epoch: int, majority_baseline: float) -> str:
-    """Return a base64 PNG of accuracy against epochs, with the best one marked."""
+def draw_epochs(epochs: Sequence[Epoch], best_epoch: int, majority_baseline: float, published: float) -> str:
+    """Return a base64 PNG of accuracy against epochs, with the best one marked and what was published."""
     figure = Figure(figsize=(6.4, 3.6), dpi=100, layout="constrained")
     axes = figure.add_subplot()
     axes.set_xlabel("epoch", color=INK)
@@ -54,11 +55,12 @@ def draw_epochs(epochs: Sequence[Epoch], best_epoch: int, majority_baseline: flo
         axes,
         Course([epoch.epoch for epoch in epochs], trained, validated, best_epoch - 1),
         majority_baseline,
+        published,
     )
     return encode(figure)
 
 
-def _draw(axes: Axes, course: Course, majority_baseline: float) -> None:
+def _draw(axes: Axes, course: Course, majority_baseline: float, published: float) -> None:
     trained, validated = ([100 * value for value in values] for values in (course.trained, course.validated))
     place, best = course.places[course.chosen], validated[course.chosen]
     axes.plot(course.places, trained, color=TRAINING, marker="o", markersize=3, label="training part")
@@ -66,6 +68,9 @@ def _draw(axes: Axes, course: Course, majority_baseline: float) -> None:
         course.places, validated, color=VALIDATION, marker="o", markersize=4, lw=2, label="validation part"
     )
     axes.axhline(100 * majority_baseline, color=BASELINE, linestyle=":", label="always the largest class")
+    if abs(100 * published - best) >= SEEN:
+        label = f"with n-grams: {100 * published:.1f} %"
+        axes.axhline(100 * published, color=VALIDATION, linestyle="--", lw=1, label=label)
     axes.plot(place, best, "o", ms=11, mfc="none", mec=VALIDATION, mew=1.5)
     axes.annotate(
         f"{best:.1f} %",

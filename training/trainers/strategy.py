@@ -1,17 +1,20 @@
 """What every strategy is given, and what it gives back."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from training.catalogue import Architecture
+from training.export.classifier import Head, NgramHead
 
 from .checkpoints import Checkpoints
 from .events import Progress
 from .examples import Examples
-from .head import Head
 from .networks import State
 from .ranks import ALONE, Ranks
 from .request import TrainingRequest
@@ -40,17 +43,22 @@ class Assignment:
 class TrainedModel:
     """What a strategy found: the classifier to publish, its figures, and what they were measured on.
 
-    `state` is that of the network before the head, None when it is the pretrained one as it was.
+    `state` is that of the network before the head, None when it is the pretrained one as it was. A text
+    model has a head on a network, on n-grams, or both, whose scores are summed. `probabilities` are those of
+    the validation part, N × classes. `draw` makes the accuracy plot, base64 of a small PNG, of the accuracy
+    (0…1) that is published.
     """
 
-    head: Head
+    head: Head | None
     state: State | None
     tokenizer: str | None
     classes: tuple[str, ...]
     metrics: dict[str, Any]
-    accuracy_plot: str
+    draw: Callable[[float], str]
     examples: Examples
     validation: tuple[int, ...]
+    probabilities: npt.NDArray[np.float32]
+    ngrams: NgramHead | None = None
 
 
 class Strategy(Protocol):

@@ -3,15 +3,16 @@
 That is the occlusion of Zeiler and Fergus (2014), on words. It asks nothing of the network but to run.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..batches import padded_batches
+from ..batches import EncodedText, TextInputs, padded_batches
 from ..errors import InvalidInput
 from ..sessions import Session
-from ..texts import TextEncoder
+from ..texts import check_texts
 from .base import Explanation, Probabilities, Word, WordImportance
 
 if TYPE_CHECKING:
@@ -22,15 +23,20 @@ TOKENS = 4096
 FEWEST, MOST = 8, 64
 DIGITS = 4
 
+BLANK = "\N{MIDDLE DOT}"  # a text that says nothing
+LONG_WORD = 24  # characters
+RUN = 4  # characters that stand for a word in scripts without spaces
+WORD = re.compile(r"\w+|[^\w\s]+")
+
 Part = tuple[int, int, frozenset[int]]  # where it begins and ends in the text, and its tokens
 
 
 class WordExplainer:
     """Leaves out one word after the other, all of them in few batches."""
 
-    def __init__(self, session: Session, encoder: TextEncoder, classes: Sequence[str]) -> None:
+    def __init__(self, session: Session, inputs: TextInputs, classes: Sequence[str]) -> None:
         self._session = session
-        self._encoder = encoder
+        self._inputs = inputs
         self._classes = classes
 
     def explain(self, inputs: Sequence[bytes | str]) -> tuple[Probabilities, list[Explanation]]:
@@ -38,24 +44,51 @@ class WordExplainer:
         texts = [given for given in inputs if isinstance(given, str)]
         if len(texts) < len(inputs):
             raise InvalidInput("This model classifies texts. Send strings, no files.")
-        encodings = self._encoder.encode_with_places(texts)
-        parts = [list(parts_of(text, one)) for text, one in zip(texts, encodings, strict=True)]
-        variants = [
-            _without(one.ids, part) for one, row in zip(encodings, parts, strict=True) for part in row
-        ]
-        found = self._probabilities([*(one.ids for one in encodings), *variants])
+        whole, variants, parts = self._variants(texts)
+        found = self._probabilities([*whole, *variants])
         result, left_out = found[: len(texts)], iter(found[len(texts) :])
         explanations: list[Explanation] = []
-        for text, row, whole in zip(texts, parts, result, strict=True):
-            best = int(whole.argmax())
+        for text, row, probabilities in zip(texts, parts, result, strict=True):
+            best = int(probabilities.argmax())
             words = tuple(
-                Word(text[start:end], start, end, round(float(whole[best] - next(left_out)[best]), DIGITS))
+                Word(
+                    text[start:end],
+                    start,
+                    end,
+                    round(float(probabilities[best] - next(left_out)[best]), DIGITS),
+                )
                 for start, end, _ in row
             )
             explanations.append(WordImportance(self._classes[best], words))
         return result, explanations
 
-    def _probabilities(self, encoded: Sequence[Sequence[int]]) -> Probabilities:
+    def _variants(
+        self, texts: Sequence[str]
+    ) -> tuple[list[EncodedText], list[EncodedText], list[list[Part]]]:
+        """Return the texts, each of them without each of its parts in turn, and the parts of each."""
+        encoder = self._inputs.encoder
+        if encoder is None:
+            check_texts(texts)
+            parts = [list(_grouped(list(_runs(text)), size=len(text))) for text in texts]
+            tokens: list[Sequence[int] | None] = [None] * sum(map(len, parts))
+            whole: list[Sequence[int] | None] = [None] * len(texts)
+        else:
+            encodings = encoder.encode_with_places(texts)
+            parts = [list(parts_of(text, one)) for text, one in zip(texts, encodings, strict=True)]
+            whole = [one.ids for one in encodings]
+            tokens = [
+                _without(one.ids, part) for one, row in zip(encodings, parts, strict=True) for part in row
+            ]
+        # A text may be empty but for the part: what is left is a blank, which has no n-grams.
+        rests = [
+            f"{text[:start]} {text[end:]}"
+            for text, row in zip(texts, parts, strict=True)
+            for start, end, _ in row
+        ]
+        rests = [rest if rest.strip() else BLANK for rest in rests]
+        return self._inputs.with_ngrams(whole, texts), self._inputs.with_ngrams(tokens, rests), parts
+
+    def _probabilities(self, encoded: Sequence[EncodedText]) -> Probabilities:
         result = np.empty((len(encoded), len(self._classes)), np.float32)
         for indices, feeds in padded_batches(encoded):
             result[indices] = self._session.run(["probabilities"], feeds)[0]
@@ -64,8 +97,12 @@ class WordExplainer:
 
 def parts_of(text: str, encoding: "Encoding") -> Iterator[Part]:
     """Yield the words of a text, or, of a long one, a few words at a time."""
-    words = list(_words(text, encoding))
-    most = min(MOST, max(FEWEST, TOKENS // max(1, len(encoding.ids))))
+    yield from _grouped(list(_words(text, encoding)), size=len(encoding.ids))
+
+
+def _grouped(words: Sequence[Part], *, size: int) -> Iterator[Part]:
+    """Yield words, or a few at a time where a text of this size, in tokens or characters, has too many."""
+    most = min(MOST, max(FEWEST, TOKENS // max(1, size)))
     for chosen in np.array_split(np.arange(len(words)), min(most, len(words)) or 1):
         if len(chosen):
             few = [words[index] for index in chosen]
@@ -89,6 +126,15 @@ def _words(text: str, encoding: "Encoding") -> Iterator[Part]:
         number_before = number
     if begun:
         yield begun
+
+
+def _runs(text: str) -> Iterator[Part]:
+    """Yield the words of a text, those of scripts without spaces in pieces."""
+    for found in WORD.finditer(text):
+        start, end = found.span()
+        step = RUN if end - start > LONG_WORD else end - start
+        for begin in range(start, end, step):
+            yield begin, min(begin + step, end), frozenset()
 
 
 def _both_of_words(text: str, place: int) -> bool:

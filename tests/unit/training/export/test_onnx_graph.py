@@ -5,9 +5,17 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from models_registry.artifacts import ACTIVATION_MAP, METADATA_KEY, TOKENIZER_KEY, ModelMetadata
-from training.export.onnx_graph import graft_head
+from models_registry.artifacts.metadata import NGRAMS_KEY
+from models_registry.artifacts.ngrams import NgramVocabulary, pad_ngrams
+from training.export.classifier import Classifier, Head, NgramHead
+from training.export.onnx_graph import export_onnx
 
 METADATA = ModelMetadata("t", "n", "textclassification", "a", "frozen", ("x", "y", "z"), {}, "", "")
+
+
+def classifier(weight: np.ndarray, bias: np.ndarray, **more: object) -> Classifier:
+    values = {"head": Head(weight, bias), "ngrams": None, "metadata": METADATA, "tokenizer": None}
+    return Classifier(**{**values, **more})  # type: ignore[arg-type]
 
 
 def backbone() -> bytes:
@@ -27,7 +35,7 @@ def backbone() -> bytes:
 def test_grafted_head_computes_what_numpy_does(batch: int) -> None:
     generator = np.random.default_rng(0)
     weight, bias = generator.normal(size=(2, 3)).astype(np.float32), np.float32([1, 2, 3])
-    session = onnxruntime.InferenceSession(graft_head(backbone(), weight, bias, METADATA, None))
+    session = onnxruntime.InferenceSession(export_onnx(backbone(), classifier(weight, bias)))
     given = generator.normal(size=(batch, 2)).astype(np.float32)
     logits, probabilities = session.run(["logits", "probabilities"], {"given": given})
     expected = 2 * given @ weight + bias
@@ -38,11 +46,49 @@ def test_grafted_head_computes_what_numpy_does(batch: int) -> None:
 
 def test_file_describes_itself() -> None:
     zero = np.zeros((2, 3), np.float32)
-    model = onnx.load_from_string(graft_head(backbone(), zero, zero[0], METADATA, "a tokenizer"))
+    model = onnx.load_from_string(export_onnx(backbone(), classifier(zero, zero[0], tokenizer="a tokenizer")))
     properties = {found.key: found.value for found in model.metadata_props}
     assert ModelMetadata.from_json(properties[METADATA_KEY]) == METADATA
     assert properties[TOKENIZER_KEY] == "a tokenizer"
     assert [output.name for output in model.graph.output] == ["logits", "probabilities"]
+
+
+TEXTS = ["one two", "two three", "three one"]
+
+
+def ngram_head() -> NgramHead:
+    vocabulary = NgramVocabulary.learn(TEXTS, most=100)
+    generator = np.random.default_rng(1)
+    weight = generator.normal(size=(len(vocabulary), 3)).astype(np.float32)
+    return NgramHead(vocabulary, Head(weight, np.float32([3, 2, 1])))
+
+
+@pytest.mark.parametrize("has_network", [True, False])
+def test_ngrams_add_the_rows_of_those_that_a_text_has(has_network: bool) -> None:
+    generator = np.random.default_rng(0)
+    weight, bias = generator.normal(size=(2, 3)).astype(np.float32), np.float32([1, 2, 3])
+    ngrams = ngram_head()
+    head = Head(weight, bias) if has_network else None
+    content = export_onnx(
+        backbone() if has_network else None, classifier(weight, bias, head=head, ngrams=ngrams)
+    )
+    encoded = ngrams.vocabulary.encode(["one two two", "nothing known: 7"])
+    ids, weights = pad_ngrams(encoded)
+    feeds = {"ngram_ids": ids, "ngram_weights": weights}
+    expected = np.stack([one.weights @ ngrams.head.weight[one.ids] + ngrams.head.bias for one in encoded])
+    if has_network:
+        feeds["given"] = generator.normal(size=(2, 2)).astype(np.float32)
+        expected += 2 * feeds["given"] @ weight + bias
+    session = onnxruntime.InferenceSession(content)
+    np.testing.assert_allclose(session.run(["logits"], feeds)[0], expected, atol=1e-5)
+    properties = session.get_modelmeta().custom_metadata_map
+    again = NgramVocabulary.from_json(properties[NGRAMS_KEY])
+    np.testing.assert_array_equal(again.hashes, ngrams.vocabulary.hashes)
+
+
+def test_classifier_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="needs a head"):
+        Classifier(None, None, METADATA, None)
 
 
 def pooling(*nodes: onnx.NodeProto, shape: tuple[int | str, ...] = ("batch", 5, 4, 3)) -> bytes:
@@ -78,7 +124,7 @@ FLAT = helper.make_node("Flatten", ["pooled"], ["features"])
 def test_activation_map_averages_to_the_logits(network: bytes, shape: tuple[int, ...]) -> None:
     generator = np.random.default_rng(0)
     weight, bias = generator.normal(size=(5, 3)).astype(np.float32), np.float32([1, 2, 3])
-    session = onnxruntime.InferenceSession(graft_head(network, weight, bias, METADATA, None))
+    session = onnxruntime.InferenceSession(export_onnx(network, classifier(weight, bias)))
     assert [output.name for output in session.get_outputs()] == ["logits", "probabilities", ACTIVATION_MAP]
     places = generator.normal(size=shape).astype(np.float32)
     logits, found = session.run(["logits", ACTIVATION_MAP], {"places": places})
@@ -101,8 +147,6 @@ def test_activation_map_averages_to_the_logits(network: bytes, shape: tuple[int,
     ids=["largest", "bent after the mean"],
 )
 def test_features_that_are_no_means_have_no_activation_map(nodes: tuple[onnx.NodeProto, ...]) -> None:
-    content = graft_head(
-        pooling(*nodes), np.zeros((5, 2), np.float32), np.zeros(2, np.float32), METADATA, None
-    )
+    content = export_onnx(pooling(*nodes), classifier(np.zeros((5, 3), np.float32), np.zeros(3, np.float32)))
     names = [output.name for output in onnx.load_from_string(content).graph.output]
     assert names == ["logits", "probabilities"]

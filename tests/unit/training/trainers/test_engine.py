@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,11 @@ from PIL import Image
 from torchvision.transforms import v2
 
 from models_registry.artifacts import ImagePreprocessing, ModelMetadata, Predictor
+from models_registry.artifacts.explanations import WordImportance
+from models_registry.artifacts.metadata import NGRAMS_KEY
 from tests.published import published_content
 from training.data import DataError
+from training.export.classifier import Classifier
 from training.export.torchscript import load_torchscript
 from training.trainers import engine, frozen
 from training.trainers.engine import train
@@ -117,9 +121,13 @@ def test_metrics_are_of_the_validation_part(trained: Trained) -> None:
     assert [row["class"] for row in metrics["per_class"]] == result.classes
     share = metrics["train_examples"] / (metrics["train_examples"] + metrics["validation_examples"])
     assert share == pytest.approx(0.7, abs=0.02)
-    assert metrics["curve"][metrics["chosen_point"]]["validation_accuracy"] == pytest.approx(
-        metrics["accuracy"], abs=1e-3
-    )
+    measured = {"network": metrics["curve"][metrics["chosen_point"]]["validation_accuracy"]}
+    if result_is_of_texts := "views" in metrics:
+        views = {view["name"]: view["accuracy"] for view in metrics["views"]}
+        assert views["network"] == pytest.approx(measured["network"], abs=1e-3)
+        measured = views
+    assert result_is_of_texts is (trained.request.task_type == TEXT)
+    assert measured[metrics.get("view", "network")] == pytest.approx(metrics["accuracy"], abs=1e-3)
     assert metrics["refit_on_all"] is True
 
 
@@ -249,12 +257,14 @@ def test_wish_to_stop_is_heard_in_every_phase(
 def test_files_that_disagree_are_not_published(
     make_request: MakeRequest, few_digits: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    attach = engine.attach_head
-    monkeypatch.setattr(
-        engine,
-        "attach_head",
-        lambda path, weight, bias, *rest: attach(path, weight[:, ::-1].copy(), bias, *rest),
-    )
+    export = engine.export_torchscript
+
+    def turned(network: torch.jit.ScriptModule, classifier: Classifier) -> bytes:
+        assert classifier.head is not None
+        head = replace(classifier.head, weight=classifier.head.weight[:, ::-1].copy())
+        return export(network, replace(classifier, head=head))
+
+    monkeypatch.setattr(engine, "export_torchscript", turned)
     with pytest.raises(TrainingError, match="disagree"):
         Trained(make_request(IMAGE, few_digits))
 
@@ -317,6 +327,34 @@ def test_smallest_possible_table_trains(make_request: MakeRequest, tmp_path: Pat
     done = Trained(make_request(TEXT, path, columns={"input": "text", "label": "intent"}))
     assert done.result.metrics["validation_examples"] == 2
     assert [p.label for p in done.predictor().predict(["good morning", "see you"])] == ["hello", "bye"]
+
+
+def test_language_that_the_encoder_does_not_know_is_learnt_by_ngrams(
+    make_request: MakeRequest, tmp_path: Path
+) -> None:
+    """Without its n-grams, the encoder sees hardly anything but unknown characters here."""
+    beginnings = ("ฉัน", "เขา", "เรา", "คุณ", "แม่", "พ่อ", "ครู", "เพื่อน")
+    words = {"กิน": ("ข้าว", "ปลา", "ผลไม้"), "ไป": ("ตลาด", "โรงเรียน", "ทะเล")}
+    rows = [
+        (f"{beginning}{verb}{noun}", verb)
+        for beginning in beginnings
+        for verb, nouns in words.items()
+        for noun in nouns
+    ]
+    path = write_table(tmp_path / "thai.csv", rows)
+    done = Trained(make_request(TEXT, path, columns={"input": "text", "label": "intent"}))
+    assert done.result.metrics["view"] == "n-grams"
+    assert done.result.accuracy > 90
+    assert "onnx-int8" not in done.result.artifacts
+    assert done.file("onnx").stat().st_size < 2**20  # no encoder travels along
+    predictor = done.predictor()
+    assert [found.label for found in predictor.predict(["พี่กินปลา", "พี่ไปทะเล"])] == ["กิน", "ไป"]
+    [(_, explanation)] = predictor.explain(["พี่ กิน ปลา"])
+    assert isinstance(explanation, WordImportance)
+    assert max(explanation.words, key=lambda word: word.importance).text in ("กิน", "ปลา")
+    network, extra = load_torchscript(done.file("torchscript"))
+    assert NGRAMS_KEY in extra
+    assert {name for name, _ in network.named_parameters()} == {"weight", "bias"}
 
 
 def test_very_long_text_is_cut_and_classified(banking: Trained) -> None:

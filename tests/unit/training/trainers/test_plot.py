@@ -13,7 +13,7 @@ from training.trainers.plot import MAX_CHARACTERS, draw_path, encode
 @pytest.mark.parametrize("count", [1, 10])
 def test_plot_is_a_small_picture(count: int) -> None:
     points = [PathPoint(10.0**-number, 0.5 + 0.04 * number, 0.5, 1.0, 1.0) for number in range(count)]
-    encoded = draw_path(points, count - 1, 0.1)
+    encoded = draw_path(points, count - 1, 0.1, 0.9)
     with Image.open(io.BytesIO(base64.b64decode(encoded, validate=True))) as picture:
         assert (picture.format, picture.size) == ("PNG", (640, 360))
         assert len(picture.convert("RGB").getcolors(65_536) or []) > 4  # something is drawn

@@ -1,0 +1,74 @@
+"""What is exported: linear heads, what they read beside a network's features, and the file's description."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from models_registry.artifacts import METADATA_KEY, TOKENIZER_KEY, ModelMetadata
+from models_registry.artifacts.metadata import NGRAMS_KEY
+from models_registry.artifacts.ngrams import NgramVocabulary
+
+Array = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Head:
+    """logits = features @ weight + bias; weight is dimension × classes."""
+
+    weight: Array
+    bias: Array
+
+    def probabilities(self, features: Array) -> Array:
+        """Return the probability of each class, N × classes."""
+        logits = features @ self.weight + self.bias
+        exponentials = np.exp(logits - logits.max(1, keepdims=True))
+        return np.asarray(exponentials / exponentials.sum(1, keepdims=True), np.float32)
+
+    def scaled(self, factor: float) -> "Head":
+        """Return the head whose logits are multiplied by a factor."""
+        return Head(self.weight * np.float32(factor), self.bias * np.float32(factor))
+
+
+@dataclass(frozen=True)
+class NgramHead:
+    """A head on n-grams: `head.weight` has a row for each of the vocabulary."""
+
+    vocabulary: NgramVocabulary
+    head: Head
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """What turns a network's features, n-grams of texts, or both (then the logits are summed) into classes.
+
+    `head` is None for a classifier that needs no network, `ngrams` for one that reads none, `tokenizer` is
+    that of a text network.
+    """
+
+    head: Head | None
+    ngrams: NgramHead | None
+    metadata: ModelMetadata
+    tokenizer: str | None
+
+    def __post_init__(self) -> None:
+        if self.head is None and self.ngrams is None:
+            raise ValueError("A classifier needs a head on a network's features, on n-grams, or both.")
+
+    def properties(self) -> dict[str, str]:
+        """Return the texts that travel in the files, by their names."""
+        found = {METADATA_KEY: self.metadata.to_json()}
+        if self.tokenizer is not None:
+            found[TOKENIZER_KEY] = self.tokenizer
+        if self.ngrams is not None:
+            found[NGRAMS_KEY] = self.ngrams.vocabulary.json
+        return found
+
+    def described_inputs(self) -> dict[str, Any]:
+        """Return what reads a text for the network, as plain data."""
+        found: dict[str, Any] = {"tokenizer": self.tokenizer and json.loads(self.tokenizer)}
+        if self.ngrams is not None:
+            found["ngrams"] = json.loads(self.ngrams.vocabulary.json)
+        return found
