@@ -100,6 +100,15 @@ class Calibration:
 
 
 @dataclass(frozen=True)
+class View:
+    """What a text model could read, how accurate that is (percent), and whether it was chosen."""
+
+    name: str
+    accuracy: float | None
+    chosen: bool
+
+
+@dataclass(frozen=True)
 class ModelCard:
     """What a model's page says about its quality."""
 
@@ -113,6 +122,7 @@ class ModelCard:
     calibration: Calibration | None
     parity: Mapping[str, Any]
     training_seconds: float | None
+    views: Sequence[View]
     refitted: bool  # the published head has learned from the validation part as well, after the measuring
 
 
@@ -132,8 +142,17 @@ def card_of(metrics: Mapping[str, Any], classes: Sequence[str]) -> ModelCard:
         calibration=_calibration(metrics.get("calibration")),
         parity=parity if isinstance(parity, dict) else {},
         training_seconds=sum(spent.values()) if isinstance(spent, dict) and spent else None,
+        views=_views(metrics),
         refitted=bool(metrics.get("refit_on_all")),
     )
+
+
+def _views(metrics: Mapping[str, Any]) -> list[View]:
+    chosen = metrics.get("view")
+    return [
+        View(str(row.get("name", "")), _percent(row.get("accuracy")), row.get("name") == chosen)
+        for row in _objects(metrics.get("views"))
+    ]
 
 
 def _percent(value: Any) -> float | None:

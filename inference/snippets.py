@@ -53,26 +53,59 @@ for path, row in zip(paths, session.run(["probabilities"], {{"image": batch}})[0
     print(path, about["classes"][row.argmax()], row.max())"""
 
 ONNX_TEXT = """\
-# pip install numpy onnxruntime tokenizers
-import json, sys
-import numpy as np, onnxruntime
-from tokenizers import Tokenizer
+# pip install numpy onnxruntime{packages}
+import json, sys{imports}
+import numpy as np, onnxruntime{tokenizer_import}
 
 session = onnxruntime.InferenceSession("{file}")
 facts = session.get_modelmeta().custom_metadata_map
 about = json.loads(facts["trainyard"])
+texts = sys.argv[1:] or ["I am still waiting for my card"]
+feeds = {{}}
+{inputs}
+for text, row in zip(texts, session.run(["probabilities"], feeds)[0]):
+    print(text, about["classes"][row.argmax()], row.max())"""
+
+READ_TOKENS = """
 tokenizer = Tokenizer.from_str(facts["tokenizer.json"])
 tokenizer.enable_padding()
 tokenizer.enable_truncation(about["preprocessing"]["max_length"])
-
-texts = sys.argv[1:] or ["I am still waiting for my card"]
 encoded = tokenizer.encode_batch(texts)
-feeds = {{
-    "input_ids": np.array([text.ids for text in encoded], np.int64),
-    "attention_mask": np.array([text.attention_mask for text in encoded], np.int64),
-}}
-for text, row in zip(texts, session.run(["probabilities"], feeds)[0]):
-    print(text, about["classes"][row.argmax()], row.max())"""
+feeds["input_ids"] = np.array([text.ids for text in encoded], np.int64)
+feeds["attention_mask"] = np.array([text.attention_mask for text in encoded], np.int64)
+"""
+
+READ_NGRAMS = """
+known = json.loads(facts["ngrams.json"])
+hashes = np.frombuffer(base64.b64decode(known["hashes"]), "<u8").tolist()
+places = dict(zip(hashes, range(len(hashes))))
+idf = np.frombuffer(base64.b64decode(known["idf"]), "<f4")
+
+def hash64(window):
+    value = sum((ord(c) + 1) * pow(0x9E3779B97F4A7C15, i, 2**64) for i, c in enumerate(window)) % 2**64
+    value = (value ^ value >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+    value = (value ^ value >> 27) * 0x94D049BB133111EB % 2**64
+    return value ^ value >> 31
+
+def ngrams(text):
+    text = f" {' '.join(unicodedata.normalize('NFKC', text).casefold().split())} "
+    gaps = [i for i, c in enumerate(text) if c == " "]
+    found = [text[i : i + n] for n in range(1, known["longest"] + 1) for i in range(len(text) - n + 1)]
+    found = [window for window in found if window.strip() and " " not in window[1:-1]]
+    found += [text[a : b + 1] for a, b in zip(gaps, gaps[1:]) if b - a >= known["longest"]]
+    found += [text[a : b + 1] for a, b in zip(gaps, gaps[2:])]
+    counts = Counter(places[h] for h in map(hash64, found) if h in places)
+    weights = {i: (1 + np.log(count)) * idf[i] for i, count in counts.items()}
+    return weights, np.sqrt(sum(weight**2 for weight in weights.values()))
+
+found = [ngrams(text) for text in texts]
+most = max(1, *(len(weights) for weights, _ in found))
+feeds["ngram_ids"] = np.zeros((len(texts), most), np.int64)
+feeds["ngram_weights"] = np.zeros((len(texts), most), np.float32)
+for row, (weights, length) in enumerate(found):
+    feeds["ngram_ids"][row, : len(weights)] = list(weights)
+    feeds["ngram_weights"][row, : len(weights)] = np.array(list(weights.values())) / length
+"""
 
 
 @dataclass(frozen=True)
@@ -84,13 +117,29 @@ class Snippet:
     code: str
 
 
-def snippets_for(*, is_image: bool, address: str, file: str) -> list[Snippet]:
-    """Return the programs for a model that predicts at `address`; `file` is its .onnx, "" when it has none to give."""
+def snippets_for(
+    *, is_image: bool, address: str, file: str, reads_tokens: bool = True, reads_ngrams: bool = False
+) -> list[Snippet]:
+    """Return the programs for a model that predicts at `address`; `file` is its .onnx, "" when it has none to give.
+
+    `reads_tokens` and `reads_ngrams` say what a text model takes in.
+    """
     found = [
         Snippet("curl", "curl", (CURL_IMAGE if is_image else CURL_TEXT).format(address=address)),
         Snippet("python", "Python", (PYTHON_IMAGE if is_image else PYTHON_TEXT).format(address=address)),
     ]
     if file:
-        code = (ONNX_IMAGE if is_image else ONNX_TEXT).format(file=file)
+        code = ONNX_IMAGE.format(file=file) if is_image else _onnx_text(file, reads_tokens, reads_ngrams)
         found.append(Snippet("onnx", "ONNX Runtime alone", code))
     return found
+
+
+def _onnx_text(file: str, reads_tokens: bool, reads_ngrams: bool) -> str:
+    """Return a program for a text model's file, with the parts that its inputs need."""
+    return ONNX_TEXT.format(
+        file=file,
+        packages=" tokenizers" if reads_tokens else "",
+        imports=", base64, unicodedata\nfrom collections import Counter" if reads_ngrams else "",
+        tokenizer_import="\nfrom tokenizers import Tokenizer" if reads_tokens else "",
+        inputs=(READ_TOKENS if reads_tokens else "") + (READ_NGRAMS if reads_ngrams else ""),
+    )

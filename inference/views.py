@@ -32,6 +32,7 @@ from core.paging import BoundedPaginator
 from core.requests import PageRequest
 from core.searches import ANYWHERE, BEGINNING
 from core.throttles import client_of, require_rate
+from models_registry.artifacts.views import NETWORK, NETWORK_AND_NGRAMS, NGRAMS
 from models_registry.models import Artifact, RegisteredModel, TaskType
 from models_registry.services import change_model, keep_model, restore_model, retire_model
 
@@ -226,10 +227,13 @@ def _page_context(request: HttpRequest, model: RegisteredModel) -> dict[str, Any
 
 def _snippets(request: HttpRequest, model: RegisteredModel, files: list[Artifact]) -> list[Snippet]:
     """Return programs to copy; one that runs the file itself only where the file describes itself."""
+    view = model.metrics.get("view", NETWORK)
     own = files if model.origin == RegisteredModel.Origin.TRAINED else []
     names = [download_name(model, file) for file in own if file.kind == Artifact.Kind.ONNX]
     return snippets_for(
         is_image=model.task_type == TaskType.IMAGE,
         address=request.build_absolute_uri(reverse("api-predict", args=[model.token])),
         file=next(iter(names), ""),
+        reads_tokens=view != NGRAMS,
+        reads_ngrams=view in (NGRAMS, NETWORK_AND_NGRAMS),
     )

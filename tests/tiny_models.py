@@ -18,8 +18,11 @@ from models_registry.artifacts import (
     ImagePreprocessing,
     ModelMetadata,
 )
+from models_registry.artifacts.ngrams import NgramVocabulary
 from models_registry.models import RegisteredModel
 from tests.factories import ArtifactFactory, RegisteredModelFactory
+from training.export.classifier import Classifier, Head, NgramHead
+from training.export.onnx_graph import export_onnx
 
 COLOURS = ("red", "green", "blue")
 SIZE = 16
@@ -119,6 +122,23 @@ def mood_model(public_id: str = "i", *, max_length: int = 64) -> bytes:
     helper.set_model_props(model, {METADATA_KEY: metadata.to_json(), TOKENIZER_KEY: tokenizer.to_str()})
     onnx.checker.check_model(model)
     return model.SerializeToString()
+
+
+def ngram_model(*, has_network: bool) -> bytes:
+    """An .onnx that reads a text's n-grams, with or without the network of `mood_model` beside them."""
+    vocabulary = NgramVocabulary.learn(["glad rather", "glad fellow", "sad rather", "sad fellow"], most=1000)
+    weight = np.random.default_rng(0).normal(size=(len(vocabulary), 2)).astype(np.float32)
+    ngrams = NgramHead(vocabulary, Head(weight, np.float32([0.1, 0.2])))
+    moods = onnx.load_from_string(mood_model())
+    properties = {entry.key: entry.value for entry in moods.metadata_props}
+    metadata = ModelMetadata.from_json(properties[METADATA_KEY])
+    if not has_network:
+        return export_onnx(None, Classifier(None, ngrams, metadata, None))
+    del moods.graph.node[-1]  # what comes out of the network are its logits
+    moods.graph.node[-1].output[0] = "features"
+    head = Head(np.eye(2, dtype=np.float32), np.zeros(2, np.float32))
+    classifier = Classifier(head, ngrams, metadata, properties[TOKENIZER_KEY])
+    return export_onnx(moods.SerializeToString(), classifier)
 
 
 def undescribed_colour_model(batch: int | None = None) -> bytes:

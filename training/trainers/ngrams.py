@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from models_registry.artifacts.ngrams import NgramVocabulary, WeightedNgrams
+from models_registry.artifacts.views import NETWORK, NETWORK_AND_NGRAMS, NGRAMS
 from training.export.classifier import Head, NgramHead
 
 from .events import Progress
@@ -31,8 +32,6 @@ MOST_WEIGHTS = 8_000_000  # of n-grams × classes: 32 MB of the model's file
 MOST_EXAMPLES = 100_000  # to learn from: the vectors of more would not fit into memory
 WORTH = 0.01  # by which both views have to be better than one, relative to its loss
 KEPT_IN_PLACE = 1e-3  # pulls weights to 1, so that there is one best pair on few examples
-
-NETWORK, NGRAMS, BOTH = "network", "n-grams", "network and n-grams"
 
 
 class SparseMatrix:
@@ -108,7 +107,8 @@ def join_ngrams(assignment: Assignment, trained: TrainedModel) -> TrainedModel:
     weights = balance(network, ngrams, held_out)
     both = weights[0] * network + weights[1] * ngrams
     views = [
-        _view(name, scores, held_out) for name, scores in ((NETWORK, network), (NGRAMS, ngrams), (BOTH, both))
+        _view(name, scores, held_out)
+        for name, scores in ((NETWORK, network), (NGRAMS, ngrams), (NETWORK_AND_NGRAMS, both))
     ]
     chosen = choose_view(views)
     metrics = trained.metrics | {"views": [view.to_json() for view in views], "view": chosen.name}

@@ -8,7 +8,7 @@ import pytest
 
 from inference.snippets import snippets_for
 from models_registry.artifacts import Predictor
-from tests.tiny_models import colour_model, picture
+from tests.tiny_models import colour_model, ngram_model, picture
 
 ADDRESS = "https://example.org/api/v1/models/t/predict/"
 
@@ -43,3 +43,23 @@ def test_programs_are_python_of_some_twenty_lines(key: str, is_image: bool) -> N
 def test_model_without_a_file_to_give_has_no_program_for_it() -> None:
     keys = [snippet.key for snippet in snippets_for(is_image=True, address=ADDRESS, file="")]
     assert keys == ["curl", "python"]
+
+
+@pytest.mark.parametrize("has_network", [True, False])
+def test_program_for_ngrams_says_what_the_platform_says(tmp_path: Path, has_network: bool) -> None:
+    content = ngram_model(has_network=has_network)
+    (tmp_path / "model.onnx").write_bytes(content)
+    texts = ["glad  RATHER glad", "ｓａｄ sad fellow", "nothing of it"]
+    found = snippets_for(
+        is_image=False, address=ADDRESS, file="model.onnx", reads_tokens=has_network, reads_ngrams=True
+    )
+    code = next(snippet.code for snippet in found if snippet.key == "onnx")
+    done = subprocess.run(
+        [sys.executable, "-c", code, *texts], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    for line, text, expected in zip(
+        done.stdout.splitlines(), texts, Predictor.from_bytes(content).predict(texts), strict=True
+    ):
+        said, label, probability = line.rsplit(" ", 2)
+        assert (said, label) == (text, expected.label)
+        assert float(probability) == pytest.approx(expected.probability, abs=1e-5)
