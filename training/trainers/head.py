@@ -27,6 +27,7 @@ BETTER = 1e-3  # relative improvement of the loss that counts
 MAX_EVALUATIONS = 200
 GRADIENT_TOLERANCE = 1e-4
 LOSS_TOLERANCE = 1e-5
+HISTORY = 5  # steps that L-BFGS remembers; each costs two passes over all weights
 NEGLIGIBLE = 1e-7  # of the largest variance: an axis with less is rounding
 LEAST_CURVATURE = 1e-6
 WIDTH = 16  # numbers that processors multiply at a time: other numbers of columns take a quarter longer
@@ -203,6 +204,7 @@ def follow_path(
     strengths: Sequence[float],
     on_point: Callable[[int, PathPoint], None],
     check: Callable[[], None],
+    tolerance: float = LOSS_TOLERANCE,
 ) -> Path:
     """Fit along the path on `train`, until the loss on `validation` no longer falls."""
     features, device = train[0], train[0].device
@@ -211,7 +213,7 @@ def follow_path(
     points: list[PathPoint] = []
     chosen, best = 0, parameters
     for strength in strengths:
-        parameters = minimise(parameters, (features, labels), strength, check)
+        parameters = minimise(parameters, (features, labels), strength, check, tolerance=tolerance)
         train_accuracy, train_loss = _measure(parameters, features, labels)
         accuracy, loss = _measure(parameters, validation[0], held_out_labels)
         points.append(PathPoint(strength, train_accuracy, accuracy, train_loss, loss))
@@ -237,7 +239,12 @@ def _device() -> torch.device:
 
 
 def minimise(
-    start: Tensor, data: tuple[Matrix, Tensor], strength: float, check: Callable[[], None]
+    start: Tensor,
+    data: tuple[Matrix, Tensor],
+    strength: float,
+    check: Callable[[], None],
+    *,
+    tolerance: float = LOSS_TOLERANCE,
 ) -> Tensor:
     """Minimise mean cross-entropy + strength/2 · |weight|² by L-BFGS; the bias is not penalised.
 
@@ -258,8 +265,8 @@ def minimise(
         max_iter=MAX_EVALUATIONS,
         max_eval=MAX_EVALUATIONS,
         tolerance_grad=GRADIENT_TOLERANCE,
-        tolerance_change=LOSS_TOLERANCE,
-        history_size=10,
+        tolerance_change=tolerance,
+        history_size=HISTORY,
         line_search_fn="strong_wolfe",
     )
 

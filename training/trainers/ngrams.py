@@ -26,7 +26,8 @@ from .head import Array, Labels, Path, PathPoint, follow_path, minimise
 from .metrics import evaluate
 from .strategy import Assignment, TrainedModel
 
-STRENGTHS = (1e-4, 3e-5, 1e-5, 3e-6, 1e-6)
+STRENGTHS = (3e-5, 1e-5, 3e-6, 1e-6)
+TOLERANCE = 1e-4  # of the loss: ten times as fine a fit takes three times as long, and is no more accurate
 MOST_NGRAMS = 1 << 17
 MOST_WEIGHTS = 8_000_000  # of n-grams × classes: 32 MB of the model's file
 MOST_EXAMPLES = 100_000  # to learn from: the vectors of more would not fit into memory
@@ -101,6 +102,7 @@ def join_ngrams(assignment: Assignment, trained: TrainedModel) -> TrainedModel:
         strengths=STRENGTHS,
         on_point=lambda number, point: _tell(progress, number, point),
         check=progress.check,
+        tolerance=TOLERANCE,
     )
     network = np.log(np.clip(trained.probabilities, 1e-30, None))
     ngrams = (unseen.times(path.parameters[:-1]) + path.parameters[-1]).log_softmax(1).numpy()
@@ -179,5 +181,5 @@ def _refit(
 ) -> NgramHead:
     """Fit the head once more on both parts, with the strength that was chosen."""
     data = SparseMatrix(rows, len(vocabulary)), torch.from_numpy(labels)
-    parameters = minimise(path.parameters, data, path.strength, progress.check).numpy()
+    parameters = minimise(path.parameters, data, path.strength, progress.check, tolerance=TOLERANCE).numpy()
     return NgramHead(vocabulary, Head(np.ascontiguousarray(parameters[:-1]), parameters[-1].copy()))
