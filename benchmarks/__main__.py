@@ -11,6 +11,7 @@ BENCHMARKS = {
     "accurate_image": "finetune:image",
     "accurate_text": "finetune:text",
     "recurrent_text": "finetune:recurrent",
+    "languages": "languages:languages",
     "finetune_throughput": "finetune:throughput",
     "serving": "serving:serving",
     "mirror": "mirror:mirror",

@@ -1,0 +1,120 @@
+"""*Fast* on texts in several languages beside the encoder alone and beside n-grams as scikit-learn fits them."""
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.time_to_live import DATA, Labelled, read_csv, write_csv
+from models_registry.artifacts import Predictor
+from training.catalogue import get_architecture
+from training.trainers.engine import train
+from training.trainers.request import TrainingRequest
+
+from .finetune import CACHE
+
+SETS = {
+    "arabic": "languages/ar_ajgt",
+    "hebrew": "languages/he_sentiment",
+    "indonesian": "languages/id_emot",
+    "korean": "languages/ko_chatbot",
+    "thai": "languages/th_wisesight",
+    "english": "banking77",
+}
+
+
+def languages() -> dict[str, Any]:
+    """For each set: accuracy on test rows of *Fast*, of the encoder's head alone, of n-grams alone; in percent."""
+    figures: dict[str, Any] = {}
+    for name, place in SETS.items():
+        if not (DATA / f"{place}_train.csv").exists():
+            raise SystemExit(f"{DATA / place}_train.csv is not here; TRAINYARD_BENCH_DATA names its folder.")
+        known, test = read_csv(DATA / f"{place}_train.csv"), read_csv(DATA / f"{place}_test.csv")
+        began = time.monotonic()
+        figures[f"{name}_fast"], figures[f"{name}_reads"] = _fast(known, test)
+        figures[f"{name}_seconds"] = round(time.monotonic() - began, 1)
+        figures[f"{name}_encoder"] = _encoder(known, test)
+        figures[f"{name}_ngrams"] = _ngrams(known, test)
+    means = {
+        key: round(float(np.mean([figures[f"{name}_{key}"] for name in SETS])), 2)
+        for key in ("fast", "encoder", "ngrams")
+    }
+    figures |= {f"mean_{key}": value for key, value in means.items()}
+    figures["worst_margin"] = round(
+        min(
+            figures[f"{name}_fast"] - max(figures[f"{name}_encoder"], figures[f"{name}_ngrams"])
+            for name in SETS
+        ),
+        2,
+    )
+    return figures
+
+
+def _fast(known: Labelled, test: Labelled) -> tuple[float, str]:
+    """Return the accuracy of the .onnx that a job would publish, and what it reads."""
+    with tempfile.TemporaryDirectory(prefix="trainyard-bench-") as folder:
+        path = Path(folder) / "train.csv"
+        path.write_bytes(write_csv(known))
+        request = TrainingRequest(
+            token="benchmark",
+            name="Benchmark",
+            task_type="textclassification",
+            architecture="minilm",
+            strategy="frozen",
+            dataset_path=str(path),
+            dataset_sha256="",
+            columns={},
+            output_dir=folder,
+            cache_dir=str(CACHE),
+        )
+        result = train(request, lambda _: None, should_stop=lambda: False)
+        predictor = Predictor.from_bytes(Path(folder, result.artifacts["onnx"]).read_bytes())
+        found = predictor.predict([given for given, _ in test])
+    right = sum(one.label == label for one, (_, label) in zip(found, test, strict=True))
+    return round(100 * right / len(test), 2), str(result.metrics.get("view", "network"))
+
+
+def _encoder(known: Labelled, test: Labelled) -> float:
+    """Return the accuracy of logistic regression on the encoder's features, at the strength that is best on the test."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
+    features = _features([str(text) for text, _ in [*known, *test]])
+    scale = StandardScaler().fit(features[: len(known)])
+    scaled = scale.transform(features) / np.sqrt(features.shape[1])
+    labels = np.array([label for _, label in [*known, *test]])
+    scores = []
+    for strength in (1.0, 10.0, 100.0):
+        model = LogisticRegression(C=strength, max_iter=300).fit(scaled[: len(known)], labels[: len(known)])
+        scores.append(model.score(scaled[len(known) :], labels[len(known) :]))
+    return round(100 * float(max(scores)), 2)
+
+
+def _features(texts: list[str]) -> Any:
+    from models_registry.artifacts.sessions import open_session
+    from models_registry.artifacts.texts import TextEncoder, length_batches, pad
+    from training.export.onnx_graph import with_outputs
+    from training.trainers.backbones import get_backbone
+
+    architecture = get_architecture("minilm")
+    backbone = get_backbone(architecture, CACHE)
+    session = open_session(with_outputs(backbone.onnx.read_bytes(), ["features"]), threads=2)
+    tokens = TextEncoder(backbone.tokenizer() or "", architecture.preprocessing).encode(texts)
+    features = np.empty((len(texts), architecture.dimension or 0), np.float32)
+    for batch in length_batches([len(ids) for ids in tokens], tokens=2048):
+        features[batch] = session.run(None, pad([tokens[index] for index in batch]))[0]
+    return features
+
+
+def _ngrams(known: Labelled, test: Labelled) -> float:
+    """Return the accuracy of tf-idf of characters within words and logistic regression, the usual baseline."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    vectors = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True, min_df=2)
+    classifier = make_pipeline(vectors, LogisticRegression(C=10, max_iter=300))
+    classifier.fit(*zip(*known, strict=True))
+    return round(100 * float(classifier.score(*zip(*test, strict=True))), 2)
