@@ -58,7 +58,7 @@ def _fast(known: Labelled, test: Labelled) -> tuple[float, str]:
         path = Path(folder) / "train.csv"
         path.write_bytes(write_csv(known))
         request = TrainingRequest(
-            token="benchmark",
+            token="benchmark",  # noqa: S106 - a name for files
             name="Benchmark",
             task_type="textclassification",
             architecture="minilm",
@@ -77,7 +77,7 @@ def _fast(known: Labelled, test: Labelled) -> tuple[float, str]:
 
 
 def _encoder(known: Labelled, test: Labelled) -> float:
-    """Return the accuracy of logistic regression on the encoder's features, at the strength that is best on the test."""
+    """Return the accuracy of logistic regression on the encoder's features, its strength the best for the test."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
 

@@ -106,35 +106,40 @@ def join_ngrams(assignment: Assignment, trained: TrainedModel) -> TrainedModel:
     )
     network = np.log(np.clip(trained.probabilities, 1e-30, None))
     ngrams = (unseen.times(path.parameters[:-1]) + path.parameters[-1]).log_softmax(1).numpy()
-    weights = balance(network, ngrams, held_out)
-    both = weights[0] * network + weights[1] * ngrams
-    views = [
-        _view(name, scores, held_out)
-        for name, scores in ((NETWORK, network), (NGRAMS, ngrams), (NETWORK_AND_NGRAMS, both))
-    ]
-    chosen = choose_view(views)
-    metrics = trained.metrics | {"views": [view.to_json() for view in views], "view": chosen.name}
-    if chosen.name == NETWORK:
+    candidates = {
+        NETWORK: [*balance([network], held_out), 0.0],
+        NGRAMS: [0.0, *balance([ngrams], held_out)],
+        NETWORK_AND_NGRAMS: balance([network, ngrams], held_out),
+    }
+    scores = {name: first * network + second * ngrams for name, (first, second) in candidates.items()}
+    views = [_view(name, values, held_out) for name, values in scores.items()]
+    chosen = choose_view(views).name
+    metrics = trained.metrics | {"views": [view.to_json() for view in views], "view": chosen}
+    if chosen == NETWORK:
         return replace(trained, metrics=metrics)
-    scores = ngrams if chosen.name == NGRAMS else both
-    probabilities = torch.from_numpy(scores).softmax(1).numpy()
+    weights = candidates[chosen]
+    probabilities = torch.from_numpy(scores[chosen]).softmax(1).numpy()
     names = [texts[index] for index in validation]
     metrics |= evaluate(probabilities, held_out, trained.classes, names)
     found = _refit(rows, examples.labels[everything], vocabulary, path, progress)
-    if chosen.name == NGRAMS:
+    found = replace(found, head=found.head.scaled(weights[1]))
+    if chosen == NGRAMS:
         trained = replace(trained, head=None, state=None, tokenizer=None)
     else:
         assert trained.head is not None
         trained = replace(trained, head=trained.head.scaled(weights[0]))
-        found = replace(found, head=found.head.scaled(weights[1]))
     return replace(trained, ngrams=found, metrics=metrics, probabilities=probabilities)
 
 
-def balance(network: Array, ngrams: Array, labels: Labels) -> tuple[float, float]:
-    """Return the weights, both positive, with which the sum of two views' log-probabilities has the least loss."""
+def balance(views: Sequence[Array], labels: Labels) -> list[float]:
+    """Return the weights, all positive, with which the sum of views' log-probabilities has the least loss.
+
+    Of one view alone that is its inverse temperature (Guo, Pleiss, Sun and Weinberger, "On Calibration of
+    Modern Neural Networks", 2017).
+    """
     targets = torch.from_numpy(labels)
-    scores = torch.stack([torch.from_numpy(view) for view in (network, ngrams)])
-    logarithms = torch.zeros(2, requires_grad=True)
+    scores = torch.from_numpy(np.stack(views))
+    logarithms = torch.zeros(len(views), requires_grad=True)
     optimizer = torch.optim.LBFGS([logarithms], max_iter=100, line_search_fn="strong_wolfe")
 
     def loss() -> Tensor:
@@ -145,8 +150,8 @@ def balance(network: Array, ngrams: Array, labels: Labels) -> tuple[float, float
         return value
 
     optimizer.step(loss)  # type: ignore[no-untyped-call]
-    first, second = logarithms.detach().exp().tolist()
-    return first, second
+    weights: list[float] = logarithms.detach().exp().tolist()
+    return weights
 
 
 def choose_view(views: Sequence[View]) -> View:

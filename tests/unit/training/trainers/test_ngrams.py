@@ -61,14 +61,19 @@ TRUTH = np.random.default_rng(9).integers(0, 3, 400)
 
 def test_two_good_views_are_worth_more_than_one() -> None:
     first, second = scores(1.5, 1), scores(1.5, 2)
-    one, two = balance(first, second, TRUTH)
+    one, two = balance([first, second], TRUTH)
     assert one == pytest.approx(two, rel=0.3)
     joined = one * first + two * second
     assert (joined.argmax(1) == TRUTH).mean() > (first.argmax(1) == TRUTH).mean() + 0.03
 
 
+def test_view_that_is_too_sure_is_toned_down() -> None:
+    [weight] = balance([3 * scores(1.5, 1)], TRUTH)
+    assert 0.2 < weight < 0.7
+
+
 def test_view_that_knows_nothing_weighs_little() -> None:
-    one, two = balance(scores(2.0, 1), scores(0.0, 2), TRUTH)
+    one, two = balance([scores(2.0, 1), scores(0.0, 2)], TRUTH)
     assert two < 0.2 * one
 
 
