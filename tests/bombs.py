@@ -2,8 +2,12 @@
 
 import io
 import struct
+import zipfile
 import zlib
+from collections.abc import Mapping
 
+import pyarrow
+import pyarrow.parquet
 from PIL import Image
 
 GREY, RGB, PALETTE, RGBA = 0, 2, 3, 6
@@ -96,4 +100,34 @@ def encode(image: Image.Image, kind: str, **options: object) -> bytes:
     """Return a picture as a file."""
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def list_of_files(entries: int, *, zip64: bool) -> bytes:
+    """Return a zip that is nothing but a list of files of which none is there."""
+    entry = struct.pack("<4s6H3I5H2I", b"PK\1\2", 20, 20, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0) + b"a"
+    directory = entry * entries
+    end = b""
+    if zip64:
+        record = struct.pack("<4sQ2H2I4Q", b"PK\6\6", 44, 45, 45, 0, 0, entries, entries, len(directory), 0)
+        end = record + struct.pack("<4sIQI", b"PK\6\7", 0, len(directory), 1)
+    # A reader that believes the last two counts sees a small archive.
+    size = 0xFFFFFFFF if zip64 else len(directory)
+    return directory + end + struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 1, 1, size, 0, 0)
+
+
+def parquet_of_one_text(length: int) -> bytes:
+    """Return a table of one row whose text is so long; packed, it is a thirty-thousandth."""
+    buffer = io.BytesIO()
+    table = pyarrow.table({"input": ["x" * length], "label": ["a"]})
+    pyarrow.parquet.write_table(table, buffer, compression="zstd", use_dictionary=False)
+    return buffer.getvalue()
+
+
+def zip_of(files: Mapping[str, bytes]) -> bytes:
+    """Return an archive of files."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
     return buffer.getvalue()

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from models_registry.inputs import ArchiveBudget, DataError, Limits, budgets, open_archive, read_member
-from tests.bombs import encode
+from tests.bombs import encode, list_of_files
 from tests.costs import cost_of
 
 MB = 2**20
@@ -24,19 +24,6 @@ def read_all(path: str) -> list[int]:
     with open_archive(Path(path), limits) as (archive, members):
         budget = ArchiveBudget(archive, members, limits)
         return [len(budget.read(member)) for member in members]
-
-
-def list_of_files(entries: int, *, zip64: bool) -> bytes:
-    """Return a zip that is nothing but a list of files of which none is there."""
-    entry = struct.pack("<4s6H3I5H2I", b"PK\1\2", 20, 20, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0) + b"a"
-    directory = entry * entries
-    end = b""
-    if zip64:
-        record = struct.pack("<4sQ2H2I4Q", b"PK\6\6", 44, 45, 45, 0, 0, entries, entries, len(directory), 0)
-        end = record + struct.pack("<4sIQI", b"PK\6\7", 0, len(directory), 1)
-    # A reader that believes the last two counts sees a small archive.
-    size = 0xFFFFFFFF if zip64 else len(directory)
-    return directory + end + struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 1, 1, size, 0, 0)
 
 
 @pytest.mark.parametrize(
