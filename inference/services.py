@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TypeVar
@@ -16,7 +16,14 @@ from inference.lookup import ServedModel, UnknownModel, find_served_model
 from inference.metrics import MODEL_LOADS, MODEL_LOOKUPS, PREDICTION_SECONDS
 from inference.runtime import PredictorCache, Stream, TooManyWaiting, Turns
 from inference.statistics import usage_recorder
-from models_registry.artifacts import BrokenLimit, InvalidInput, InvalidModel, Prediction, check_pixels
+from models_registry.artifacts import (
+    BrokenLimit,
+    InvalidInput,
+    InvalidModel,
+    Prediction,
+    check_pixels,
+    is_big,
+)
 from models_registry.artifacts.explanations import Explanation
 from models_registry.artifacts.sandbox import AnyPredictor, SandboxError
 from models_registry.artifacts.sessions import limit_memory
@@ -25,6 +32,8 @@ from models_registry.models import Artifact, RegisteredModel, TaskType
 
 # What a loaded model takes of memory for a byte of its file, with what it needs to be opened and to run.
 MEMORY_OF_A_FILE = 3
+MOST_WAITING_WITH_BIG_IMAGES = 3  # each keeps a thread of the server
+SECONDS_OF_BIG_IMAGES = 5
 # Models from outside are run one at a time, and few may wait for it: they may not hold all threads of a process.
 MOST_WAITING = 2
 
@@ -90,7 +99,7 @@ def _run(
             served, found = _run_external(served, work)
         else:
             served, predictor = _load_as_it_is_now(served)
-            with broken_limits_noted(served.model), predictor_turns().take():
+            with broken_limits_noted(served.model), _place_for(inputs), predictor_turns().take():
                 found = work(predictor)
     except InvalidInput as error:
         raise InvalidRequest(str(error)) from error
@@ -208,6 +217,26 @@ def predictor_turns() -> Turns:
 def external_turns() -> Turns:
     """Return the queue in which this process's predictions by models from outside wait for each other."""
     return Turns(1, most_waiting=MOST_WAITING)
+
+
+@lru_cache(maxsize=1)
+def big_image_turns() -> Turns:
+    """Return the queue of the predictions whose images are decoded one at a time: they keep one core, not all."""
+    return Turns(1, most_waiting=MOST_WAITING_WITH_BIG_IMAGES)
+
+
+@contextmanager
+def _place_for(inputs: Sequence[bytes | str]) -> Iterator[None]:
+    """Wait, with big images, until there is one core for them. Raises `TooManyRequests` when many wait already."""
+    if not any(isinstance(given, bytes) and is_big(given) for given in inputs):
+        yield
+        return
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(big_image_turns().take())
+        except TooManyWaiting as error:
+            raise TooManyRequests(SECONDS_OF_BIG_IMAGES) from error
+        yield
 
 
 def _check_inputs(model: RegisteredModel, inputs: Sequence[bytes | str], most: int) -> None:

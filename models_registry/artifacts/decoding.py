@@ -24,8 +24,8 @@ MAX_PIXELS = 50_000_000  # of a decoded picture
 MAX_SHRUNK_PIXELS = 200_000_000  # of a JPEG, which is scaled down while it is decoded
 MAX_PASSED_PIXELS = 1_000_000_000  # pixels times passes over them: about two seconds
 MAX_DECODING_BYTES = 400 << 20
-BIG = 32 << 20  # bytes that decoding takes; more is done one at a time
-SMALL_AT_ONCE = 128 << 20  # bytes of all smaller ones together
+BIG = 64 << 20  # bytes that decoding takes, as 16 megapixels do; more is done one at a time
+SMALL_AT_ONCE = 256 << 20  # bytes of all smaller ones together
 SHRINKING = (1, 2, 4, 8)
 BAND = 1 << 20  # pixels that are converted at a time
 REACH = 3  # pixels of the result that the widest filter looks beyond its place, and one for rounding
@@ -124,6 +124,15 @@ def check_pixels(contents: Iterable[bytes], most: int) -> None:
                 f"The images have more than {most // 10**6:,} megapixels together, the limit. "
                 "Send fewer at a time, or scale them down."
             )
+
+
+def is_big(content: bytes) -> bool:
+    """Tell whether an image is one of those that are decoded one at a time."""
+    try:
+        file = inspect(content)
+    except InvalidInput:
+        return False
+    return file.memory(_shrinking(file, MAX_PIXELS)) > BIG
 
 
 def upright_size(content: bytes) -> tuple[int, int]:

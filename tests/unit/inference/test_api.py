@@ -1,5 +1,7 @@
 import json
+import time
 from io import BytesIO
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -7,6 +9,7 @@ from django.test import Client
 from rest_framework.test import APIClient
 
 from control.models import PlatformStatus
+from inference import services
 from models_registry.services import retire_model
 from tests.bombs import GREY, blank_png
 from tests.factories import RegisteredModelFactory, UserFactory
@@ -94,6 +97,29 @@ def test_predict_too_many_pixels_together_is_a_400_that_names_the_limit() -> Non
     response = post_files(live_colour_model().token, *[huge] * 5)
     assert response.status_code == 400
     assert "200 megapixels together" in response.json()["detail"]
+
+
+def wait_with_a_big_image() -> None:
+    with services.big_image_turns().take():
+        pass
+
+
+def test_predict_with_big_images_waits_apart_and_few_may() -> None:
+    token, big = live_colour_model().token, blank_png(5000, 4000)
+    waiting = [Thread(target=wait_with_a_big_image) for _ in range(services.MOST_WAITING_WITH_BIG_IMAGES)]
+    with services.big_image_turns().take():  # as one that takes a minute would
+        for thread in waiting:
+            thread.start()
+        deadline = time.monotonic() + 10
+        while len(services.big_image_turns()) < len(waiting):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        response = post_files(token, big)
+        assert (response.status_code, response["Retry-After"]) == (429, "5")
+        assert post_files(token, picture("red")).status_code == 200
+    for thread in waiting:
+        thread.join(10)
+    assert post_files(token, big).status_code == 200
 
 
 def test_predict_in_maintenance_is_a_503() -> None:

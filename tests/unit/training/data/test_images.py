@@ -6,6 +6,7 @@ import time
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -323,3 +324,20 @@ def test_damaged_images_are_unreadable_or_have_a_thumbnail(kind: str, at: int, j
     content[at : at + len(junk)] = junk
     if not why_unreadable(bytes(content), 10**6):
         thumbnail(bytes(content), 96)
+
+
+@pytest.mark.parametrize(
+    ("image", "seen"),
+    [
+        (Image.fromarray(np.full((200, 200), 32_896, np.uint16)), (128, 128, 128)),
+        (Image.new("RGBA", (200, 200), (255, 0, 255, 0)), (255, 255, 255)),
+        (Image.new("LA", (200, 200), (0, 128)), (127, 127, 127)),
+    ],
+    ids=["sixteen bits", "hidden colour", "half transparent"],
+)
+def test_thumbnail_shows_what_is_trained_on(image: Image.Image, seen: tuple[int, int, int]) -> None:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    with Image.open(io.BytesIO(thumbnail(buffer.getvalue(), 96))) as small:
+        assert small.size == (96, 96)
+        assert np.abs(np.asarray(small).reshape(-1, 3).mean(0) - seen).max() <= 2
