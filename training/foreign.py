@@ -5,6 +5,7 @@ ETag. A document whose data set has a job was taken in before; one whose data se
 earlier try stopped, and goes on from there.
 """
 
+import errno
 import hashlib
 import json
 import tempfile
@@ -14,18 +15,19 @@ from typing import Annotated, Any, BinaryIO, Literal, TypeVar
 import structlog
 from django.conf import settings
 from django.core.files import File
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from core.exceptions import BucketError, InvalidRequest, MaintenanceMode, PlatformBusy
+from core.periodic import describe
 from documents import keys
 from documents.files import WrongFile, download
-from documents.projections import Unusable
+from documents.projections import Postponed, Unusable
 from models_registry.models import RegisteredModel, TaskType
 from models_registry.tokens import readable_name
 
 from .catalogue import SCRATCH, Architecture, get_architecture
-from .data import DataError, ForeignDocument, Limits, parse_data_split, take_apart
+from .data import LARGEST_INTEGER, DataError, ForeignDocument, Limits, parse_data_split, take_apart
 from .datasets.services import SUFFIXES, create_dataset, discard_dataset
 from .files import dataset_key
 from .models import Dataset, TrainingJob
@@ -39,6 +41,11 @@ IMAGENET = "imagenet"
 FROM_SCRATCH = (SCRATCH, False, "", None, "false", "none", "null")  # in lower case
 SHOWN = 50  # characters of a value in a message
 REFERENCES = "training/"  # where a data set may lie that a document only names
+LONGEST_NAME = 255  # bytes of a part of a key, which may be a file of a folder
+FOR_NOW = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO)
+
+
+Whole = Annotated[int, Field(ge=-LARGEST_INTEGER, le=LARGEST_INTEGER)]
 
 
 def _lower(value: Any) -> Any:
@@ -54,14 +61,14 @@ class Plateau(BaseModel):
     """`reduce_lr_on_plateau`; its ranges are the job's own."""
 
     factor: float
-    patience: int
+    patience: Whole
     min_lr: float
 
 
 class Step(BaseModel):
     """`step_lr`."""
 
-    step_size: int
+    step_size: Whole
     gamma: float
 
 
@@ -73,8 +80,8 @@ class WantedTraining(BaseModel):
     task_type: Annotated[Literal["imageclassification", "textclassification"], BeforeValidator(_lower)]
     optimizer: Annotated[str, BeforeValidator(_lower)]
     learning_rate: float
-    batch_size: int
-    epochs: int
+    batch_size: Whole
+    epochs: Whole
     data_split: str
     model: str = Field(max_length=100)
     pretrain_dataset: Annotated[str | bool | None, BeforeValidator(_lower)] = None
@@ -86,7 +93,7 @@ class ForeignSettings(WantedTraining):
     """The document's values."""
 
     token: str = Field(min_length=1, max_length=160)
-    num_classes: int
+    num_classes: Whole
 
 
 class Reference(BaseModel):
@@ -94,19 +101,29 @@ class Reference(BaseModel):
 
     key: str = Field(alias="$ref", max_length=400)
     sha256: Annotated[str, BeforeValidator(_lower), Field(pattern=r"^[0-9a-f]{64}$")]
-    bytes: int = Field(ge=0)
+    bytes: int = Field(ge=0, le=LARGEST_INTEGER)
     columns: dict[str, str] = {}
 
 
-class Postponed(BucketError):
-    """Nothing is wrong with the document, but now is not the time."""
+class _Source:
+    """The document on its way from the bucket: what goes wrong there is no fault of the document's."""
+
+    def __init__(self, source: BinaryIO) -> None:
+        self._source = source
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes. Raises `BucketError`."""
+        try:
+            return self._source.read(size)
+        except Exception as error:  # whichever store, whatever it raises
+            raise BucketError(f"{keys.TRAINING} cannot be read now: {describe(error)}") from error
 
 
 def take_in_document(source: BinaryIO, *, etag: str) -> None:
     """Make a queued job, nobody's, of the document with this ETag; none if it has one already.
 
-    Raises `Unusable` that says what is wrong with the document and where; `Postponed`, or another
-    `BucketError`, when it should be tried again later.
+    Raises `Unusable` that says what is wrong with the document and where; `Postponed` or `BucketError`
+    when it should be tried again later.
     """
     identifier = hashlib.sha256(etag.encode()).hexdigest()[:32]
     if _has_job(identifier):
@@ -116,21 +133,35 @@ def take_in_document(source: BinaryIO, *, etag: str) -> None:
         with transaction.atomic():  # before the work, and again when the job is accepted
             make_room(None)
         with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:
-            job = _take_in(source, Path(folder), identifier)
+            job = _take_in(_Source(source), Path(folder), identifier)
     except (MaintenanceMode, PlatformBusy) as error:
         raise Postponed(f"{keys.TRAINING} waits: {error}") from error
     except (DataError, InvalidRequest, WrongFile) as error:
         if _has_job(identifier):  # somebody took it in meanwhile
             return
         raise Unusable(f"{keys.TRAINING} cannot become a job: {error}") from error
+    except (BucketError, OperationalError, InterfaceError, KeyboardInterrupt, SystemExit):
+        raise
+    except OSError as error:
+        if error.errno in FOR_NOW:
+            raise BucketError(f"{keys.TRAINING} cannot be copied now: {describe(error)}") from error
+        raise _crashed(error) from error
+    except BaseException as error:  # whatever a library makes of a document that was made to break it
+        raise _crashed(error) from error
     logger.info("document.taken_in", document=keys.TRAINING, job=job.pk)
+
+
+def _crashed(error: BaseException) -> Unusable:
+    """Return what a document is called that nobody has thought of."""
+    logger.error("document.crashed", document=keys.TRAINING, error=describe(error), exc_info=error)
+    return Unusable(f"{keys.TRAINING} cannot become a job: it cannot be read ({describe(error)}).")
 
 
 def _has_job(identifier: str) -> bool:
     return TrainingJob.objects.filter(dataset__key__startswith=dataset_key(identifier, "")).exists()
 
 
-def _take_in(source: BinaryIO, folder: Path, identifier: str) -> TrainingJob:
+def _take_in(source: _Source, folder: Path, identifier: str) -> TrainingJob:
     limits = Limits(max_bytes=settings.TRAINYARD["MAX_DATASET_BYTES"])
     document = take_apart(source, folder, keys=ForeignSettings.model_fields, limits=limits)
     wanted = read_as(ForeignSettings, document.settings)
@@ -170,6 +201,8 @@ def read_as(model: type[AnyModel], values: dict[str, Any], *, place: str = "") -
     """Return the values as a model. `InvalidRequest` names the fields, but not what they hold."""
     try:
         return model.model_validate(values)
+    except (ArithmeticError, RecursionError) as error:
+        raise InvalidRequest(f"{place or 'It'} holds a value that cannot be read.") from error
     except ValidationError as error:
         told = (f"{place}{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
         raise InvalidRequest("; ".join(told) + ".") from error
@@ -244,7 +277,7 @@ def _data(
         path = document.path
     else:
         reference = read_as(Reference, document.reference or {}, place="dataset.")
-        path, columns = _fetch(reference, folder, limits), reference.columns
+        path, columns = _fetch(reference, folder, limits, task_type), reference.columns
     require_suffix(path, task_type)
     return path, columns
 
@@ -255,10 +288,16 @@ def require_suffix(path: Path, task_type: str) -> None:
         raise InvalidRequest(f"dataset: it is a {path.suffix} file's, which is no data set for {task_type}.")
 
 
-def _fetch(reference: Reference, folder: Path, limits: Limits) -> Path:
+def _fetch(reference: Reference, folder: Path, limits: Limits, task_type: str) -> Path:
     key = reference.key
-    if not key.startswith(REFERENCES) or key == keys.TRAINING or {"", ".", ".."} & set(key.split("/")):
+    parts = key.split("/")
+    if not key.startswith(REFERENCES) or key == keys.TRAINING or {"", ".", ".."} & set(parts):
         raise InvalidRequest(f"dataset.$ref: {key!r} is no key below {REFERENCES}.")
+    if not key.isprintable() or any(len(part.encode()) > LONGEST_NAME for part in parts):
+        raise InvalidRequest(
+            f"dataset.$ref: a name in it is longer than {LONGEST_NAME} bytes, or holds what cannot be seen."
+        )
+    require_suffix(Path(key.lower()), task_type)
     path = folder / f"dataset{Path(key).suffix.lower()}"
     download(key, path, sha256=reference.sha256, limit=min(reference.bytes, limits.max_bytes))
     return path

@@ -19,6 +19,10 @@ class Unusable(TrainyardError):
     """A document that others put into the bucket cannot be taken in; the message says why."""
 
 
+class Postponed(TrainyardError):
+    """Nothing is wrong with a document that others put into the bucket, but now is not the time for it."""
+
+
 class Projection(ABC):
     """One document. `eager` ones are published when a transaction commits."""
 
@@ -108,7 +112,7 @@ class StreamProjection(Projection):
     def take_in(self, source: BinaryIO, *, etag: str) -> None:
         """Take in a document that somebody else put there; outside of any transaction.
 
-        Taking in the same document once more changes nothing. Raises `Unusable`.
+        Taking in the same document once more changes nothing. Raises `Unusable` or `Postponed`.
         """
         raise Unusable("This platform writes the document and does not read it.")
 

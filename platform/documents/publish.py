@@ -41,6 +41,7 @@ class Outcome(Enum):
     BUSY = "busy"  # somebody else is writing and will take our changes along
     UNFINISHED = "unfinished"  # our turn is over, and changes wait again
     FAILED = "failed"  # the bucket did not take it; the changes wait
+    POSTPONED = "postponed"  # what others put there waits until the platform may accept it
 
 
 def publish(key: str, *, force: bool = False, repair: bool = False, turn: float | None = None) -> Outcome:
@@ -67,6 +68,9 @@ def publish(key: str, *, force: bool = False, repair: bool = False, turn: float 
             logger.warning("document.publish_failed", document=key, error=storable(error))
             Document.release(key, writer=writer, last_error=storable(error), failed_at=timezone.now())
             return Outcome.FAILED
+        except projections.Postponed as error:
+            Document.release(key, writer=writer, last_error=storable(error), failed_at=None)
+            return Outcome.POSTPONED
         except LostLease:
             logger.warning("document.lease_lost", document=key)
             return Outcome.BUSY

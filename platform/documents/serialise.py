@@ -10,6 +10,8 @@ from typing import Any, NoReturn
 from .merge import Json
 
 NAME_LENGTH = 255
+DEEPEST = 64  # levels of objects and lists: what is read can be written again
+CONTAINERS = frozenset({dict, list})
 
 
 def parse_document(body: bytes) -> Json:
@@ -20,7 +22,23 @@ def parse_document(body: bytes) -> Json:
         raise ValueError("it is nested too deeply") from error
     if not isinstance(document, dict):
         raise ValueError("it is not a JSON object")
+    _check_depth(document)
     return document
+
+
+def _check_depth(document: Json) -> None:
+    """Raise ValueError for a document so deep that only some of Python's JSON functions can follow."""
+    level: list[Any] = [document]
+    for _ in range(DEEPEST):
+        inner: list[Any] = []
+        for each in level:
+            values = each.values() if isinstance(each, dict) else each
+            if not CONTAINERS.isdisjoint(map(type, values)):
+                inner += (value for value in values if type(value) in CONTAINERS)
+        level = inner
+        if not level:
+            return
+    raise ValueError("it is nested too deeply")
 
 
 def _refuse(name: str) -> NoReturn:

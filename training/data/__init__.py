@@ -4,13 +4,14 @@ from models_registry.inputs import TABLE_SUFFIXES, DataError, Limits
 
 from .documents import iter_training_document_dataset
 from .examples import Progress, Unreadable
-from .foreign import ForeignDocument, take_apart
+from .foreign import LARGEST_INTEGER, ForeignDocument, take_apart
 from .images import ImageExample, ImageExamples, iter_image_archive, read_image_archive, why_no_class_name
 from .report import DataReport, build_report
 from .split import Split, parse_data_split, stratified_split
 from .texts import TextExamples, iter_text_table, read_text_table
 
 __all__ = [
+    "LARGEST_INTEGER",
     "TABLE_SUFFIXES",
     "DataError",
     "DataReport",

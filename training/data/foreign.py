@@ -4,20 +4,23 @@ Keys may come in any order. What is wrong is said with its place in the document
 document is believed: not a size, not a name.
 """
 
+import math
 import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from models_registry.inputs import DataError, Limits
 
 from .base64_stream import decode_base64
 from .images import why_no_class_name
-from .json_stream import LongString, json_events
+from .json_stream import LongString, Readable, json_events
 
 MORE_THAN_THE_DATA = 64 << 20  # bytes of a document beside its data set
 MOST_ENTRIES = 16  # of an object that is a setting
+LARGEST_INTEGER = 2**63 - 1  # that a database holds
 SHOWN = 50  # characters of a name in a message
 
 Events = Iterator[tuple[str, Any]]
@@ -37,7 +40,7 @@ class ForeignDocument:
 
 
 def take_apart(
-    source: BinaryIO, folder: Path, *, keys: Iterable[str], limits: Limits | None = None
+    source: Readable, folder: Path, *, keys: Iterable[str], limits: Limits | None = None
 ) -> ForeignDocument:
     """Read a document to its end, and write its data set into `folder`.
 
@@ -91,6 +94,7 @@ class _TakingApart:
             for inner, key in self.events:
                 if inner == "end_map":
                     return entries
+                _check_text(key, place=f"A name in {place}")
                 entries[key] = self._scalar(*next(self.events), place=f"{place}.{key[:SHOWN]}")
                 if len(entries) > MOST_ENTRIES:
                     raise DataError(f"{place} has more entries than it can have.")
@@ -102,7 +106,9 @@ class _TakingApart:
             raise DataError(f"{place} holds a list or an object, which it should not.")
         if isinstance(value, LongString):
             raise DataError(f"{place} holds a text that is too long.")
-        return value
+        if isinstance(value, str):
+            _check_text(value, place=place)
+        return _number(value, place=place) if isinstance(value, int | Decimal) else value
 
     def _skip(self, event: str, _: Any) -> None:
         """Pass over the value of a key that is somebody else's."""
@@ -136,7 +142,10 @@ class _TakingApart:
                 if event == "start_array":
                     self._images(images, key)
                 else:
+                    _check_text(key, place="A name in dataset")
                     reference[key] = self._value(event, value, place=f"dataset.{key[:SHOWN]}")
+                    if len(reference) > MOST_ENTRIES:
+                        raise DataError(f"The class {key[:SHOWN]!r} of the data set holds no list of images.")
         if not reference:
             self.path = path
             return
@@ -159,9 +168,9 @@ class _TakingApart:
     @staticmethod
     def _decoded(value: "str | LongString", *, place: str, limit: int) -> Iterator[bytes]:
         """Yield what a base64 string stands for."""
-        pieces = value.pieces() if isinstance(value, LongString) else iter([value.encode()])
         size = 0
         try:
+            pieces = value.pieces() if isinstance(value, LongString) else iter([value.encode()])
             for piece in decode_base64(pieces):
                 size += len(piece)
                 if size > limit:
@@ -171,6 +180,24 @@ class _TakingApart:
             raise DataError(f"{place} is no base64 ({error}).") from error
         if size > limit:
             raise DataError(f"{place} has more than the {limit:,} bytes that it may have.")
+
+
+def _check_text(text: str, *, place: str) -> None:
+    """Raise `DataError` for a text that no database can hold."""
+    if "\0" in text:
+        raise DataError(f"{place} holds NUL, which no name or setting may.")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise DataError(f"{place} holds half a surrogate pair, which is no character.") from error
+
+
+def _number(value: int | Decimal, *, place: str) -> int | float:
+    """Return a number as a setting has it. Raises `DataError` for one that is too large."""
+    number = float(value) if isinstance(value, Decimal) else value
+    if abs(number) > LARGEST_INTEGER or not math.isfinite(number):
+        raise DataError(f"{place} is a number larger than {LARGEST_INTEGER:,}, which no setting can be.")
+    return number
 
 
 class _ImageWriter:

@@ -10,7 +10,7 @@ import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, Protocol
 
 import ijson
 
@@ -25,6 +25,13 @@ STANDS_FOR_A_LONG_STRING = "a string that was cut out"
 LONGEST_ESCAPE = 6  # bytes: a backslash, u, four digits
 _complete = re.compile(rb"(?:[^\\]++|\\u[0-9a-fA-F]{4}|\\[^u])*+")
 _bare = re.compile(rb'[^\s",:\[\]{}]+')
+
+
+class Readable(Protocol):
+    """What gives bytes piece by piece."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return up to `size` bytes, none at the end."""
 
 
 class LongString:
@@ -67,7 +74,7 @@ def _unescape(piece: bytes) -> bytes:
     return str(json.loads(b'"' + piece + b'"')).encode() if b"\\" in piece else piece
 
 
-def json_events(source: BinaryIO, *, limit: int, folder: Path) -> Iterator[tuple[str, Any]]:
+def json_events(source: Readable, *, limit: int, folder: Path) -> Iterator[tuple[str, Any]]:
     """Yield ijson's events (name, value) of one JSON value; long strings come as `LongString`.
 
     Those lie in `folder` as long as somebody holds them. Raises `DataError` for what is no JSON, has more
@@ -87,12 +94,21 @@ def json_events(source: BinaryIO, *, limit: int, folder: Path) -> Iterator[tuple
             if event == "map_key" and isinstance(value, LongString):
                 raise DataError(f"A name in the document has more than {LONGEST_KEPT:,} bytes.")
             yield event, value
-    except ijson.JSONError as error:
+    except DataError:
+        raise
+    except (ijson.JSONError, UnicodeError) as error:
         raise DataError(f"The document is no JSON ({_reason(error)}).") from error
+    except (
+        ArithmeticError,
+        ValueError,
+    ) as error:  # of the parser, which makes a Decimal of what is no integer
+        raise DataError("The document holds a number that is too large to be one.") from error
 
 
 def _reason(error: Exception) -> str:
     """Return the first line of yajl's complaint; the others quote the document."""
+    if isinstance(error, UnicodeError):
+        return "a text is no UTF-8: perhaps it holds half a surrogate pair"
     told = error.args[0] if error.args else ""
     words = told.decode(errors="replace") if isinstance(told, bytes) else str(told)
     return words.partition("\n")[0]
@@ -101,7 +117,7 @@ def _reason(error: Exception) -> str:
 class _ShortenedText:
     """The parser's view of the source. After each cut-out string it pauses, so that `long` is that one."""
 
-    def __init__(self, source: BinaryIO, limit: int, folder: Path) -> None:
+    def __init__(self, source: Readable, limit: int, folder: Path) -> None:
         self.long: LongString | None = None
         self._source, self._limit, self._folder, self._seen = source, limit, folder, 0
         self._text = self._shortened()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from control.models import PlatformStatus
 from documents import keys
 from documents.models import Document
-from documents.projections import Unusable
+from documents.projections import Postponed, Unusable
 from documents.publish import publish_waiting
 from documents.schemas import TrainingDocument
 from tests.factories import RegisteredModelFactory, TrainingJobFactory, UserFactory
@@ -23,7 +23,7 @@ from training import foreign, transitions
 from training.catalogue import get_architecture
 from training.data import iter_image_archive
 from training.datasets.services import create_dataset
-from training.foreign import Postponed, choose_strategy, take_in_document
+from training.foreign import choose_strategy, take_in_document
 from training.models import Dataset, TrainingJob
 from training.projections import TrainingProjection
 from training.services import JobSettings, submit_job
@@ -141,7 +141,7 @@ def test_document_that_was_taken_before_makes_no_second_job(bucket: Path) -> Non
 def test_crash_before_the_job_is_made_good_by_the_next_try(
     bucket: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Killed(BaseException):
+    class Killed(SystemExit):
         pass
 
     def die(**_: Any) -> None:
@@ -161,8 +161,8 @@ def test_crash_before_the_data_set_is_noted_leaves_no_second_file(
     bucket: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(Dataset, "save", lambda *args, **kwargs: (_ for _ in ()).throw(RuntimeError))
-        with pytest.raises(RuntimeError):
+        patch.setattr(Dataset, "save", lambda *args, **kwargs: (_ for _ in ()).throw(SystemExit))
+        with pytest.raises(SystemExit):
             take_in(image_document())
     take_in(image_document())
     assert len(files_in(bucket)) == 1
