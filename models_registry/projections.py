@@ -8,8 +8,10 @@ from documents import keys
 from documents.merge import Json, Ownership
 from documents.projections import EntriesProjection, News
 from documents.schemas import DATE_FORMAT, InferenceDocument, read_entry
+from documents.serialise import entry_name
 
 from .models import Artifact, RegisteredModel, TaskType
+from .selectors import missing_files
 
 FOLLOWED = frozenset(
     {
@@ -46,6 +48,24 @@ class InferenceProjection(EntriesProjection):
 
     def canonical(self, entry: Json) -> Json:
         return read_entry(entry)
+
+    def has_files(self, token: str) -> bool:
+        model = RegisteredModel.objects.filter(token=token).prefetch_related("artifacts").first()
+        return model is not None and bool(model.artifacts.all()) and not missing_files(model)
+
+    def without_files(self, tokens: Collection[str]) -> frozenset[str]:
+        known = RegisteredModel.objects.filter(
+            origin=RegisteredModel.Origin.TRAINED,
+            state=RegisteredModel.State.RETIRED,
+            retired_by_document=True,
+        ).prefetch_related("artifacts")
+        chosen = sorted(token for token in tokens if entry_name(token) == token)
+        return frozenset(
+            model.token
+            for start in range(0, len(chosen), AT_ONCE)
+            for model in known.filter(token__in=chosen[start : start + AT_ONCE])
+            if missing_files(model)
+        )
 
     def take(self, news: News) -> dict[str, str]:
         from .taking_in import take_news

@@ -54,7 +54,10 @@ def take_news(news: News) -> dict[str, str]:
     for token, edit in news.edited.items():
         if is_storable(edit.fields):
             _follow(token, edit)
-    return {token: _import(token, entry) for token, entry in news.brought.items()}
+    return {
+        token: _import(token, entry, is_gone=token in news.without_files)
+        for token, entry in news.brought.items()
+    }
 
 
 def _retire(token: str, ours: Json) -> None:
@@ -86,10 +89,17 @@ def _follow(token: str, edit: Edit) -> None:
     logger.info("model.edited_in_document", model=model.pk, fields=sorted(fields))
 
 
-def _import(token: str, entry: Any) -> str:
-    """Make (or revive) the model of an entry that others brought; returns what is wrong with it."""
+def _import(token: str, entry: Any, *, is_gone: bool) -> str:
+    """Make (or revive) the model of an entry that others brought; returns what is wrong with it.
+
+    `is_gone` tells that it is one of ours whose files are not in the bucket any more.
+    """
     known = _locked(token)
     if known is not None and known.origin == RegisteredModel.Origin.TRAINED:
+        if is_gone:
+            return (
+                "The model cannot be restored: its files are not in the bucket any more. Put them back first."
+            )
         if known.state == State.RETIRED and known.retired_by_document:
             known.state, known.retired_at, known.retired_by_document = State.LIVE, None, False
             known.save()

@@ -8,13 +8,17 @@ Two spellings of a value may mean the same ("10-01-2021 18:13" and "10-01-21 18:
 document is not rewritten only to spell it our way.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
 Json = dict[str, Any]
 Canonical = Callable[[Json], Json]  # fields it cannot read are left out
+
+UNSEEN_FOR = timedelta(minutes=2)  # that a program may take from its reading of a document to its writing
+PUT_BACK_AT_MOST = 3  # times in a row that an entry comes back, should somebody remove it again and again
 
 _ABSENT: Any = object()
 
@@ -49,10 +53,44 @@ class Merged:
     overruled: tuple[Overruled, ...] = ()
 
 
+@dataclass(frozen=True)
+class Write:
+    """A write of ours of an entry: what the fields that it changed said before; None: there was no entry.
+
+    Who read the document before it and writes it back without a condition cannot have seen it, and undoes it.
+    """
+
+    at: datetime
+    before: Json | None = None
+    put_back: int = 0  # how often the entry was put back before and with this write
+
+
+def unseen(writes: Iterable[Write], *, now: datetime) -> tuple[Write, ...]:
+    """Return the writes that a program whose write is seen now may not have seen."""
+    return tuple(write for write in writes if now - write.at < UNSEEN_FOR)
+
+
+def may_come_back(writes: Iterable[Write]) -> bool:
+    """Tell whether an entry that vanished was new, among writes that the one who removed it may not have seen."""
+    found = list(writes)
+    times = max((write.put_back for write in found), default=0)
+    return any(write.before is None for write in found) and times < PUT_BACK_AT_MOST
+
+
 def merge_fields(
-    *, base: Json | None, ours: Json, theirs: Json, canonical: Canonical, ownership: Ownership
+    *,
+    base: Json | None,
+    ours: Json,
+    theirs: Json,
+    canonical: Canonical,
+    ownership: Ownership,
+    writes: Sequence[Write] = (),
 ) -> Merged:
-    """Merge an object of fixed fields; `base` is None when we never knew it, `ours` is canonical."""
+    """Merge an object of fixed fields; `base` is None when we never knew it, `ours` is canonical.
+
+    `writes` are those of ours that the others may not have seen: where theirs says again what stood there
+    before one, ours stays.
+    """
     known, found = canonical(base) if base is not None else {}, canonical(theirs)
     document, taken, overruled = dict(theirs), {}, []
     for name, value in ours.items():
@@ -61,7 +99,8 @@ def merge_fields(
             continue
         followed = name in ownership.followed | ownership.operator and now is not _ABSENT
         their_edit, our_edit = now != before, value != before
-        if their_edit and followed and (not our_edit or name in ownership.operator):
+        is_old = any(name in (write.before or {}) and (write.before or {})[name] == now for write in writes)
+        if their_edit and followed and not is_old and (not our_edit or name in ownership.operator):
             taken[name] = now
             if our_edit and before is not _ABSENT:
                 overruled.append(Overruled(name, value, by="document"))
@@ -101,6 +140,7 @@ class Fate(Enum):
     KEEP = "keep"  # `document` is what to write
     GONE = "gone"  # there is no entry (any more) by our doing, or by nobody's
     VANISHED = "vanished"  # others removed an entry of ours that we had not touched: our row follows
+    PUT_BACK = "put back"  # it vanished in a write that may not have seen it: it is written once more
     FOREIGN = "foreign"  # others brought it: it stays as it is, and may become a row of ours
 
 
@@ -122,21 +162,28 @@ def merge_entry(
     foreign: bool,
     canonical: Canonical,
     ownership: Ownership,
+    writes: Sequence[Write] = (),
+    has_files: bool = False,
 ) -> MergedEntry:
     """Merge one entry of a document of many; None stands for no entry.
 
-    `foreign` tells that we knew the entry, and that it never was one of our rows.
+    `foreign` tells that we knew the entry, and that it never was one of our rows; `writes` are those of ours
+    that the others may not have seen, and `has_files` that what the entry names is still there.
     """
     if ours is None:
         return _without_ours(base=base, theirs=theirs, foreign=foreign)
     if not isinstance(theirs, dict):
-        return _without_theirs(base=base, ours=ours, theirs=theirs, canonical=canonical)
+        comes_back = has_files and may_come_back(writes)
+        return _without_theirs(
+            base=base, ours=ours, theirs=theirs, canonical=canonical, comes_back=comes_back
+        )
     merged = merge_fields(
         base=base if isinstance(base, dict) else None,
         ours=ours,
         theirs=theirs,
         canonical=canonical,
         ownership=ownership,
+        writes=writes,
     )
     return MergedEntry(Fate.KEEP, merged.document, merged.taken, merged.overruled)
 
@@ -150,12 +197,44 @@ def _without_ours(*, base: Any, theirs: Any, foreign: bool) -> MergedEntry:
     return MergedEntry(Fate.GONE, overruled=edited)
 
 
-def _without_theirs(*, base: Any, ours: Json, theirs: Any, canonical: Canonical) -> MergedEntry:
+def _without_theirs(
+    *, base: Any, ours: Json, theirs: Any, canonical: Canonical, comes_back: bool
+) -> MergedEntry:
     untouched = isinstance(base, dict) and agrees(base, ours, canonical)
     if theirs is None and untouched:
+        if comes_back:
+            return MergedEntry(Fate.PUT_BACK, base, overruled=(Overruled("", None, by="database"),))
         return MergedEntry(Fate.VANISHED)
     overruled = () if base is None and theirs is None else (Overruled("", theirs, by="database"),)
     return MergedEntry(Fate.KEEP, {**_strangers(base, ours), **ours}, overruled=overruled)
+
+
+def writes_after(
+    *,
+    base: Any,
+    ours: Json | None,
+    theirs: Any,
+    merged: MergedEntry,
+    canonical: Canonical,
+    writes: Sequence[Write],
+    now: datetime,
+) -> tuple[Write, ...]:
+    """Return our writes of an entry that others may not have seen yet, the one of this merge among them."""
+    if ours is None or not isinstance(merged.document, dict):
+        return ()
+    if theirs is None:
+        times = max((write.put_back for write in writes), default=0)
+        return (*writes, Write(now, put_back=times + (merged.fate is Fate.PUT_BACK)))
+    if not isinstance(base, dict):
+        return tuple(writes)
+    known = canonical(base)
+    before = {name: _reading(base, known, name, value) for name, value in ours.items()}
+    changed = {
+        name: value
+        for name, value in before.items()
+        if value is not _ABSENT and value != ours[name] and name not in merged.taken
+    }
+    return (*writes, Write(now, changed)) if changed else tuple(writes)
 
 
 def agrees(document: Json, ours: Json, canonical: Canonical) -> bool:

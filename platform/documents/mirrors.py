@@ -8,12 +8,29 @@ too: the document is what we wrote, byte for byte.
 
 import json
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
+import structlog
 from django.db import transaction
+from django.utils import timezone
 
-from .merge import Fate, Json, Merged, MergedEntry, after_sending, merge_entry, merge_fields
+from core.text import storable
+
+from .merge import (
+    Fate,
+    Json,
+    Merged,
+    MergedEntry,
+    Write,
+    after_sending,
+    may_come_back,
+    merge_entry,
+    merge_fields,
+    unseen,
+    writes_after,
+)
 from .models import Document, PublishedEntry
 from .projections import (
     Edit,
@@ -29,12 +46,16 @@ from .serialise import (
     entry_name,
     format_document,
     format_entry,
+    format_writes,
     join_entries,
     parse_document,
     parse_entry,
+    parse_writes,
 )
 from .session import CONFLICTS_BEFORE_GIVING_UP, Sent, Session
 from .store import Conflict
+
+logger = structlog.get_logger(__name__)
 
 MANY = 500  # above this, rows are read all at once and not by name
 
@@ -122,6 +143,7 @@ class _Plan:
     ours: dict[str, Json] = field(default_factory=dict)
     theirs: dict[str, Any] = field(default_factory=dict)
     rows: dict[str, PublishedEntry] = field(default_factory=dict)  # by token, as we last knew them
+    writes: dict[str, tuple[Write, ...]] = field(default_factory=dict)  # of ours, this one among them
 
     def sent(self) -> Sent:
         """Return digests of the entries that have to be written; empty when the document is right."""
@@ -163,17 +185,18 @@ def _synchronise_entries(projection: EntriesProjection, session: Session) -> Non
             if row.sent and theirs is not None:
                 _settle_entries(session, row.sent, theirs)
         touched = None if everything else {entry for entry in waiting.values() if entry}
-        plan = _plan(projection, touched=touched, theirs=theirs, repair=session.repair)
+        plan = _plan(projection, touched=touched, theirs=theirs, repair=session.repair, now=timezone.now())
         wrote, sent = landed, plan.sent()
         if etag is None or sent:
             body, wrote = _assemble(session.key, plan), True
             if (etag := session.put(body, if_match=etag, sent=sent)) is None:
                 continue
+        news = _news(projection, plan)
         session.record(
             etag=etag,
             wrote=wrote,
             done=waiting,
-            remember=lambda plan=plan: _remember_entries(projection, session, plan),  # type: ignore[misc]
+            remember=lambda plan=plan, news=news: _remember_entries(projection, session, plan, news),  # type: ignore[misc]
             accepted=True,
         )
         return
@@ -192,19 +215,33 @@ def _settle_entries(session: Session, sent: str, theirs: Json) -> None:
         if settled is None and row is not None:
             gone.append(row.name)
         elif settled != known:
-            kept.append(_row(session.key, token, settled))
+            writes = unseen(parse_writes(row.writes) if row else [], now=timezone.now())
+            writes = (*writes, Write(timezone.now(), _differences(known, settled)))
+            kept.append(_row(session.key, token, settled, writes=writes))
     with transaction.atomic():
         session.keep_writing(sent="")
         _delete_rows(session.key, gone)
         _write_rows(kept)
 
 
+def _differences(known: Any, settled: Any) -> Json | None:
+    """Return what fields said that a write of ours has changed; None when it made the entry."""
+    if not (isinstance(known, dict) and isinstance(settled, dict)):
+        return None
+    return {name: value for name, value in known.items() if name in settled and settled[name] != value}
+
+
 def _plan(
-    projection: EntriesProjection, *, touched: set[str] | None, theirs: Json | None, repair: bool
+    projection: EntriesProjection,
+    *,
+    touched: set[str] | None,
+    theirs: Json | None,
+    repair: bool,
+    now: datetime,
 ) -> _Plan:
     """Merge the entries that we changed (`touched`; None: all) with those that others changed.
 
-    `theirs` is the document as it was read; None: as we last knew it.
+    `theirs` is the document as it was read; None: as we last knew it. Raises `BucketError`.
     """
     key, plan = projection.key, _Plan()
     changed = _changed_by_others(key, theirs) if theirs is not None else set()
@@ -222,15 +259,33 @@ def _plan(
         ours = plan.ours.get(token)
         if found is not None:
             plan.theirs[token] = found
-        plan.merged[token] = merge_entry(
+        writes = unseen(parse_writes(row.writes) if row else [], now=now)
+        merged = plan.merged[token] = merge_entry(
             base=found if repair and ours is not None else known,
             ours=ours,
             theirs=found,
             foreign=bool(row and row.problem),
             canonical=projection.canonical,
             ownership=projection.ownership,
+            writes=writes,
+            has_files=found is None and may_come_back(writes) and projection.has_files(token),
+        )
+        plan.writes[token] = writes_after(
+            base=known,
+            ours=ours,
+            theirs=found,
+            merged=merged,
+            canonical=projection.canonical,
+            writes=writes,
+            now=now,
         )
     return plan
+
+
+def _news(projection: EntriesProjection, plan: _Plan) -> News:
+    """Return what others did; the files of what comes back are looked for here, ahead of any transaction."""
+    news = plan.news()
+    return replace(news, without_files=projection.without_files(news.brought)) if news.brought else news
 
 
 def _changed_by_others(key: str, theirs: Json) -> set[str]:
@@ -281,16 +336,19 @@ def _texts(key: str, changed: dict[str, str | None]) -> Iterator[str]:
     yield from (text for text in changed.values() if text is not None)
 
 
-def _remember_entries(projection: EntriesProjection, session: Session, plan: _Plan) -> Collection[str]:
-    """Keep the entries as they are in the document now, and take in what others did to it."""
-    news = plan.news()
+def _remember_entries(
+    projection: EntriesProjection, session: Session, plan: _Plan, news: News
+) -> Collection[str]:
+    """Keep the entries as they are in the document now, and follow what others did to it."""
     problems = projection.take(news) if news != News() else {}
     gone, kept = [], []
     for token, merged in plan.merged.items():
         session.note_overruled(token, merged.overruled)
+        if merged.fate is Fate.PUT_BACK:
+            logger.warning("document.entry_put_back", document=session.key)
         if merged.document is None:
             gone.append(entry_name(token))
-        elif row := _row_to_keep(session.key, token, merged, plan.rows.get(token), problems.get(token)):
+        elif row := _row_to_keep(session.key, token, plan, problems.get(token)):
             kept.append(row)
     _delete_rows(session.key, gone)
     _write_rows(kept)
@@ -298,25 +356,27 @@ def _remember_entries(projection: EntriesProjection, session: Session, plan: _Pl
     return followed | news.edited.keys() | news.vanished.keys()
 
 
-def _row_to_keep(
-    key: str, token: str, merged: MergedEntry, row: PublishedEntry | None, problem: str | None
-) -> PublishedEntry | None:
+def _row_to_keep(key: str, token: str, plan: _Plan, problem: str | None) -> PublishedEntry | None:
     """Return the entry's row as it has to be; None when it is that already."""
+    merged, row, writes = plan.merged[token], plan.rows.get(token), plan.writes[token]
     if problem is None:
         problem = row.problem if row and merged.fate is Fate.FOREIGN else ""
-    found = _row(key, token, merged.document, problem)
-    if row is not None and row.digest == found.digest and row.problem == problem:
+    found = _row(key, token, merged.document, problem, writes=writes)
+    if row is not None and (row.digest, row.problem, row.writes) == (found.digest, problem, found.writes):
         return None
     return found
 
 
-def _row(key: str, token: str, entry: Any, problem: str = "") -> PublishedEntry:
+def _row(
+    key: str, token: str, entry: Any, problem: str = "", *, writes: Iterable[Write] = ()
+) -> PublishedEntry:
     return PublishedEntry(
         document=key,
         name=entry_name(token),
         text=format_entry(token, entry),
         digest=digest_entry(entry),
-        problem=problem,
+        problem=storable(problem),
+        writes=format_writes(writes),
     )
 
 
@@ -325,7 +385,7 @@ def _write_rows(rows: list[PublishedEntry]) -> None:
         rows,
         update_conflicts=True,
         unique_fields=["document", "name"],
-        update_fields=["text", "digest", "problem"],
+        update_fields=["text", "digest", "problem", "writes"],
         batch_size=MANY,
     )
 

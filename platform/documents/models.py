@@ -94,6 +94,11 @@ class PublishedEntry(models.Model):
     )
     text = models.TextField()
     digest = models.CharField(max_length=32)
+    writes = models.TextField(
+        blank=True,
+        editable=False,
+        help_text="Our writes of the entry that others may not have seen yet: when, and what stood there before.",
+    )
     problem = models.TextField(
         blank=True, help_text="Why the entry, which others wrote, is not one of our models; empty for ours."
     )

@@ -68,6 +68,7 @@ class News:
     brought: dict[str, Any] = field(default_factory=dict)
     edited: dict[str, Edit] = field(default_factory=dict)
     vanished: dict[str, Json] = field(default_factory=dict)  # with what our rows said
+    without_files: frozenset[str] = frozenset()  # those brought that are rows of ours whose files are gone
 
 
 class EntriesProjection(Projection):
@@ -85,6 +86,17 @@ class EntriesProjection(Projection):
     @abstractmethod
     def canonical(self, entry: Json) -> Json:
         """Return what an entry says, in our spelling; fields that cannot be read are left out."""
+
+    def has_files(self, token: str) -> bool:
+        """Tell whether a row of ours has files, all of which are in the bucket. Raises `BucketError`."""
+        return True
+
+    def without_files(self, tokens: Collection[str]) -> frozenset[str]:
+        """Return the tokens of rows that their entries would bring back, and whose files are gone.
+
+        Raises `BucketError`.
+        """
+        return frozenset()
 
     @abstractmethod
     def take(self, news: News) -> dict[str, str]:

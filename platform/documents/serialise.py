@@ -5,9 +5,10 @@ import io
 import json
 import math
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any, NoReturn
 
-from .merge import Json
+from .merge import Json, Write
 
 NAME_LENGTH = 255
 DEEPEST = 64  # levels of objects and lists: what is read can be written again
@@ -89,6 +90,18 @@ def entry_name(token: str) -> str:
     if len(token) <= NAME_LENGTH and token.isprintable() and not token.startswith("#"):
         return token
     return "#" + hashlib.sha256(json.dumps(token).encode()).hexdigest()
+
+
+def format_writes(writes: Iterable[Write]) -> str:
+    """Write down our writes of an entry; "" for none."""
+    told = [[write.at.timestamp(), write.before, write.put_back] for write in writes]
+    return json.dumps(told) if told else ""
+
+
+def parse_writes(text: str) -> list[Write]:
+    """Read what `format_writes` wrote."""
+    told = json.loads(text) if text else []
+    return [Write(datetime.fromtimestamp(at, UTC), before, put_back) for at, before, put_back in told]
 
 
 def _dumps(value: Any) -> str:
