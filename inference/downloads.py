@@ -207,10 +207,18 @@ def _wanted_range(request: HttpRequest, size: int, etag: str) -> range | None:
     match = RANGE.fullmatch(request.headers.get("Range", "").replace(" ", ""))
     if match is None or request.headers.get("If-Range", etag) != etag or request.method != "GET":
         return None
-    first, last = match.groups()
-    if first:
-        stop = min(int(last) + 1, size) if last else size
-        return range(int(first), stop) if int(first) < stop or int(first) >= size else None
-    if not last:
+    first, last = (_position(digits, size) for digits in match.groups())
+    if first is not None:
+        stop = size if last is None else min(last + 1, size)
+        return range(first, stop) if first < stop or first >= size else None
+    if last is None:
         return None
-    return range(max(0, size - int(last)), size) if int(last) else range(size, size)
+    return range(size - last, size) if last else range(size, size)
+
+
+def _position(digits: str, size: int) -> int | None:
+    """Return a number of a range, the file's size for anything larger: clients may send thousands of digits."""
+    digits = digits.lstrip("0") or digits[:1]
+    if not digits:
+        return None
+    return size if len(digits) > len(str(size)) else min(int(digits), size)

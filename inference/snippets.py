@@ -1,5 +1,7 @@
 """Programs to copy from a model's page: each runs as it stands, with the model's own address and file in it."""
 
+import json
+import shlex
 from dataclasses import dataclass
 
 CURL_IMAGE = """\
@@ -15,7 +17,7 @@ PYTHON_IMAGE = """\
 import requests
 
 with open("photo.jpg", "rb") as photo:
-    answer = requests.post("{address}", files={{"file": photo}})
+    answer = requests.post({address}, files={{"file": photo}})
 answer.raise_for_status()
 best = answer.json()["predictions"][0]
 print(best["label"], best["probability"])"""
@@ -24,7 +26,7 @@ PYTHON_TEXT = """\
 import requests
 
 texts = ["I am still waiting for my card"]
-answer = requests.post("{address}", json={{"texts": texts}})
+answer = requests.post({address}, json={{"texts": texts}})
 answer.raise_for_status()
 best = answer.json()["predictions"][0]
 print(best["label"], best["probability"])"""
@@ -35,7 +37,7 @@ import json, sys
 import numpy as np, onnxruntime
 from PIL import Image, ImageOps
 
-session = onnxruntime.InferenceSession("{file}")
+session = onnxruntime.InferenceSession({file})
 about = json.loads(session.get_modelmeta().custom_metadata_map["trainyard"])
 how = about["preprocessing"]
 
@@ -57,7 +59,7 @@ ONNX_TEXT = """\
 import json, sys{imports}
 import numpy as np, onnxruntime{tokenizer_import}
 
-session = onnxruntime.InferenceSession("{file}")
+session = onnxruntime.InferenceSession({file})
 facts = session.get_modelmeta().custom_metadata_map
 about = json.loads(facts["trainyard"])
 texts = sys.argv[1:] or ["I am still waiting for my card"]
@@ -122,20 +124,28 @@ def snippets_for(
 ) -> list[Snippet]:
     """Return the programs for a model that predicts at `address`; `file` is its .onnx, "" when it has none to give.
 
-    `reads_tokens` and `reads_ngrams` say what a text model takes in.
+    `reads_tokens` and `reads_ngrams` say what a text model takes in. Address and file may hold a token that came from
+    outside, so they are quoted for the language in which they stand.
     """
+    curl, python = (CURL_IMAGE, PYTHON_IMAGE) if is_image else (CURL_TEXT, PYTHON_TEXT)
     found = [
-        Snippet("curl", "curl", (CURL_IMAGE if is_image else CURL_TEXT).format(address=address)),
-        Snippet("python", "Python", (PYTHON_IMAGE if is_image else PYTHON_TEXT).format(address=address)),
+        Snippet("curl", "curl", curl.format(address=shlex.quote(address))),
+        Snippet("python", "Python", python.format(address=_literal(address))),
     ]
     if file:
-        code = ONNX_IMAGE.format(file=file) if is_image else _onnx_text(file, reads_tokens, reads_ngrams)
+        name = _literal(file)
+        code = ONNX_IMAGE.format(file=name) if is_image else _onnx_text(name, reads_tokens, reads_ngrams)
         found.append(Snippet("onnx", "ONNX Runtime alone", code))
     return found
 
 
+def _literal(text: str) -> str:
+    """Return a text as Python writes it; JSON's strings are Python's."""
+    return json.dumps(text, ensure_ascii=False)
+
+
 def _onnx_text(file: str, reads_tokens: bool, reads_ngrams: bool) -> str:
-    """Return a program for a text model's file, with the parts that its inputs need."""
+    """Return a program for a text model's file (quoted), with the parts that its inputs need."""
     return ONNX_TEXT.format(
         file=file,
         packages=" tokenizers" if reads_tokens else "",

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -26,7 +27,6 @@ STATES = {
     "retired": "warning",
     "being deleted": "danger",
 }
-LONGEST_KEEP = 3650  # days; what shall live longer is pinned
 
 
 def masking(fieldsets: Any) -> list[tuple[Any, dict[str, Any]]]:
@@ -44,14 +44,18 @@ def _mask(name: Any) -> Any:
 class KeepForm(forms.Form):
     """How much longer."""
 
-    days = forms.IntegerField(
-        label="Days",
-        min_value=1,
-        max_value=LONGEST_KEEP,
-        initial=7,
-        help_text="Counted from now, or from its expiry where that is later.",
-        widget=UnfoldAdminIntegerFieldWidget,
-    )
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        most = settings.TRAINYARD["MAX_KEEP"].days
+        self.fields["days"] = forms.IntegerField(
+            label="Days",
+            min_value=1,
+            max_value=most,
+            initial=min(7, most),
+            help_text=f"Counted from now, or from its expiry where that is later; {most} days from now at most. What "
+            "shall live longer is pinned, or gets its expiry on its page.",
+            widget=UnfoldAdminIntegerFieldWidget,
+        )
 
 
 class ArtifactInline(TabularInline):

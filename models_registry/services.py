@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -97,12 +98,19 @@ def restore_model(*, model: RegisteredModel) -> None:
 
 @transaction.atomic
 def keep_model(*, model: RegisteredModel, extra: timedelta) -> None:
-    """Let a live model live longer, counted from now or from its expiry, whichever is later."""
+    """Let a live model live longer, counted from now or from its expiry, whichever is later.
+
+    Raises `InvalidRequest` beyond `MAX_KEEP` from now, whoever asks: what shall live longer gets an expiry from an
+    operator, or is pinned.
+    """
     live = RegisteredModel.objects.live().select_for_update().filter(pk=model.pk).first()
     if live is None:
         raise InvalidRequest(f"{model.name} is not live any more.")
     if live.expires_at is not None:
-        live.expires_at = max(live.expires_at, timezone.now()) + extra
+        now, most = timezone.now(), settings.TRAINYARD["MAX_KEEP"]
+        if max(live.expires_at, now) - now + extra > most:
+            raise InvalidRequest(f"A model can be kept for {most.days} days from now at most.")
+        live.expires_at = max(live.expires_at, now) + extra
         live.save()
     model.refresh_from_db()
 

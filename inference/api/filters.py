@@ -2,6 +2,7 @@
 
 from django_filters import rest_framework as filters
 
+from core.filters import MomentFilter
 from models_registry.models import RegisteredModel, TaskType
 
 
@@ -12,8 +13,8 @@ class ModelFilter(filters.FilterSet):
     task_type = filters.ChoiceFilter(choices=TaskType.choices)
     origin = filters.ChoiceFilter(choices=RegisteredModel.Origin.choices)
     name = filters.CharFilter(lookup_expr="icontains", help_text="A part of the name.")
-    live_since = filters.IsoDateTimeFilter(field_name="live_at", lookup_expr="gte")
-    expires_before = filters.IsoDateTimeFilter(field_name="expires_at", lookup_expr="lt")
+    live_since = MomentFilter(field_name="live_at", lookup_expr="gte")
+    expires_before = MomentFilter(field_name="expires_at", lookup_expr="lt")
 
     class Meta:
         model = RegisteredModel

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
@@ -78,7 +77,6 @@ class RegisteredModelViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, v
         wish = KeepSerializer(data=request.data)
         wish.is_valid(raise_exception=True)
         extra = timedelta(hours=wish.validated_data["hours"])
-        _require_allowed(request.user, (model.time_left or timedelta()) + extra)
         keep_model(model=model, extra=extra)
         return Response(self.get_serializer(model).data)
 
@@ -89,12 +87,6 @@ class RegisteredModelViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, v
         model: RegisteredModel = self.get_object()
         restore_model(model=model)
         return Response(self.get_serializer(model).data)
-
-
-def _require_allowed(user: Any, lives: timedelta) -> None:
-    most = settings.TRAINYARD["MAX_KEEP"]
-    if lives > most and not user.is_operator:
-        raise InvalidRequest(f"A model can be kept for {most.days} days from now at most.")
 
 
 class PredictView(APIView):

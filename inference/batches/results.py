@@ -7,6 +7,7 @@ likeliest classes, best first) and `problem`, which is empty unless the input co
 import csv
 import io
 import json
+import unicodedata
 from collections.abc import Iterator, Sequence
 
 from models_registry.artifacts import InvalidInput, Prediction
@@ -16,8 +17,9 @@ from models_registry.artifacts.sandbox import AnyPredictor
 from .sources import Item
 
 # A spreadsheet takes a cell that begins so for a formula (OWASP, "CSV Injection").
-FORMULA_STARTS = ("=", "+", "-", "@")
-SPACES_BEFORE = ("\t", "\r", "\n")  # some leave these away at a cell's start
+FORMULA_STARTS = frozenset("=+-@−")  # and their other widths, which some take for the same
+CONTROLS_BEFORE = ("\t", "\r", "\n")  # some leave these away at a cell's start
+UNSEEN = frozenset(("Cc", "Cf", "Zl", "Zp", "Zs"))  # Unicode's categories of what nobody sees
 DIGITS = 6
 COLUMNS = {
     IMAGE_CLASSIFICATION: ["file", "label", "probability", "top", "problem"],
@@ -45,8 +47,9 @@ def write_lines(items: Sequence[Item], outcomes: Sequence[Prediction | str]) -> 
 
 def escape(cell: str) -> str:
     """Return a cell that no spreadsheet takes for a formula: with an apostrophe before what looks like one."""
-    looks_like_one = cell.startswith(SPACES_BEFORE) or cell.lstrip().startswith(FORMULA_STARTS)
-    return f"'{cell}" if looks_like_one else cell
+    first = next((sign for sign in cell if unicodedata.category(sign) not in UNSEEN), "")
+    looks_like_one = unicodedata.normalize("NFKC", first)[:1] in FORMULA_STARTS
+    return f"'{cell}" if looks_like_one or cell.startswith(CONTROLS_BEFORE) else cell
 
 
 def _predict_each(predictor: AnyPredictor, contents: Sequence[bytes | str]) -> list[Prediction | str]:

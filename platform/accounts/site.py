@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -21,7 +21,7 @@ class AdminSite(UnfoldAdminSite):
         if not url_has_allowed_host_and_scheme(target, {request.get_host()}, request.is_secure()):
             target = reverse("admin:index")
         if self.has_permission(request):
-            return redirect(target)
+            return HttpResponseRedirect(target)
         if request.user.is_authenticated:
             raise PermissionDenied(
                 f"The administration is for staff, which {request.user} is not. Sign out and in again as "

@@ -14,7 +14,7 @@ from django_structlog.middlewares import RequestMiddleware
 from .admission import OVERHEAD, claimed_bytes, refusal, too_large
 from .head_only import ASKED_ABOVE, HEAD_ONLY
 from .problems import problem_response
-from .refusals import page_not_found
+from .refusals import page_not_found, refuse
 from .throttles import client_of
 
 REQUEST_ID = re.compile(r"[\w.-]{1,100}", re.ASCII)
@@ -31,6 +31,7 @@ LIMITS = {  # settings by the addresses' names; other addresses take what a pred
     "api-batch-list": "MAX_BATCH_BYTES",
 }
 WITHOUT_FILES = frozenset({"MAX_FLASH_CALL_BYTES"})  # of the whole form
+UTF_8 = "utf-8"
 IN_BASE64 = frozenset({"flash:train", "flash:inference"})  # four bytes for three
 
 
@@ -70,8 +71,12 @@ class RequestLogMiddleware(RequestMiddleware):
             structlog.contextvars.clear_contextvars()
 
 
-class PlainPathMiddleware:
-    """Answers 404 to an address with a NUL, which no database takes as part of a text."""
+class PlainTextMiddleware:
+    """Refuses what no database takes as part of a text, and texts in another encoding than UTF-8.
+
+    A NUL in the path leads nowhere (404); one in the query or in a cookie is a mistake (400). Other encodings, which a
+    Content-Type may name, include some that are no text or make what cannot be written as UTF-8 again.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -79,6 +84,13 @@ class PlainPathMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if "\x00" in request.path_info:
             return page_not_found(request, Http404())
+        query = request.META.get("QUERY_STRING", "")
+        if "%00" in query or "\x00" in query or any("\x00" in value for value in request.COOKIES.values()):
+            return refuse(request, 400, "There is a NUL in the address or in a cookie.")
+        charset = (request.content_params or {}).get("charset", UTF_8)
+        if charset.lower() not in (UTF_8, "utf8"):
+            request.encoding = UTF_8  # the address is written in it, too, and is looked at on the way out
+            return refuse(request, 400, "Send texts as UTF-8.")
         return self.get_response(request)
 
 

@@ -5,6 +5,8 @@ from rest_framework.exceptions import NotFound
 from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
 
+from .filters import is_computable
+
 
 class NewestFirst(CursorPagination):
     """Newest rows first, with an opaque cursor: constant cost however deep a client pages."""
@@ -22,6 +24,6 @@ class NewestFirst(CursorPagination):
             known = parse_datetime(str(cursor.position))
         except ValueError:
             known = None
-        if known is None or known.tzinfo is None:
+        if known is None or known.tzinfo is None or not is_computable(known):
             raise NotFound(self.invalid_cursor_message)
         return cursor

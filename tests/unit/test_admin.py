@@ -167,6 +167,14 @@ def test_wrong_answer_changes_nothing_and_is_told(root: Client) -> None:
     assert RegisteredModel.objects.get().expires_at == model.expires_at
 
 
+def test_no_action_keeps_a_model_beyond_the_limit(root: Client) -> None:
+    model = RegisteredModelFactory()
+    assert "less than or equal to 30" in run(root, MODELS, "keep", model, days=31)
+    run(root, MODELS, "keep", model, days=29)
+    assert "30 days from now at most" in run(root, MODELS, "keep", model, days=29)
+    assert RegisteredModel.objects.get().expires_at < timezone.now() + timedelta(days=30)
+
+
 def test_what_is_refused_is_told_and_stops_nothing_else(
     root: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from django_filters import rest_framework as filters
 
+from core.filters import KeyFilter, MomentFilter
 from models_registry.models import TaskType
 from training.models import Dataset, TrainingJob
 
@@ -11,7 +12,7 @@ class DatasetFilter(filters.FilterSet):
 
     task_type = filters.ChoiceFilter(choices=TaskType.choices)
     name = filters.CharFilter(lookup_expr="icontains", help_text="A part of the name.")
-    created_since = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gte")
+    created_since = MomentFilter(field_name="created_at", lookup_expr="gte")
 
     class Meta:
         model = Dataset
@@ -24,8 +25,8 @@ class JobFilter(filters.FilterSet):
     state = filters.MultipleChoiceFilter(choices=TrainingJob.State.choices)
     task_type = filters.ChoiceFilter(choices=TaskType.choices)
     name = filters.CharFilter(lookup_expr="icontains", help_text="A part of the name.")
-    dataset = filters.NumberFilter(field_name="dataset_id", help_text="The data set's id.")
-    queued_since = filters.IsoDateTimeFilter(field_name="queued_at", lookup_expr="gte")
+    dataset = KeyFilter(field_name="dataset_id", help_text="The data set's id.")
+    queued_since = MomentFilter(field_name="queued_at", lookup_expr="gte")
 
     class Meta:
         model = TrainingJob

@@ -68,7 +68,7 @@ MIDDLEWARE = [
     "core.policy.PolicyMiddleware",
     "inference.api.lane.PredictionLane",
     "corsheaders.middleware.CorsMiddleware",
-    "core.middleware.PlainPathMiddleware",
+    "core.middleware.PlainTextMiddleware",
     "core.middleware.BodyLimitMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

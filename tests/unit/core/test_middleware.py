@@ -61,6 +61,23 @@ def test_people_get_a_page() -> None:
     assert "Too large" in response.content.decode()
 
 
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("query", "headers"),
+    [
+        ("?name=%00", {}),
+        ("?a%00b", {}),
+        ("", {"Cookie": 'sessionid="\\000aaaaaaaa"'}),
+        ("", {"Content-Type": "application/json; charset=utf-7"}),
+        ("", {"Content-Type": "text/plain; charset=latin-1"}),
+    ],
+)
+@pytest.mark.parametrize("path", ["/models/", "/api/v1/models/", "/accounts/login/"])
+def test_what_no_text_may_hold_is_a_400(path: str, query: str, headers: dict[str, str]) -> None:
+    for accepted in ("text/html", "application/json"):
+        assert Client().get(f"{path}{query}", headers={**headers, "Accept": accepted}).status_code == 400
+
+
 @pytest.mark.parametrize("address", ["/models/%00/", "/api/v1/models/a%00b/predict/", "/flash/%00", "/%00"])
 def test_addresses_with_a_nul_lead_nowhere(address: str) -> None:
     assert Client().get(address).status_code == 404

@@ -139,6 +139,7 @@ def test_texts_stand_in_the_result_as_they_were_sent() -> None:
     texts = ["  good  day ", "bad\tday\n", "good\r\nday", "“bad”, he said\u00a0", "good"]
     unusable = ["", "   "]
     escaped = ["=1+1 good", " =1+1", "\tbad", "\nbad", "-good", "\u2003@bad"]
+    escaped += ["\uff1d1+1", "\uff0bgood", "\uff0dgood", "\uff20bad", "\u22121", "\u200b=1", "\ufe63good"]
     buffer = io.StringIO()
     csv.writer(buffer).writerows([["input"], *([text] for text in (*texts, *unusable, *escaped))])
     services.create_batch(token=model.token, file=ContentFile(buffer.getvalue().encode(), name="texts.csv"))

@@ -84,6 +84,9 @@ def test_a_file_is_saved_under_a_public_name_and_never_shown(
         ("bytes=-24", 1000, 1024),
         ("bytes=-9999", 0, 1024),
         ("bytes = 5-6", 5, 7),
+        ("bytes=" + "0" * 5000 + "5-6", 5, 7),
+        ("bytes=1000-" + "9" * 5000, 1000, 1024),
+        ("bytes=-" + "9" * 5000, 0, 1024),
     ],
 )
 def test_a_part_of_a_file(asked: str, start: int, stop: int) -> None:
@@ -94,7 +97,9 @@ def test_a_part_of_a_file(asked: str, start: int, stop: int) -> None:
     assert response["Content-Length"] == str(stop - start)
 
 
-@pytest.mark.parametrize("asked", ["bytes=1024-", "bytes=9999-10000", "bytes=-0"])
+@pytest.mark.parametrize(
+    "asked", ["bytes=1024-", "bytes=9999-10000", "bytes=-0", "bytes=" + "9" * 5000 + "-"]
+)
 def test_a_part_that_is_not_there(asked: str) -> None:
     response = get(with_file(), Range=asked)
     assert response.status_code == 416

@@ -1,5 +1,6 @@
 """The programs on a model's page: what is copied runs, and says what the platform says."""
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -63,3 +64,36 @@ def test_program_for_ngrams_says_what_the_platform_says(tmp_path: Path, has_netw
         said, label, probability = line.rsplit(" ", 2)
         assert (said, label) == (text, expected.label)
         assert float(probability) == pytest.approx(expected.probability, abs=1e-5)
+
+
+HOSTILE = (
+    *("it's", '";import os;os._exit(3);"', "$(touch hit)", "`touch hit`", "a;touch hit", "a&touch hit"),
+    *("\\", "a\nb", "😀é", "{x}"),
+)
+
+
+@pytest.mark.parametrize("token", HOSTILE)
+@pytest.mark.parametrize("is_image", [True, False])
+def test_token_from_outside_is_only_a_word_in_the_shell(tmp_path: Path, token: str, is_image: bool) -> None:
+    address = f"https://example.org/models/{token}/predict/"
+    found = {
+        one.key: one.code for one in snippets_for(is_image=is_image, address=address, file=f"{token}.onnx")
+    }
+    words = subprocess.run(
+        ["bash", "-c", 'curl() { printf "%s\\0" "$@"; }\n' + found["curl"]],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split("\0")
+    assert words[-2] == address
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("token", HOSTILE)
+@pytest.mark.parametrize("is_image", [True, False])
+def test_token_from_outside_is_only_a_text_in_python(token: str, is_image: bool) -> None:
+    address, file = f"https://example.org/models/{token}/predict/", f"{token}.onnx"
+    for snippet in snippets_for(is_image=is_image, address=address, file=file)[1:]:
+        texts = {node.value for node in ast.walk(ast.parse(snippet.code)) if isinstance(node, ast.Constant)}
+        assert (file if snippet.key == "onnx" else address) in texts

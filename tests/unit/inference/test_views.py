@@ -189,6 +189,18 @@ def test_keep_adds_a_day() -> None:
     assert model.expires_at == before + timedelta(hours=24)
 
 
+def test_keep_goes_no_further_than_the_platform_lets_a_model_live(settings: Any) -> None:
+    settings.TRAINYARD = {**settings.TRAINYARD, "MAX_KEEP": timedelta(days=2)}
+    model = live_colour_model()
+    client = as_(model.owner)
+    for _ in range(5):
+        page = client.post(address("keep", model), follow=True).content.decode()
+    assert "2 days from now at most" in page
+    model.refresh_from_db()
+    assert model.expires_at is not None
+    assert model.expires_at <= timezone.now() + timedelta(days=2)
+
+
 def test_expired_model_is_there_for_its_owner_alone_until_the_clean_up_comes() -> None:
     model = live_colour_model(downloadable=True, expires_at=timezone.now())
     who = people(model)

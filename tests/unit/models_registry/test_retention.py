@@ -1,10 +1,11 @@
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+import time_machine
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, storages
 from django.core.management import CommandError, call_command
@@ -143,6 +144,17 @@ def test_model_is_not_restored_while_the_bucket_is_away(monkeypatch: pytest.Monk
     with pytest.raises(BucketError):
         restore_model(model=model)
     assert state(model) == State.RETIRED
+
+
+@pytest.mark.parametrize("expires", ["2026-01-02", "2026-01-30", "9999-12-31"])
+def test_no_model_is_kept_beyond_the_limit(expires: str) -> None:
+    moment = datetime.fromisoformat(f"{expires}T23:00:00Z")
+    with time_machine.travel("2026-01-01T23:00:00Z", tick=False):
+        model = RegisteredModelFactory(expires_at=moment)
+        with pytest.raises(InvalidRequest, match="30 days from now at most"):
+            keep_model(model=model, extra=timedelta(days=30, seconds=1))
+        model.refresh_from_db()
+        assert model.expires_at == moment
 
 
 def test_kept_model_outlives_its_time() -> None:
