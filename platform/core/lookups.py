@@ -67,6 +67,10 @@ class NamedLookups(ModelAdmin):
         fits = allowed.get(lookup)
         return fits is not None and bool(fits(value))
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """Return a row or None; an empty `?_to_field=` names no column, which Django would look for."""
+        return super().get_object(request, object_id, from_field or None)
+
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:

@@ -165,3 +165,10 @@ def test_viewer_sees_no_part_of_a_passwords_hash() -> None:
     assert algorithm in page
     assert salt not in page
     assert digest not in page
+
+
+@every_list
+@pytest.mark.parametrize("column", ["", "%00", "pk", "password"])
+def test_rows_are_found_by_no_other_column(column: str, model: type[Model]) -> None:
+    change = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_change", args=["0"])
+    assert as_("superuser").get(f"{change}?_to_field={column}").status_code in (302, 400, 403, 404)
