@@ -16,11 +16,11 @@ $(VENV)/runtime: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Trainyard needs Python 3.11 or later; set PYTHON=…")'
 	@echo "Installing what Trainyard needs into $(VENV); this takes some minutes, once."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	@touch $@
 
 $(VENV)/dev: requirements-dev.txt $(VENV)/runtime
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	touch $@
 
 run: $(VENV)/runtime  ## the whole platform on http://127.0.0.1:$(PORT), state in $TRAINYARD_HOME (default .data)
@@ -61,10 +61,10 @@ schemas: $(VENV)/dev  ## docs/schemas, from the models that check the documents
 screenshots: $(VENV)/dev  ## docs/screenshots, from the running product
 	$(BIN)/python docs/screenshots.py
 
-lock: $(VENV)/dev  ## pin the newest versions that requirements*.in allow
+lock: $(VENV)/dev  ## pin the newest versions that requirements*.in allow, each file by its SHA-256
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --no-annotate --upgrade requirements.in -o requirements.txt
-	$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --no-annotate --upgrade requirements-dev.in -o requirements-dev.txt
+	$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --no-annotate --generate-hashes --upgrade requirements.in -o requirements.txt
+	$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --no-annotate --generate-hashes --upgrade requirements-dev.in -o requirements-dev.txt
 
 clean:  ## remove what can be made again (not the state in .data)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
