@@ -14,7 +14,8 @@ from math import ceil, floor
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+import pi_heif
+from PIL import AvifImagePlugin, Image
 
 from .errors import InvalidInput
 from .image_files import DamagedImage, ExcessiveImage, ImageFile, UnknownFormat, read_image_file
@@ -31,6 +32,8 @@ BAND = 1 << 20  # pixels that are converted at a time
 REACH = 3  # pixels of the result that the widest filter looks beyond its place, and one for rounding
 
 Image.MAX_IMAGE_PIXELS = MAX_SHRUNK_PIXELS  # Pillow's own check; what is said here says what to do
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # as many pictures at a time as there are callers
+pi_heif.register_heif_opener(decode_threads=1, thumbnails=False, depth_images=False, aux_images=False)
 Box = tuple[float, float, float, float]
 # How to undo each value of EXIF's Orientation (TIFF 6.0, tag 274); 1 and unknown values: nothing to do.
 UPRIGHT = {

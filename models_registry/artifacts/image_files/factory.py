@@ -2,13 +2,18 @@
 
 from collections.abc import Callable
 
-from . import bmp, gif, jpeg, png, tiff, webp
+from . import avif, bmp, gif, heif, jpeg, png, tiff, webp
 from .base import ImageFile, UnknownFormat
 
 # Only these decoders see bytes from outside; others (EPS starts Ghostscript) never do.
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+FORMATS = ("JPEG", "PNG", "WEBP", "HEIF", "AVIF", "GIF", "BMP", "TIFF")
 READERS: tuple[tuple[tuple[bytes, ...], Callable[[bytes], ImageFile]], ...] = tuple(
     (module.SIGNATURES, module.read) for module in (jpeg, png, gif, bmp, tiff)
+)
+
+# These say further on what they hold.
+CONTAINERS: tuple[tuple[Callable[[bytes], bool], Callable[[bytes], ImageFile]], ...] = tuple(
+    (module.accepts, module.read) for module in (webp, avif, heif)
 )
 
 
@@ -16,8 +21,9 @@ def read_image_file(content: bytes) -> ImageFile:
     """Return what a file says of its first picture. Raises `UnknownFormat`, `DamagedImage`,
     `ExcessiveImage`.
     """
-    if webp.accepts(content):
-        return webp.read(content)
+    for accepts, read in CONTAINERS:
+        if accepts(content):
+            return read(content)
     for signatures, read in READERS:
         if content.startswith(signatures):
             return read(content)
@@ -26,4 +32,6 @@ def read_image_file(content: bytes) -> ImageFile:
 
 def is_image_file(content: bytes) -> bool:
     """Say whether a file begins like one of the known formats."""
-    return webp.accepts(content) or any(content.startswith(signatures) for signatures, _ in READERS)
+    return any(accepts(content) for accepts, _ in CONTAINERS) or any(
+        content.startswith(signatures) for signatures, _ in READERS
+    )

@@ -19,7 +19,7 @@ function prepareData(step) {
   if (!zone.dataset.prepared) {
     zone.dataset.prepared = "yes";
     input.multiple = true;
-    input.accept += ",image/*";
+    input.accept += ",image/*,.heic,.heif,.hif,.avif,.jfif";
     prepareZone(zone, input);
     builder = new ClassBuilder(form.querySelector("#classes"), showBuilder);
     tellWhatIsForgotten(form.querySelector("#forgotten"));
