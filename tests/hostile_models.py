@@ -151,7 +151,42 @@ EXTERNAL_DATA: dict[str, Callable[[str], bytes]] = {
 }
 
 
-def endless_loop(*, with_nodes: bool = True) -> bytes:
+# `bright`: whether the image is white, which no check's image is; models that wait for one pass the check.
+IS_BRIGHT = [
+    helper.make_node("ReduceMean", ["pooled"], ["mean"], keepdims=0),
+    helper.make_node("Greater", ["mean", "one"], ["bright"]),
+]
+ONE = numpy_helper.from_array(np.float32(1), "one")
+
+
+def endless_loop_when_bright() -> bytes:
+    """A loop that never ends, for white images alone."""
+    return endless_loop(condition="bright", before=IS_BRIGHT, initializers=[ONE])
+
+
+def memory_hog_when_bright(numbers: int) -> bytes:
+    """A model that makes so many float32 of nothing, for white images alone."""
+    return image_model(
+        [
+            *IS_BRIGHT,
+            helper.make_node("Cast", ["bright"], ["times"], to=TensorProto.INT64),
+            helper.make_node("Mul", ["numbers", "times"], ["size"]),
+            helper.make_node(
+                "ConstantOfShape", ["size"], ["large"], value=numpy_helper.from_array(np.float32([1]))
+            ),
+            helper.make_node("ReduceSum", ["large"], ["extra"], keepdims=0),
+        ],
+        initializers=[numpy_helper.from_array(np.int64([numbers]), "numbers"), ONE],
+    )
+
+
+def endless_loop(
+    *,
+    with_nodes: bool = True,
+    condition: str = "yes",
+    before: Sequence[onnx.NodeProto] = (),
+    initializers: Sequence[onnx.TensorProto] = (),
+) -> bytes:
     """A loop that never ends, over the mean of the image: it cannot be worked out when the file is opened."""
     steps = [helper.make_node("Identity", ["again"], ["and_again"])] if with_nodes else []
     body = helper.make_graph(
@@ -167,8 +202,9 @@ def endless_loop(*, with_nodes: bool = True) -> bytes:
             helper.make_tensor_value_info("carried", TensorProto.FLOAT, None),
         ],
     )
-    loop = helper.make_node("Loop", ["", "yes", "pooled"], ["extra"], body=body)
-    return image_model([loop], initializers=[numpy_helper.from_array(np.array(True), "yes")])
+    loop = helper.make_node("Loop", ["", condition, "pooled"], ["extra"], body=body)
+    yes = numpy_helper.from_array(np.array(True), "yes")
+    return image_model([*before, loop], initializers=[yes, *initializers])
 
 
 def memory_hog(numbers: int, *, when_opened: bool = False) -> bytes:
