@@ -17,7 +17,7 @@ from core.admin import PlatformAdmin, label, when
 from core.confirmation import Confirmation, confirmed
 
 from .models import Artifact, RegisteredModel
-from .services import change_model, keep_model, restore_model, retire_model
+from .services import change_model, forgive_model, keep_model, restore_model, retire_model
 from .tokens import masked
 
 STATES = {
@@ -132,7 +132,14 @@ class RegisteredModelAdmin(PlatformAdmin):
             {
                 "fields": (
                     *("task_type", "architecture", "strategy", "accuracy_percent", "classes_listed"),
-                    *("origin", "live_at", "retired_at", "retired_by_document", "checked_at"),
+                    *(
+                        "origin",
+                        "live_at",
+                        "retired_at",
+                        "retired_by_document",
+                        "checked_at",
+                        "broken_limits",
+                    ),
                 )
             },
         ),
@@ -148,15 +155,15 @@ class RegisteredModelAdmin(PlatformAdmin):
             "live_at",
             "retired_at",
         ),
-        *("retired_by_document", "checked_at"),
+        *("retired_by_document", "checked_at", "broken_limits"),
     )
     inlines = (ArtifactInline,)
     actions: tuple[str, ...] = (
-        *("retire", "restore", "keep", "pin", "unpin", "allow_downloads", "forbid_downloads"),
+        *("retire", "restore", "keep", "pin", "unpin", "allow_downloads", "forbid_downloads", "forgive"),
     )
     actions_detail: tuple[Any, ...] = (
         *("keep", "pin", "unpin"),
-        {"title": "More", "items": ["allow_downloads", "forbid_downloads", "restore", "retire"]},
+        {"title": "More", "items": ["allow_downloads", "forbid_downloads", "forgive", "restore", "retire"]},
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[RegisteredModel]:
@@ -265,6 +272,23 @@ class RegisteredModelAdmin(PlatformAdmin):
     def restore(self, request: HttpRequest, model: RegisteredModel, values: dict[str, Any]) -> None:
         """Bring a model back."""
         restore_model(model=model)
+
+    @confirmed(
+        Confirmation(
+            title="Let predict again",
+            does="They predict again although they took too much; files from outside are looked at first.",
+            undo="They are switched off again when they break their limits twice.",
+            done="They predict again, or are looked at within a minute.",
+            together=True,
+            fits=lambda model: model.is_live and bool(model.unusable_because) and model.broken_limits > 0,
+            needs="live models that were switched off for breaking their limits",
+        ),
+        permission="change",
+        icon="restart_alt",
+    )
+    def forgive(self, request: HttpRequest, model: RegisteredModel, values: dict[str, Any]) -> None:
+        """Give a model another chance."""
+        forgive_model(model=model)
 
     @confirmed(
         Confirmation(

@@ -16,12 +16,13 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
+from core.exceptions import BucketError
 from core.periodic import for_each
 from core.text import storable
 from documents.store import get_store
 
 from .artifacts import BrokenLimit, InvalidModel
-from .artifacts.sandbox import SandboxedPredictor
+from .artifacts.sandbox import SandboxedPredictor, SandboxError
 from .limits import MOST_BROKEN, sandbox_limits, stream_file
 from .models import Artifact, RegisteredModel, TaskType
 
@@ -29,6 +30,7 @@ logger = structlog.get_logger(__name__)
 
 AT_ONCE = 20
 AGAIN_AFTER = timedelta(minutes=5)
+AFTER_OUTAGE = timedelta(seconds=20)
 LARGEST = 2**30  # bytes of an .onnx that is opened
 
 
@@ -43,8 +45,20 @@ def check_imported_models() -> int:
     models = RegisteredModel.objects.live().filter(due, outside).exclude(unusable_because="")
     return for_each(
         models.order_by(F("checked_at").asc(nulls_first=True))[:AT_ONCE],
-        lambda model: _claim(model) and _check(model),
+        _look_at,
     )
+
+
+def _look_at(model: RegisteredModel) -> bool:
+    """Look at one model, unless others do; says whether it became usable. Raises what `_check` raises."""
+    if not _claim(model):
+        return False
+    try:
+        return _check(model)
+    except (BucketError, SandboxError):  # no fault of the model's, and soon over
+        soon = timezone.now() - AGAIN_AFTER + AFTER_OUTAGE
+        RegisteredModel.objects.filter(pk=model.pk, checked_at__isnull=False).update(checked_at=soon)
+        raise
 
 
 def _claim(model: RegisteredModel) -> bool:

@@ -15,6 +15,8 @@ from django.utils import timezone
 from core.indexes import PrefixIndex
 from core.models import OwnedQuerySet, TimestampedModel
 
+UNCHECKED = "Its files have not been looked at yet; that takes up to a minute."  # of models from outside
+
 
 class TaskType(models.TextChoices):
     """What is classified; the words of the documents."""

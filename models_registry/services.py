@@ -14,7 +14,7 @@ from django.utils import timezone
 from control.models import CleanupPolicy
 from core.exceptions import InvalidRequest
 
-from .models import Artifact, RegisteredModel
+from .models import UNCHECKED, Artifact, RegisteredModel
 from .selectors import missing_files
 
 logger = structlog.get_logger(__name__)
@@ -112,6 +112,20 @@ def keep_model(*, model: RegisteredModel, extra: timedelta) -> None:
             raise InvalidRequest(f"A model can be kept for {most.days} days from now at most.")
         live.expires_at = max(live.expires_at, now) + extra
         live.save()
+    model.refresh_from_db()
+
+
+@transaction.atomic
+def forgive_model(*, model: RegisteredModel) -> None:
+    """Let a model that was switched off for breaking limits predict again; files from outside are looked at first."""
+    switched_off = RegisteredModel.objects.live().exclude(unusable_because="").filter(broken_limits__gt=0)
+    news = {
+        "broken_limits": 0,
+        "checked_at": None,
+        "unusable_because": UNCHECKED if model.is_external else "",
+    }
+    if not switched_off.filter(pk=model.pk).update(**news):
+        raise InvalidRequest(f"{model.name} has not been switched off for breaking limits.")
     model.refresh_from_db()
 
 

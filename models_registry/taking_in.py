@@ -19,7 +19,7 @@ from documents.merge import Json
 from documents.projections import Edit, News
 from documents.schemas import ENTRY_KINDS, parse_date, read_entry
 
-from .models import Artifact, RegisteredModel
+from .models import UNCHECKED, Artifact, RegisteredModel
 from .projections import render_entry
 from .tokens import readable_name
 
@@ -31,7 +31,6 @@ TOKEN = re.compile(r"[^\s/\\?#%]{1,160}")  # it has to stand in an address
 FILE = re.compile(r"(imageclassification|textclassification)(/[^/\\\x00-\x1f]+)+")
 # A model whose entry was removed may have got another token: its files go along with the new entry.
 LEFT_BEHIND = Q(model__state=State.RETIRED, model__retired_by_document=True)
-UNCHECKED = "Its files have not been looked at yet; that takes up to a minute."
 FIELDS_OF_FILES = {
     "model_filename": Artifact.Kind.TORCHSCRIPT,
     "model_filename_onnx": Artifact.Kind.ONNX,

@@ -129,7 +129,7 @@ def ask(platform: PlatformProcess, token: str, image: bytes = WHITE, **query: st
 
 def wait_until(found: Callable[[], Any], *, within: float = 120) -> Any:
     deadline = time.monotonic() + within
-    while not (value := found()):
+    while (value := found()) in (None, False):
         assert time.monotonic() < deadline, "it never came to be"
         time.sleep(0.1)
     return value

@@ -131,6 +131,21 @@ def test_actions_on_models_change_them_and_write_history(root: Client) -> None:
         assert words in history
 
 
+def test_model_that_was_switched_off_for_breaking_limits_can_be_let_predict_again(root: Client) -> None:
+    flagged = {"unusable_because": "It was switched off.", "broken_limits": 2}
+    ours = RegisteredModelFactory(**flagged)
+    theirs = RegisteredModelFactory(**flagged, origin="imported", checked_at=timezone.now())
+    well = RegisteredModelFactory()
+    for model in (ours, theirs):
+        run(root, MODELS, "forgive", model)
+        model.refresh_from_db()
+        assert model.broken_limits == 0
+    assert ours.unusable_because == ""
+    assert "not been looked at" in theirs.unusable_because
+    assert theirs.checked_at is None
+    assert "switched off for breaking" in run(root, MODELS, "forgive", well)
+
+
 def test_action_asks_first_and_says_what_it_will_do(root: Client) -> None:
     live, retired = RegisteredModelFactory(name="Birds"), RegisteredModelFactory(name="Cats", state="retired")
     data = {"action": "retire", "_selected_action": [live.pk, retired.pk]}

@@ -39,6 +39,7 @@ ACTIONS: dict[str, tuple[type, str]] = {
             "unpin",
             "allow_downloads",
             "forbid_downloads",
+            "forgive",
             "retrain",
         )
     },

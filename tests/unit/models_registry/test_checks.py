@@ -1,18 +1,20 @@
 """Models that came by way of inference.json are looked at, whatever they do."""
 
 import json
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db.models import F
 from django.utils import timezone
 
 from core.periodic import SomeFailed
-from models_registry import checks, taking_in
+from models_registry import checks
 from models_registry.artifacts import Predictor
 from models_registry.checks import check_imported_models
-from models_registry.models import Artifact, RegisteredModel
+from models_registry.models import UNCHECKED, Artifact, RegisteredModel
 from tests import hostile_models as hostile
 from tests.factories import ArtifactFactory, RegisteredModelFactory
 from tests.tiny_models import COLOURS, colour_model
@@ -37,7 +39,7 @@ def brought(bucket: Path, content: bytes | None, **fields: Any) -> RegisteredMod
         **{
             "origin": RegisteredModel.Origin.IMPORTED,
             "classes": CLASSES,
-            "unusable_because": taking_in.UNCHECKED,
+            "unusable_because": UNCHECKED,
             **fields,
         }
     )
@@ -83,7 +85,7 @@ def test_hostile_model_is_flagged_with_the_reason(bucket: Path, name: str) -> No
     assert check_imported_models() == 0
     found = reason_of(model)
     assert reason in found
-    assert found != taking_in.UNCHECKED
+    assert found != UNCHECKED
     assert model.checked_at is not None
 
 
@@ -156,6 +158,17 @@ def test_models_are_opened_in_no_process_of_the_platform(
 
     monkeypatch.setattr(Predictor, "from_bytes", never)
     brought(bucket, colour_model())
+    assert check_imported_models() == 1
+
+
+def test_outage_is_no_fault_of_the_models(bucket: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = brought(bucket, colour_model())
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with pytest.raises(SomeFailed, match="cannot be started"):
+        check_imported_models()
+    monkeypatch.undo()
+    assert reason_of(model) == UNCHECKED
+    RegisteredModel.objects.update(checked_at=F("checked_at") - checks.AFTER_OUTAGE)
     assert check_imported_models() == 1
 
 
