@@ -17,6 +17,7 @@ from models_registry.artifacts.explanations import ActivationMap, NoExplanation,
 from models_registry.artifacts.sandbox import SandboxedPredictor, SandboxError, SandboxLimits
 from models_registry.artifacts.sandbox import predictor as parent
 from tests import hostile_models as hostile
+from tests import stills
 from tests.tiny_models import COLOURS, colour_model, mood_model, picture, undescribed_colour_model
 
 ROOT = Path(__file__).parents[5]
@@ -95,6 +96,7 @@ def test_images_are_explained(colours: SandboxedPredictor) -> None:
         ),
         ("RGB", "TIFF", {"compression": "tiff_lzw"}),
         ("RGBA", "WEBP", {"lossless": True}),
+        ("RGB", "AVIF", {}),
     ],
 )
 def test_every_kind_of_image_is_decoded_without_opening_a_file(
@@ -104,6 +106,12 @@ def test_every_kind_of_image_is_decoded_without_opening_a_file(
     Image.new(mode, (40, 30)).save(buffer, kind, **options)
     here = Predictor.from_bytes(colour_model())
     assert colours.predict([buffer.getvalue()] * 2) == here.predict([buffer.getvalue()] * 2)
+
+
+@pytest.mark.parametrize("content", [stills.heic(), stills.heic_of_tiles(3, 2)])
+def test_stills_of_phones_are_decoded_without_a_thread(colours: SandboxedPredictor, content: bytes) -> None:
+    here = Predictor.from_bytes(colour_model())
+    assert colours.predict([content] * 2) == here.predict([content] * 2)
 
 
 @pytest.mark.parametrize(
