@@ -4,9 +4,10 @@ Training reads data sets with it and inference batches, so it lies below both. K
 torch. Nothing is believed that a header claims: limits are checked on what really comes out.
 """
 
-from .archives import count_entries, is_litter, open_archive, read_member
+from .archives import Listing, count_entries, open_archive, open_listing, read_member
 from .budgets import ArchiveBudget, TooManyPixels
 from .errors import DataError
+from .layout import SYSTEM_FILES, Entry, ImportPlan, Part, is_litter, plan_images, plan_labels, reasons
 from .limits import Limits
 from .tables import (
     TABLE_SUFFIXES,
@@ -19,19 +20,28 @@ from .tables import (
 )
 
 __all__ = [
+    "SYSTEM_FILES",
     "TABLE_SUFFIXES",
     "ArchiveBudget",
     "Columns",
     "DataError",
+    "Entry",
+    "ImportPlan",
     "Limits",
+    "Listing",
+    "Part",
     "Row",
     "TooManyPixels",
     "UnclearColumns",
     "count_entries",
     "is_litter",
     "open_archive",
+    "open_listing",
     "open_table",
+    "plan_images",
+    "plan_labels",
     "read_member",
+    "reasons",
     "resolve_columns",
     "resolve_text_column",
 ]

@@ -9,19 +9,22 @@ import contextlib
 import copy
 import io
 import lzma
+import re
 import stat
 import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from models_registry.artifacts.image_files import is_image_file
 
+from .entry_names import name_entries
 from .errors import DataError
+from .layout import is_hidden_file
 from .limits import Limits
 
-IGNORED = {"thumbs.db", "desktop.ini", "__macosx"}
 CHUNK = 1 << 20
 # The end of a zip: sections 4.3.14 to 4.3.16 of PKWARE's APPNOTE.
 END_SIGNATURE, END_RECORD, LONGEST_COMMENT = b"PK\5\6", 22, 0xFFFF
@@ -45,18 +48,89 @@ UNREADABLE_ARCHIVE = (
 )
 
 
+# What people take for a zip, by its first bytes.
+OTHER_FILES = (
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive (.7z)"),
+    (b"Rar!", "a RAR archive"),
+    (b"\x1f\x8b", "a gzip archive (.gz, .tar.gz)"),
+    (b"BZh", "a bzip2 archive (.bz2)"),
+    (b"\xfd7zXZ", "an xz archive (.xz)"),
+    (b"PAR1", "a Parquet table"),
+    (b"%PDF", "a PDF"),
+)
+DRIVE = re.compile(r"[A-Za-z]:/")
+TAR_MAGIC, TAR_MAGIC_AT = b"ustar", 257
+
+
+class Listing(NamedTuple):
+    """An open zip with all its entries, folders and what systems leave included, in its order.
+
+    `filename` of each is its decoded name with "/" between folders: read files by the entry, not by its name.
+    `code_page` is the one that was guessed for names without the flag of UTF-8; empty when none was.
+    """
+
+    archive: zipfile.ZipFile
+    entries: list[zipfile.ZipInfo]
+    code_page: str
+
+
 @contextlib.contextmanager
-def open_archive(path: Path, limits: Limits) -> Iterator[tuple[zipfile.ZipFile, list[zipfile.ZipInfo]]]:
-    """Open a zip; yields it with its files, in its order. Nothing is unpacked yet.
+def open_listing(path: Path, limits: Limits) -> Iterator[Listing]:
+    """Open a zip; nothing is unpacked yet.
 
     Raises `DataError` for an archive that is no zip (found here or while it is read), is encrypted, names
-    files outside itself or twice, holds links, none or too many files.
+    files outside itself or twice, holds links or too many files.
     """
     try:
         with _GuardedFile(path, limits) as file, zipfile.ZipFile(file) as archive:
-            yield archive, _members(archive, limits, path.stat().st_size)
+            entries = archive.infolist()
+            code_page = name_entries(entries)
+            _check_entries(entries, limits, path.stat().st_size)
+            yield Listing(archive, entries, code_page)
     except UNREADABLE_ARCHIVE as error:
-        raise DataError(f"This is not a zip archive that can be read ({error}). Make it anew.") from error
+        raise DataError(_why_unreadable(path, error)) from error
+
+
+@contextlib.contextmanager
+def open_archive(path: Path, limits: Limits) -> Iterator[tuple[zipfile.ZipFile, list[zipfile.ZipInfo]]]:
+    """Open a zip; yields it with its files, without what systems leave behind.
+
+    Raises what `open_listing` raises, and `DataError` for an archive without files.
+    """
+    with open_listing(path, limits) as (archive, entries, _):
+        members = [entry for entry in entries if not entry.filename.endswith("/") and not _is_hidden(entry)]
+        if not members:
+            raise DataError("The archive holds no files. Put the images into it.")
+        yield archive, members
+
+
+def _why_unreadable(path: Path, error: Exception) -> str:
+    """Say what a file is that is no zip, and what to do."""
+    with path.open("rb") as file:
+        head = file.read(TAR_MAGIC_AT + len(TAR_MAGIC))
+    what = next((name for magic, name in OTHER_FILES if head.startswith(magic)), "")
+    if head[TAR_MAGIC_AT:] == TAR_MAGIC:
+        what = "a tar archive"
+    if what:
+        return f"This is {what}, not a zip archive. Unpack it and zip the folders."
+    if is_image_file(head):
+        return "This is a single image, not a zip archive. Put the images of each class into a folder and zip these."
+    if isinstance(error, NotImplementedError):
+        return (
+            f"This is not a zip archive that can be read ({error}). Make it anew with the method 'Deflate'; "
+            "Windows Explorer takes another one for large files, 7-Zip does not."
+        )
+    if head.startswith(b"PK\3\4") and not _has_end(path):
+        return "This zip archive has no end: it was cut off while it was copied or uploaded. Copy it again."
+    return f"This is not a zip archive that can be read ({error}). Make it anew."
+
+
+def _has_end(path: Path) -> bool:
+    try:
+        count_entries(path)
+    except DataError:
+        return False
+    return True
 
 
 class _GuardedFile(io.BufferedReader):
@@ -105,40 +179,31 @@ def count_entries(path: Path) -> int:
         return int(entries)
 
 
-def _members(archive: zipfile.ZipFile, limits: Limits, size: int) -> list[zipfile.ZipInfo]:
-    """Return the archive's files, without what file managers leave behind; refuse dangerous ones."""
-    infos = archive.infolist()
-    if sum(info.compress_size for info in infos) > size:
+def _check_entries(entries: list[zipfile.ZipInfo], limits: Limits, size: int) -> None:
+    """Refuse an archive that is dangerous. What is skipped anyway may have any name."""
+    if sum(entry.compress_size for entry in entries) > size:
         raise DataError("Files of this archive share their bytes, as only a zip bomb's do. Make it anew.")
-    declared = sum(info.file_size for info in infos)
+    declared = sum(entry.file_size for entry in entries)
     if declared > limits.max_bytes:
         raise DataError(f"The archive unpacks to {declared:,} bytes; the limit is {limits.max_bytes:,}.")
-    members, seen = [], set()
-    for info in infos:
-        name = PurePosixPath(info.filename)
-        if info.is_dir() or any(is_litter(part) for part in name.parts):
+    seen = set()
+    for entry in entries:
+        if entry.filename.endswith("/") or _is_hidden(entry):
             continue
-        _check_name(info, name)
-        folded = info.filename.casefold()
-        if folded in seen:
-            raise DataError(
-                f"{info.filename!r} is in the archive twice (names that differ only in case count as the same). "
-                "Rename one."
-            )
-        seen.add(folded)
-        members.append(info)
-    if not members:
-        raise DataError("The archive holds no files. Put the images into it.")
-    return members
+        _check_name(entry, PurePosixPath(entry.filename))
+        if entry.filename in seen:
+            raise DataError(f"{entry.filename!r} is in the archive twice. Remove or rename one.")
+        seen.add(entry.filename)
 
 
-def is_litter(part: str) -> bool:
-    """Say whether a file or folder of this name is what file managers leave behind."""
-    return (part.startswith(".") and part != "..") or part.lower() in IGNORED
+def _is_hidden(entry: zipfile.ZipInfo) -> bool:
+    parts = tuple(part for part in entry.filename.split("/") if part not in ("", "."))
+    return ".." not in parts and (not parts or is_hidden_file(parts))
 
 
 def _check_name(info: zipfile.ZipInfo, name: PurePosixPath) -> None:
-    if name.is_absolute() or ".." in name.parts or "\\" in info.filename or "\0" in info.filename:
+    has_drive = "\\" in info.orig_filename and DRIVE.match(info.filename)
+    if name.is_absolute() or ".." in name.parts or has_drive or "\0" in info.filename:
         raise DataError(f"{info.filename!r} points outside the archive. Use plain folders and file names.")
     if stat.S_ISLNK(info.external_attr >> 16):
         raise DataError(f"{info.filename!r} is a symbolic link. Put the file itself into the archive.")

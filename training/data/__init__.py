@@ -5,9 +5,16 @@ from models_registry.inputs import TABLE_SUFFIXES, DataError, Limits
 from .documents import iter_training_document_dataset
 from .examples import Progress, Unreadable
 from .foreign import LARGEST_INTEGER, ForeignDocument, take_apart
-from .images import ImageExample, ImageExamples, iter_image_archive, read_image_archive, why_no_class_name
+from .images import (
+    ImageExample,
+    ImageExamples,
+    iter_image_archive,
+    open_by_name,
+    read_image_archive,
+    why_no_class_name,
+)
 from .report import DataReport, build_report
-from .split import Split, parse_data_split, stratified_split
+from .split import Split, given_split, lone_classes, parse_data_split, stratified_split
 from .texts import TextExamples, iter_text_table, read_text_table
 
 __all__ = [
@@ -24,9 +31,12 @@ __all__ = [
     "TextExamples",
     "Unreadable",
     "build_report",
+    "given_split",
     "iter_image_archive",
     "iter_text_table",
     "iter_training_document_dataset",
+    "lone_classes",
+    "open_by_name",
     "parse_data_split",
     "read_image_archive",
     "read_text_table",

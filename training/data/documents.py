@@ -43,7 +43,8 @@ def iter_training_document_dataset(
 
 
 def _images(path: Path, unreadable: Collection[str] | None, limits: Limits) -> Iterator[bytes]:
-    with open_image_archive(path, limits) as (archive, members):
+    with open_image_archive(path, limits) as (archive, plan):
+        members = [(member, label) for member, label, _ in plan.members]
         if unreadable is None:
             members = [
                 (member, label)

@@ -1,4 +1,4 @@
-"""Reader of image data sets: a zip with a folder for each class.
+"""Reader of image data sets: a zip with a folder for each class, or with a table of labels.
 
 What cannot be read as an image is listed, not silently dropped.
 """
@@ -10,31 +10,47 @@ import os
 import warnings
 import zipfile
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
 
 from models_registry.artifacts import InvalidInput, decoding
-from models_registry.inputs import ArchiveBudget, DataError, Limits, is_litter, open_archive
+from models_registry.inputs import (
+    ArchiveBudget,
+    DataError,
+    Entry,
+    ImportPlan,
+    Limits,
+    Listing,
+    Part,
+    is_litter,
+    open_listing,
+    plan_images,
+    plan_labels,
+    reasons,
+)
 
 from .examples import Progress, Unreadable
+from .label_tables import read_label_table
 
 # Pillow warns of what is checked here anyway; a filter for each call would be one for all threads.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 CHECKERS = min(4, os.cpu_count() or 1)  # threads that decode
 FILES_AHEAD = 8 * CHECKERS
 BYTES_AHEAD = 16 << 20
+MOST_TABLES = 5  # beside the photos, that are searched for labels
 
 
 @dataclass(frozen=True)
 class ImageExample:
-    """One readable image: its name in the archive, its class, the SHA-256 of its bytes."""
+    """One readable image: its name in the archive, its class, the SHA-256 of its bytes, its part of a given split."""
 
     name: str
     label: str
     sha256: str
+    part: Part = ""
 
 
 @dataclass(frozen=True)
@@ -47,9 +63,9 @@ class ImageExamples:
 
     def iter_bytes(self) -> Iterator[bytes]:
         """Yield the images' files in the order of `examples`."""
-        with zipfile.ZipFile(self.path) as archive:
+        with open_by_name(self.path) as read:
             for example in self.examples:
-                yield archive.read(example.name)
+                yield read(example.name)
 
 
 def read_image_archive(path: Path, limits: Limits | None = None) -> ImageExamples:
@@ -64,53 +80,79 @@ def read_image_archive(path: Path, limits: Limits | None = None) -> ImageExample
 
 
 def iter_image_archive(
-    path: Path, limits: Limits | None = None, *, progress: Progress | None = None
+    path: Path,
+    limits: Limits | None = None,
+    *,
+    progress: Progress | None = None,
+    planned: Callable[["ArchivePlan"], None] | None = None,
 ) -> Iterator[ImageExample | Unreadable]:
-    """Read and check every image of a zip with a folder for each class, one after the other.
+    """Read and check every image of a zip that its import plan makes an example, one after the other.
 
-    A single folder around the class folders is fine. `progress` is told of each image how many have been
-    read, of how many, and may raise to stop. Raises `DataError` for an archive that is no zip, is encrypted,
-    names files outside itself, or exceeds the limits.
+    `planned` is told the plan before the first image is read; `progress` is told of each image how many have
+    been read, of how many, and may raise to stop. Raises `DataError` for an archive that is no zip, is encrypted,
+    names files outside itself, exceeds the limits, or has no classes.
     """
     limits = limits or Limits()
-    with open_image_archive(path, limits) as (archive, members), ThreadPoolExecutor(CHECKERS) as pool:
+    with open_image_archive(path, limits) as (archive, plan), ThreadPoolExecutor(CHECKERS) as pool:
+        if planned is not None:
+            planned(plan)
         try:
-            for done, started in enumerate(_checks(archive, members, pool, limits), start=1):
+            for done, started in enumerate(_checks(archive, plan.members, pool, limits), start=1):
                 digest, reason = started.result.result()
                 if progress is not None:
-                    progress(done, len(members))
+                    progress(done, len(plan.members))
+                name, label, part = started.member.member.filename, started.member.label, started.member.part
                 if reason:
-                    yield Unreadable(started.name, started.label, reason)
+                    yield Unreadable(name, label, reason)
                 else:
-                    yield ImageExample(started.name, started.label, digest)
+                    yield ImageExample(name, label, digest, part)
         finally:  # who stops early waits for what is being decoded, and not for all that was read ahead
             pool.shutdown(cancel_futures=True)
+
+
+class Member(NamedTuple):
+    """A file of an archive that becomes an example."""
+
+    member: zipfile.ZipInfo
+    label: str
+    part: Part
+
+
+@dataclass(frozen=True)
+class ArchivePlan:
+    """The files of an archive that become examples, in its order; what is left out and what is doubtful.
+
+    `left_out` has for each reason the number of files and the first names.
+    """
+
+    members: list[Member]
+    left_out: list[tuple[str, int, list[str]]]
+    notes: list[str]
 
 
 class _Check(NamedTuple):
     """A file that a thread looks at; `result` will have its SHA-256 and why it is unreadable."""
 
-    name: str
-    label: str
+    member: Member
     size: int
     result: Future[tuple[str, str]]
 
 
 def _checks(
     archive: zipfile.ZipFile,
-    members: list[tuple[zipfile.ZipInfo, str]],
+    members: list[Member],
     pool: ThreadPoolExecutor,
     limits: Limits,
 ) -> Iterator[_Check]:
     """Read files a little ahead of those that are checked: hashes and decoders let other threads run."""
     ahead: deque[_Check] = deque()
     held = 0
-    budget = ArchiveBudget(archive, [member for member, _ in members], limits)
-    for member, label in members:
-        content = budget.read(member)
+    budget = ArchiveBudget(archive, [member.member for member in members], limits)
+    for member in members:
+        content = budget.read(member.member)
         budget.count_pixels(content)
         result = pool.submit(_check, content, limits.max_pixels)
-        ahead.append(_Check(member.filename, label, len(content), result))
+        ahead.append(_Check(member, len(content), result))
         held += len(content)
         while held > BYTES_AHEAD or len(ahead) > FILES_AHEAD:
             oldest = ahead.popleft()
@@ -127,13 +169,59 @@ def _check(content: bytes, max_pixels: int) -> tuple[str, str]:
 @contextlib.contextmanager
 def open_image_archive(
     path: Path, limits: Limits | None = None
-) -> Iterator[tuple[zipfile.ZipFile, list[tuple[zipfile.ZipInfo, str]]]]:
-    """Open a zip and pair its files with their classes; nothing is unpacked yet.
+) -> Iterator[tuple[zipfile.ZipFile, ArchivePlan]]:
+    """Open a zip and plan what becomes of its files; no image is unpacked yet.
 
-    What turns out to be no zip, here or while it is read, becomes a `DataError`.
+    What turns out to be no zip, here or while it is read, becomes a `DataError`, as does one without classes.
     """
-    with open_archive(path, limits or Limits()) as (archive, members):
-        yield archive, _with_labels(members)
+    limits = limits or Limits()
+    with open_listing(path, limits) as listing:
+        yield listing.archive, _plan(listing, limits)
+
+
+@contextlib.contextmanager
+def open_by_name(path: Path, limits: Limits | None = None) -> Iterator[Callable[[str], bytes]]:
+    """Open a zip that has been checked; yields what reads an example by its name in the plan."""
+    with open_listing(path, limits or Limits()) as (archive, entries, _):
+        members = {entry.filename: entry for entry in entries}
+        yield lambda name: archive.read(members[name])
+
+
+def _plan(listing: Listing, limits: Limits) -> ArchivePlan:
+    infos = listing.entries
+    entries = [Entry(info.filename, info.file_size, info.filename.endswith("/")) for info in infos]
+    plan = plan_images(entries)
+    if plan.is_flat:
+        plan = _plan_by_table(listing, entries, plan, limits) or plan
+    if plan.problem:
+        raise DataError(plan.problem)
+    notes = list(plan.notes)
+    if listing.code_page:
+        example = next((entry.label for entry in plan.examples if not entry.label.isascii()), "")
+        notes.insert(
+            0,
+            f"The archive does not say how its names are written; {listing.code_page} was taken"
+            f"{f', as in {example!r}' if example else ''}. When names look wrong, zip the folders anew in UTF-8.",
+        )
+    return ArchivePlan(
+        [Member(infos[index], label, part) for index, label, part in plan.examples],
+        list(reasons(entries, plan)),
+        notes,
+    )
+
+
+def _plan_by_table(
+    listing: Listing, entries: list[Entry], plan: ImportPlan, limits: Limits
+) -> ImportPlan | None:
+    """Plan photos that lie in no class folders by a table beside them; None when none has their labels."""
+    budget = ArchiveBudget(listing.archive, [listing.entries[index] for index in plan.tables], limits)
+    for index in plan.tables[:MOST_TABLES]:
+        name = entries[index].name
+        rows = read_label_table(budget.read(listing.entries[index]), [entry.name for entry in entries])
+        found = plan_labels(entries, rows, name) if rows else None
+        if found is not None and not found.problem:
+            return found
+    return None
 
 
 def why_no_class_name(name: str) -> str:
@@ -142,25 +230,9 @@ def why_no_class_name(name: str) -> str:
         return "is empty"
     if set(name) & set("/\\\0"):
         return "holds a slash, a backslash or NUL"
-    if is_litter(name) or name == "..":
+    if is_litter(name) or name.startswith("."):
         return "is one that file managers use"
     return ""
-
-
-def _with_labels(members: list[zipfile.ZipInfo]) -> list[tuple[zipfile.ZipInfo, str]]:
-    """Pair each file with its class: the folder it lies in, below a common top folder if there is one."""
-    paths = [PurePosixPath(member.filename).parts for member in members]
-    tops = {parts[0] for parts in paths}
-    depth = 1 if len(tops) == 1 and all(len(parts) >= 3 for parts in paths) else 0
-    labelled = []
-    for member, parts in zip(members, paths, strict=True):
-        if len(parts) != depth + 2:
-            raise DataError(
-                f"{member.filename!r} does not lie in a class folder. "
-                "The archive should hold one folder for each class, with the images directly inside."
-            )
-        labelled.append((member, parts[depth]))
-    return labelled
 
 
 def thumbnail(content: bytes, side: int) -> bytes:

@@ -3,16 +3,16 @@
 import base64
 import contextlib
 import hashlib
-import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from models_registry.inputs import DataError, Limits
+from models_registry.inputs import SYSTEM_FILES, DataError, Limits
 
 from .examples import Progress, Unreadable
-from .images import iter_image_archive, thumbnail
+from .images import ArchivePlan, iter_image_archive, open_by_name, thumbnail
+from .split import given_split
 from .tally import Copies, Tally
 from .texts import find_columns, iter_text_table
 
@@ -34,7 +34,9 @@ class DataReport:
 
     `leaking` is how many validation examples may expect an exact copy in the training part at a
     split of 70 : 30, `leaking_unguarded` how many there would be if copies were not kept together.
-    `columns` are a table's, as they were found; `thumbnails` are base64 JPEGs by class.
+    `columns` are a table's, as they were found; `thumbnails` are base64 JPEGs by class. `left_out` has the files
+    of an archive that are no examples: for each reason their number and the first names. `validation` is how many
+    examples the data set's own validation part has, when it is used.
     """
 
     task_type: str
@@ -45,6 +47,8 @@ class DataReport:
     columns: dict[str, str] = field(default_factory=dict)
     unreadable: list[dict[str, str]] = field(default_factory=list)
     unreadable_count: int = 0
+    left_out: list[dict[str, Any]] = field(default_factory=list)
+    validation: int = 0
     duplicates: int = 0
     conflicting_duplicates: int = 0
     leaking: int = 0
@@ -67,6 +71,7 @@ class _Example(NamedTuple):
     name: str
     label: str
     digest: bytes
+    part: str = ""
 
 
 def build_report(
@@ -83,21 +88,23 @@ def build_report(
     """
     limits = limits or Limits()
     found_columns: dict[str, str] = {}
+    plans: list[ArchivePlan] = []
     if task_type == "imageclassification":
-        examples = _images(path, limits, progress)
+        examples = _images(path, limits, progress, plans.append)
     elif task_type == "textclassification":
         found = find_columns(path, columns, limits)
         found_columns = {"input": found.text, "label": found.label}
         examples = _texts(path, found_columns, limits, progress)
     else:
         raise DataError(f"{task_type!r} is no task. Known: imageclassification, textclassification.")
-    tally, samples, unreadable = Tally(limits), _Samples(), _UnreadableList(limits)
+    tally, samples, unreadable, given = Tally(limits), _Samples(), _UnreadableList(limits), _GivenSplit()
     for example in examples:
         if isinstance(example, Unreadable):
             unreadable.add(example)
         else:
             tally.add(example.label, example.digest)
             samples.add(example)
+            given.add(example)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     report = DataReport(
@@ -115,17 +122,28 @@ def build_report(
     )
     if task_type == "imageclassification":
         report.thumbnails = _thumbnails(path, samples.names)
-    _judge(report, tally.copies(TRAIN_SHARE), limits)
+    for plan in plans:
+        report.left_out = [
+            {"reason": reason, "count": count, "names": names} for reason, count, names in plan.left_out
+        ]
+        report.warnings += [*plan.notes, *_left_out(report)]
+    copies = tally.copies(TRAIN_SHARE)
+    lone = _leave_out_lone_classes(report, copies)
+    report.validation = given.used(lone)
+    report.warnings += given.notes
+    _judge(report, copies, limits)
     _judge_classes_without_examples(report, unreadable.labels - tally.counts.keys())
     return report
 
 
-def _images(path: Path, limits: Limits, progress: Progress | None) -> Iterator[_Example | Unreadable]:
-    for image in iter_image_archive(path, limits, progress=progress):
+def _images(
+    path: Path, limits: Limits, progress: Progress | None, planned: Callable[[ArchivePlan], None]
+) -> Iterator[_Example | Unreadable]:
+    for image in iter_image_archive(path, limits, progress=progress, planned=planned):
         if isinstance(image, Unreadable):
             yield image
         else:
-            yield _Example(image.name, image.label, bytes.fromhex(image.sha256))
+            yield _Example(image.name, image.label, bytes.fromhex(image.sha256), image.part)
 
 
 def _texts(
@@ -156,6 +174,43 @@ class _Samples:
             shown.append(example.name)
 
 
+class _GivenSplit:
+    """The examples of a data set that brings a validation part of its own."""
+
+    def __init__(self) -> None:
+        self._examples: list[_Example] = []
+        self.notes: list[str] = []
+
+    def add(self, example: _Example) -> None:
+        if example.part:
+            self._examples.append(example._replace(name=""))
+
+    def used(self, left_out: set[str]) -> int:
+        """Return the size of the validation part; 0 when it is not used. Sets `notes`."""
+        examples = [example for example in self._examples if example.label not in left_out]
+        if not any(example.part == "valid" for example in examples):
+            return 0
+        numbers = {label: number for number, label in enumerate(sorted({e.label for e in examples}))}
+        split = given_split(
+            [example.part for example in examples],
+            [numbers[example.label] for example in examples],
+            [example.digest for example in examples],
+        )
+        if split is None:
+            self.notes.append(
+                "The data's own validation part is not used, since it and the training part do not both have every "
+                "class. All examples are split anew."
+            )
+            return 0
+        count = len(split.validation)
+        copies = sum(example.part == "valid" for example in examples) - count
+        more = f" {copies:,} copies of training examples in it do not count." if copies else ""
+        self.notes.append(
+            f"The data's own validation part is used: {count:,} examples. The split that is set does not matter.{more}"
+        )
+        return count
+
+
 class _UnreadableList:
     """The examples that are left out: all counted, the first ones listed, their classes noted."""
 
@@ -175,13 +230,40 @@ class _UnreadableList:
 
 def _thumbnails(path: Path, samples: dict[str, list[str]]) -> dict[str, list[str]]:
     shown: dict[str, list[str]] = {}
-    with zipfile.ZipFile(path) as archive:
+    with open_by_name(path) as read:
         for label, names in sorted(samples.items())[:PICTURED]:
             for name in names:
                 with contextlib.suppress(Exception):  # damaged EXIF: an image that is good, but not for show
-                    small = thumbnail(archive.read(name), THUMBNAIL)
+                    small = thumbnail(read(name), THUMBNAIL)
                     shown.setdefault(label, []).append(base64.b64encode(small).decode())
     return shown
+
+
+def _left_out(report: DataReport) -> Iterator[str]:
+    """Tell of the files that are left out; of those of operating systems nobody needs to hear."""
+    for group in report.left_out:
+        if group["reason"] != SYSTEM_FILES:
+            names, more = ", ".join(group["names"]), " …" if group["count"] > len(group["names"]) else ""
+            yield f"Left out, {group['reason']}: {group['count']:,} ({names}{more})."
+
+
+def _leave_out_lone_classes(report: DataReport, copies: Copies) -> set[str]:
+    """Leave out the classes that cannot be validated, when two others remain; returns their names."""
+    lone = {label for label, count in copies.distinct.items() if count < FEWEST}
+    if not lone or len(report.classes) - len(lone) < 2:
+        return set()
+    listed = ", ".join(repr(label) for label in sorted(lone)[:NAMED])
+    more = f" and {len(lone) - NAMED:,} more" if len(lone) > NAMED else ""
+    report.warnings.append(
+        f"Classes with fewer than {FEWEST} different examples, which are left out: {listed}{more}. "
+        "Add examples to have them trained."
+    )
+    for label in lone:
+        report.examples -= report.classes.pop(label)
+        report.samples.pop(label, None)
+        report.thumbnails.pop(label, None)
+        del copies.distinct[label]
+    return lone
 
 
 def _judge(report: DataReport, copies: Copies, limits: Limits) -> None:
@@ -198,7 +280,7 @@ def _judge(report: DataReport, copies: Copies, limits: Limits) -> None:
         report.problems.append(f"So have {len(few) - NAMED:,} more classes.")
     if len(counts) < 2:
         report.problems.append(
-            f"There {'is only one class' if counts else 'are no readable examples'}; "
+            f"There {f'is only one class, {next(iter(counts))!r}' if counts else 'are no readable examples'}; "
             "a classifier needs two classes or more."
         )
         return

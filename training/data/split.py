@@ -28,6 +28,28 @@ def parse_data_split(text: str) -> int:
     return int(match[1])
 
 
+def given_split(parts: Sequence[str], labels: Sequence[int], groups: Sequence[Hashable]) -> Split | None:
+    """Return the split that people have made by folders: "valid" against the rest.
+
+    A copy of a training example is moved out of the validation part, so that nothing is validated on what it was
+    trained on. None when there is no such split, or a class would then lie on one side only.
+    """
+    if "valid" not in parts or "train" not in parts:
+        return None
+    trained = {
+        (group, label) for part, label, group in zip(parts, labels, groups, strict=True) if part != "valid"
+    }
+    validation = [
+        index
+        for index, (part, label, group) in enumerate(zip(parts, labels, groups, strict=True))
+        if part == "valid" and (group, label) not in trained
+    ]
+    train = sorted(set(range(len(parts))) - set(validation))
+    if not {labels[index] for index in train} == {labels[index] for index in validation} == set(labels):
+        return None
+    return Split(tuple(train), tuple(validation))
+
+
 def stratified_split(
     labels: Sequence[int], train_percent: int, seed: int, *, groups: Sequence[Hashable] | None = None
 ) -> Split:
@@ -57,3 +79,13 @@ def stratified_split(
             else:
                 validation += bundle
     return Split(tuple(sorted(train)), tuple(sorted(validation)))
+
+
+def lone_classes(labels: Sequence[str], groups: Sequence[Hashable]) -> set[str]:
+    """Return the classes that have fewer than two different examples: they cannot be validated."""
+    first: dict[str, Hashable] = {}
+    fine: set[str] = set()
+    for label, group in zip(labels, groups, strict=True):
+        if first.setdefault(label, group) != group:
+            fine.add(label)
+    return first.keys() - fine

@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import sys
-import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,9 @@ from training.data import (
     DataError,
     Limits,
     Split,
+    given_split,
+    lone_classes,
+    open_by_name,
     parse_data_split,
     read_image_archive,
     read_text_table,
@@ -27,13 +29,17 @@ from .request import TrainingRequest
 
 @dataclass(frozen=True)
 class Examples:
-    """All usable examples. `groups` are equal for exact copies; `raw(index)` is a file's bytes or a text."""
+    """All usable examples. `groups` are equal for exact copies; `raw(index)` is a file's bytes or a text.
+
+    `parts` are those of a split that the data set brings, "train" or "valid" for each example; empty without.
+    """
 
     names: tuple[str, ...]
     labels: npt.NDArray[np.int64]
     classes: tuple[str, ...]
     groups: tuple[str, ...]
     raw: Callable[[int], bytes | str]
+    parts: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -47,11 +53,14 @@ class Examples:
             labels=self.labels[kept],
             groups=tuple(self.groups[index] for index in kept),
             raw=lambda index, raw=self.raw: raw(kept[index]),  # type: ignore[misc]
+            parts=tuple(self.parts[index] for index in kept) if self.parts else (),
         )
 
     def split(self, data_split: str, seed: int) -> Split:
-        """Split by the text form "70 : 30". Raises `DataError`."""
+        """Split as the data set's folders do, else by the text form "70 : 30". Raises `DataError`."""
         percent = parse_data_split(data_split)
+        if self.parts and (given := given_split(self.parts, self.labels.tolist(), self.groups)):
+            return given
         return stratified_split(self.labels.tolist(), percent, seed, groups=self.groups)
 
 
@@ -66,8 +75,9 @@ def open_examples(request: TrainingRequest) -> Iterator[Examples]:
         names = tuple(example.name for example in images.examples)
         labels = [example.label for example in images.examples]
         groups = tuple(example.sha256 for example in images.examples)
-        with zipfile.ZipFile(path) as archive:
-            yield _number(names, labels, groups, lambda index: archive.read(names[index]))
+        parts = tuple(example.part for example in images.examples)
+        with open_by_name(path, limits) as read:
+            yield _number(names, labels, groups, lambda index: read(names[index]), parts)
     else:
         table = read_text_table(
             path,
@@ -79,13 +89,29 @@ def open_examples(request: TrainingRequest) -> Iterator[Examples]:
 
 
 def _number(
-    names: tuple[str, ...], labels: list[str], groups: tuple[str, ...], raw: Callable[[int], bytes | str]
+    names: tuple[str, ...],
+    labels: list[str],
+    groups: tuple[str, ...],
+    raw: Callable[[int], bytes | str],
+    parts: tuple[str, ...] = (),
 ) -> Examples:
-    classes = tuple(sorted(set(labels)))
+    """Number the classes, without those that cannot stand on both sides of a split."""
+    lone = lone_classes(labels, groups)
+    classes = tuple(sorted(set(labels) - lone))
     if len(classes) < 2:
-        raise DataError("The data set has fewer than two classes with readable examples. Add a class.")
+        raise DataError(
+            "The data set has fewer than two classes with two different readable examples. Add some."
+        )
+    kept = [index for index, label in enumerate(labels) if label not in lone]
     numbers = {name: number for number, name in enumerate(classes)}
-    return Examples(names, np.array([numbers[label] for label in labels]), classes, groups, raw)
+    return Examples(
+        tuple(names[index] for index in kept),
+        np.array([numbers[labels[index]] for index in kept]),
+        classes,
+        tuple(groups[index] for index in kept),
+        lambda index: raw(kept[index]),
+        tuple(parts[index] for index in kept) if set(parts) - {""} else (),
+    )
 
 
 def _check_digest(path: Path, expected: str) -> None:

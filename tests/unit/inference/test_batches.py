@@ -325,7 +325,7 @@ def test_expired_batch_goes_with_its_files(model: RegisteredModel) -> None:
         ({}, "no files"),
         ({"../a.png": b"x"}, "outside"),
         ({"/a.png": b"x"}, "outside"),
-        ({"a.png": b"x", "A.PNG": b"y"}, "twice"),
+        ({"a/../../b.png": b"x"}, "outside"),
     ],
 )
 def test_hostile_archive_is_refused(model: RegisteredModel, entries: dict[str, bytes], words: str) -> None:

@@ -2,6 +2,7 @@ import base64
 import csv
 import io
 import json
+import unicodedata
 import zipfile
 from collections import defaultdict
 from pathlib import Path
@@ -74,7 +75,7 @@ def test_images_survive_the_document_and_back(
     assert document.path is not None
     written = defaultdict(list)
     for label, content in entries:
-        written[label].append(content)
+        written[unicodedata.normalize("NFC", label)].append(content)
     assert images_in(document.path) == written
 
 

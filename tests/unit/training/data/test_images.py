@@ -16,6 +16,8 @@ from models_registry.inputs import ArchiveBudget, TooManyPixels, open_archive
 from tests.bombs import GREY, blank_png
 from training.data import DataError, Limits, build_report, images, read_image_archive
 from training.data.images import thumbnail, why_unreadable
+from training.trainers.examples import open_examples
+from training.trainers.request import TrainingRequest
 
 
 def picture(colour: int = 0, kind: str = "PNG", size: tuple[int, int] = (8, 8), mode: str = "RGB") -> bytes:
@@ -101,7 +103,7 @@ def test_huge_dimensions_are_refused_before_decoding(tmp_path: Path) -> None:
     assert [name for name, _ in images.unreadable] == ["a/huge.png"]
 
 
-@pytest.mark.parametrize("name", ["../a/0.png", "/a/0.png", "a/../../0.png", "a\\0.png"])
+@pytest.mark.parametrize("name", ["../a/0.png", "/a/0.png", "a/../../0.png", "a\\..\\0.png", "C:\\a\\0.png"])
 def test_names_outside_the_archive_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(DataError, match="outside the archive"):
         read_image_archive(archive(tmp_path, two_classes() | {name: picture()}))
@@ -127,15 +129,99 @@ def test_encrypted_files_are_refused(tmp_path: Path) -> None:
         read_image_archive(path)
 
 
-def test_names_that_differ_in_case_only_are_refused(tmp_path: Path) -> None:
+def test_classes_that_differ_in_case_only_are_kept_apart_and_told(tmp_path: Path) -> None:
+    files = two_classes() | {"A/0.PNG": picture(300), "A/1.png": picture(301)}
+    report = build_report(archive(tmp_path, files), task_type="imageclassification", columns={})
+    assert report.classes == {"A": 2, "a": 3, "b": 3}
+    assert any("'A' and 'a'" in warning for warning in report.warnings)
+
+
+def test_same_name_twice_is_refused(tmp_path: Path) -> None:
+    path = archive(tmp_path, two_classes())
+    with zipfile.ZipFile(path, "a") as target, pytest.warns(UserWarning, match="Duplicate"):
+        target.writestr("a/0.png", picture(9))
     with pytest.raises(DataError, match="twice"):
-        read_image_archive(archive(tmp_path, two_classes() | {"A/0.PNG": picture()}))
+        read_image_archive(path)
 
 
-@pytest.mark.parametrize("name", ["loose.png", "a/b/deep.png"])
-def test_files_outside_class_folders_are_named(tmp_path: Path, name: str) -> None:
-    with pytest.raises(DataError, match=name):
-        read_image_archive(archive(tmp_path, two_classes() | {name: picture()}))
+def test_files_outside_class_folders_are_left_out_and_named(tmp_path: Path) -> None:
+    files = two_classes() | {"loose.png": picture(), "README.txt": b"x", "a/b/deep.png": picture(500)}
+    report = build_report(archive(tmp_path, files), task_type="imageclassification", columns={})
+    assert report.classes == {"a": 4, "b": 3}
+    assert [(group["count"], group["names"]) for group in report.left_out] == [
+        (1, ["loose.png"]),
+        (1, ["README.txt"]),
+    ]
+    assert "Left out, photos outside the class folders: 1 (loose.png)." in report.warnings
+    assert any("b." in warning and "Folders inside class folders" in warning for warning in report.warnings)
+
+
+def test_own_validation_part_is_used_without_copies_of_training_examples(tmp_path: Path) -> None:
+    files = {f"train/{name}": content for name, content in two_classes().items()}
+    files |= {
+        f"valid/{label}/{number}.png": picture(900 + 10 * ord(label) + number)
+        for label in "ab"
+        for number in (0, 1)
+    }
+    files |= {"valid/a/copy.png": picture(0), "test/a/0.png": picture(5000)}
+    path = archive(tmp_path, files)
+    report = build_report(path, task_type="imageclassification", columns={})
+    assert (report.classes, report.validation) == ({"a": 6, "b": 5}, 4)
+    assert any("4 examples" in warning and "1 copies" in warning for warning in report.warnings)
+    request = TrainingRequest(
+        public_id="x",
+        name="x",
+        task_type="imageclassification",
+        architecture="x",
+        strategy="x",
+        dataset_path=str(path),
+        dataset_sha256="",
+        columns={},
+        output_dir=str(tmp_path),
+        cache_dir=str(tmp_path),
+    )
+    with open_examples(request) as examples:
+        split = examples.split("70 : 30", 1)
+        assert [examples.names[index] for index in split.validation] == [
+            f"valid/{label}/{number}.png" for label in "ab" for number in (0, 1)
+        ]
+        assert len(split.train) == 7
+        assert examples.raw(split.validation[0]) == files["valid/a/0.png"]
+
+
+def test_validation_part_without_a_class_is_split_anew_and_told(tmp_path: Path) -> None:
+    files = {f"train/{name}": content for name, content in two_classes().items()}
+    path = archive(tmp_path, files | {"val/a/0.png": picture(900), "val/a/1.png": picture(901)})
+    report = build_report(path, task_type="imageclassification", columns={})
+    assert (report.classes, report.validation) == ({"a": 5, "b": 3}, 0)
+    assert any("is not used" in warning for warning in report.warnings)
+
+
+def test_labels_of_a_table_beside_the_photos_are_read(tmp_path: Path) -> None:
+    files = {f"train/{name.replace('/', '')}": content for name, content in two_classes().items()}
+    rows = "".join(f"{name[6:]};{name[6]}\n" for name in files)
+    files |= {"test/a0.png": picture(777), "train.csv": f"id;breed\n{rows}gone.png;a\n".encode()}
+    report = build_report(archive(tmp_path, files), task_type="imageclassification", columns={})
+    assert report.classes == {"a": 3, "b": 3}
+    assert "Rows of train.csv without a photo or a label: 1." in report.warnings
+    assert [group["names"] for group in report.left_out] == [["test/a0.png"], ["train.csv"]]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"7z\xbc\xaf\x27\x1c rest", "7-Zip"),
+        (b"Rar!\x1a\x07", "RAR"),
+        (b"\x1f\x8b\x08 rest", "gzip"),
+        (b"a/0.png".ljust(257, b"\0") + b"ustar", "tar archive"),
+        (picture(), "single image"),
+        (b"PK\3\4 and no more", "cut off"),
+    ],
+)
+def test_what_is_no_zip_is_named_with_the_remedy(tmp_path: Path, content: bytes, words: str) -> None:
+    (tmp_path / "data.zip").write_bytes(content)
+    with pytest.raises(DataError, match=words):
+        read_image_archive(tmp_path / "data.zip")
 
 
 def test_bomb_is_refused_by_what_comes_out(tmp_path: Path) -> None:
@@ -253,8 +339,18 @@ def test_report_of_one_class_is_a_problem(tmp_path: Path) -> None:
     assert any("two classes" in problem for problem in report.problems)
 
 
-def test_report_class_of_copies_is_a_problem(tmp_path: Path) -> None:
+def test_report_class_of_copies_is_left_out_and_told(tmp_path: Path) -> None:
     files = two_classes() | {f"c/{number}.png": picture(77) for number in range(4)}
+    path = archive(tmp_path, files)
+    report = build_report(path, task_type="imageclassification", columns={})
+    assert (report.classes, report.examples, report.problems) == ({"a": 3, "b": 3}, 6, [])
+    assert any("left out: 'c'" in warning for warning in report.warnings)
+    assert "c" not in report.samples
+    assert "c" not in report.thumbnails
+
+
+def test_report_class_of_copies_is_a_problem_beside_one_other(tmp_path: Path) -> None:
+    files = {"a/0.png": picture(1), "a/1.png": picture(2), "c/0.png": picture(77)}
     report = build_report(archive(tmp_path, files), task_type="imageclassification", columns={})
     assert any("'c'" in problem for problem in report.problems)
 

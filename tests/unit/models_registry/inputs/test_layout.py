@@ -1,0 +1,225 @@
+"""Import plans of the archives that people bring."""
+
+import os
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models_registry.inputs import Entry, ImportPlan, plan_images, plan_labels
+from models_registry.inputs.layout import OUTSIDE, SYSTEM_FILES, TEST_PART, name_prefix, split_part
+from training.data import DataError, build_report
+
+CASES = Path(os.environ.get("TRAINYARD_CASES", Path(__file__).parents[5] / "shared" / "cases"))
+
+
+def plan(*names: str) -> ImportPlan:
+    return plan_images([Entry(name, 1, name.endswith("/")) for name in names])
+
+
+def photos(*folders: str, count: int = 2) -> list[str]:
+    return [f"{folder}/{number}.jpg" for folder in folders for number in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("names", "classes"),
+    [
+        (photos("a", "b"), {"a": 2, "b": 2}),
+        (photos("x/y/z/a", "x/y/z/b"), {"a": 2, "b": 2}),
+        (photos("a/2023", "a/2024", "b/cam"), {"a": 4, "b": 2}),
+        (photos("a/a", "b/b"), {"a": 2, "b": 2}),
+        (photos("data/data/a", "data/data/b"), {"a": 2, "b": 2}),
+        (photos("00", "01", "10"), {"00": 2, "01": 2, "10": 2}),
+        (photos(".NET", "java"), {".NET": 2, "java": 2}),
+        (photos("Lo\u0308we", "L\u00f6we", "b"), {"Löwe": 4, "b": 2}),
+        (photos("train", "bus"), {"train": 2, "bus": 2}),
+        (photos("test tube/1", "train station/1"), {"test tube": 2, "train station": 2}),
+        ([*photos("a", "b"), "a/noname", "b/odd.x"], {"a": 3, "b": 3}),
+        ([*photos("top/a", "top/b"), "cover.jpg", "top/LICENSE.txt"], {"a": 2, "b": 2}),
+    ],
+)
+def test_folders_of_photos_are_the_classes(names: list[str], classes: dict[str, int]) -> None:
+    found = plan(*names)
+    assert (found.problem, found.classes) == ("", classes)
+
+
+@pytest.mark.parametrize(
+    ("folders", "parts"),
+    [
+        (("train/a", "train/b", "val/a", "val/b", "test/a", "test/b"), {"train": 4, "valid": 4}),
+        (("seg_train/seg_train/a", "seg_train/seg_train/b", "seg_test/seg_test/a"), {"train": 4}),
+        (("x/Training/a", "x/Training/b", "x/Testing/a", "x/Testing/b"), {"train": 4}),
+        (("training_set/training_set/a", "training_set/training_set/b", "test_set/test_set/b"), {"train": 4}),
+        (("train/images/a", "train/images/b", "valid/images/a", "valid/images/b"), {"train": 4, "valid": 4}),
+        (("TRAIN/a", "TRAIN/b", "Validation/a", "masks/m"), {"train": 4, "valid": 2}),
+        (("a/train", "a/test", "b/train", "b/val"), {"train": 4, "valid": 2}),
+        (("val/a", "val/b", "test/a", "test/b"), {"": 8}),
+        (("train/a", "train/b", "test"), {"train": 4}),
+    ],
+)
+def test_folders_of_a_split_are_no_classes(folders: tuple[str, ...], parts: dict[str, int]) -> None:
+    found = plan(*photos(*folders))
+    assert (found.problem, found.parts) == ("", parts)
+    assert set(found.classes) == {"a", "b"}
+    left = Counter(found.left_out.values())
+    assert sum(left.values()) == 2 * len(folders) - sum(parts.values())
+    assert set(left) <= {TEST_PART, OUTSIDE}
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("seg_train", "train"),
+        ("Val2017", "valid"),
+        ("test_set", "test"),
+        ("TrainImages", "train"),
+        ("Dev", "valid"),
+        ("trained", ""),
+        ("contest", ""),
+        ("train_test", ""),
+        ("valley", ""),
+    ],
+)
+def test_split_part_of_a_name(name: str, part: str) -> None:
+    assert split_part(name) == part
+
+
+def test_junk_is_left_out_without_a_note() -> None:
+    junk = [
+        "__MACOSX/a/._0.jpg", "a/._0.jpg", ".DS_Store", "a/Thumbs.db", "desktop.ini", "@eaDir/a/0.jpg",
+        ".ipynb_checkpoints/0.jpg", "b/.ipynb_checkpoints/1.jpg", ".git/HEAD",
+    ]  # fmt: skip
+    found = plan(*photos("a", "b"), *junk)
+    assert (found.classes, found.notes) == ({"a": 2, "b": 2}, ())
+    assert list(found.left_out.values()) == [SYSTEM_FILES] * len(junk)
+
+
+@pytest.mark.parametrize("empty", ["tulip/", "tulip/.gitkeep", "tulip/notes.txt"])
+def test_empty_class_folder_is_told(empty: str) -> None:
+    found = plan(*photos("a", "b"), "a/", empty)
+    assert found.notes == ("Folders without photos: tulip. They are no classes.",)
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        ([], "no files"),
+        (["a/1.pdf", "b/2.docx"], "1 .pdf, 1 .docx"),
+        (["a.zip", "b.zip"], "other zips"),
+        (["cat_1.jpg", "cat_2.jpg", "dog_1.jpg", "dog_2.jpg"], "hold the class: cat, dog"),
+        (photos("train", "test"), "directly in test, train"),
+        (["manifest.json", "Class 1-!-0.jpg", "Class 2-!-0.jpg"], "Teachable Machine"),
+    ],
+)
+def test_archive_without_classes_says_what_to_do(names: list[str], words: str) -> None:
+    found = plan(*names)
+    assert words in found.problem
+    assert "one folder for each class" in found.problem
+    assert not found.examples
+
+
+def test_near_names_are_told() -> None:
+    [note] = plan(*photos("Pansy ", "pansy", "rose", "tea_rose", "tea rose")).notes
+    assert "'Pansy ' and 'pansy'" in note
+    assert "'tea rose' and 'tea_rose'" in note
+
+
+def test_labels_of_a_table_find_photos_by_path_name_or_stem() -> None:
+    entries = [
+        Entry(name) for name in ("train/1.jpg", "test/1.jpg", "x/2.jpg", "3.jpg", "4.jpg", "train.csv")
+    ]
+    rows = [("1", "a"), ("x\\2.jpg", "b"), ("3.jpg", "a"), ("3.jpg", "b"), ("5.jpg", "a")]
+    found = plan_labels(entries, rows, "train.csv")
+    assert [(placed.place, placed.label) for placed in found.examples] == [(0, "a"), (2, "b")]
+    assert set(found.left_out) == {1, 3, 4, 5}
+    assert len(found.notes) == 3
+
+
+def test_name_prefix_is_what_stands_before_the_number() -> None:
+    assert [name_prefix(name) for name in ("cat_001.jpg", "dog.7.png", "IMG (3).jpg", "12.jpg", "cat.jpg")] == [
+        "cat", "dog", "IMG", "", "",
+    ]  # fmt: skip
+
+
+FOLDER = st.sampled_from(
+    ["a", "A", "b", "train", "valid", "Test", "seg_train", ".x", ".git", "__MACOSX", "é", "..", ""]
+)
+FILE = st.sampled_from(
+    ["1.jpg", "2.png", "noname", "README", "x.csv", "._1.jpg", ".DS_Store", "", "x.zip", "."]
+)
+
+
+@given(
+    names=st.lists(
+        st.one_of(
+            st.text(max_size=12),
+            st.builds(lambda folders, file: "/".join([*folders, file]), st.lists(FOLDER, max_size=5), FILE),
+        ),
+        max_size=30,
+    )
+)
+def test_every_file_is_an_example_or_left_out_exactly_once(names: list[str]) -> None:
+    entries = [Entry(name, 1, name.endswith("/")) for name in names]
+    files = {place for place, entry in enumerate(entries) if not entry.is_folder}
+    for found in (plan_images(entries), plan_labels(entries, [(name, "x") for name in names], "x.csv")):
+        places = [placed.place for placed in found.examples]
+        assert len(places) == len(set(places))
+        assert set(places).isdisjoint(found.left_out)
+        assert set(places) | set(found.left_out) == files
+        assert bool(found.problem) == (not places)
+        assert all(placed.label for placed in found.examples)
+
+
+THREE = {"daisy": 14, "pansy": 14, "sunflower": 14}
+EXPECTED: dict[str, dict[str, int] | str] = {
+    "Z01-macos/flowers.zip": THREE,
+    "Z02-backslash/flowers.zip": THREE,
+    "Z03-cp437/animals.zip": {"Gänseblümchen": 14, "Löwenzahn": 14, "Stiefmütterchen": 14},
+    "Z04-gbk/flowers.zip": {"三色堇": 14, "向日葵": 14, "雏菊": 14},
+    "Z05-cp866/flowers.zip": {"Анютины глазки": 14, "Подсолнух": 14, "Ромашка": 14},
+    "Z06-utf8-noflag/flowers.zip": {"Gänseblümchen": 14, "Löwenzahn": 14, "Pensée": 14},
+    "Z07-nested-top/three_levels.zip": THREE,
+    "Z08-train-test/train_labelled_test_flat.zip": THREE,
+    "Z08-train-test/train_only.zip": THREE,
+    "Z08-train-test/train_test.zip": THREE,
+    "Z08-train-test/train_val_test_top.zip": {"daisy": 18, "pansy": 18, "sunflower": 18},
+    "Z12-flat/flat.zip": "hold the class: daisy, pansy, sunflower",
+    "Z12-flat/label_in_name.zip": "hold the class: daisy, pansy, sunflower",
+    "Z12-flat/teachable.tm.zip": "Teachable Machine",
+    "Z12-flat/zip_of_zips.zip": "other zips",
+    "Z13-csv-labels/folders_plus_csv.zip": THREE,
+    "Z13-csv-labels/kaggle.zip": THREE,
+    "Z14-one-class/one_wrapped.zip": {"sunflower": 14},
+    "Z16-subfolders/flowers.zip": THREE,
+    "Z17-numbers/zeros.zip": {"00": 14, "01": 14, "10": 14},
+    "Z19-near-names/near.zip": dict.fromkeys(
+        ("Pansy ", "Sunflower", "daisy", "daisy_", "pansy", "sunflower"), 8
+    ),
+    "Z20-junk/junk.zip": THREE,
+    "Z21-empty-class/placeholder.zip": THREE,
+    "Z22-encrypted/aes.zip": "encrypted",
+    "Z23-methods/deflate64.zip": "Deflate",
+    "Z24-truncated/cut.zip": "cut off",
+    "Z25-other-archives/flowers.7z": "7-Zip",
+    "Z25-other-archives/renamed.zip": "gzip",
+    "Z25-other-archives/single.jpg": "single image",
+    "Z27-few/one_example.zip": {"daisy": 12, "pansy": 12, "sunflower": 12},
+    "Z29-nothing/docs_only.zip": "no photos",
+    "Z30-readme/license_in_top.zip": THREE,
+    "Z30-readme/stray_photo_at_root.zip": THREE,
+    "Z32-case/class_case.zip": {"Cat": 8, "bird": 8, "cat": 8, "dog": 8},
+    "Z36-infozip/utf8_locale.zip": {"Löwenzahn": 14, "Pensée": 14, "向日葵": 14},
+}
+
+
+@pytest.mark.skipif(not CASES.is_dir(), reason="the collection of archives is not here")
+@pytest.mark.parametrize(("name", "expected"), EXPECTED.items(), ids=list(EXPECTED))
+def test_archives_that_people_brought(name: str, expected: dict[str, int] | str) -> None:
+    if isinstance(expected, str):
+        with pytest.raises(DataError, match=expected):
+            build_report(CASES / name, task_type="imageclassification", columns={})
+    else:
+        report = build_report(CASES / name, task_type="imageclassification", columns={})
+        assert report.classes == expected
