@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from models_registry.artifacts.ngrams import NgramVocabulary, WeightedNgrams
 from models_registry.artifacts.views import NETWORK, NETWORK_AND_NGRAMS, NGRAMS
+from training.catalogue import FROZEN
 from training.export.classifier import Head, NgramHead
 
 from .events import Progress
@@ -113,7 +114,7 @@ def join_ngrams(assignment: Assignment, trained: TrainedModel) -> TrainedModel:
     }
     scores = {name: first * network + second * ngrams for name, (first, second) in candidates.items()}
     views = [_view(name, values, held_out) for name, values in scores.items()]
-    chosen = choose_view(views).name
+    chosen = choose_view(views, needs_network=assignment.request.strategy != FROZEN).name
     metrics = trained.metrics | {"views": [view.to_json() for view in views], "view": chosen}
     if chosen == NETWORK:
         return replace(trained, metrics=metrics)
@@ -154,10 +155,14 @@ def balance(views: Sequence[Array], labels: Labels) -> list[float]:
     return weights
 
 
-def choose_view(views: Sequence[View]) -> View:
-    """Return the view to publish: both only where that is clearly better than the better one alone."""
-    single = min(views[:2], key=lambda view: view.loss)
-    return views[2] if views[2].loss < (1 - WORTH) * single.loss else single
+def choose_view(views: Sequence[View], *, needs_network: bool) -> View:
+    """Return the view to publish: both only where that is clearly better than the better one alone.
+
+    A network that was trained because somebody asked for it is never left out.
+    """
+    network, ngrams, both = views
+    single = network if needs_network or network.loss <= ngrams.loss else ngrams
+    return both if both.loss < (1 - WORTH) * single.loss else single
 
 
 def _view(name: str, scores: npt.NDArray[Any], labels: Labels) -> View:

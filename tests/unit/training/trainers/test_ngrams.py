@@ -78,9 +78,17 @@ def test_view_that_knows_nothing_weighs_little() -> None:
 
 
 @pytest.mark.parametrize(
-    ("losses", "name"),
-    [((0.5, 0.9, 0.4), "both"), ((0.5, 0.9, 0.499), "first"), ((0.9, 0.5, 0.499), "second")],
+    ("losses", "needs_network", "name"),
+    [
+        ((0.5, 0.9, 0.4), False, "both"),
+        ((0.5, 0.9, 0.499), False, "first"),
+        ((0.9, 0.5, 0.499), False, "second"),
+        ((0.9, 0.5, 0.499), True, "both"),
+        ((0.5, 0.9, 0.499), True, "first"),
+    ],
 )
-def test_both_views_are_taken_where_that_is_clearly_better(losses: tuple[float, ...], name: str) -> None:
+def test_both_views_are_taken_where_that_is_clearly_better(
+    losses: tuple[float, ...], needs_network: bool, name: str
+) -> None:
     views = [View(word, loss, 0.5) for word, loss in zip(("first", "second", "both"), losses, strict=True)]
-    assert choose_view(views).name == name
+    assert choose_view(views, needs_network=needs_network).name == name
