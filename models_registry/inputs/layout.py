@@ -16,7 +16,7 @@ Part = Literal["", "train", "valid", "test"]  # of the split that the person has
 Parts = tuple[str, ...]  # of a path
 
 NAMED = 5  # names in a message
-DEEPEST = 32  # folders and the file; nobody nests photos so deep
+DEEPEST = 20  # folders and the file; nobody nests photos so deep
 JUNK_NAMES = """
 thumbs.db ehthumbs.db desktop.ini __macosx @eadir #recycle $recycle.bin lost+found .ds_store .localized .trash .trashes
 .fseventsd .spotlight-v100 .temporaryitems .documentrevisions-v100 .appledouble .lsoverride .apdisk .directory
@@ -96,6 +96,9 @@ class ImportPlan:
     def parts(self) -> dict[Part, int]:
         """Return how many examples each part of a given split has."""
         return dict(Counter(placed.part for placed in self.examples))
+
+
+TOO_DEEP: Parts = ("",) * (DEEPEST + 1)  # stands for a path that is not looked at
 
 
 def is_litter(part: str) -> bool:
@@ -190,7 +193,7 @@ def plan_labels(entries: Sequence[Entry], rows: Iterable[tuple[str, str]], table
 
 def normalised(name: str) -> str:
     """Return a class's name as it is kept: composed (NFC), so that one word is one class."""
-    return unicodedata.normalize("NFC", name)
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
 def _photos(entries: Sequence[Entry]) -> tuple[dict[int, Parts], dict[int, str]]:
@@ -202,10 +205,10 @@ def _photos(entries: Sequence[Entry]) -> tuple[dict[int, Parts], dict[int, str]]
         if entry.is_folder or not parts:
             if not entry.is_folder:
                 left_out[index] = SYSTEM_FILES
-        elif is_hidden_file(parts):
-            left_out[index] = SYSTEM_FILES
         elif len(parts) > DEEPEST:
             left_out[index] = OUTSIDE
+        elif is_hidden_file(parts):
+            left_out[index] = SYSTEM_FILES
         elif _suffix(entry) in NO_PHOTO_SUFFIXES or parts[-1].lower() in NO_PHOTO_NAMES:
             left_out[index] = NO_PHOTOS
         else:
@@ -215,6 +218,8 @@ def _photos(entries: Sequence[Entry]) -> tuple[dict[int, Parts], dict[int, str]]
 
 def _path(name: str) -> Parts:
     """Return a path's folders and file; folders composed, so that one word is one folder."""
+    if name.count("/") > DEEPEST:
+        return TOO_DEEP
     *folders, file = [part for part in name.split("/") if part not in ("", ".")] or [""]
     return (*map(normalised, folders), file) if file else ()
 
@@ -230,19 +235,19 @@ def _below(photos: Mapping[int, Parts], root: Parts) -> dict[int, Parts]:
 
 def _without_wrappers(photos: Mapping[int, Parts]) -> Parts:
     """Return the folder whose folders are the classes or the parts of a split."""
-    root: Parts = ()
     inside = list(photos.values())
+    root: Parts = ()
     while True:
-        tops = {parts[0] for parts in inside if len(parts) > 1}
+        depth = len(root)
+        inside = [parts for parts in inside if len(parts) > depth + 1]
+        tops = {parts[depth] for parts in inside}
         if len(tops) != 1:
             return root
-        top = tops.pop()
-        inside = [parts[1:] for parts in inside if len(parts) > 1]
-        loose = sum(len(parts) == 1 for parts in inside)
-        folders = {parts[0] for parts in inside if len(parts) > 1}
-        if not folders or (loose and len(folders) == 1):
+        is_loose = any(len(parts) == depth + 2 for parts in inside)
+        folders = {parts[depth + 1] for parts in inside if len(parts) > depth + 2}
+        if not folders or (is_loose and len(folders) == 1):
             return root  # the only class
-        root = (*root, top)
+        root = (*root, tops.pop())
 
 
 def _split_folders(below: Mapping[int, Parts]) -> dict[str, Part]:
@@ -364,7 +369,7 @@ def _folders_without_photos(
     for entry in entries:
         parts = _path(entry.name)
         folders = (*parts[:-1], normalised(parts[-1])) if entry.is_folder and parts else parts[:-1]
-        place = folders[:depth]
+        place = folders[:depth] if parts is not TOO_DEEP else ()
         is_beside = len(place) == depth and place[: len(root)] == root and place not in full
         if is_beside and not any(map(is_litter, place)) and (not kinds or place[len(root)] in kinds):
             empty.add(place[-1])

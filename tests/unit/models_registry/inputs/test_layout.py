@@ -1,6 +1,7 @@
 """Import plans of the archives that people bring."""
 
 import os
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -170,6 +171,15 @@ def test_every_file_is_an_example_or_left_out_exactly_once(names: list[str]) -> 
         assert set(places) | set(found.left_out) == files
         assert bool(found.problem) == (not places)
         assert all(placed.label for placed in found.examples)
+
+
+def test_paths_of_thousands_of_folders_are_left_out_unseen() -> None:
+    deep = [f"{'a/' * 32_000}{number}.jpg" for number in range(700)]
+    began = time.perf_counter()
+    found = plan(*photos("a", "b"), *deep)
+    assert time.perf_counter() - began < 5
+    assert found.classes == {"a": 2, "b": 2}
+    assert list(found.left_out.values()) == [OUTSIDE] * 700
 
 
 THREE = {"daisy": 14, "pansy": 14, "sunflower": 14}
