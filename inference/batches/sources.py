@@ -87,7 +87,7 @@ class ImageSource(Source):
 class TextSource(Source):
     """The texts of a table's column."""
 
-    suffixes = TABLE_SUFFIXES
+    suffixes = (*TABLE_SUFFIXES, ".zip")
     at_once = TEXTS_AT_ONCE
 
     def __init__(self, path: Path, limits: Limits, column: str = "") -> None:
@@ -101,11 +101,14 @@ class TextSource(Source):
     def items(self, start: int) -> Iterator[Item]:
         """Yield the texts as they stand in the table."""
         table = open_table(self.path, self.limits)
-        column = resolve_text_column(table.columns(), self.column)
+        column = resolve_text_column(table.columns(), self.column, table.sample())
         for number, row in enumerate(table.rows(text=column)):
             _check_rows(number + 1, self.limits)
             if number >= start:
-                yield _text_item(row.place.removeprefix("row "), row.text, self.limits)
+                place = row.place.removeprefix("row ")
+                yield (
+                    Item(place, "", row.problem) if row.problem else _text_item(place, row.text, self.limits)
+                )
 
 
 def open_source(path: Path, *, is_image: bool, limits: Limits, column: str = "") -> Source:
@@ -130,8 +133,10 @@ def _why_unusable(text: str) -> str:
         return "holds NUL characters"
     try:
         text.encode()
-    except UnicodeEncodeError:  # JSON can write half of a surrogate pair
-        return "holds half a character"
+    except UnicodeEncodeError as error:
+        if "\udc80" <= text[error.start] <= "\udcff":
+            return "holds bytes that are no text in the table's encoding"
+        return "holds half a character"  # JSON can write half of a surrogate pair
     return ""
 
 

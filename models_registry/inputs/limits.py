@@ -19,7 +19,7 @@ class Limits:
     )
     max_rows: int = 2_000_000
     max_columns: int = 1_000
-    max_field_chars: int = 20_000
+    max_field_chars: int = 1_000_000
     max_line_chars: int = 1_000_000  # of a table's line, which may have many fields
     max_classes: int = 2_000
     max_class_name_chars: int = 200

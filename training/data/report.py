@@ -3,18 +3,27 @@
 import base64
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from models_registry.inputs import SYSTEM_FILES, DataError, Limits
+from models_registry.inputs import (
+    SYSTEM_FILES,
+    Columns,
+    DataError,
+    Limits,
+    TableReader,
+    find_columns_of,
+    open_table,
+)
 
 from .examples import Progress, Unreadable
 from .images import ArchivePlan, iter_image_archive, open_by_name, thumbnail
+from .labels import tell_alike, why_no_classes
 from .split import given_split
 from .tally import Copies, Tally
-from .texts import find_columns, iter_text_table
+from .texts import iter_rows
 
 SMALL_CLASS = 10  # examples; below it the validation of a class says little
 FEWEST = 2  # examples of a class, one for each side of the split
@@ -25,6 +34,7 @@ SAMPLE_CHARACTERS = 200
 PICTURED = 24  # classes of which the report holds thumbnails
 THUMBNAIL = 96  # pixels
 TRAIN_SHARE = 0.7  # of the split that leakage is counted for, the default one
+SEEN_CHARS = 1_000  # of a text: 256 tokens, in English four characters each
 IMBALANCED = 10  # times the examples of the smallest class
 
 
@@ -89,12 +99,15 @@ def build_report(
     limits = limits or Limits()
     found_columns: dict[str, str] = {}
     plans: list[ArchivePlan] = []
+    reader: TableReader | None = None
+    lengths = _Lengths()
     if task_type == "imageclassification":
         examples = _images(path, limits, progress, plans.append)
     elif task_type == "textclassification":
-        found = find_columns(path, columns, limits)
+        reader = open_table(path, limits)
+        found = find_columns_of(reader, columns)
         found_columns = {"input": found.text, "label": found.label}
-        examples = _texts(path, found_columns, limits, progress)
+        examples = _texts(reader, found, lengths, progress)
     else:
         raise DataError(f"{task_type!r} is no task. Known: imageclassification, textclassification.")
     tally, samples, unreadable, given = Tally(limits), _Samples(), _UnreadableList(limits), _GivenSplit()
@@ -127,12 +140,28 @@ def build_report(
             {"reason": reason, "count": count, "names": names} for reason, count, names in plan.left_out
         ]
         report.warnings += [*plan.notes, *_left_out(report)]
+    gone = unreadable.labels - tally.counts.keys()
+    if reader is not None:
+        report.warnings += [*reader.notes, *lengths.warnings()]
+        if reason := why_no_classes(report.classes):
+            report.problems.append(reason)
+            return report
+        if alike := tell_alike(report.classes):
+            report.warnings.append(alike)
     copies = tally.copies(TRAIN_SHARE)
     lone = _leave_out_lone_classes(report, copies)
     report.validation = given.used(lone)
     report.warnings += given.notes
     _judge(report, copies, limits)
-    _judge_classes_without_examples(report, unreadable.labels - tally.counts.keys())
+    if reader is not None and gone and len(report.classes) > 1:
+        report.warnings.append(
+            f"Nothing of these classes can be read, so they are left out: {_named(sorted(gone))}."
+        )
+    else:
+        _judge_classes_without_examples(report, gone)
+    if reader is not None and not report.classes and report.unreadable:
+        first = report.unreadable[0]
+        report.problems.append(f"{first['name'].capitalize()} cannot be used: {first['reason']}.")
     return report
 
 
@@ -147,18 +176,38 @@ def _images(
 
 
 def _texts(
-    path: Path, columns: dict[str, str], limits: Limits, progress: Progress | None
+    reader: TableReader, columns: Columns, lengths: "_Lengths", progress: Progress | None
 ) -> Iterator[_Example | Unreadable]:
-    for done, row in enumerate(iter_text_table(path, columns=columns, limits=limits), start=1):
+    for done, row in enumerate(iter_rows(reader, columns), start=1):
         if progress is not None:
             progress(done, 0)
         if isinstance(row, Unreadable):
             yield row
         else:
+            lengths.add(row.text)
             yield _Example(
                 row.text[:SAMPLE_CHARACTERS],
                 row.label,
                 hashlib.blake2b(row.text.encode(), digest_size=8).digest(),
+            )
+
+
+class _Lengths:
+    """How many texts are longer than what an encoder sees of them."""
+
+    def __init__(self) -> None:
+        self._long = 0
+
+    def add(self, text: str) -> None:
+        self._long += len(text) > SEEN_CHARS
+
+    def warnings(self) -> Iterator[str]:
+        """Yield what to say of them."""
+        if self._long:
+            yield (
+                f"Texts of more than {SEEN_CHARS:,} characters: {self._long:,}. An encoder reads about the first "
+                f"{SEEN_CHARS:,} characters of each; put what tells the classes apart "
+                "at the beginning."
             )
 
 
@@ -289,6 +338,11 @@ def _judge(report: DataReport, copies: Copies, limits: Limits) -> None:
     report.majority_baseline = max(counts.values()) / report.examples
     report.imbalance = max(counts.values()) / min(counts.values())
     report.warnings += _warnings(report)
+
+
+def _named(labels: Sequence[str]) -> str:
+    more = f" and {len(labels) - NAMED:,} more" if len(labels) > NAMED else ""
+    return ", ".join(map(repr, labels[:NAMED])) + more
 
 
 def _judge_classes_without_examples(report: DataReport, labels: set[str]) -> None:

@@ -4,9 +4,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from models_registry.inputs import Columns, DataError, Limits, Row, open_table, resolve_columns
+from models_registry.inputs import Columns, DataError, Limits, Row, TableReader, find_columns_of, open_table
 
 from .examples import Unreadable
+
+BLANK = (
+    " \t\n\r\v\f\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000\u200b\u200c\u200d\u2060\ufeff\u00ad"
+)  # with those that take no room
 
 
 @dataclass(frozen=True)
@@ -20,8 +25,8 @@ class TextExamples:
 
 
 def find_columns(path: Path, columns: dict[str, str], limits: Limits | None = None) -> Columns:
-    """Return which columns of a table are meant. Raises `DataError`, as `resolve_columns` does."""
-    return resolve_columns(open_table(path, limits).columns(), columns)
+    """Return which columns of a table are meant. Raises `DataError`, as `find_columns_of` does."""
+    return find_columns_of(open_table(path, limits), columns)
 
 
 def iter_text_table(
@@ -29,47 +34,65 @@ def iter_text_table(
 ) -> Iterator[Row | Unreadable]:
     """Yield a table's rows in its order, in memory of a few; without the space around fields.
 
-    A row without a text or a label is `Unreadable`. Raises `DataError` that names the row for a file
-    in an unknown encoding, with NUL characters, without the columns, with ragged rows, or over the limits.
+    A row without a text or a label, with too many fields or with bytes that are no text is `Unreadable`. Raises
+    `DataError` that names the row for a file with NUL characters, without the columns, or over the limits.
     """
-    limits = limits or Limits()
     reader = open_table(path, limits)
-    found = resolve_columns(reader.columns(), columns)
+    return iter_rows(reader, find_columns_of(reader, columns))
+
+
+def iter_rows(reader: TableReader, found: Columns) -> Iterator[Row | Unreadable]:
+    """Yield a reader's rows, as `iter_text_table` does."""
+    most, total = reader.limits.max_field_chars, 0
     for row in reader.rows(text=found.text, label=found.label):
-        text, label = row.text.strip(), row.label.strip()
-        longest = max(len(text), len(label))
-        if longest > limits.max_field_chars:
+        total += len(row.text)
+        if total > reader.limits.max_bytes:  # a dictionary's text may stand in every row
             raise DataError(
-                f"A field of {row.place} has {longest:,} characters; "
-                f"a field may have {limits.max_field_chars:,} characters."
+                f"The texts have more than {reader.limits.max_bytes:,} characters together, the limit."
             )
-        reason = _why_unreadable(text, label, found)
-        yield Unreadable(row.place, label, reason) if reason else Row(row.place, text, label)
+        text, label = row.text.strip(BLANK), row.label.strip(BLANK)
+        reason = row.problem or _why_unreadable(text, label, found, most)
+        if reason:
+            yield Unreadable(row.place, label if len(label) <= most and _is_whole(label) else "", reason)
+        else:
+            yield Row(row.place, text, label)
 
 
-def _why_unreadable(text: str, label: str, columns: Columns) -> str:
+def _why_unreadable(text: str, label: str, columns: Columns, most: int) -> str:
     if not text or not label:
         return f"no {columns.label if text else columns.text}"
+    if max(len(text), len(label)) > most:
+        return (
+            f"has {max(len(text), len(label)):,} characters in a field; a field may have {most:,} characters"
+        )
     both = text + label
     if "\0" in both:
         return "holds NUL characters"
-    if not both.isascii():
-        try:
-            both.encode()
-        except UnicodeEncodeError:  # JSON can write half of a surrogate pair
-            return "holds half a character"
-    return ""
+    if both.isascii() or _is_whole(both):
+        return ""
+    if any("\udc80" <= sign <= "\udcff" for sign in both):
+        return "holds bytes that are no text in the table's encoding"
+    return "holds half a character"  # JSON can write half of a surrogate pair
+
+
+def _is_whole(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def read_text_table(
     path: Path, *, input_column: str = "input", label_column: str = "label", limits: Limits | None = None
 ) -> TextExamples:
     """Read a table whole. Raises what `iter_text_table` raises."""
-    texts, labels, unreadable = [], [], []
+    rows, unreadable = [], []
     for row in iter_text_table(path, columns={"input": input_column, "label": label_column}, limits=limits):
         if isinstance(row, Unreadable):
             unreadable.append((row.name, row.reason))
         else:
-            texts.append(row.text)
-            labels.append(row.label)
-    return TextExamples(path, tuple(texts), tuple(labels), tuple(unreadable))
+            rows.append(row)
+    return TextExamples(
+        path, tuple(row.text for row in rows), tuple(row.label for row in rows), tuple(unreadable)
+    )

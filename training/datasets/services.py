@@ -28,7 +28,7 @@ from .size import Patience, TakesTooLong, is_large
 
 logger = structlog.get_logger(__name__)
 
-SUFFIXES = {TaskType.IMAGE: (".zip",), TaskType.TEXT: TABLE_SUFFIXES}
+SUFFIXES = {TaskType.IMAGE: (".zip",), TaskType.TEXT: (*TABLE_SUFFIXES, ".zip")}
 
 
 class UnusableData(InvalidRequest):

@@ -1,7 +1,7 @@
 """Tables of texts: one reader a file format, chosen by the file's suffix."""
 
 from .base import Row, TableReader
-from .columns import Columns, UnclearColumns, resolve_columns, resolve_text_column
+from .columns import Columns, UnclearColumns, find_columns_of, resolve_columns, resolve_text_column
 from .factory import TABLE_SUFFIXES, open_table
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "Row",
     "TableReader",
     "UnclearColumns",
+    "find_columns_of",
     "open_table",
     "resolve_columns",
     "resolve_text_column",

@@ -2,29 +2,37 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
+from ..errors import DataError
 from ..limits import Limits
+
+SAMPLE_ROWS = 200
 
 
 class Row(NamedTuple):
-    """Two fields of a row as they are written; `place` names the row as a person would look for it."""
+    """Two fields of a row as they are written; `place` names the row as a person would look for it.
+
+    `problem` says why a row cannot be used; it has then no fields.
+    """
 
     place: str
     text: str
     label: str = ""
+    problem: str = ""
 
 
 @dataclass(frozen=True)
 class TableReader(ABC):
-    """One table in one file, read in memory of a few rows."""
+    """One table in one file, read in memory of a few rows; `notes` tell how it was understood."""
 
     suffixes: ClassVar[tuple[str, ...]]
 
     path: Path
     limits: Limits
+    notes: list[str] = field(default_factory=list, compare=False, kw_only=True)
 
     @abstractmethod
     def columns(self) -> list[str]:
@@ -34,5 +42,30 @@ class TableReader(ABC):
     def rows(self, *, text: str, label: str | None = None) -> Iterator[Row]:
         """Yield one or two columns of every row that is not blank; a value that is missing is "".
 
-        Raises `DataError` that names the row for what cannot be read or is over the limits.
+        A row that cannot be read has a `problem`. Raises `DataError` that names the row for what is over the limits.
         """
+
+    def sample(self) -> list[dict[str, str]]:
+        """Return some of the first rows, by column; none where a format does not need them."""
+        return []
+
+    def note(self, words: str) -> None:
+        """Keep what a person should know of how the table was understood, once."""
+        if words not in self.notes:
+            self.notes.append(words)
+
+    def check_count(self, count: int) -> None:
+        """Raise `DataError` for a table with too many rows."""
+        if count > self.limits.max_rows:
+            raise DataError(f"The table has more than {self.limits.max_rows:,} rows, the limit.")
+
+
+def unique_names(names: list[str]) -> list[str]:
+    """Return the names of columns so that none is there twice; one without a name is called by its place."""
+    found: dict[str, int] = {}
+    result = []
+    for place, given in enumerate(names, start=1):
+        name = given.strip().encode("utf-8", "replace").decode() or f"column {place}"
+        found[name] = found.get(name, 0) + 1
+        result.append(name if found[name] == 1 else f"{name} ({found[name]})")
+    return result

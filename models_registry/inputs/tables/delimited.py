@@ -1,61 +1,52 @@
-"""CSV and TSV with a heading row, in any encoding that a byte order mark names, else in UTF-8."""
+"""CSV and its kin: in whichever encoding, with whichever separator, with or without a heading row."""
 
-import codecs
-import csv
+import contextlib
 import io
 from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from typing import BinaryIO, ClassVar
 
 from ..errors import DataError
-from .base import Row, TableReader
+from .base import SAMPLE_ROWS, Row, TableReader
+from .encodings import Encoding, find_encoding, open_text, sample_of
+from .layout import NO_DELIMITER, SAMPLE_AGAIN, Layout, fields_of, find_dialect, find_layout
+from .records import Dialect, Record, read_records, trimmed
 
-if TYPE_CHECKING:
-    from _csv import Reader
-
-PIECE = 1 << 16
-# The longer marks first: UTF-32's begins with UTF-16's.
-BYTE_ORDER_MARKS = {
-    b"\xff\xfe\x00\x00": "utf-32",
-    b"\x00\x00\xfe\xff": "utf-32",
-    b"\xef\xbb\xbf": "utf-8-sig",
-    b"\xff\xfe": "utf-16",
-    b"\xfe\xff": "utf-16",
-}
-
-
-def encoding_of(path: Path) -> str:
-    """Return the encoding that a file's first bytes name; UTF-8 when they name none."""
-    with path.open("rb") as file:
-        start = file.read(4)
-    return next((name for mark, name in BYTE_ORDER_MARKS.items() if start.startswith(mark)), "utf-8")
+SAMPLE_LINES = 1000
+PEEKED = 1000  # blank lines before the first
+SAMPLE_CHARS = 1 << 18
 
 
 class BoundedLines:
-    """The lines of a text file; `DataError` for one longer than `longest` characters or with NUL.
-
-    A row of a table may have several lines: whoever has read one calls `end_row`, so that all of them together
-    are held to the same bound.
-    """
+    """The lines of a text file; `DataError` for one longer than `longest` characters or with NUL."""
 
     def __init__(self, file: io.TextIOBase, longest: int) -> None:
-        self._file, self._longest = file, longest
-        self._number = self._first_of_row = 0
-        self._of_row = 0
+        self.file, self._longest = file, longest
+        self._number = 0
+
+    def peek(self) -> str:
+        """Return what the first line that is not blank begins with; to be called before all others."""
+        for _ in range(PEEKED):
+            line = self.file.readline(self._longest)
+            if not line or line.strip():
+                if line.strip() in ("[", "{"):
+                    line += self.file.readline(self._longest)
+                return line
+        return ""
 
     def __iter__(self) -> Iterator[str]:
         return self
 
     def __next__(self) -> str:
-        line = self._file.readline(self._longest + 1)
+        line = self.file.readline(self._longest + 1)
         if not line:
             raise StopIteration
         self._number += 1
-        self._first_of_row = self._first_of_row or self._number
-        self._of_row += len(line)
-        if self._of_row > self._longest:
+        if len(line) > self._longest:
             raise DataError(
-                f"Row {self._first_of_row} has more than {self._longest:,} characters. Break it into several, and "
+                f"Row {self._number} has more than {self._longest:,} characters. Break it into several, and "
                 "check its quotes."
             )
         if "\0" in line:
@@ -64,100 +55,140 @@ class BoundedLines:
             )
         return line
 
-    def end_row(self) -> None:
-        """Begin to count anew."""
-        self._of_row = self._first_of_row = 0
 
+@dataclass(frozen=True)
+class TextFile(TableReader):
+    """A table that is text, in a file or in what a file holds packed."""
 
-def wrong_encoding(path: Path, error: UnicodeDecodeError) -> DataError:
-    """Return the error of a file that is not in its encoding, with the row where the encoding has lines."""
-    where = "The file" if error.encoding != "utf-8" else f"Row {_first_row_not_utf8(path)}"
-    return DataError(f"{where} is not {error.encoding} text. Save the table in UTF-8.")
+    def open_bytes(self) -> BinaryIO:
+        """Open the file from its start."""
+        return self.path.open("rb")
 
+    def bytes_count(self) -> int | None:
+        """Return the size of what `open_bytes` opens; None where only reading tells."""
+        return self.path.stat().st_size
 
-def _first_row_not_utf8(path: Path) -> int:
-    """Return the number of the line in which decoding fails, in memory of a piece."""
-    decoder, row = codecs.getincrementaldecoder("utf-8")(), 1
-    with path.open("rb") as file:
-        while piece := file.read(PIECE):
+    @cached_property
+    def encoding(self) -> Encoding:
+        """The encoding that the file is in."""
+        with self.open_bytes() as file:
+            found = find_encoding(sample_of(file, self.bytes_count()))
+        if found.doubt:
+            self.note(found.doubt)
+        return found
+
+    @contextlib.contextmanager
+    def lines(self) -> Iterator[BoundedLines]:
+        """Open the file as lines. Raises `DataError` for a file that is not in its encoding."""
+        encoding = self.encoding
+        with self.open_bytes() as file, open_text(file, encoding) as text:
             try:
-                decoder.decode(piece)
-            except UnicodeDecodeError as error:  # of what was left of the last piece, and this one
-                return row + error.object[: error.start].count(b"\n")
-            row += piece.count(b"\n")
-    return row
+                yield BoundedLines(text, self.limits.max_line_chars)
+            except UnicodeDecodeError as error:
+                raise DataError(f"The file is not {error.encoding} text. Save the table in UTF-8.") from error
 
 
-class CsvReader(TableReader):
-    """Commas between the fields, or semicolons or tabs where the heading row has more of those."""
+@dataclass(frozen=True)
+class CsvReader(TextFile):
+    """Fields between commas, semicolons, tabs or pipes, whichever the rows have most evenly."""
 
-    suffixes = (".csv",)
-    delimiters = ",;\t"
+    suffixes: ClassVar[tuple[str, ...]] = (".csv", ".tsv", ".tab", ".txt")
 
     def columns(self) -> list[str]:
-        """Return the heading row."""
-        with self._open() as file:
-            return self._header(self._reader(file)[1])
+        """Return the heading row, or "column 1" and so on where there is none."""
+        return self._layout.columns
+
+    def sample(self) -> list[dict[str, str]]:
+        """Return the first rows, by column."""
+        rows = fields_of(self._sample[1])[self._layout.skipped :]
+        return [dict(zip(self.columns(), row, strict=False)) for row in rows[:SAMPLE_ROWS]]
 
     def rows(self, *, text: str, label: str | None = None) -> Iterator[Row]:
-        """Yield the rows, each named by the number of its last line in the file."""
-        with self._open() as file:
-            lines, reader = self._reader(file)
-            header = self._header(reader)
-            lines.end_row()
-            wanted = [header.index(name) for name in (text, label) if name is not None]
-            for count, fields in enumerate(self._fields(reader), start=1):
-                lines.end_row()
-                if count > self.limits.max_rows:
-                    raise DataError(f"The table has more than {self.limits.max_rows:,} rows, the limit.")
-                if not fields:
+        """Yield the rows, each named by the number of its first line in the file."""
+        header, skipped = self.columns(), self._layout.skipped
+        wanted = [header.index(name) for name in (text, label) if name is not None]
+        width, separator = len(header), self._dialect.delimiter
+        with self.lines() as lines:
+            seen = count = 0
+            for record in self._records(lines, width=width):
+                if record.fields:
+                    seen += 1
+                    if seen <= skipped:
+                        continue
+                elif not record.problem:
                     continue
-                if len(fields) != len(header):
-                    raise DataError(
-                        f"Row {reader.line_num} has {len(fields)} fields, the heading row {len(header)}. "
-                        'Put texts that contain the separator into double quotes (").'
+                fields = trimmed(record.fields, width)
+                if width > 1 and not record.problem and not any(field.strip() for field in fields):
+                    continue
+                count += 1
+                self.check_count(count)
+                place = f"row {record.line}"
+                if record.problem:
+                    yield Row(place, "", problem=record.problem)
+                elif len(fields) > width:
+                    shown = {"\t": "tab"}.get(separator, separator)
+                    yield Row(
+                        place,
+                        "",
+                        problem=f"has {len(fields)} fields, the table {width} columns; put a text that holds "
+                        f'the separator ({shown}) into double quotes (")',
                     )
-                yield Row(f"row {reader.line_num}", *(fields[index] for index in wanted))
+                else:
+                    fields += [""] * (width - len(fields))
+                    yield Row(place, *(fields[index] for index in wanted))
 
-    def _open(self) -> io.TextIOWrapper:
-        return self.path.open(encoding=encoding_of(self.path), newline="")
+    def _records(self, lines: Iterator[str], width: int | None = None) -> Iterator[Record]:
+        return read_records(lines, self._dialect, longest=self.limits.max_line_chars, width=width)
 
-    def _reader(self, file: io.TextIOWrapper) -> tuple[BoundedLines, "Reader"]:
-        csv.field_size_limit(self.limits.max_field_chars)
+    @property
+    def _dialect(self) -> Dialect:
+        return self._sample[0]
+
+    @cached_property
+    def _sample(self) -> tuple[Dialect, list[Record]]:
+        """The dialect of the table, and its first rows."""
+        taken, chars, is_whole = [], 0, True
+        with self.lines() as lines:
+            for line in islice(lines, SAMPLE_LINES):
+                taken.append(line)
+                chars += len(line)
+                if chars > SAMPLE_CHARS:
+                    is_whole = False
+                    break
+            else:
+                is_whole = next(lines, None) is None
+        preferred = "\t" if self.path.suffix.lower() in (".tsv", ".tab", ".txt") else ","
+        longest = self.limits.max_line_chars
+        dialect = find_dialect(taken, preferred=preferred, longest=longest)
+        records = list(read_records(iter(taken), dialect, longest=longest, again=SAMPLE_AGAIN))
+        return dialect, records if is_whole or len(records) < 3 else records[:-1]
+
+    @cached_property
+    def _layout(self) -> Layout:
+        dialect, records = self._sample
+        rows = fields_of(records)
+        is_named = bool(rows) and dialect.delimiter != NO_DELIMITER and rows[0][0].lower().startswith("sep=")
         try:
-            heading = file.readline(self.limits.max_line_chars)
-        except UnicodeDecodeError as error:
-            raise wrong_encoding(self.path, error) from error
-        file.seek(0)
-        delimiter = max(self.delimiters, key=heading.count)  # the first of the best
-        lines = BoundedLines(file, self.limits.max_line_chars)
-        return lines, csv.reader(lines, delimiter=delimiter, strict=True)
-
-    def _header(self, reader: "Reader") -> list[str]:
-        header = [name.strip() for name in next(self._fields(reader), [])]
-        if not header:
-            raise DataError("The file is empty. It should be a table whose first row names the columns.")
-        if len(header) > self.limits.max_columns:
+            found = find_layout(rows[is_named:])
+        except ValueError:
             raise DataError(
-                f"The table has {len(header):,} columns; the limit is {self.limits.max_columns:,}."
+                "The file is empty. It should be a table whose first row names the columns."
+            ) from None
+        found = found._replace(skipped=found.skipped + is_named)
+        if len(found.columns) > self.limits.max_columns:
+            raise DataError(
+                f"The table has {len(found.columns):,} columns; the limit is {self.limits.max_columns:,}."
             )
-        return header
-
-    def _fields(self, reader: "Reader") -> Iterator[list[str]]:
-        """Yield the reader's rows, its errors in a person's words."""
-        try:
-            yield from reader
-        except UnicodeDecodeError as error:
-            raise wrong_encoding(self.path, error) from error
-        except csv.Error as error:
-            raise DataError(
-                f"Row {reader.line_num} cannot be read ({error}). "
-                f"Check its quotes; a field may have {self.limits.max_field_chars:,} characters."
-            ) from error
+        tell_layout(self, found)
+        return found
 
 
-class TsvReader(CsvReader):
-    """Tabs between the fields."""
-
-    suffixes = (".tsv",)
-    delimiters = "\t"
+def tell_layout(reader: TableReader, layout: Layout) -> None:
+    """Note what a person may not expect of how a table's first rows are understood."""
+    if layout.titles:
+        rows = "row" if layout.titles == 1 else f"{layout.titles} rows"
+        reader.note(
+            f"The first {rows} above the table's heading {'is' if layout.titles == 1 else 'are'} left out."
+        )
+    if not layout.has_heading:
+        reader.note("The table has no heading row: its first row is used as an example, too.")

@@ -5,22 +5,51 @@ from pathlib import Path
 from ..errors import DataError
 from ..limits import Limits
 from .base import TableReader
-from .delimited import CsvReader, TsvReader
-from .json_lines import JsonLinesReader
+from .delimited import CsvReader
+from .json_values import JsonReader
+from .packed import GzipCsvReader, open_gzip, open_zip
 from .parquet import ParquetReader
+from .sheets import SheetReader
 
 READERS: dict[str, type[TableReader]] = {
     suffix: reader
-    for reader in (CsvReader, TsvReader, JsonLinesReader, ParquetReader)
+    for reader in (CsvReader, JsonReader, ParquetReader, SheetReader, GzipCsvReader)
     for suffix in reader.suffixes
 }
 TABLE_SUFFIXES = tuple(READERS)
+ZIP, XLS, GZIP, PARQUET = b"PK\3\4", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"\x1f\x8b", b"PAR1"
+SHEETS_IN_ZIP = (b"xl/workbook", b"application/vnd.oasis.opendocument.spreadsheet")
 
 
 def open_table(path: Path, limits: Limits | None = None) -> TableReader:
-    """Return the reader for a file, by its suffix. Raises `DataError` that lists the known ones."""
-    try:
-        reader = READERS[path.suffix.lower()]
-    except KeyError:
-        raise DataError(f"{path.name} is no table. Known: {', '.join(TABLE_SUFFIXES)}.") from None
-    return reader(path, limits or Limits())
+    """Return the reader for a file, by its suffix or, where its first bytes are another format's, by these.
+
+    Raises `DataError` that lists the known suffixes.
+    """
+    limits = limits or Limits()
+    suffix = path.suffix.lower()
+    if suffix not in (*READERS, ".zip"):
+        raise DataError(f"{path.name} is no table. Known: {', '.join(TABLE_SUFFIXES)}.")
+    start = b""
+    if path.exists():
+        with path.open("rb") as file:
+            start = file.read(1 << 12)
+    if start.startswith(XLS) or (
+        start.startswith(ZIP) and (suffix in SheetReader.suffixes or _is_sheet(path, start))
+    ):
+        return SheetReader(path, limits)
+    if start.startswith(ZIP) or suffix == ".zip":
+        return open_zip(path, limits)
+    if start.startswith(GZIP) or suffix == ".gz":
+        return open_gzip(path, limits)
+    if start.startswith(PARQUET):
+        return ParquetReader(path, limits)
+    return READERS[suffix](path, limits)
+
+
+def _is_sheet(path: Path, start: bytes) -> bool:
+    """Tell whether a zip is a spreadsheet: by its first file, or by its list of files at the end."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - (1 << 16)))
+        tail = file.read()
+    return any(mark in part for mark in SHEETS_IN_ZIP for part in (start, tail))

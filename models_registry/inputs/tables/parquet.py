@@ -5,11 +5,15 @@ stand for gigabytes of text.
 """
 
 import contextlib
+import json
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError
-from .base import Row, TableReader
+from .base import SAMPLE_ROWS, Row, TableReader
+from .columns import NAMES_OF_LABELS, is_usual_name
 from .parquet_pages import DELTA_BYTE_ARRAY, DELTA_LENGTH_BYTE_ARRAY, iter_pages
 
 if TYPE_CHECKING:
@@ -22,14 +26,19 @@ BYTES_A_CHARACTER = 4  # at most, in UTF-8
 METADATA_LIMIT = 4 << 20  # bytes of the file's footer
 MOST_PARTS = 100_000  # row groups, or columns of one
 MOST_PAGES = 200_000
-PAGE_LIMIT = 64 << 20  # bytes of an unpacked page: a thousand texts of 20,000 characters
+SAMPLED_COLUMNS = 12
+PAGE_LIMIT = 64 << 20  # bytes of an unpacked page
 # Where Arrow gives each row a text of its own, instead of a number and what it stands for:
 EXPANDING_LIMIT = 2 << 20  # bytes of a dictionary, or of values that may repeat those before
-BATCH_OF_WHOLE = 32  # rows
+BATCH_OF_WHOLE = 16  # rows
 
 
+@dataclass(frozen=True)
 class ParquetReader(TableReader):
-    """Columns of strings, numbers or truth values; null is a missing value."""
+    """Columns of strings, numbers or truth values, or lists of one; null is a missing value.
+
+    Numbers that the Hugging Face library wrote for classes are read as the classes' names.
+    """
 
     suffixes = (".parquet",)
 
@@ -43,17 +52,33 @@ class ParquetReader(TableReader):
         wanted = [name for name in (text, label) if name is not None]
         with self._open() as file:
             self._check(file, wanted)
-        is_whole = self._check_pages(wanted)
+            paths = [file.schema.column(place).path for place in range(len(file.schema))]
+            names = {name: _class_names(file, name) for name in wanted}
+        leaves = [
+            path for path in paths if any(path == name or path.startswith(f"{name}.") for name in wanted)
+        ]
+        is_whole = self._check_pages(leaves)
         batch_size = BATCH_OF_WHOLE if is_whole else BATCH
-        with self._open(dictionaries=None if is_whole else wanted) as file:
+        plain = [name for name in wanted if name in leaves]  # no lists
+        with self._open(dictionaries=None if is_whole else plain) as file:
             number = 0
             for batch in file.iter_batches(batch_size=batch_size, columns=wanted, use_threads=False):
-                columns = [self._values(batch.column(name), name) for name in wanted]
+                columns = [self._values(batch.column(name), names[name]) for name in wanted]
                 for values in zip(*columns, strict=True):
                     number += 1
-                    if number > self.limits.max_rows:
-                        raise DataError(f"The table has more than {self.limits.max_rows:,} rows, the limit.")
+                    self.check_count(number)
                     yield Row(f"row {number}", *values)
+
+    def sample(self) -> list[dict[str, str]]:
+        """Return the first rows, of a table of a few columns, where their names do not say which is which."""
+        names = self.columns()
+        known = [name for name in names if is_usual_name(name) or name.casefold() in NAMES_OF_LABELS]
+        wanted = (known or names)[:SAMPLED_COLUMNS]
+        try:
+            columns = [[row.text for row in islice(self.rows(text=name), SAMPLE_ROWS)] for name in wanted]
+        except DataError:
+            return []
+        return [dict(zip(wanted, row, strict=True)) for row in zip(*columns, strict=True)]
 
     @contextlib.contextmanager
     def _open(self, dictionaries: list[str] | None = None) -> Iterator["pyarrow.parquet.ParquetFile"]:
@@ -119,25 +144,83 @@ class ParquetReader(TableReader):
             )
         for name in columns:
             kind = file.schema_arrow.field(name).type
+            kind = kind.value_type if types.is_list(kind) or types.is_large_list(kind) else kind
             kind = kind.value_type if types.is_dictionary(kind) else kind
-            wanted = (types.is_string, types.is_large_string, types.is_integer, types.is_floating)
-            if not (any(is_one(kind) for is_one in wanted) or types.is_boolean(kind) or types.is_null(kind)):
+            if not any(
+                is_one(kind)
+                for is_one in (
+                    *_kinds_of_text(),
+                    types.is_integer,
+                    types.is_floating,
+                    types.is_boolean,
+                    types.is_null,
+                )
+            ):
                 raise DataError(f"The column {name!r} holds {kind}; it should hold texts.")
 
-    def _values(self, column: "pyarrow.Array", name: str) -> list[str]:
+    def _values(self, column: "pyarrow.Array", names: list[str]) -> list[str]:
         import pyarrow.compute as compute
         import pyarrow.types as types
 
-        values = column.dictionary if types.is_dictionary(column.type) else column
-        if types.is_string(values.type) or types.is_large_string(values.type):
-            longest = compute.max(compute.binary_length(values)).as_py() or 0
+        if types.is_dictionary(column.type):  # each text once, however many rows have it
+            used = column.indices.unique().drop_null()
+            texts = dict(
+                zip(used.to_pylist(), self._values(column.dictionary.take(used), names), strict=True)
+            )
+            return ["" if place is None else texts[place] for place in column.indices.to_pylist()]
+        if any(is_one(column.type) for is_one in _kinds_of_text()):
+            longest = compute.max(compute.binary_length(column)).as_py() or 0
             if longest > BYTES_A_CHARACTER * self.limits.max_field_chars:
                 raise DataError(
-                    f"A field of the column {name!r} has {longest:,} bytes; "
-                    f"a field may have {self.limits.max_field_chars:,} characters."
+                    f"A field has {longest:,} bytes; a field may have {self.limits.max_field_chars:,} characters."
                 )
-        return ["" if value is None else _as_text(value) for value in column.to_pylist()]
+            return [_decoded(value) for value in column.to_pylist()]
+        return [_as_text(value, names) for value in column.to_pylist()]
 
 
-def _as_text(value: str | float | bool) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def _kinds_of_text() -> list[Any]:
+    import pyarrow.types as types
+
+    return [
+        types.is_string,
+        types.is_large_string,
+        types.is_string_view,
+        types.is_binary,
+        types.is_large_binary,
+    ]
+
+
+def _class_names(file: "pyarrow.parquet.ParquetFile", column: str) -> list[str]:
+    """Return the names that the Hugging Face library's metadata give a column's numbers; none where it has none."""
+    try:
+        described = json.loads((file.schema_arrow.metadata or {})[b"huggingface"])
+        feature = described["info"]["features"][column]
+        names = feature["names"] if feature["_type"] == "ClassLabel" else []
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return []
+    return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else []
+
+
+def _decoded(value: str | bytes | None) -> str:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "surrogateescape")
+    return value or ""
+
+
+def _as_text(value: Any, names: list[str]) -> str:
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    match value:
+        case None | []:
+            return ""
+        case bool(truth):
+            return str(truth).lower()
+        case int(number) if 0 <= number < len(names):
+            return names[number]
+        case float(number) if number.is_integer() and abs(number) < 1e15:
+            return str(int(number))  # pandas makes fractions of whole numbers where one is missing
+        case str() | bytes():
+            return _decoded(value)
+        case list():
+            return json.dumps([_as_text(one, names) for one in value], ensure_ascii=False)
+    return str(value)

@@ -74,7 +74,7 @@ def test_parquet_values_that_repeat_those_before_are_made_a_few_at_a_time(tmp_pa
     del texts, table
     assert path.stat().st_size < MB
     cost = cost_of(read_all, str(path))
-    assert "a field may have 20,000 characters" in cost.error
+    assert (cost.error, cost.result) == ("", 300 * MB + 300)
     assert cost.peak_growth < IMPORT + 100 * MB
 
 
@@ -132,7 +132,7 @@ HUGE = 60 * MB
     [
         (".csv", lambda: [b"x" * HUGE], "Row 1 has more than 1,000,000 characters"),
         (".csv", lambda: [b"input,label\n", b"x" * HUGE], "Row 2 has more than 1,000,000 characters"),
-        (".csv", lambda: [b"input,label\n", b"\xff" * HUGE], "Row 2 is not utf-8 text"),
+        (".csv", lambda: [b"input,label\n", b"\xff" * HUGE], "Row 2 has more than 1,000,000 characters"),
         (".csv", lambda: [b"\xff\xfe", b"\xff\xd8" * (HUGE // 2)], "not utf-16"),
         (
             ".csv",

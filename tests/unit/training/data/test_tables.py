@@ -1,4 +1,6 @@
+import gzip
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -8,16 +10,29 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from models_registry.inputs import TABLE_SUFFIXES, open_table, resolve_columns
+from models_registry.inputs import open_table, resolve_columns
+from tests.sheets import xlsx
 from training.data import DataError, Limits, build_report, read_text_table
 
 ROWS = [("hello", "x"), ("grüße, alle", "y"), ('say "hi"', "x"), ("two\nlines", "y")]
 NAMES = ("input", "label")
 
 
+FORMATS = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".xlsx", ".gz", ".zip")
+
+
 def write(path: Path, rows: list[tuple[Any, Any]], names: tuple[str, str] = NAMES) -> Path:
     """Write a table in the format of the path's suffix."""
-    if path.suffix in (".csv", ".tsv"):
+    if path.suffix == ".gz":
+        path.write_bytes(gzip.compress(write(path.with_suffix(".csv"), rows, names).read_bytes()))
+    elif path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.write(write(path.with_suffix(".csv"), rows, names), "train.csv")
+    elif path.suffix == ".xlsx":
+        path.write_bytes(xlsx([names, *rows]))
+    elif path.suffix == ".json":
+        path.write_text(json.dumps([dict(zip(names, row, strict=True)) for row in rows], indent=1))
+    elif path.suffix in (".csv", ".tsv", ".txt"):
         separator = "," if path.suffix == ".csv" else "\t"
         quoted = [
             [f'"{str(field).replace(chr(34), chr(34) * 2)}"' for field in row] for row in [names, *rows]
@@ -31,13 +46,13 @@ def write(path: Path, rows: list[tuple[Any, Any]], names: tuple[str, str] = NAME
     return path
 
 
-@pytest.mark.parametrize("suffix", TABLE_SUFFIXES)
+@pytest.mark.parametrize("suffix", FORMATS)
 def test_every_format_gives_the_same_rows(tmp_path: Path, suffix: str) -> None:
     found = read_text_table(write(tmp_path / f"data{suffix}", ROWS))
     assert list(zip(found.texts, found.labels, strict=True)) == ROWS
 
 
-@pytest.mark.parametrize("suffix", TABLE_SUFFIXES)
+@pytest.mark.parametrize("suffix", FORMATS)
 def test_every_format_is_reported_on_by_its_usual_column_names(tmp_path: Path, suffix: str) -> None:
     path = write(tmp_path / f"data{suffix}", [*ROWS, ("a", "x"), ("b", "y")], ("Sentence", "category"))
     report = build_report(path, task_type="textclassification", columns={})
@@ -46,14 +61,19 @@ def test_every_format_is_reported_on_by_its_usual_column_names(tmp_path: Path, s
     assert report.problems == []
 
 
-@pytest.mark.parametrize("suffix", TABLE_SUFFIXES)
-def test_every_format_refuses_too_many_rows_and_too_long_fields(tmp_path: Path, suffix: str) -> None:
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_every_format_refuses_too_many_rows_and_leaves_out_too_long_fields(
+    tmp_path: Path, suffix: str
+) -> None:
     path = write(tmp_path / f"data{suffix}", [("hello", "x")] * 30)
     with pytest.raises(DataError, match=r"10 rows|limit is 10"):
         read_text_table(path, limits=Limits(max_rows=10))
-    path = write(tmp_path / f"data{suffix}", [("x" * 500, "x")] * 3)
-    with pytest.raises(DataError, match="100 characters"):
-        read_text_table(path, limits=Limits(max_field_chars=100))
+    path = write(tmp_path / f"data{suffix}", [("x" * 500, "x"), ("y", "y")])
+    found = read_text_table(path, limits=Limits(max_field_chars=100))
+    assert found.texts == ("y",)
+    assert [reason for _, reason in found.unreadable] == [
+        "has 500 characters in a field; a field may have 100 characters"
+    ]
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
@@ -67,17 +87,6 @@ def test_missing_values_are_listed_and_numbers_are_labels(tmp_path: Path, suffix
 def test_truth_values_are_labels(tmp_path: Path, suffix: str) -> None:
     found = read_text_table(write(tmp_path / f"data{suffix}", [("a", True), ("b", False)]))
     assert found.labels == ("true", "false")
-
-
-@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
-def test_csv_separator_is_what_the_heading_row_uses(tmp_path: Path, delimiter: str) -> None:
-    path = tmp_path / "data.csv"
-    path.write_text(f"input{delimiter}label\n1.5; or, so\tx\n".replace("\tx", f"{delimiter}x"))
-    if delimiter == "\t":
-        assert read_text_table(path).texts == ("1.5; or, so",)
-    else:
-        with pytest.raises(DataError, match="Row 2 has 3 fields"):
-            read_text_table(path)
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl"])
@@ -109,7 +118,6 @@ def test_columns_are_recognised(names: list[str], wanted: dict[str, str], column
         (["text", "label"], {"input": "words"}, "no column 'words'"),
         (["words", "label"], {}, "no column 'input'. The table has: 'words', 'label'"),
         (["text", "label"], {"input": "text", "label": "text"}, "cannot both"),
-        (["text", "text", "label"], {}, "same name"),
     ],
 )
 def test_columns_that_are_not_clear_are_asked_for(
@@ -126,8 +134,6 @@ def test_columns_that_are_not_clear_are_asked_for(
         (b'{"input": "a", "label": "x"}\nnot json\n', "Row 2 is no JSON"),
         (b'{"input": "a", "label": "x"}\n[1, 2]\n', "Row 2 is no JSON object"),
         (b'{"input": "a", "label": NaN}\n', "Row 1 is no JSON"),
-        (b'{"input": "a", "label": ["x"]}\n', "Row 1 has a list"),
-        (b'{"input": "a", "label": "x"}\n{"input": "\xff"}\n', "Row 2 is not utf-8"),
         (b'{"input": "a"}\n', "no column 'label'"),
         (b"[" * 100_000 + b"\n", "Row 1 is nested too deeply"),
         (b'{"input": "' + b"x" * 1_100_000 + b'"}\n', "1,000,000 characters"),
@@ -151,7 +157,7 @@ def test_what_no_database_can_keep_is_left_out(tmp_path: Path) -> None:
 
 
 def test_parquet_columns_of_other_kinds_are_refused(tmp_path: Path) -> None:
-    path = write(tmp_path / "data.parquet", [(["a"], "x"), (["b"], "y")])
+    path = write(tmp_path / "data.parquet", [({"a": 1}, "x"), ({"a": 2}, "y")])
     with pytest.raises(DataError, match="should hold texts"):
         read_text_table(path)
 
@@ -170,7 +176,7 @@ def test_parquet_dictionary_that_stands_for_gigabytes_is_refused(tmp_path: Path)
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    suffix=st.sampled_from(TABLE_SUFFIXES),
+    suffix=st.sampled_from([one for one in FORMATS if one != ".xlsx"]),
     at=st.integers(0, 4000),
     junk=st.binary(min_size=1, max_size=8),
     cut=st.booleans(),
@@ -190,5 +196,5 @@ def test_damaged_tables_end_in_a_data_error_or_rows(
 
 
 def test_unknown_suffix_lists_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"\.csv, \.tsv, \.jsonl"):
-        open_table(tmp_path / "data.xlsx")
+    with pytest.raises(DataError, match=r"\.csv, \.tsv, .*\.xlsx"):
+        open_table(tmp_path / "data.docx")

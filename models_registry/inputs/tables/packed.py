@@ -1,0 +1,211 @@
+"""Tables inside of other files: gzip, and zips of one or several tables or of a text file for each example."""
+
+import gzip
+import io
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import IO, BinaryIO, ClassVar, cast
+
+from ..archives import UNREADABLE_ARCHIVE, open_archive, read_member
+from ..errors import DataError
+from ..limits import Limits
+from .base import Row, TableReader
+from .delimited import CsvReader
+from .encodings import find_encoding
+from .json_values import JsonReader
+
+TEXT_SUFFIXES = (*CsvReader.suffixes, *JsonReader.suffixes)
+LEFT_OUT = 10  # names that a note lists
+
+
+class BoundedFile(io.RawIOBase):
+    """What is unpacked from a file. Raises `DataError` beyond `most` bytes, and for damaged data."""
+
+    def __init__(self, file: IO[bytes], most: int) -> None:
+        super().__init__()
+        self._file, self._left, self._most = file, most, most
+
+    def readable(self) -> bool:
+        """Return that it is."""
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        """Unpack into a buffer."""
+        try:
+            piece = self._file.read(len(buffer))
+        except (
+            OSError,
+            EOFError,
+            ValueError,
+            zipfile.BadZipFile,
+            NotImplementedError,
+            RuntimeError,
+        ) as error:
+            raise DataError(f"This file cannot be unpacked ({error}). Make it anew.") from error
+        except Exception as error:  # zlib.error, lzma.LZMAError and the like
+            raise DataError(f"This file is damaged ({error}). Make it anew.") from error
+        self._left -= len(piece)
+        if self._left < 0:
+            raise DataError(f"The table unpacks to more than {self._most:,} bytes, the limit.")
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+    def close(self) -> None:
+        """Close the file that is unpacked."""
+        if not self.closed:
+            self._file.close()
+        super().close()
+
+
+def buffered(file: IO[bytes], limits: Limits) -> BinaryIO:
+    """Return a file that is unpacked as it is read, with what `limits` allow it."""
+    return cast("BinaryIO", io.BufferedReader(BoundedFile(file, limits.max_bytes), 1 << 16))
+
+
+@dataclass(frozen=True)
+class GzipCsvReader(CsvReader):
+    """A CSV packed by gzip."""
+
+    suffixes: ClassVar[tuple[str, ...]] = (".gz",)
+
+    def open_bytes(self) -> BinaryIO:
+        """Open what is packed."""
+        return buffered(cast("IO[bytes]", gzip.open(self.path)), self.limits)
+
+    def bytes_count(self) -> int | None:
+        """Return None: the size stands at the end of the file, and may lie."""
+        return None
+
+
+@dataclass(frozen=True)
+class GzipJsonReader(JsonReader):
+    """JSON packed by gzip."""
+
+    suffixes: ClassVar[tuple[str, ...]] = ()
+    open_bytes = GzipCsvReader.open_bytes
+    bytes_count = GzipCsvReader.bytes_count
+
+
+class _Member(io.RawIOBase):
+    """A file of a zip that closes the zip with itself."""
+
+    def __init__(self, path: Path, name: str) -> None:
+        super().__init__()
+        self._archive = zipfile.ZipFile(path)
+        try:
+            self._file = self._archive.open(name)
+        except UNREADABLE_ARCHIVE as error:
+            self._archive.close()
+            raise DataError(f"{name!r} in the zip cannot be read ({error}). Make the zip anew.") from error
+
+    def read(self, size: int = -1) -> bytes:
+        """Unpack some bytes."""
+        return self._file.read(size)
+
+    def close(self) -> None:
+        """Close both."""
+        if not self.closed:
+            self._file.close()
+            self._archive.close()
+        super().close()
+
+
+@dataclass(frozen=True)
+class ZippedCsvReader(CsvReader):
+    """A CSV in a zip."""
+
+    suffixes: ClassVar[tuple[str, ...]] = ()
+    member: str = field(kw_only=True)
+
+    def open_bytes(self) -> BinaryIO:
+        """Open the member."""
+        return buffered(cast("IO[bytes]", _Member(self.path, self.member)), self.limits)
+
+    def bytes_count(self) -> int | None:
+        """Return None: what a zip says of it need not be true."""
+        return None
+
+
+@dataclass(frozen=True)
+class ZippedJsonReader(JsonReader):
+    """JSON in a zip."""
+
+    suffixes: ClassVar[tuple[str, ...]] = ()
+    member: str = field(kw_only=True)
+    open_bytes = ZippedCsvReader.open_bytes
+    bytes_count = ZippedCsvReader.bytes_count
+
+
+@dataclass(frozen=True)
+class TextFolderReader(TableReader):
+    """A zip of text files in a folder for each class."""
+
+    suffixes: ClassVar[tuple[str, ...]] = ()
+
+    def columns(self) -> list[str]:
+        """Return the names that such a table would have."""
+        return ["text", "label"]
+
+    def rows(self, *, text: str, label: str | None = None) -> Iterator[Row]:
+        """Yield the files, each with the name of its folder."""
+        with open_archive(self.path, self.limits) as (archive, members):
+            files = [member for member in members if member.filename.lower().endswith(".txt")]
+            for count, member in enumerate(files, start=1):
+                self.check_count(count)
+                content = read_member(archive, member, self.limits)
+                encoding = find_encoding([content])
+                values = {
+                    "text": content.decode(encoding.name, "surrogateescape").removeprefix("\ufeff"),
+                    "label": PurePosixPath(member.filename).parent.name,
+                }
+                yield Row(member.filename, values[text], values[label] if label else "")
+
+
+def open_zip(path: Path, limits: Limits) -> TableReader:
+    """Return the reader of a zip that holds tables, or texts in folders. Raises `DataError` for another one."""
+    with open_archive(path, limits) as (_, members):
+        names = [member.filename for member in members]
+        sizes = {member.filename: member.file_size for member in members}
+        for member in members:
+            if PurePosixPath(member.filename).suffix.lower() in TEXT_SUFFIXES:
+                _check_method(member)
+    folders = {str(PurePosixPath(name).parent) for name in names if name.lower().endswith(".txt")}
+    tables = [
+        name
+        for name in names
+        if PurePosixPath(name).suffix.lower() in TEXT_SUFFIXES[:2] + JsonReader.suffixes
+    ]
+    if not tables and len(folders) > 1:
+        return TextFolderReader(path, limits)
+    tables = tables or [name for name in names if name.lower().endswith((".txt", ".tab"))]
+    if not tables:
+        raise DataError("This zip holds no table of texts. Put a CSV into it, or upload the table as it is.")
+    chosen = max(tables, key=lambda name: ("train" in PurePosixPath(name).stem.lower(), sizes[name]))
+    is_json = PurePosixPath(chosen).suffix.lower() in JsonReader.suffixes
+    reader: TableReader = (
+        ZippedJsonReader(path, limits, member=chosen)
+        if is_json
+        else ZippedCsvReader(path, limits, member=chosen)
+    )
+    if others := [name for name in tables if name != chosen]:
+        more = f" and {len(others) - LEFT_OUT:,} more" if len(others) > LEFT_OUT else ""
+        named = ", ".join(map(repr, others[:LEFT_OUT]))
+        reader.note(f"Read is {chosen!r} of the zip; left out are its other tables: {named}{more}.")
+    return reader
+
+
+def open_gzip(path: Path, limits: Limits) -> TableReader:
+    """Return the reader of a table packed by gzip, by what it begins with."""
+    reader = GzipCsvReader(path, limits)
+    with reader.open_bytes() as file:
+        start = file.read(1024).lstrip(b"\xef\xbb\xbf \t\r\n")
+    return GzipJsonReader(path, limits) if start[:1] in (b"{", b"[") else reader
+
+
+def _check_method(member: zipfile.ZipInfo) -> None:
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise DataError(
+            f"{member.filename!r} is packed in an unusual way. Make the zip with ordinary compression."
+        )
