@@ -68,9 +68,9 @@ def _consistency(lines: Sequence[str], dialect: Dialect, longest: int) -> float:
     return count / widths.total() + named
 
 
-def find_layout(rows: Sequence[Sequence[str]]) -> Layout:
+def find_layout(found: Sequence[Sequence[str]]) -> Layout:
     """Return where the data of a table begins, from its first rows. Raises ValueError when there is none."""
-    rows = [[field.strip() for field in row] for row in rows]
+    rows: list[list[str]] = [[field.strip() for field in row] for row in found]
     filled = [sum(map(bool, row)) for row in rows]
     usual = Counter(count for count in filled if count).most_common(1)
     if not usual:
@@ -82,9 +82,14 @@ def find_layout(rows: Sequence[Sequence[str]]) -> Layout:
     first, rest = rows[start], [row for row in rows[start + 1 :] if any(row)]
     titles = sum(map(bool, filled[:start]))
     if _is_heading(first, rest):
-        width = len(trimmed(list(first), 1))
-        width = max(width, _width_that_is_filled(rest, width))
-        names = unique_names([*first, *[""] * width][: max(width, 1)])
+        # Columns without a name count as far as rows fill them.
+        filled_to = max(
+            (len(trimmed(row, 1)) for row in rest if len(trimmed(row, 1)) <= len(first)), default=1
+        )
+        header = first[: max(len(trimmed(first, 1)), filled_to)]
+        if rest and all(len(row) == len(header) + 1 and row[0].isdigit() for row in rest):
+            header = ["", *header]  # R names no column for the numbers of rows
+        names = unique_names(header)
         return Layout(start + 1, names, True, titles)
     width = max(len(trimmed(list(row), 1)) for row in (first, *rest[:1]))
     width = max(width, _width_that_is_filled(rest, width))
@@ -119,6 +124,8 @@ def _is_heading(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
 
 def _is_title_of_texts(name: str, texts: Sequence[str]) -> bool:
     """Tell whether a line is the name of the column of texts below it, rather than the first of them."""
+    if re.fullmatch(r"[a-z_]+\d*", name) and name not in texts:
+        return True
     is_short = len(name.split()) <= 3 and len(name) <= 40 and name not in texts
     return is_short and name[-1] not in ".?!。？！" and 2 * len(name) < fmean(map(len, texts))
 

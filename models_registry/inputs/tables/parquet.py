@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 BATCH = 256  # rows
 BUFFER = 1 << 20  # bytes of a column chunk that are read at once
-BYTES_A_CHARACTER = 4  # at most, in UTF-8
+FIELD_LIMIT = 4 << 20  # bytes of a text: more than a million characters are at most
 METADATA_LIMIT = 4 << 20  # bytes of the file's footer
 MOST_PARTS = 100_000  # row groups, or columns of one
 MOST_PAGES = 200_000
@@ -169,11 +169,11 @@ class ParquetReader(TableReader):
             )
             return ["" if place is None else texts[place] for place in column.indices.to_pylist()]
         if any(is_one(column.type) for is_one in _kinds_of_text()):
+            if types.is_string_view(column.type):
+                column = column.cast("large_string")
             longest = compute.max(compute.binary_length(column)).as_py() or 0
-            if longest > BYTES_A_CHARACTER * self.limits.max_field_chars:
-                raise DataError(
-                    f"A field has {longest:,} bytes; a field may have {self.limits.max_field_chars:,} characters."
-                )
+            if longest > FIELD_LIMIT:
+                raise DataError(f"A field has {longest:,} bytes; the limit is {FIELD_LIMIT:,}.")
             return [_decoded(value) for value in column.to_pylist()]
         return [_as_text(value, names) for value in column.to_pylist()]
 

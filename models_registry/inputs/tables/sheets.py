@@ -66,8 +66,9 @@ class SheetReader(TableReader):
 
     @cached_property
     def _layout(self) -> Layout:
+        first = self._first
         try:
-            found = find_layout(self._first)
+            found = find_layout(first)
         except ValueError:
             raise DataError(
                 "The sheet is empty. It should be a table whose first row names the columns."

@@ -212,7 +212,7 @@ CASES = [
     Case(
         "one example.csv",
         table([*ROWS, ("What is bitcoin", "crypto")]),
-        says="left out, as nothing could be tested: 'crypto'",
+        says="which are left out: 'crypto'",
     ),
     Case(
         "not available.csv",
@@ -253,7 +253,8 @@ def test_table_gives_its_rows_classes_and_warnings(tmp_path: Path, case: Case) -
         assert report.unreadable_count == ("without text" in case.name)
     # Training reads the same, by the columns that were found.
     read = read_text_table(path, input_column=report.columns["input"], label_column=report.columns["label"])
-    assert Counter(read.labels) == report.classes
+    counts = Counter(read.labels)
+    assert {label: counts[label] for label in report.classes} == report.classes
     assert read.texts[0] == case.first
 
 
@@ -301,7 +302,8 @@ def test_names_that_are_alike_and_labels_that_are_none() -> None:
     assert why_no_classes({"1": 20, "1.5": 20, "2": 20}) == ""
 
 
-signs = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=30)
+# Python 3.11 does not quote a lone "\r", which then ends a row.
+signs = st.text(st.characters(exclude_characters="\0\r", exclude_categories=["Cs"]), min_size=1, max_size=30)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
