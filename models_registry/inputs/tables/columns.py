@@ -74,7 +74,12 @@ def find_columns_of(reader: TableReader, wanted: Mapping[str, str]) -> Columns:
         found = guessed
         reader.note(f"Taken as the texts: {found.text!r}; as their labels: {found.label!r}.")
     if _says_nothing(wanted):
-        if _reads_like_labels(sample, found.text) and _reads_like_texts(sample, found.label):
+        is_document = found == ("input", "label")  # whose columns nobody mixes up
+        if (
+            not is_document
+            and _reads_like_labels(sample, found.text)
+            and _reads_like_texts(sample, found.label)
+        ):
             reader.note(
                 f"The columns {found.text!r} and {found.label!r} seem to be swapped: the texts are in {found.label!r}."
             )

@@ -113,7 +113,9 @@ def test_data_that_cannot_be_trained_on_is_refused_with_what_was_found(headers: 
 @BOTH
 def test_columns_that_cannot_be_guessed_are_asked_for(headers: dict[str, str]) -> None:
     client = as_(UserFactory())
-    content = TABLE.replace("input,label", "utterings,kind")
+    rows = TABLE.strip().splitlines()[1:]
+    remarks = (f"{row},remark number {number}" for number, row in enumerate(rows))
+    content = "\n".join(["utterings,kind,remarks", *remarks])  # two columns read like texts
     response = client.post(UPLOAD, table(content), headers=headers)
     page = response.content.decode()
     assert response.status_code == 422
