@@ -15,6 +15,7 @@ import os
 import random
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -158,6 +159,7 @@ class Work:
         model = publish_model(
             description=ModelDescription(
                 token=token,
+                public_id=uuid.uuid4(),
                 name=f"Model {self.made}",
                 owner_id=None,
                 task_type="imageclassification",

@@ -317,7 +317,7 @@ def test_switches_are_followed_though_everything_else_is_poisoned(
     from training import reconcile
     from training.projections import TrainingProjection
 
-    RegisteredModelFactory(unusable_because="Its files have not been looked at yet.")
+    RegisteredModelFactory(origin="imported", unusable_because="Its files have not been looked at yet.")
     assert transitions.claim(TrainingJobFactory().pk, worker="w", lease=timedelta(seconds=-1))
     publish_waiting()
     panic = fail_with(Panic("poisoned"))
