@@ -33,6 +33,7 @@ from django.utils import timezone
 from accounts.models import User
 from tests.factories import *
 from allauth.account.models import EmailAddress
+from core.models import PeriodicTask
 from knox.models import AuthToken
 from documents.models import OutboxEntry, OverruledChange, PublishedEntry
 from documents.publish import publish_waiting
@@ -54,6 +55,7 @@ ModelUsage.objects.create(model=model, day=now.date(), calls=3, inputs=9, millis
 WorkerHeartbeat.objects.create(name="w1", queues=["cpu"], started_at=now, seen_at=now, ready=True)
 AuthToken.objects.create(user=model.owner)
 EmailAddress.objects.create(user=model.owner, email="owner@example.org")
+PeriodicTask.objects.create(name="sweep files", started_at=now, succeeded_at=now)
 publish_waiting()
 OverruledChange.objects.create(document="status.json", field="token", value='"mine"', winner="database")
 PublishedEntry.objects.create(document="inference.json", name="strange", text="{{}}", problem="No name.")

@@ -202,13 +202,15 @@ def test_columns_of_a_dropped_table_are_asked_for_when_they_cannot_be_guessed(
     page: Page, tmp_path: Path
 ) -> None:
     sign_up(page, "namer")
-    table = small_table(tmp_path / "odd.csv", "utterance,kind")
-    page.locator("#file-zone").evaluate(DROP, table.read_text())
+    rows = small_table(tmp_path / "odd.csv").read_text().splitlines()[1:]
+    remarked = (f"{row},remark number {number}" for number, row in enumerate(rows))
+    table = "\n".join(["utterings,kind,remarks", *remarked])  # two columns read like texts
+    page.locator("#file-zone").evaluate(DROP, table)
     expect(page.get_by_text("Choose below what is in which column.")).to_be_visible()
-    page.get_by_label("Column of the sentences").select_option("utterance")
+    page.get_by_label("Column of the sentences").select_option("utterings")
     page.get_by_label("Column of the labels").select_option("kind")
     page.get_by_role("button", name="Use these columns").click()
-    expect(page.get_by_text("sentences from utterance, labels from kind")).to_be_visible()
+    expect(page.get_by_text("sentences from utterings, labels from kind")).to_be_visible()
 
 
 def test_what_was_filled_in_survives_errors_and_a_reload(page: Page, tmp_path: Path) -> None:

@@ -208,7 +208,7 @@ document.addEventListener("htmx:xhr:progress", ({ target, detail }) => {
 function prepareModel(form) {
   forget(UNSENT);
   const key = `new-model:${window.location.search}`;
-  keepDraft(form, key, LEFT_OUT, { restore: form.dataset.failed === undefined });
+  keepDraft(form, key, LEFT_OUT, { restore: !form.hasAttribute("data-failed") });
   form.addEventListener("input", () => refresh(form));
   form.addEventListener("htmx:beforeOnLoad", ({ detail }) => {
     if (detail.xhr.getResponseHeader("HX-Redirect")) forget(key);
@@ -263,10 +263,12 @@ function sumUp(form, preset) {
 
 function prepare() {
   const step = document.getElementById("new-model");
-  if (!step || step.dataset.prepared) return;
-  step.dataset.prepared = "yes";
-  if (step.dataset.step === "data") prepareData(step);
-  else if (step.dataset.step === "model") prepareModel(step);
+  // The form has a field of the name "dataset", which is what its property of that name is, too.
+  if (!step || step.hasAttribute("data-prepared")) return;
+  step.setAttribute("data-prepared", "yes");
+  const name = step.getAttribute("data-step");
+  if (name === "data") prepareData(step);
+  else if (name === "model") prepareModel(step);
   else forget(UNSENT); // what was packed has arrived
   for (const error of step.querySelectorAll("details [id$=_error]")) error.closest("details").open = true;
   step.querySelector("[data-form-errors]")?.focus();
