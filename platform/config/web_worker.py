@@ -40,7 +40,7 @@ from gunicorn.workers.base import Worker
 
 from core.head_only import ASKED_ABOVE, CARRIED, HEAD_ONLY
 
-from .transfers import AT_ONCE, GONE, Outbox, Pace, waiting_room
+from .transfers import AT_ONCE, GONE, IN_MEMORY, Outbox, Pace, waiting_room
 
 HEAD_SECONDS = 10.0  # for the whole head of a request
 HEAD_BYTES = 2**16
@@ -300,7 +300,8 @@ class WebWorker(Worker):
     def _read_rest(self, connection: Connection) -> None:
         """Take what has come of the body already, and wait for the rest of it."""
         assert connection.request is not None
-        connection.body = waiting_room(self._folder) if connection.length else io.BytesIO()
+        few = connection.length <= IN_MEMORY
+        connection.body = io.BytesIO() if few else waiting_room(self._folder)
         connection.pace = Pace()
         here = bytes(connection.buffer[: connection.missing])
         if len(here) < connection.missing:
