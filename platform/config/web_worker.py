@@ -44,6 +44,9 @@ from .transfers import AT_ONCE, GONE, IN_MEMORY, Outbox, Pace, waiting_room
 
 HEAD_SECONDS = 10.0  # for the whole head of a request
 HEAD_BYTES = 2**16
+NOTIFIES_EVERY = (
+    0.5  # seconds between two signs of life for gunicorn's master, each of which is a system call
+)
 LINGER_SECONDS = 2.0  # in which a client that was refused may still send, so that it gets to read the answer
 LINGER_BYTES = 4 * 2**20
 STOPPING_SECONDS = 2.0  # in which a stopping process still takes a request on a connection that it had kept
@@ -82,6 +85,7 @@ class Connection:
         self.carried: dict[str, Any] = {}
         self.pace = Pace()
         self.keep = False  # whether it is used again after the answer
+        self.watched = False  # by the loop
 
     def forget_request(self) -> None:
         """Let go of a request that was answered or given up."""
@@ -101,6 +105,7 @@ class WebWorker(Worker):
         self._accepts = False
         self._claimed = 0  # bytes of bodies that were admitted and are not complete
         self._folder = ""
+        self._notified = 0.0
 
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:
@@ -152,7 +157,9 @@ class WebWorker(Worker):
 
     def _turn(self) -> None:
         """Do what can be done now, and end what has waited for too long; returns after a second at most."""
-        self.notify()
+        if time.monotonic() - self._notified >= NOTIFIES_EVERY:
+            self.notify()
+            self._notified = time.monotonic()
         watched = self._poller.get_map()
         for key, _ in self._poller.select(1.0 if self.alive else 0.2):
             if watched.get(key.fd) is key:  # an event before this one may have closed it
@@ -218,14 +225,17 @@ class WebWorker(Worker):
     ) -> None:
         """Wait for a client."""
         connection.stage, connection.since, connection.deadline = stage, time.monotonic(), deadline
-        if connection.sock in self._poller.get_map():
+        if connection.watched:
             self._poller.modify(connection.sock, events, watch)
         else:
             self._poller.register(connection.sock, events, watch)
+            connection.watched = True
 
     def _unwatch(self, connection: Connection) -> None:
-        with contextlib.suppress(KeyError, ValueError, OSError):
-            self._poller.unregister(connection.sock)
+        if connection.watched:
+            connection.watched = False
+            with contextlib.suppress(KeyError, ValueError, OSError):
+                self._poller.unregister(connection.sock)
 
     def _time_out(self, connection: Connection) -> None:
         """End what has waited for too long; a client in the middle of a request is told so."""
