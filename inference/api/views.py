@@ -97,6 +97,10 @@ class PredictView(APIView):
     parser_classes = (MultiPartParser, FormParser, TextsParser)
     throttle_classes = (PerModelToken, PerAddressPredict)
 
+    def admit(self, request: Request, token: str) -> None:
+        """Refuse what is sent to no model."""
+        require_model(token)
+
     @extend_schema(
         request={
             "multipart/form-data": PredictFilesSerializer,
@@ -106,10 +110,6 @@ class PredictView(APIView):
         parameters=[HowToPredictSerializer],
         responses=AnswerSerializer,
     )
-    def admit(self, request: Request, token: str) -> None:
-        """Refuse what is sent to no model."""
-        require_model(token)
-
     def post(self, request: Request, token: str) -> Response:
         """Classify image files (multipart `file`) or texts (JSON `{"texts": […]}`); with `explain=1`, say why."""
         answer_to = explain if _asks_why(request) else predict
