@@ -3,6 +3,7 @@
 The wishes come as training.json would have them, in other words and flat, so they are read as such.
 """
 
+import csv
 import tempfile
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,7 +22,8 @@ from core.admission import claimed_by_file
 from core.exceptions import InvalidRequest
 from core.flash import NO_SUCH_TOKEN, FlashView, first_part, read_object, read_token, success
 from core.throttles import client_of, count_if_accepted, peek
-from models_registry.models import RegisteredModel
+from models_registry.inputs.tables.columns import resolve_columns
+from models_registry.models import RegisteredModel, TaskType
 
 from .data import DataError, Limits, take_apart
 from .datasets.services import accept_dataset
@@ -30,6 +32,7 @@ from .hyperparameters import PLATEAU_DEFAULTS, STEP_DEFAULTS
 from .models import TrainingJob
 from .submissions import Submission, submit_upload
 
+HEADING_CHARS = 100_000
 NOT_ALLOWED = (
     "Training without an account is switched off on this platform. Sign in to train, or ask the "
     "administrator to allow it (FLASH_ALLOW_TRAINING)."
@@ -144,6 +147,8 @@ def _submit(request: HttpRequest, folder: Path) -> TrainingJob:
     asked = read_as(TrainRequest, parts.settings)
     wanted = asked.wanted()
     require_suffix(parts.path, wanted.task_type)
+    if wanted.task_type == TaskType.TEXT:
+        _require_named_columns(parts.path)
     with parts.path.open("rb") as file:
         return submit_upload(
             owner=None,
@@ -157,6 +162,24 @@ def _submit(request: HttpRequest, folder: Path) -> TrainingJob:
             ),
             keep=accept_dataset,
         )
+
+
+def _require_named_columns(path: Path) -> None:
+    """Raise `InvalidRequest` for a table whose heading does not name its columns.
+
+    A person is shown which columns were guessed; a program is not, so nothing is guessed for it.
+    """
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        heading = file.readline(HEADING_CHARS).rstrip("\r\n")
+    if not heading:
+        return  # whoever reads the table says what is wrong
+    names = next(csv.reader([heading], delimiter=max(",;\t", key=heading.count)))
+    if len(set(names)) < len(names):
+        raise InvalidRequest("Two columns have the same name. Give each column its own.")
+    try:
+        resolve_columns(names, {})
+    except DataError as error:
+        raise InvalidRequest(str(error)) from error
 
 
 class CheckView(FlashView):

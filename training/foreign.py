@@ -283,8 +283,12 @@ def _data(
 
 
 def require_suffix(path: Path, task_type: str) -> None:
-    """Raise `InvalidRequest` for images where texts are meant, and the other way round."""
-    if path.suffix not in SUFFIXES[TaskType(task_type)]:
+    """Raise `InvalidRequest` for images where texts are meant, and the other way round.
+
+    In a document a zip is always one of images, though tables may be uploaded in zips as well.
+    """
+    is_zip_of_texts = path.suffix == ".zip" and task_type == TaskType.TEXT
+    if is_zip_of_texts or path.suffix not in SUFFIXES[TaskType(task_type)]:
         raise InvalidRequest(f"dataset: it is a {path.suffix} file's, which is no data set for {task_type}.")
 
 

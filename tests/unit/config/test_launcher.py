@@ -71,7 +71,12 @@ def start(platform: Launcher, name: str, code: str, *arguments: str) -> Part:
 
 def test_make_run_runs_the_launcher() -> None:
     done = subprocess.run(
-        ["make", "-n", "-o", ".venv/runtime", "run"], cwd=ROOT, capture_output=True, text=True, check=True
+        ["make", "--no-print-directory", "-n", "-o", ".venv/runtime", "run"],
+        cwd=ROOT,
+        env={name: value for name, value in os.environ.items() if not name.startswith("MAKE")},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert done.stdout.split() == [".venv/bin/python", *LAUNCHER]
 
