@@ -29,6 +29,7 @@ WHEN = {
     404: "There is nothing here, or it is not the caller's; expired and unknown are the same.",
     406: "The answer cannot be had in the wanted media type.",
     409: "Not now: too many jobs are waiting, or one is running.",
+    411: "The body has no `Content-Length`.",
     413: "The body is larger than this address takes.",
     415: "The body's media type is not one of those that this address takes.",
     416: "The file does not reach that far.",
@@ -66,6 +67,8 @@ def _common(path: str, method: str, call: dict[str, Any]) -> set[int]:
         codes.add(404)
     if method in UNSAFE or any(parameter["in"] == "query" for parameter in call.get("parameters", [])):
         codes.add(400)
+    if method in UNSAFE:
+        codes.add(411)  # a body in chunks, wanted or not
     if "requestBody" in call:
         codes |= {413, 415}
     return codes
