@@ -29,18 +29,18 @@ from torch.nn import functional
 from benchmarks.time_to_live import DATA, ROOT, Labelled, hold_out, read_csv, read_zip, write_csv, write_zip
 from models_registry.artifacts import ImagePreprocessing, Predictor
 from models_registry.artifacts.texts import TextEncoder, pad
-from training.catalogue import Architecture, get_architecture
-from training.data import parse_data_split, stratified_split
-from training.trainers.backbones import get_backbone
-from training.trainers.checkpoints import Checkpoints
-from training.trainers.engine import train
-from training.trainers.events import Progress
-from training.trainers.inputs import Pixels
-from training.trainers.loop import Task, Trainee, Where, fit
-from training.trainers.networks import Network, build, pretrained_state
-from training.trainers.optimization import Plan
-from training.trainers.pinned import read_pinned
-from training.trainers.request import Hyperparameters, TrainingRequest
+from training.engine.catalogue import Architecture, get_architecture
+from training.engine.data import parse_data_split, stratified_split
+from training.engine.events import Progress
+from training.engine.loop.checkpoints import Checkpoints
+from training.engine.loop.inputs import Pixels
+from training.engine.loop.loop import Task, Trainee, Where, fit
+from training.engine.loop.optimization import Plan
+from training.engine.networks.backbones import get_backbone
+from training.engine.networks.checksums import read_pinned
+from training.engine.networks.stages import Network, build, pretrained_state
+from training.engine.request import Hyperparameters, TrainingRequest
+from training.engine.training import train
 
 CACHE = Path(os.environ.get("TRAINYARD_HOME", ROOT / ".data")) / "backbones"
 EPOCHS = int(os.environ.get("TRAINYARD_BENCH_EPOCHS", "8"))

@@ -24,7 +24,7 @@ import numpy as np
 import requests
 from PIL import Image
 
-from tests.platform_process import ROOT, PlatformProcess
+from devtools.platform_process import ROOT, PlatformProcess
 
 BYTES = int(os.environ.get("TRAINYARD_BENCH_BYTES", str(10**9)))
 CLASSES = 10
@@ -227,8 +227,8 @@ def write() -> None:
 
     from documents import keys
     from documents.publish import Outcome, publish
-    from training import transitions
-    from training.models import TrainingJob
+    from training.jobs import transitions
+    from training.jobs.models import TrainingJob
 
     job = TrainingJob.objects.latest("pk")
     transitions.claim(job.pk, worker="benchmark", lease=timedelta(hours=1))
@@ -242,8 +242,8 @@ def hand_over() -> None:
 
     from documents import keys
     from documents.publish import publish
-    from training import transitions
-    from training.models import TrainingJob
+    from training.jobs import transitions
+    from training.jobs.models import TrainingJob
 
     ours = TrainingJob.objects.latest("pk")
     document = settings.BUCKET_FOLDER / keys.TRAINING
@@ -261,7 +261,7 @@ def take() -> None:
     """Let the platform take in the document, and see that it became an equal data set."""
     from documents import keys
     from documents.publish import publish
-    from training.models import TrainingJob
+    from training.jobs.models import TrainingJob
 
     publish(keys.TRAINING, force=True)
     taken = TrainingJob.objects.select_related("dataset").get(token=TOKEN)

@@ -9,9 +9,9 @@ import numpy as np
 
 from benchmarks.time_to_live import DATA, Labelled, read_csv, write_csv
 from models_registry.artifacts import Predictor
-from training.catalogue import get_architecture
-from training.trainers.engine import train
-from training.trainers.request import TrainingRequest
+from training.engine.catalogue import get_architecture
+from training.engine.request import TrainingRequest
+from training.engine.training import train
 
 from .finetune import CACHE
 
@@ -95,8 +95,8 @@ def _encoder(known: Labelled, test: Labelled) -> float:
 def _features(texts: list[str]) -> Any:
     from models_registry.artifacts.sessions import open_session
     from models_registry.artifacts.texts import TextEncoder, length_batches, pad
-    from training.export.onnx_graph import with_outputs
-    from training.trainers.backbones import get_backbone
+    from training.engine.export.onnx_graph import with_outputs
+    from training.engine.networks.backbones import get_backbone
 
     architecture = get_architecture("minilm")
     backbone = get_backbone(architecture, CACHE)

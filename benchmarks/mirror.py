@@ -20,8 +20,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tests import servers
-from tests.platform_process import ROOT, PlatformProcess
+from devtools import servers
+from devtools.platform_process import ROOT, PlatformProcess
 
 MODELS = int(os.environ.get("TRAINYARD_BENCH_MODELS", "10000"))
 SAVES = int(os.environ.get("TRAINYARD_BENCH_SAVES", "1000"))
@@ -180,8 +180,8 @@ def _seed() -> dict[str, Any]:
 
 def _plots() -> list[str]:
     """Draw what training draws."""
-    from training.trainers.head import PathPoint
-    from training.trainers.plot import draw_path
+    from training.engine.strategies.linear_head import PathPoint
+    from training.engine.strategies.plot import draw_path
 
     drawn = []
     for number in range(PLOTS):
@@ -231,7 +231,7 @@ def _save(process: int) -> dict[str, Any]:
 
 def _count_puts() -> list[str]:
     """Return a list that grows with every write of the document that the bucket has taken."""
-    from documents.store import S3Store, get_store
+    from bucket.store import S3Store, get_store
 
     store, puts = get_store(), []
     assert isinstance(store, S3Store)
@@ -249,7 +249,7 @@ def _measure() -> dict[str, Any]:
     """Publish one change and PUT the same bytes, in turn; the first of each warms up."""
     from django.conf import settings
 
-    from documents.store import S3Store, get_store
+    from bucket.store import S3Store, get_store
 
     store = get_store()
     assert isinstance(store, S3Store)

@@ -17,8 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests import servers
-from tests.platform_process import ROOT, PlatformProcess
+from devtools import servers
+from devtools.platform_process import ROOT, PlatformProcess
 
 MODELS = int(os.environ.get("TRAINYARD_BENCH_MODELS", "100000"))
 JOBS = int(os.environ.get("TRAINYARD_BENCH_JOBS", "1000000"))
@@ -114,7 +114,8 @@ def _first_rows() -> tuple[Any, Any, str]:
 
     from accounts.models import User
     from models_registry.models import Artifact, RegisteredModel
-    from training.models import Dataset, TrainingJob
+    from training.datasets.models import Dataset
+    from training.jobs.models import TrainingJob
 
     User.objects.bulk_create(User(username=f"owner{number}") for number in range(OWNERS))
     owner = User.objects.order_by("pk").first()

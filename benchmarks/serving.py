@@ -33,9 +33,9 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.ingest import draw, group_of, memory
+from devtools.platform_process import ROOT, PlatformProcess
+from devtools.servers import free_port
 from models_registry.artifacts import Predictor
-from tests.platform_process import ROOT, PlatformProcess
-from tests.servers import free_port
 
 CLIENTS = 8
 ROUNDS = 5

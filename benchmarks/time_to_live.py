@@ -21,7 +21,7 @@ from typing import Any
 
 import requests
 
-from tests.platform_process import ROOT, WholePlatform
+from devtools.platform_process import ROOT, WholePlatform
 
 DATA = Path(os.environ.get("TRAINYARD_BENCH_DATA", ROOT.parent / "shared" / "data"))
 RUNS = int(os.environ.get("TRAINYARD_BENCH_RUNS", "3"))
@@ -119,13 +119,13 @@ def _embedding_seconds(texts: list[str]) -> float:
     import numpy as np
 
     from benchmarks.finetune import CACHE
-    from training.catalogue import get_architecture
-    from training.trainers.backbones import get_backbone
-    from training.trainers.checkpoints import Checkpoints
-    from training.trainers.events import Progress
-    from training.trainers.examples import Examples
-    from training.trainers.features import Wanted, extract
-    from training.trainers.request import TrainingRequest
+    from training.engine.catalogue import get_architecture
+    from training.engine.events import Progress
+    from training.engine.examples import Examples
+    from training.engine.loop.checkpoints import Checkpoints
+    from training.engine.networks.backbones import get_backbone
+    from training.engine.request import TrainingRequest
+    from training.engine.strategies.features import Wanted, extract
 
     names = tuple(texts)
     examples = Examples(names, np.zeros(len(names), np.int64), ("any",), names, names.__getitem__)

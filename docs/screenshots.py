@@ -22,6 +22,7 @@ from playwright.sync_api import Browser, Page
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT)]
 
+from devtools.platform_process import FOR_EVERYTHING, PlatformProcess  # noqa: E402
 from docs.pages import ADMIN, ERRORS, MODES, all_pictures, file_name  # noqa: E402
 from tests.browser import errors  # noqa: E402
 from tests.browser.chromium import (  # noqa: E402
@@ -31,7 +32,6 @@ from tests.browser.chromium import (  # noqa: E402
     sign_in_to_admin,
     sign_up,
 )
-from tests.platform_process import FOR_EVERYTHING, PlatformProcess  # noqa: E402
 
 TARGET = ROOT / "docs" / "screenshots"
 SAMPLES = ROOT / "samples"

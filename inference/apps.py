@@ -19,7 +19,7 @@ class InferenceConfig(AppConfig):
         from .batches.files import BATCHES, known_files
         from .batches.reconcile import announce_batches, delete_expired_batches, rescue_batches
         from .batches.services import kept_batches
-        from .statistics import delete_old_usage
+        from .usage.statistics import delete_old_usage
 
         periodic.register("rescue batches", rescue_batches)
         periodic.register("announce batches", announce_batches)

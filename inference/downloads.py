@@ -17,9 +17,9 @@ from django.http.response import HttpResponseBase
 from django.utils.http import content_disposition_header, quote_etag
 from django.utils.text import slugify
 
+from bucket.store import Missing, get_store
 from core.exceptions import BucketError, TrainyardError
-from core.problems import problem_response
-from documents.store import Missing, get_store
+from core.http.problems import problem_response
 from models_registry.models import Artifact, RegisteredModel
 from models_registry.selectors import stored_size
 

@@ -5,8 +5,8 @@ from typing import Any
 from celery import Task, signals
 from django.dispatch import receiver
 
-from core.consumer import broker_connected
-from core.queue import app
+from core.queue.app import app
+from core.queue.consumer import broker_connected
 from inference.batches.services import RUN_BATCH
 
 

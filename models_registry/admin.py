@@ -13,8 +13,8 @@ from django.utils.html import format_html
 from unfold.admin import TabularInline
 from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
-from core.admin import PlatformAdmin, label, when
-from core.confirmation import Confirmation, confirmed
+from core.admin.base import PlatformAdmin, label, when
+from core.admin.confirmation import Confirmation, confirmed
 
 from .models import Artifact, RegisteredModel
 from .services import change_model, forgive_model, keep_model, restore_model, retire_model

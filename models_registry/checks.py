@@ -16,10 +16,10 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
+from bucket.store import get_store
 from core.exceptions import BucketError
 from core.periodic import for_each
 from core.text import storable
-from documents.store import get_store
 
 from .artifacts import BrokenLimit, InvalidModel
 from .artifacts.sandbox import SandboxedPredictor, SandboxError

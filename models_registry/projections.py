@@ -68,7 +68,7 @@ class InferenceProjection(EntriesProjection):
         )
 
     def take(self, news: News) -> dict[str, str]:
-        from .taking_in import take_news
+        from .import_entries import take_news
 
         return take_news(news)
 

@@ -15,13 +15,13 @@ from django.db import transaction
 from django.utils import timezone
 from pydantic import ValidationError
 
+from bucket.store import get_store
 from control.selectors import is_halted
 from core.exceptions import BucketError
 from documents import keys
 from documents.outbox import mark_changed
 from documents.publish import publish_or_raise
 from documents.schemas import CleanupDocument
-from documents.store import get_store
 
 from .models import RegisteredModel
 

@@ -25,7 +25,7 @@ def bucket(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
     if request.node.get_closest_marker("django_db") is None:
         yield tmp_path
         return
-    from documents.store import get_store
+    from bucket.store import get_store
 
     settings = request.getfixturevalue("settings")
     folder = tmp_path / "bucket"

@@ -6,10 +6,11 @@ import factory
 from django.utils import timezone
 
 from accounts.models import User
-from inference.models import Batch
+from inference.batches.models import Batch
 from models_registry.models import Artifact, RegisteredModel, TaskType
 from models_registry.tokens import new_token
-from training.models import Dataset, DatasetValidation, TrainingJob
+from training.datasets.models import Dataset, DatasetValidation
+from training.jobs.models import TrainingJob
 
 
 class UserFactory(factory.django.DjangoModelFactory):

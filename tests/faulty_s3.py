@@ -27,7 +27,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 from urllib.parse import unquote, urlsplit
 
-from tests.servers import S3Server
+from devtools.servers import S3Server
 
 PATIENCE = 60.0  # seconds that a held request waits to be let go, and a test waits for one to be held
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "expect"}

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 
-from tests import servers
+from devtools import servers
 
 SELECTED = {"PostgreSQL", "Redis", "RabbitMQ", "S3 server"}
 

@@ -12,7 +12,7 @@ import threading
 from types import TracebackType
 from typing import Self
 
-from tests.servers import free_port
+from devtools.servers import free_port
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 

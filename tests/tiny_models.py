@@ -21,8 +21,8 @@ from models_registry.artifacts import (
 from models_registry.artifacts.ngrams import NgramVocabulary
 from models_registry.models import RegisteredModel
 from tests.factories import ArtifactFactory, RegisteredModelFactory
-from training.export.classifier import Classifier, Head, NgramHead
-from training.export.onnx_graph import export_onnx
+from training.engine.export.classifier import Classifier, Head, NgramHead
+from training.engine.export.onnx_graph import export_onnx
 
 COLOURS = ("red", "green", "blue")
 SIZE = 16

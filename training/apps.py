@@ -15,21 +15,23 @@ class TrainingConfig(AppConfig):
     def ready(self) -> None:
         from accounts import quota
         from control.activity import set_activity_source
-        from core import health, metrics, periodic
+        from core import periodic
+        from core.observability import health, metrics
         from documents.drift import register_files
         from documents.projections import register
         from models_registry.models import TaskType
 
-        from . import checks, reconcile, signals  # noqa: F401
+        from . import checks, signals  # noqa: F401
         from .datasets.reconcile import announce_validations, rescue_validations, sweep_unusable_datasets
         from .datasets.services import kept_datasets
-        from .dispatch import route_queued_jobs
-        from .files import CHECKPOINTS, DATASETS, known_files
-        from .health import look_at_periodic_tasks, look_for_worker
-        from .metrics import read_metrics
-        from .pretrained import fetch_pretrained
-        from .projections import TrainingProjection
-        from .selectors import running_activity
+        from .documents.projections import TrainingProjection
+        from .jobs import reconcile
+        from .jobs.files import CHECKPOINTS, DATASETS, known_files
+        from .jobs.prometheus import read_metrics
+        from .jobs.selectors import running_activity
+        from .worker.dispatch import route_queued_jobs
+        from .worker.health import look_at_periodic_tasks, look_for_worker
+        from .worker.pretrained import fetch_pretrained
 
         periodic.register("rescue jobs", reconcile.rescue_jobs)
         register(TrainingProjection())

@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
-from .catalogue import get_architecture
+from .engine.catalogue import get_architecture
 
 
 @register

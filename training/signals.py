@@ -12,7 +12,7 @@ from control.models import PlatformStatus
 from documents import keys
 from documents.outbox import mark_changed
 
-from .models import TrainingJob
+from .jobs.models import TrainingJob
 
 
 @receiver((post_save, post_delete), sender=TrainingJob)
@@ -26,7 +26,7 @@ def job_changed(**_: Any) -> None:
 def operation_goes_on(instance: PlatformStatus, created: bool, **_: Any) -> None:
     """What was suspended need not wait for the next reconcile when maintenance ends."""
     from .datasets.reconcile import announce_validations
-    from .services import announce_waiting
+    from .jobs.services import announce_waiting
 
     if not created and not instance.dev_mode:
         transaction.on_commit(announce_waiting)

@@ -7,19 +7,19 @@ from celery import Task
 from django.dispatch import receiver
 
 from control.selectors import is_halted
-from core.consumer import broker_connected
-from core.queue import app
+from core.queue.app import app
+from core.queue.consumer import broker_connected
 
-from . import worker  # noqa: F401 - its signal handlers belong to every process that runs these tasks
 from .task_names import RUN_TRAINING_JOB, VALIDATE_DATASET
+from .worker import lifecycle  # noqa: F401 - its signal handlers belong to every process that runs these tasks
 
 
 @app.task(bind=True, name=RUN_TRAINING_JOB, ignore_result=True)
 def run_training_job(self: Task, job_id: int) -> None:
     """Run the job that is due in the queue of this message; one that came twice finds nothing to do."""
-    from .attempts import run_attempt, worker_stops
-    from .dispatch import take_next
-    from .models import TrainingJob
+    from .jobs.models import TrainingJob
+    from .worker.attempt import run_attempt, worker_stops
+    from .worker.dispatch import take_next
 
     if is_halted() or worker_stops.is_set():
         # The message ends here: the job has to be announced again.
@@ -50,7 +50,7 @@ def validate_dataset(self: Task, validation_id: int) -> None:
 def announce_jobs(**_: Any) -> None:
     """What was sent while the broker was away need not wait for the next reconcile."""
     from .datasets.reconcile import announce_validations
-    from .services import announce_head
+    from .jobs.services import announce_head
 
     announce_head()
     announce_validations(unheard_for=timedelta())

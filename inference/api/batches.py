@@ -15,15 +15,16 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.quota import require_room
-from core.admission import claimed_by_file
-from core.parsers import FirstRenderer
-from core.queue import why_unheard
-from core.throttles import PerAddressPredict, PerModelToken
-from inference.admission import require_model
+from core.http.admission import claimed_by_file
+from core.http.parsers import FirstRenderer
+from core.http.throttles import PerAddressPredict, PerModelToken
+from core.queue.app import why_unheard
 from inference.batches.services import cancel_batch, create_batch
-from inference.batches.views import send_result
-from inference.lookup import UnknownModel
-from inference.models import Batch
+
+from ..batches.models import Batch
+from ..pages.batches import send_result
+from ..predict.admission import require_model
+from ..predict.lookup import UnknownModel
 
 
 class BatchRequestSerializer(serializers.Serializer):

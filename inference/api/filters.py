@@ -2,7 +2,7 @@
 
 from django_filters import rest_framework as filters
 
-from core.filters import MomentFilter
+from core.http.filters import MomentFilter
 from models_registry.models import RegisteredModel, TaskType
 
 

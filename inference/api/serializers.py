@@ -9,9 +9,10 @@ from django.utils import timezone
 from rest_framework import serializers
 
 from inference.downloads import DOWNLOADS
-from inference.services import Answer
 from models_registry.artifacts.explanations import ActivationMap, Explanation, NoExplanation, WordImportance
 from models_registry.models import Artifact, RegisteredModel
+
+from ..predict.services import Answer
 
 
 class ArtifactSerializer(serializers.ModelSerializer):

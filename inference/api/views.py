@@ -19,15 +19,15 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from core.exceptions import InvalidRequest
-from core.parsers import FirstRenderer, TextsParser
-from core.schema import problems
-from core.throttles import PerAddressPredict, PerModelToken
-from inference.admission import require_model
+from core.http.parsers import FirstRenderer, TextsParser
+from core.http.schema import problems
+from core.http.throttles import PerAddressPredict, PerModelToken
 from inference.downloads import DOWNLOADS, find_download, send_file
-from inference.services import UnknownModel, explain, predict
 from models_registry.models import RegisteredModel
 from models_registry.services import change_model, keep_model, restore_model, retire_model
 
+from ..predict.admission import require_model
+from ..predict.services import UnknownModel, explain, predict
 from .filters import ModelFilter
 from .serializers import (
     AnswerSerializer,

@@ -17,22 +17,22 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.db import DatabaseError, close_old_connections, connection
 
+from bucket.files import WrongFile, download
+from bucket.store import get_store
 from control.selectors import is_halted
 from core.exceptions import BucketError, InvalidRequest, LimitExceeded, MaintenanceMode, StaleAttempt
-from documents.files import WrongFile, download
-from documents.store import get_store
-from inference.lookup import find_served_model
-from inference.models import Batch
-from inference.services import broken_limits_noted, load_served
-from inference.statistics import usage_recorder
 from models_registry.artifacts import InvalidModel, Prediction
 from models_registry.inputs import DataError
 from models_registry.models import TaskType
 from work.queue import waits_in
 
+from ..predict.lookup import find_served_model
+from ..predict.services import broken_limits_noted, load_served
+from ..usage.statistics import usage_recorder
 from . import transitions
 from .files import folder_of, part_key, parts_of, source_key, tidy
 from .limits import limits
+from .models import Batch
 from .results import classify, heading, write_lines
 from .services import QUEUE, announce
 from .sources import Item, Source, open_source

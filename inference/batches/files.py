@@ -1,9 +1,10 @@
 """Where a batch's files lie in the bucket. All of them lie in a folder of its own, which goes as a whole."""
 
+from bucket.files import delete_prefix
+from bucket.store import get_store
 from documents.drift import KnownFiles
-from documents.files import delete_prefix
-from documents.store import get_store
-from inference.models import Batch
+
+from .models import Batch
 
 BATCHES = "inference/batches/"
 

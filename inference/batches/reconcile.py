@@ -5,13 +5,13 @@ from django.conf import settings
 from django.db.models import Q
 from django.utils import timezone
 
+from bucket.files import delete_prefix
 from control.selectors import is_halted
 from core.periodic import for_each
-from documents.files import delete_prefix
-from inference.models import Batch
 
 from . import transitions
 from .files import folder_of, tidy
+from .models import Batch
 from .services import announce
 
 logger = structlog.get_logger(__name__)

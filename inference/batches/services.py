@@ -19,15 +19,15 @@ from django.utils import timezone
 from accounts.quota import Kept, require_room, take_room
 from control.selectors import is_halted
 from core.exceptions import InvalidRequest
-from core.queue import send_hint
-from inference.lookup import find_served_model
-from inference.models import Batch
+from core.queue.app import send_hint
 from models_registry.inputs import DataError
 from models_registry.models import RegisteredModel, TaskType
 
+from ..predict.lookup import find_served_model
 from . import transitions
 from .files import source_key, tidy
 from .limits import limits
+from .models import Batch
 from .sources import Source, open_source
 
 logger = structlog.get_logger(__name__)

@@ -12,7 +12,8 @@ from django.utils import timezone
 
 from control.models import PlatformStatus
 from core.exceptions import StaleAttempt
-from inference.models import Batch
+
+from .models import Batch
 
 State = Batch.State
 

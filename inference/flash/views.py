@@ -18,10 +18,10 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from core.exceptions import InvalidRequest
-from core.flash import NO_SUCH_TOKEN, FlashView, read_object, read_token, success
-from core.parsers import FirstRenderer
-from core.problems import problem
-from core.throttles import PerAddressPredict, require_rate
+from core.http.flash import NO_SUCH_TOKEN, FlashView, read_object, read_token, success
+from core.http.parsers import FirstRenderer
+from core.http.problems import problem
+from core.http.throttles import PerAddressPredict, require_rate
 from inference.downloads import (
     AddressExpired,
     download_name,
@@ -29,8 +29,9 @@ from inference.downloads import (
     sign_download,
     stream_file,
 )
-from inference.services import UnknownModel, get_live_model, predict
 from models_registry.models import Artifact, RegisteredModel, TaskType
+
+from ..predict.services import UnknownModel, get_live_model, predict
 
 NOT_DOWNLOADABLE = "This model cannot be downloaded."
 NO_SUCH_FORMAT = "Invalid model format given."

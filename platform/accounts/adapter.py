@@ -8,7 +8,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
-from core.throttles import client_of
+from core.http.throttles import client_of
 
 from .sign_in_limits import Guess, TooManyGuesses, count_guess
 

@@ -18,9 +18,9 @@ from knox.models import AuthToken
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
-from core.admin import MachineOwnedAdmin, when
-from core.confirmation import Confirmation, confirmed
-from core.lookups import NamedLookups
+from core.admin.base import MachineOwnedAdmin, when
+from core.admin.confirmation import Confirmation, confirmed
+from core.admin.lookups import NamedLookups
 
 from .models import User
 

@@ -8,7 +8,7 @@ when the cache is away or has been restarted. Three limits hold at once:
 - one account from all clients together, which ends guessing from many addresses. A client that has signed in to
   the account within the last `REMEMBERED` is exempt from it, so that a flood of guesses does not lock the owner out.
 
-A client is an IPv4 address or an IPv6 /64 (`core.throttles.client_of`).
+A client is an IPv4 address or an IPv6 /64 (`core.http.throttles.client_of`).
 """
 
 from collections.abc import Iterable, Iterator

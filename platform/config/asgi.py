@@ -12,6 +12,6 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.local")
 
 application = get_asgi_application()
 
-from core.queue import require_configured_broker  # noqa: E402 - the settings have to be there
+from core.queue.app import require_configured_broker  # noqa: E402 - the settings have to be there
 
 require_configured_broker()  # a server that would announce jobs to nobody must not come up

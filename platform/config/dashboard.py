@@ -18,8 +18,9 @@ from django.utils import timezone
 from control.models import CleanupPolicy, PlatformStatus
 from documents.models import BucketCheck, Document, OutboxEntry
 from models_registry.models import Artifact, RegisteredModel, TaskType
-from training.models import Dataset, TrainingJob, WorkerHeartbeat
-from training.phases import progress_in_words
+from training.datasets.models import Dataset
+from training.jobs.models import TrainingJob, WorkerHeartbeat
+from training.jobs.phases import progress_in_words
 
 SHOWN = 6
 SUMS_KEY, SUMS_FOR = "admin-dashboard-sums", 60  # seconds

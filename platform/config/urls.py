@@ -6,9 +6,9 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from core.views import health, home, live, metrics
+from core.pages.views import health, home, live, metrics
 from inference.flash.urls import urlpatterns as flash_inference_urls
-from training.flash_urls import urlpatterns as flash_training_urls
+from training.flash.urls import urlpatterns as flash_training_urls
 
 urlpatterns = [
     path("", home, name="home"),
@@ -29,11 +29,11 @@ urlpatterns = [
     path("api/v1/", include("training.api.urls")),
     path("api/v1/", include("inference.api.urls")),
     path("flash/", include(([*flash_training_urls, *flash_inference_urls], "flash"))),
-    path("", include("training.urls")),
-    path("", include("inference.urls")),
+    path("", include("training.pages.urls")),
+    path("", include("inference.pages.urls")),
 ]
 
-handler400 = "core.refusals.bad_request"
-handler403 = "core.refusals.permission_denied"
-handler404 = "core.refusals.page_not_found"
-handler500 = "core.refusals.server_error"
+handler400 = "core.http.error_views.bad_request"
+handler403 = "core.http.error_views.permission_denied"
+handler404 = "core.http.error_views.page_not_found"
+handler500 = "core.http.error_views.server_error"

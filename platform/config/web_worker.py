@@ -7,7 +7,8 @@ bodies and answers lie in files without a name meanwhile.
 
 - All headers of a request have to arrive within ten seconds; bodies and answers may not pause for long, nor be
   slower than a modem (`config.transfers`).
-- Before a large body is read the application is shown the head of the request and may refuse it (`core.head_only`).
+- Before a large body is read the application is shown the head of the request and may refuse it
+  (`core.http.head_only`).
 - When there are as many connections as there may be, the one that has waited for its client the longest goes.
 - Whether the process is alive is answered by a thread of its own, however busy the others are.
 """
@@ -38,7 +39,7 @@ from gunicorn.http.unreader import IterUnreader
 from gunicorn.http.wsgi import Response, create
 from gunicorn.workers.base import Worker
 
-from core.head_only import ASKED_ABOVE, CARRIED, HEAD_ONLY
+from core.http.head_only import ASKED_ABOVE, CARRIED, HEAD_ONLY
 
 from .transfers import AT_ONCE, GONE, IN_MEMORY, Outbox, Pace, waiting_room
 

@@ -34,6 +34,6 @@ class Handler(WSGIHandler):
 django.setup(set_prefix=False)
 application = Handler()
 
-from core.queue import require_configured_broker  # noqa: E402 - the settings have to be there
+from core.queue.app import require_configured_broker  # noqa: E402 - the settings have to be there
 
 require_configured_broker()  # a server that would announce jobs to nobody must not come up

@@ -8,10 +8,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import URLPattern, path, reverse
 
-from core.admin import PlatformAdmin, label
-from core.confirmation import Confirmation, confirmed
-from core.health import OK, examine
+from core.admin.base import PlatformAdmin, label
+from core.admin.confirmation import Confirmation, confirmed
 from core.models import SingletonModel
+from core.observability.health import OK, examine
 
 from .models import CleanupPolicy, PlatformStatus
 from .services import switch_clean_up, switch_maintenance

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 
-from core.problems import RETRY_AFTER
-from core.refusals import refuse
+from core.http.error_views import refuse
+from core.http.problems import RETRY_AFTER
 
 
 class MaintenanceMiddleware:

@@ -11,8 +11,8 @@ class CoreConfig(AppConfig):
 
     def ready(self) -> None:
         from . import checks  # noqa: F401
-        from .health import look_at_database, register
-        from .queue import look_at_broker
+        from .observability.health import look_at_database, register
+        from .queue.app import look_at_broker
 
         register("database", look_at_database)
         register("broker", look_at_broker)

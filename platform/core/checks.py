@@ -5,8 +5,8 @@ from typing import Any, cast
 from django.core.checks import CheckMessage, Error, register
 from rest_framework.settings import api_settings
 
-from .queue import find_broker_problem
-from .throttles import SCOPES, parse_rate
+from .http.throttles import SCOPES, parse_rate
+from .queue.app import find_broker_problem
 
 
 @register()

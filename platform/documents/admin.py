@@ -11,8 +11,8 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from unfold.decorators import display
 
-from core.admin import MachineOwnedAdmin, when
-from core.confirmation import Confirmation, confirmed
+from core.admin.base import MachineOwnedAdmin, when
+from core.admin.confirmation import Confirmation, confirmed
 from core.exceptions import BucketError, InvalidRequest
 
 from . import keys

@@ -12,9 +12,10 @@ class DocumentsConfig(AppConfig):
     verbose_name = "Documents"
 
     def ready(self) -> None:
-        from core import health, metrics, periodic
+        from core import periodic
+        from core.observability import health, metrics
 
-        from .bucket import check_bucket, forget_overruled_changes
+        from .bucket_check import check_bucket, forget_overruled_changes
         from .health import look_at_bucket
         from .metrics import read_metrics
 

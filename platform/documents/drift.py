@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from bucket.store import DocumentStore, get_store
+
 from . import projections
 from .merge import Json, agrees
 from .models import Document, OutboxEntry, PublishedEntry
 from .projections import EntriesProjection, FieldsProjection, StreamProjection
 from .publish import Outcome, publish
 from .serialise import digest_entry, entry_name, parse_document
-from .store import DocumentStore, get_store
 
 FILES = "files"
 SHOWN = 20  # problems of one kind; more of them say nothing new

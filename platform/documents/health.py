@@ -1,9 +1,9 @@
 """Is the bucket well? It is when status.json is there, which every platform has."""
 
-from core.health import NotWell
+from bucket.store import get_store
+from core.observability.health import NotWell
 
 from .keys import STATUS
-from .store import get_store
 
 
 def look_at_bucket() -> None:

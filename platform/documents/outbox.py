@@ -26,7 +26,7 @@ def _waker(key: str) -> Callable[[], None]:
     """Return one function object for each document, so that a burst registers it once."""
 
     def wake() -> None:
-        from .pace import publish_soon
+        from .background_publisher import publish_soon
 
         publish_soon(key)
 

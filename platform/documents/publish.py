@@ -18,15 +18,15 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 
+from bucket.store import get_store
 from core.exceptions import BucketError
 from core.periodic import Skipped, describe
 from core.text import storable
 
 from . import projections
-from .mirrors import synchronise
+from .document_writer import WRITER_LEASE, LostLease, Session
 from .models import Document, OutboxEntry
-from .session import WRITER_LEASE, LostLease, Session
-from .store import get_store
+from .sync import synchronise
 
 logger = structlog.get_logger(__name__)
 

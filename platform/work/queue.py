@@ -8,7 +8,7 @@ from django.apps import apps
 from django.utils import timezone
 
 from core.periodic import for_each
-from core.queue import send_hint
+from core.queue.app import send_hint
 
 from .models import LeasedWork
 from .transitions import take_from_dead_worker

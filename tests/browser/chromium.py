@@ -6,7 +6,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
-from tests.servers import chromium
+from devtools.servers import chromium
 
 ARGUMENTS = [
     "--headless",

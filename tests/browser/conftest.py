@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser
 
-from tests.platform_process import WholePlatform
+from devtools.platform_process import WholePlatform
 
 from .chromium import open_browser
 

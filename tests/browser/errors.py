@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 from playwright.sync_api import Page
 
-from tests.platform_process import PlatformProcess
+from devtools.platform_process import PlatformProcess
 
 from .chromium import PASSWORD, sign_in
 

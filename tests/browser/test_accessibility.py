@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.platform_process import PlatformProcess
+from devtools.platform_process import PlatformProcess
 
 from . import errors
 from .chromium import open_page, sign_in, sign_up

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from devtools.platform_process import PlatformProcess
 from docs.pages import ADMIN
-from tests.platform_process import PlatformProcess
 
 from .chromium import PASSWORD, open_page, sign_in_to_admin
 from .test_accessibility import MODES, findings_here, serious_findings

@@ -2,7 +2,7 @@
 
 from playwright.sync_api import Browser, Request, expect
 
-from tests.platform_process import PlatformProcess
+from devtools.platform_process import PlatformProcess
 
 from .chromium import open_page, sign_up
 

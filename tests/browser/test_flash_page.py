@@ -12,8 +12,8 @@ from threading import Thread
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests import servers
-from tests.platform_process import PlatformProcess
+from devtools import servers
+from devtools.platform_process import PlatformProcess
 
 from .chromium import open_page
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.platform_process import PlatformProcess
+from devtools.platform_process import PlatformProcess
 from tests.tiny_models import picture
 
 from .chromium import open_page, sign_up

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.platform_process import ROOT, PlatformProcess
+from devtools.platform_process import ROOT, PlatformProcess
 
 from .chromium import PASSWORD, open_page, sign_up
 

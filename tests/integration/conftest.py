@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import servers
-from tests.platform_process import PlatformProcess, WholePlatform
+from devtools import servers
+from devtools.platform_process import PlatformProcess, WholePlatform
 
 FAST_RESCUE = {"LEASE_SECONDS": "3", "RECONCILE_SECONDS": "1"}
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.platform_process import ROOT, PlatformProcess
+from devtools.platform_process import ROOT, PlatformProcess
 
 SAMPLES = ROOT / "samples"
 PATIENCE = 240.0  # seconds, on a machine that others use as well

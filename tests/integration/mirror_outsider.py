@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
 
-from tests.servers import S3Server
+from devtools.servers import S3Server
 
 Json = dict[str, Any]
 PACE = 0.02  # seconds between two edits, so that it does not fill the machine
@@ -64,7 +64,7 @@ class FolderBucket:
     """The folder, by the store's conditional write: there is no other honest way."""
 
     def __init__(self, root: Path) -> None:
-        from documents.store import FolderStore
+        from bucket.store import FolderStore
 
         self.root, self.store = root, FolderStore(root)
 
@@ -74,7 +74,7 @@ class FolderBucket:
         return stored.body, stored.etag
 
     def replace(self, key: str, body: bytes, etag: str) -> bool:
-        from documents.store import Conflict
+        from bucket.store import Conflict
 
         try:
             self.store.put(key, body, if_match=etag)

@@ -257,7 +257,7 @@ class NaiveWork(Work):
     def note(self, token: str, entry: Entry | None) -> None:
         from django.conf import settings
 
-        from documents.store import get_store
+        from bucket.store import get_store
 
         super().note(token, entry)
         store: Any = get_store()

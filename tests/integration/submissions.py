@@ -8,7 +8,7 @@ from typing import Any
 
 import requests
 
-from tests.platform_process import PlatformProcess
+from devtools.platform_process import PlatformProcess
 
 from .jobs import SAMPLES, wait_until
 from .pages import PATIENCE, Visitor

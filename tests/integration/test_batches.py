@@ -14,7 +14,7 @@ import pytest
 import requests
 from PIL import Image
 
-from tests.platform_process import ROOT, PlatformProcess
+from devtools.platform_process import ROOT, PlatformProcess
 
 SAMPLES = ROOT / "samples"
 DIGITS = sorted((SAMPLES / "digits_new").glob("*.png"))

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from tests import servers
-from tests.platform_process import WholePlatform
+from devtools import servers
+from devtools.platform_process import WholePlatform
 from tests.tcp_line import TcpLine
 
 from .jobs import SAMPLES

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.platform_process import PlatformProcess
+from devtools.platform_process import PlatformProcess
 
 from .jobs import SAMPLES, submit, trainers_of, wait_until
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.platform_process import ROOT, PlatformProcess, WholePlatform
+from devtools.platform_process import ROOT, PlatformProcess, WholePlatform
 
 CLIENT = ROOT / "docs" / "examples" / "client.py"
 SAMPLES = ROOT / "samples"

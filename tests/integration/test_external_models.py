@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import requests
 
+from devtools import servers
+from devtools.platform_process import PlatformProcess, processes_of
 from tests import hostile_models as hostile
-from tests import servers
-from tests.platform_process import PlatformProcess, processes_of
 from tests.tiny_models import COLOURS, picture
 
 OURS = "imageClassification-colours-0"

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import requests
 
+from devtools.platform_process import PlatformProcess
 from models_registry.artifacts import Predictor
-from tests.platform_process import PlatformProcess
 from tests.published import published_content
 
 TRAINING = {

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests import servers
+from devtools import servers
+from devtools.platform_process import PlatformProcess
 from tests.integration.hostile_requests import Fuzzer, HostileRequest, Somebody, addresses
-from tests.platform_process import PlatformProcess
 from tests.tiny_models import picture
 
 CLIENTS = 6

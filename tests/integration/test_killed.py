@@ -5,7 +5,7 @@ import signal
 import time
 from pathlib import Path
 
-from tests.platform_process import PlatformProcess
+from devtools.platform_process import PlatformProcess
 
 from .jobs import PATIENCE, assert_ended_once, models_in, submit, trainers_of, wait_until
 

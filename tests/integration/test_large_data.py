@@ -14,9 +14,9 @@ import pytest
 import requests
 from PIL import Image
 
-from tests import servers
+from devtools import servers
+from devtools.platform_process import PlatformProcess
 from tests.integration.jobs import children_of, wait_until
-from tests.platform_process import PlatformProcess
 
 FASTER = {"LEASE_SECONDS": "3", "RECONCILE_SECONDS": "1"}
 PHOTOS = 2_100  # more than a web process looks at

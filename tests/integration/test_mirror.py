@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from tests import servers
+from devtools import servers
+from devtools.platform_process import PlatformProcess
 from tests.integration.mirror_outsider import Bucket, FolderBucket, Outsider, S3Bucket
 from tests.integration.mirror_worker import STEP, Book, Console, MirrorWorker, Order, let_work
-from tests.platform_process import PlatformProcess
 
 SHARED = "imageClassification-shared"
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from tests import servers
+from devtools import servers
+from devtools.platform_process import PlatformProcess
 from tests.faulty_s3 import Fault, FaultyS3
 from tests.integration.mirror_outsider import Outsider, S3Bucket
 from tests.integration.mirror_worker import Book, Console, Order, let_work
 from tests.integration.test_mirror import SHARED, Mirrored, assert_taken_in, create_shared, wrong_entries
-from tests.platform_process import PlatformProcess
 
 pytestmark = pytest.mark.servers
 

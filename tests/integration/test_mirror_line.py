@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tests import servers
+from devtools import servers
 from tests.faulty_s3 import UNHEARD, Fault, FaultyS3
 
 pytestmark = pytest.mark.servers

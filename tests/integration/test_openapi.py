@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.platform_process import ROOT, PlatformProcess
+from devtools.platform_process import ROOT, PlatformProcess
 
 SECONDS = 35
 EXAMPLES = 25  # of each call, before time is up

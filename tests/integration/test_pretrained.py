@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import servers
-from tests.platform_process import PlatformProcess
+from devtools import servers
+from devtools.platform_process import PlatformProcess
 
 NAME = "resnet18-f37072fd.pth"
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import requests
 
+from devtools.platform_process import PlatformProcess
 from tests import bombs
 from tests.integration.jobs import children_of
-from tests.platform_process import PlatformProcess
 from tests.tiny_models import picture
 
 MB = 2**20

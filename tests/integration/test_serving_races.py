@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.platform_process import PlatformProcess
+from devtools.platform_process import PlatformProcess
 from tests.tiny_models import picture
 
 CLIENTS = 6

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.platform_process import (
+from devtools.platform_process import (
     ROOT,
     STOPS_WITHIN,
     PlatformError,

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.platform_process import PlatformProcess
+from devtools.platform_process import PlatformProcess
 
 from .conftest import FAST_RESCUE
 from .jobs import PATIENCE, SAMPLES, assert_ended_once, document, kept_epoch, submit, trainers_of, wait_until

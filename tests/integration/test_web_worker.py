@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 import requests
 
+from devtools.platform_process import PlatformProcess
 from tests.integration.jobs import wait_until
-from tests.platform_process import PlatformProcess
 from tests.tiny_models import picture
 
 TOKEN = "imageClassification-colours-0"

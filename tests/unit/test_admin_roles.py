@@ -18,10 +18,12 @@ from accounts.roles import OPERATOR, SECRETS, VIEWER, rights_of_operators, right
 from control.models import CleanupPolicy, PlatformStatus
 from documents.models import Document
 from documents.publish import publish_waiting
-from inference.models import Batch, ModelUsage
+from inference.batches.models import Batch
+from inference.usage.models import ModelUsage
 from models_registry.models import RegisteredModel
 from tests.factories import ArtifactFactory, DatasetFactory, TrainingJobFactory, UserFactory
-from training.models import Dataset, TrainingJob, WorkerHeartbeat
+from training.datasets.models import Dataset
+from training.jobs.models import TrainingJob, WorkerHeartbeat
 
 pytestmark = pytest.mark.django_db
 

@@ -22,10 +22,11 @@ from knox.models import AuthToken
 from accounts.roles import OPERATOR, VIEWER
 from control.models import CleanupPolicy, PlatformStatus
 from documents.publish import publish_waiting
-from inference.models import Batch, ModelUsage
+from inference.batches.models import Batch
+from inference.usage.models import ModelUsage
 from tests.factories import DatasetFactory, TrainingJobFactory, UserFactory
 from tests.tiny_models import live_colour_model, live_mood_model
-from training.models import WorkerHeartbeat
+from training.jobs.models import WorkerHeartbeat
 
 pytestmark = pytest.mark.django_db
 

@@ -2,9 +2,11 @@
 
 from django_filters import rest_framework as filters
 
-from core.filters import KeyFilter, MomentFilter
+from core.http.filters import KeyFilter, MomentFilter
 from models_registry.models import TaskType
-from training.models import Dataset, TrainingJob
+
+from ..datasets.models import Dataset
+from ..jobs.models import TrainingJob
 
 
 class DatasetFilter(filters.FilterSet):

@@ -6,12 +6,14 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from core.queue import why_unheard
+from core.queue.app import why_unheard
 from models_registry.models import TaskType
-from training.hyperparameters import PLATEAU, PLATEAU_DEFAULTS, STEP, STEP_DEFAULTS, Number
-from training.models import Dataset, DatasetValidation, TrainingJob
-from training.presets import PRESETS, strategy_of
-from training.selectors import expected_start, position_in_queue
+
+from ..datasets.models import Dataset, DatasetValidation
+from ..jobs.hyperparameters import PLATEAU, PLATEAU_DEFAULTS, STEP, STEP_DEFAULTS, Number
+from ..jobs.models import TrainingJob
+from ..jobs.presets import PRESETS, strategy_of
+from ..jobs.selectors import expected_start, position_in_queue
 
 
 class ValidationProgressSerializer(serializers.ModelSerializer):

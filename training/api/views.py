@@ -13,14 +13,15 @@ from rest_framework.reverse import reverse
 
 from accounts.quota import require_room
 from control.selectors import require_operation
-from core.admission import claimed_by_file
-from core.schema import problems
-from core.throttles import PerAddress, PerUser, Uploads
+from core.http.admission import claimed_by_file
+from core.http.schema import problems
+from core.http.throttles import PerAddress, PerUser, Uploads
 from training.datasets.deletion import delete_dataset
 from training.datasets.services import accept_dataset
-from training.models import Dataset, TrainingJob
-from training.services import JobSettings, cancel_job, retry_job, submit_job
 
+from ..datasets.models import Dataset
+from ..jobs.models import TrainingJob
+from ..jobs.services import JobSettings, cancel_job, retry_job, submit_job
 from .filters import DatasetFilter, JobFilter
 from .serializers import DatasetSerializer, DatasetUploadSerializer, JobDetailSerializer, JobSerializer
 

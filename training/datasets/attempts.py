@@ -12,18 +12,18 @@ from django.conf import settings
 from django.db import close_old_connections
 from django.db.models import Exists
 
+from bucket.files import WrongFile, download
 from control.models import PlatformStatus
 from control.selectors import is_halted
 from core.exceptions import BucketError, StaleAttempt, TrainyardError
 from core.text import storable
-from documents.files import WrongFile, download
 from work import transitions
 from work.heartbeat import Heartbeat, Interrupted
 from work.queue import announce
 from work.stopping import worker_stops
 
-from ..models import DatasetValidation
 from . import outcomes
+from .models import DatasetValidation
 from .process import ValidationProcess
 
 logger = structlog.get_logger(__name__)

@@ -8,7 +8,7 @@ from django.utils import timezone
 from core.exceptions import InvalidRequest
 from work.models import State
 
-from ..models import Dataset, DatasetValidation
+from .models import Dataset, DatasetValidation
 from .outcomes import make_unusable, sweep
 from .services import discard_dataset
 

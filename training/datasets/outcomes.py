@@ -9,9 +9,10 @@ from django.utils import timezone
 
 from work import transitions
 
-from ..models import Dataset, DatasetValidation, TrainingJob
-from ..services import announce_waiting
-from ..transitions import refuse
+from ..jobs.models import TrainingJob
+from ..jobs.services import announce_waiting
+from ..jobs.transitions import refuse
+from .models import Dataset, DatasetValidation
 
 
 def conclude(validation: DatasetValidation, report: dict[str, Any]) -> None:

@@ -30,7 +30,7 @@ class ValidationProcess:
         kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "training.data.validation"],
+                [sys.executable, "-m", "training.engine.data.validation"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

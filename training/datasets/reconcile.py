@@ -8,7 +8,7 @@ from control.selectors import is_halted
 from core.periodic import for_each
 from work.queue import announce_waiting, rescue
 
-from ..models import DatasetValidation
+from .models import DatasetValidation
 from .outcomes import sweep, unswept
 
 AT_ONCE = 50

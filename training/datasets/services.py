@@ -21,9 +21,9 @@ from core.models import check_fields
 from models_registry.models import TaskType
 from work.queue import announce
 
-from ..data import TABLE_SUFFIXES, DataError, DataReport, Progress, build_report
-from ..files import dataset_key, hash_file
-from ..models import Dataset, DatasetValidation
+from ..engine.data import TABLE_SUFFIXES, DataError, DataReport, Progress, build_report
+from ..jobs.files import dataset_key, hash_file
+from .models import Dataset, DatasetValidation
 from .size import Patience, TakesTooLong, is_large
 
 logger = structlog.get_logger(__name__)

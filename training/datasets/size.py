@@ -7,7 +7,7 @@ from django.conf import settings
 
 from models_registry.inputs import count_entries
 
-from ..data.texts import find_columns
+from ..engine.data.texts import find_columns
 
 
 class TakesTooLong(Exception):

@@ -6,9 +6,9 @@ from typing import Any
 
 from django.core.management.base import CommandError, OutputWrapper
 
-from training.curves import facts_of
-from training.models import TrainingJob
-from training.selectors import a_worker_is_alive, position_in_queue, seconds
+from ..jobs.models import TrainingJob
+from ..jobs.selectors import a_worker_is_alive, position_in_queue, seconds
+from ..pages.curves import facts_of
 
 POLL = 0.2  # seconds
 PATIENCE = 10.0  # seconds in the queue before the watcher asks whether anybody works

@@ -15,12 +15,13 @@ from inference.api.serializers import answer_json
 from inference.batches.results import classify, heading, write_lines
 from inference.batches.services import open_batch_file
 from inference.batches.sources import Source
-from inference.lookup import find_served_model
-from inference.services import broken_limits_noted, get_live_model, load_served, predict
 from models_registry.artifacts import InvalidModel
 from models_registry.artifacts.sandbox import AnyPredictor
 from models_registry.inputs import DataError
 from models_registry.models import TaskType
+
+from ...predict.lookup import find_served_model
+from ...predict.services import broken_limits_noted, get_live_model, load_served, predict
 
 
 class Command(BaseCommand):

@@ -62,14 +62,14 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "core.middleware.RequestIdMiddleware",
+    "core.http.middleware.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "core.policy.PolicyMiddleware",
-    "inference.api.lane.PredictionLane",
+    "core.http.csp.PolicyMiddleware",
+    "inference.api.fast_path.PredictionLane",
     "corsheaders.middleware.CorsMiddleware",
-    "core.middleware.PlainTextMiddleware",
-    "core.middleware.BodyLimitMiddleware",
+    "core.http.middleware.PlainTextMiddleware",
+    "core.http.middleware.BodyLimitMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -78,7 +78,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "core.middleware.RequestLogMiddleware",
+    "core.http.middleware.RequestLogMiddleware",
     "control.middleware.MaintenanceMiddleware",
 ]
 
@@ -157,12 +157,12 @@ STORAGES = {
 
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="") or "filesystem://localhost//"
 CELERY_BROKER_CONNECTION_TIMEOUT = 3
-CELERY_WORKER_CONSUMER = "core.consumer:PatientConsumer"
+CELERY_WORKER_CONSUMER = "core.queue.consumer:PatientConsumer"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT: str | None = None  # the one that the address names
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = {}
 if CELERY_BROKER_URL.startswith("filesystem"):
-    CELERY_BROKER_TRANSPORT = "core.broker:Transport"
+    CELERY_BROKER_TRANSPORT = "core.queue.broker:Transport"
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         "data_folder_in": str(HOME / "broker" / "messages"),
         "data_folder_out": str(HOME / "broker" / "messages"),
@@ -362,11 +362,11 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["core.parsers.BoundedJSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["core.http.parsers.BoundedJSONParser"],
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
-    "DEFAULT_PAGINATION_CLASS": "core.pagination.NewestFirst",
+    "DEFAULT_PAGINATION_CLASS": "core.http.pagination.NewestFirst",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "DEFAULT_THROTTLE_CLASSES": ["core.throttles.PerUser", "core.throttles.PerAddress"],
+    "DEFAULT_THROTTLE_CLASSES": ["core.http.throttles.PerUser", "core.http.throttles.PerAddress"],
     # Requests in s, min, hour or day; THROTTLE_RATES="predict-token=100/s,user=none" changes some.
     "DEFAULT_THROTTLE_RATES": {
         "user": "1200/min",
@@ -378,7 +378,7 @@ REST_FRAMEWORK = {
         **env.dict("THROTTLE_RATES", default={}),
     },
     "NUM_PROXIES": TRUSTED_PROXIES,
-    "EXCEPTION_HANDLER": "core.problems.problem_details_handler",
+    "EXCEPTION_HANDLER": "core.http.problems.problem_details_handler",
     "PAGE_SIZE": 50,
     "URL_FORMAT_OVERRIDE": None,  # ?format= names the file to download
 }
@@ -392,13 +392,13 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
-        "DatasetStateEnum": "training.models.Dataset.State",
-        "JobStateEnum": "training.models.TrainingJob.State",
+        "DatasetStateEnum": "training.datasets.models.Dataset.State",
+        "JobStateEnum": "training.jobs.models.TrainingJob.State",
         "ModelStateEnum": "models_registry.models.RegisteredModel.State",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "core.schema.document_problems",
+        "core.http.schema.document_problems",
     ],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": f"/{STATIC_URL}favicon.svg",

@@ -1,7 +1,7 @@
 """One machine, no service needed: what `make run` and every command use unless told otherwise."""
 
 from core.home import prepare_home, secret_key
-from core.logs import configure_logging
+from core.observability.logs import configure_logging
 
 from .base import *  # noqa: F403
 from .base import ALLOWED_HOSTS, HOME, LOG_JSON, LOG_LEVEL, env

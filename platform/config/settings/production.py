@@ -1,7 +1,7 @@
 """Behind a proxy that speaks HTTPS. Refuses to start without a secret key and the hosts' names."""
 
 from core.home import prepare_home
-from core.logs import configure_logging
+from core.observability.logs import configure_logging
 
 from .base import *  # noqa: F403
 from .base import HOME, LOG_LEVEL, STORAGES, env

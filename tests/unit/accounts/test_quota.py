@@ -13,15 +13,15 @@ from django.urls import reverse
 
 from accounts.models import User
 from accounts.quota import storage_of
-from core.admission import OVERHEAD
 from core.exceptions import QuotaExceeded
-from core.head_only import HEAD_ONLY
+from core.http.admission import OVERHEAD
+from core.http.head_only import HEAD_ONLY
+from inference.batches.models import Batch
 from inference.batches.services import create_batch
-from inference.models import Batch
 from tests.factories import ArtifactFactory, BatchFactory, DatasetFactory, UserFactory
 from tests.tiny_models import live_mood_model
+from training.datasets.models import Dataset
 from training.datasets.services import create_dataset
-from training.models import Dataset
 
 pytestmark = pytest.mark.django_db
 

@@ -13,7 +13,7 @@ import pytest
 
 from config import launcher
 from config.launcher import Address, CannotStart, Launcher, Part, Requests, how_to_sign_in, read_procfile
-from tests.platform_process import LAUNCHER, ROOT
+from devtools.platform_process import LAUNCHER, ROOT
 
 PATIENCE = 20.0  # seconds
 WAIT = "import time; time.sleep(60)"

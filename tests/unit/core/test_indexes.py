@@ -3,7 +3,7 @@
 import pytest
 from django.db import connection, transaction
 
-from training.models import TrainingJob
+from training.jobs.models import TrainingJob
 
 pytestmark = pytest.mark.django_db
 

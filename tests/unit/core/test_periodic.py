@@ -16,15 +16,17 @@ from django.test import Client
 from django.utils import timezone
 
 from control.models import CleanupPolicy, PlatformStatus
-from core import health, periodic
+from core import periodic
 from core.models import PeriodicTask
+from core.observability import health
 from core.periodic import Runner, Skipped, SomeFailed, Task, for_each, late_tasks, run_task
 from documents import keys
 from documents.publish import publish_waiting
 from tests.factories import RegisteredModelFactory, TrainingJobFactory
-from training import transitions, worker
-from training.models import TrainingJob, WorkerHeartbeat
-from training.worker import WorkerLife
+from training.jobs import transitions
+from training.jobs.models import TrainingJob, WorkerHeartbeat
+from training.worker import lifecycle
+from training.worker.lifecycle import WorkerLife
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -168,7 +170,7 @@ def test_rows_that_take_long_are_left_for_the_next_time(monkeypatch: pytest.Monk
 
 
 def test_poisoned_job_keeps_no_other_from_being_rescued(monkeypatch: pytest.MonkeyPatch) -> None:
-    from training import reconcile
+    from training.jobs import reconcile
 
     jobs = [TrainingJobFactory() for _ in range(3)]
     for job in jobs:
@@ -265,8 +267,8 @@ def test_worker_runs_tasks_and_starts_a_thread_again_that_died(
 ) -> None:
     ran: list[str] = []
     periodic.register("task", lambda: ran.append("task"), every=timedelta(0))
-    monkeypatch.setattr(worker, "BEAT", timedelta(milliseconds=50))
-    monkeypatch.setattr(worker, "TICK", timedelta(milliseconds=50))
+    monkeypatch.setattr(lifecycle, "BEAT", timedelta(milliseconds=50))
+    monkeypatch.setattr(lifecycle, "TICK", timedelta(milliseconds=50))
     monkeypatch.setattr(threading, "excepthook", lambda _: None)
     life = WorkerLife("w", ["batches"], slots=1)
     due, deaths = life._runner.run_due, []
@@ -277,7 +279,7 @@ def test_worker_runs_tasks_and_starts_a_thread_again_that_died(
 
     with monkeypatch.context() as broken:
         broken.setattr(life._runner, "run_due", out_of_memory)
-        broken.setattr(worker.logger, "warning", out_of_memory, raising=False)  # not even a word of it
+        broken.setattr(lifecycle.logger, "warning", out_of_memory, raising=False)  # not even a word of it
         life.start()
         try:
             wait_for(lambda: len(set(deaths)) >= 2)
@@ -314,8 +316,8 @@ def test_switches_are_followed_though_everything_else_is_poisoned(
     bucket: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from models_registry import checks
-    from training import reconcile
-    from training.projections import TrainingProjection
+    from training.documents.projections import TrainingProjection
+    from training.jobs import reconcile
 
     RegisteredModelFactory(origin="imported", unusable_because="Its files have not been looked at yet.")
     assert transitions.claim(TrainingJobFactory().pk, worker="w", lease=timedelta(seconds=-1))

@@ -10,12 +10,12 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 
+from bucket.store import FolderStore
 from core.exceptions import BucketError
 from documents import keys
-from documents.bucket import check_bucket
+from documents.bucket_check import check_bucket
 from documents.models import BucketCheck
 from documents.publish import publish_waiting
-from documents.store import FolderStore
 from models_registry.models import RegisteredModel
 from tests.factories import RegisteredModelFactory, UserFactory
 

@@ -14,16 +14,16 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from bucket.store import DocumentStore, get_store
 from control.models import CleanupPolicy, PlatformStatus
+from devtools import servers
 from documents import keys
 from documents.drift import check_document
 from documents.models import Document
 from documents.projections import get
 from documents.publish import publish_waiting
 from documents.serialise import DEEPEST, parse_document
-from documents.store import DocumentStore, get_store
-from tests import servers
-from training.models import TrainingJob
+from training.jobs.models import TrainingJob
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -13,6 +13,8 @@ from django.core.files.storage import storages
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bucket.store import get_store
+from devtools import servers
 from documents import keys
 from documents.drift import check_document
 from documents.merge import (
@@ -27,10 +29,8 @@ from documents.merge import (
 )
 from documents.models import OverruledChange, PublishedEntry
 from documents.publish import publish_waiting
-from documents.store import get_store
 from models_registry.models import RegisteredModel
 from models_registry.services import change_model, restore_model, retire_model
-from tests import servers
 from tests.factories import ArtifactFactory, RegisteredModelFactory
 
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)

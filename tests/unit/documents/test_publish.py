@@ -8,13 +8,13 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
+from bucket.store import FolderStore, get_store
 from control.models import CleanupPolicy, PlatformStatus
 from core.exceptions import BucketError
 from documents import keys
 from documents.drift import check_documents, repair_documents
 from documents.models import Document, OutboxEntry, OverruledChange
 from documents.publish import Outcome, publish, publish_or_raise, publish_waiting
-from documents.store import FolderStore, get_store
 from models_registry.models import RegisteredModel
 from tests.factories import ArtifactFactory, RegisteredModelFactory
 
@@ -240,7 +240,7 @@ def test_publish_or_raise_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_landed_write_whose_answer_was_lost_is_recognised(
     bucket: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from documents.store import Conflict
+    from bucket.store import Conflict
 
     publish_waiting()
     put, lost = FolderStore.put, []

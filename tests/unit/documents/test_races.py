@@ -17,12 +17,12 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from bucket.store import Conflict, FolderStore
 from control.models import PlatformStatus
 from core.exceptions import BucketError
-from documents import keys, pace, publish, session
+from documents import background_publisher, document_writer, keys, publish
 from documents.models import Document, OutboxEntry, OverruledChange
 from documents.publish import Outcome, publish_waiting
-from documents.store import Conflict, FolderStore
 from models_registry.models import RegisteredModel
 from models_registry.services import restore_model, retire_model
 from tests.factories import ArtifactFactory, RegisteredModelFactory
@@ -240,7 +240,7 @@ def test_refused_write_leaves_nothing_behind(bucket: Path, monkeypatch: pytest.M
 def test_long_write_keeps_its_lease(bucket: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A large document on a slow line: nobody takes over, and starts the same again, in the middle."""
     publish_waiting()
-    monkeypatch.setattr(session, "WRITER_LEASE", timedelta(seconds=0.4))
+    monkeypatch.setattr(document_writer, "WRITER_LEASE", timedelta(seconds=0.4))
     monkeypatch.setattr(publish, "WRITER_LEASE", timedelta(seconds=0.4))
     put, outcomes = FolderStore.put, []
 
@@ -274,7 +274,7 @@ def test_long_write_keeps_its_lease(bucket: Path, monkeypatch: pytest.MonkeyPatc
 def test_turn_that_ends_leaves_nothing_to_nobody(bucket: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who saves while another one writes returns at once: the other one has to see to it."""
     publish_waiting()
-    monkeypatch.setattr(pace, "TURN", 0.0)
+    monkeypatch.setattr(background_publisher, "TURN", 0.0)
     put, saved = FolderStore.put, []
 
     def put_and_be_met(self: FolderStore, key: str, body: bytes, *, if_match: str | None) -> str:
@@ -293,6 +293,6 @@ def test_turn_that_ends_leaves_nothing_to_nobody(bucket: Path, monkeypatch: pyte
 
     monkeypatch.setattr(FolderStore, "put", put_and_be_met)
     RegisteredModelFactory(token="first")
-    pace.finish()
+    background_publisher.finish()
     assert set(read(bucket)) == {"first", "second"}
     assert not OutboxEntry.objects.exists()

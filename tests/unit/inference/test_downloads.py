@@ -15,11 +15,11 @@ from django.core.files.storage import storages
 from django.http import Http404
 from django.test import Client, RequestFactory
 
+from bucket.store import get_store
 from core.exceptions import BucketError
-from documents.store import get_store
+from devtools import servers
 from inference.downloads import stream_file
 from models_registry.models import Artifact, RegisteredModel
-from tests import servers
 from tests.factories import ArtifactFactory, RegisteredModelFactory
 from tests.faulty_s3 import Fault, FaultyS3
 
@@ -243,7 +243,7 @@ def test_s3_file_that_went_is_a_404_and_one_that_was_swapped_is_not_sent(
         streamed(model)
     storages["default"].delete(key)
     storages["default"].save(key, ContentFile(CONTENT))
-    monkeypatch.setattr("documents.store.READ_AT_ONCE", 1000)
+    monkeypatch.setattr("bucket.store.READ_AT_ONCE", 1000)
     pieces = iter(streamed(model).streaming_content)
     assert next(pieces) == CONTENT[:1000]
     storages["default"].delete(key)

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from core.exceptions import StaleAttempt
 from tests.factories import DatasetValidationFactory
-from training.models import DatasetValidation
+from training.datasets.models import DatasetValidation
 from work import heartbeat, transitions
 from work.heartbeat import Heartbeat, Interrupted
 

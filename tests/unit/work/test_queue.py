@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from tests.factories import DatasetValidationFactory
-from training.models import DatasetValidation
+from training.datasets.models import DatasetValidation
 from work import queue, transitions
 from work.models import State
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from core.exceptions import StaleAttempt
 from tests.factories import DatasetValidationFactory
-from training.models import Dataset, DatasetValidation
+from training.datasets.models import Dataset, DatasetValidation
 from work import transitions
 from work.models import LeasedWork, State
 

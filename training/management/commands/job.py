@@ -7,8 +7,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from core.exceptions import TrainyardError
 from training.management.watching import describe, fail_unless_succeeded, progress_line, watch
-from training.models import TrainingJob
-from training.services import cancel_job
+
+from ...jobs.models import TrainingJob
+from ...jobs.services import cancel_job
 
 
 class Command(BaseCommand):

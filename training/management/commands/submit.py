@@ -10,12 +10,13 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from accounts.models import User
 from core.exceptions import TrainyardError
 from models_registry.models import TaskType
-from training.hyperparameters import ADVANCED
 from training.management.watching import describe, fail_unless_succeeded, watch
-from training.models import TrainingJob
-from training.presets import PRESETS, strategy_of
-from training.services import JobSettings, settings_by_field
-from training.submissions import Submission, submit_upload
+
+from ...jobs.hyperparameters import ADVANCED
+from ...jobs.models import TrainingJob
+from ...jobs.presets import PRESETS, strategy_of
+from ...jobs.services import JobSettings, settings_by_field
+from ...jobs.submissions import Submission, submit_upload
 
 SETTABLE = (
     *("optimizer", "learning_rate", "batch_size", "epochs", "seed", "priority"),

@@ -14,8 +14,9 @@ from celery.exceptions import SecurityWarning
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
-from core.queue import app
-from training.devices import visible_gpus
+from core.queue.app import app
+
+from ...worker.devices import visible_gpus
 
 
 class Command(BaseCommand):

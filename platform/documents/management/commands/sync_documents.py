@@ -9,9 +9,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from core.exceptions import BucketError
-from documents.bucket import check_bucket
 from documents.drift import check_documents, repair_documents
 from documents.publish import publish_waiting
+
+from ...bucket_check import check_bucket
 
 
 class Command(BaseCommand):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from models_registry.inputs import Entry, ImportPlan, plan_images, plan_labels
 from models_registry.inputs.layout import OUTSIDE, SYSTEM_FILES, TEST_PART, name_prefix, split_part
-from training.data import DataError, build_report
+from training.engine.data import DataError, build_report
 
 CASES = Path(os.environ.get("TRAINYARD_CASES", Path(__file__).parents[5] / "shared" / "cases"))
 

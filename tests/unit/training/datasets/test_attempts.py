@@ -19,10 +19,11 @@ from core.exceptions import BucketError
 from tests.factories import TrainingJobFactory
 from tests.unit.training.datasets.test_services import IMAGES, TEXTS, photos, table
 from training.datasets import attempts, deletion, services
+from training.datasets.models import Dataset, DatasetValidation
 from training.datasets.process import ValidationProcess
 from training.datasets.reconcile import rescue_validations, sweep_unusable_datasets
 from training.datasets.services import accept_dataset
-from training.models import Dataset, DatasetValidation, TrainingJob
+from training.jobs.models import TrainingJob
 from work import heartbeat, queue
 from work.models import State
 from work.stopping import worker_stops
@@ -254,7 +255,7 @@ def test_jobs_wait_for_the_data_and_go_on_with_it(monkeypatch: pytest.MonkeyPatc
     job = TrainingJobFactory(dataset=dataset)
     assert not TrainingJob.objects.startable(timezone.now()).exists()
     sent: list[int] = []
-    monkeypatch.setattr("training.services.announce", lambda pk, queue: sent.append(pk) or True)
+    monkeypatch.setattr("training.jobs.services.announce", lambda pk, queue: sent.append(pk) or True)
     run_next()
     assert sent == [job.pk]
     assert list(TrainingJob.objects.startable(timezone.now())) == [job]

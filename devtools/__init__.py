@@ -1,0 +1,1 @@
+"""What tests, benchmarks and screenshots share: real servers, whole platforms, odd files."""

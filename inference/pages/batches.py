@@ -1,0 +1,160 @@
+"""Pages of batches: send one from the model's page, watch it, take the result.
+
+As with models, who knows the address may see: a batch has a secret of its own, beside its model's token.
+"""
+
+from pathlib import PurePath
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.files.storage import storages
+from django.core.paginator import Paginator
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django_htmx.http import HttpResponseClientRedirect
+
+from accounts.roles import is_operator
+from core.exceptions import BucketError, InvalidRequest, MaintenanceMode, TrainyardError
+from core.http.admission import admits
+from core.pages.requests import PageRequest
+from core.queue.app import why_unheard
+
+from ..batches.models import Batch
+from ..batches.results import COLUMNS
+from ..batches.services import cancel_batch, create_batch
+from ..predict.admission import before_batch
+from ..predict.lookup import UnknownModel
+
+PAGE_SIZE = 24
+
+
+class BatchForm(forms.Form):
+    """A file of inputs."""
+
+    file = forms.FileField(error_messages={"required": "Choose a file.", "empty": "This file is empty."})
+    column = forms.CharField(required=False, max_length=200)
+
+
+@admits(before_batch)
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def send(request: PageRequest, token: str) -> HttpResponse:
+    """Take in a file and lead to its batch; what is wrong with it is told above the form."""
+    if request.method != "POST":
+        return redirect("inference:model", token=token)
+    form = BatchForm(request.POST, request.FILES)
+    try:
+        batch = _send(request, token, form)
+    except UnknownModel as error:
+        raise Http404 from error
+    except (MaintenanceMode, BucketError) as error:
+        if not request.htmx and isinstance(error, MaintenanceMode):
+            raise
+        return _refuse(request, token, error, 503)
+    except TrainyardError as error:
+        return _refuse(request, token, error, 422)
+    address = reverse("inference:batch", args=[token, batch.identifier])
+    return HttpResponseClientRedirect(address) if request.htmx else redirect(address)
+
+
+@never_cache
+@require_GET
+def batch_page(request: HttpRequest, token: str, identifier: str) -> HttpResponse:
+    """Show a batch, live while it has not ended."""
+    return render(request, "inference/batch.html", _context(_batch_of(token, identifier)))
+
+
+@never_cache
+@require_GET
+def batch_fragment(request: HttpRequest, token: str, identifier: str) -> HttpResponse:
+    """Answer the page's question for news."""
+    context = {**_context(_batch_of(token, identifier)), "out_of_band": True}
+    return render(request, "inference/batch_fragment.html", context)
+
+
+@require_POST
+def cancel(request: HttpRequest, token: str, identifier: str) -> HttpResponse:
+    """End a batch."""
+    try:
+        cancel_batch(batch=_batch_of(token, identifier))
+    except InvalidRequest as error:
+        messages.error(request, str(error))
+    return redirect("inference:batch", token=token, identifier=identifier)
+
+
+@never_cache
+@require_GET
+def result(request: HttpRequest, token: str, identifier: str) -> FileResponse:
+    """Hand out the result, always as a download."""
+    return send_result(_batch_of(token, identifier))
+
+
+@login_required
+@require_GET
+def batch_list(request: HttpRequest) -> HttpResponse:
+    """Show a person's batches, newest first; operators may ask for everybody's."""
+    everyone = is_operator(request.user) and request.GET.get("whose") == "everyone"
+    batches = Batch.objects.select_related("model", "owner").defer(
+        "parts", "model__metrics", "model__accuracy_plot", "model__classes"
+    )
+    if not everyone:
+        batches = batches.filter(owner_id=request.user.pk)
+    page = Paginator(batches, PAGE_SIZE).get_page(request.GET.get("page"))
+    return render(request, "inference/batches.html", {"page": page, "everyone": everyone})
+
+
+def send_result(batch: Batch) -> FileResponse:
+    """Answer with a batch's result as a stream. Raises `Http404` when there is none (any more), `BucketError`."""
+    if batch.state != Batch.State.SUCCEEDED:
+        raise Http404
+    try:
+        file = storages["default"].open(batch.result_key)
+    except FileNotFoundError as error:
+        raise Http404 from error
+    except OSError as error:
+        raise BucketError("The result cannot be fetched from the bucket now. Try again.") from error
+    name = f"{PurePath(batch.source_name).stem}-predictions.csv"
+    response = FileResponse(file, as_attachment=True, filename=name, content_type="text/csv; charset=utf-8")
+    response["Content-Length"] = str(batch.result_size)
+    response["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+def _send(request: HttpRequest, token: str, form: BatchForm) -> Batch:
+    if not form.is_valid():
+        raise InvalidRequest(" ".join(str(error) for errors in form.errors.values() for error in errors))
+    return create_batch(
+        token=token,
+        file=form.cleaned_data["file"],
+        owner=request.user if request.user.is_authenticated else None,
+        column=form.cleaned_data["column"],
+    )
+
+
+def _refuse(request: PageRequest, token: str, error: TrainyardError, status: int) -> HttpResponse:
+    if request.htmx:
+        return render(request, "inference/batch_problem.html", {"problem": str(error)}, status=status)
+    messages.error(request, str(error))
+    return redirect("inference:model", token=token)
+
+
+def _batch_of(token: str, identifier: str) -> Batch:
+    batches = Batch.objects.select_related("model").defer("model__metrics", "model__accuracy_plot")
+    return get_object_or_404(batches, model__token=token, identifier=identifier)
+
+
+def _context(batch: Batch) -> dict[str, Any]:
+    waits = batch.state == Batch.State.QUEUED
+    ahead = Batch.objects.queued().filter(queued_at__lt=batch.queued_at).count() if waits else 0
+    return {
+        "batch": batch,
+        "model": batch.model,
+        "ahead": ahead,
+        "unheard": why_unheard(batch.announced_at) if waits else "",
+        "columns": COLUMNS[batch.model.task_type],
+    }

@@ -1,0 +1,239 @@
+"""Pages of models: look, try, download, keep, delete and bring back.
+
+Who has a live model's token may look and predict. Everything else is for its owner and for operators;
+to others, and for tokens that are unknown or over, there is nothing: the same 404.
+"""
+
+from copy import copy
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from accounts.roles import is_operator
+from core.admin.paginator import BoundedPaginator
+from core.exceptions import (
+    BucketError,
+    InvalidRequest,
+    LimitExceeded,
+    MaintenanceMode,
+    TooManyRequests,
+    TrainyardError,
+)
+from core.http.admission import admits
+from core.http.throttles import client_of, require_rate
+from core.pages.requests import PageRequest
+from core.pages.search import ANYWHERE, BEGINNING
+from models_registry.artifacts.views import NETWORK, NETWORK_AND_NGRAMS, NGRAMS
+from models_registry.models import Artifact, RegisteredModel, TaskType
+from models_registry.services import change_model, keep_model, restore_model, retire_model
+
+from ..batches.sources import ImageSource, TextSource
+from ..downloads import download_name, find_download, may_have, may_manage, send_file
+from ..predict.admission import before_form
+from ..predict.lookup import UnknownModel
+from ..usage.statistics import usage_of
+from .forms import DescribeForm, ModelSearch, try_form
+from .model_card import card_of
+from .snippets import Snippet, snippets_for
+from .try_it import try_inputs
+
+PAGE_SIZE = 24
+KEEP_FOR = timedelta(hours=24)
+PLOT_TYPES = {"/9j/": "image/jpeg"}  # how the base64 of a JPEG begins; anything else is a PNG
+FILE_ORDER: tuple[str, ...] = (
+    Artifact.Kind.ONNX,
+    Artifact.Kind.ONNX_INT8,
+    Artifact.Kind.TORCHSCRIPT,
+    Artifact.Kind.METADATA,
+    Artifact.Kind.EVALUATION,
+)
+SHOWN_STATES = (RegisteredModel.State.LIVE, RegisteredModel.State.RETIRED)
+
+
+@login_required
+@require_GET
+def model_list(request: HttpRequest) -> HttpResponse:
+    """Show a person's models, newest first; operators may ask for everybody's."""
+    everyone = is_operator(request.user) and request.GET.get("whose") == "everyone"
+    models = RegisteredModel.objects.filter(state__in=SHOWN_STATES).select_related("owner")
+    models = models.defer("metrics", "accuracy_plot")
+    if not everyone:
+        models = models.filter(owner_id=request.user.pk)
+    search = ModelSearch(request.GET, where=BEGINNING if everyone else ANYWHERE)
+    page = BoundedPaginator(search.narrow(models), PAGE_SIZE).get_page(request.GET.get("page"))
+    context = {"page": page, "everyone": everyone, "search": search}
+    return render(request, "inference/models.html", context)
+
+
+@never_cache
+@require_GET
+def model_page(request: HttpRequest, token: str) -> HttpResponse:
+    """Show a model to whoever has its token."""
+    model = _visible_model(request, token)
+    return render(request, "inference/model.html", _page_context(request, model))
+
+
+@admits(before_form)
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def try_model(request: PageRequest, token: str) -> HttpResponse:
+    """Classify what was put into the page's form; the answer is a fragment for htmx, else the page."""
+    if request.method != "POST":
+        return redirect("inference:model", token=token)
+    model = _visible_model(request, token)
+    form = try_form(model.task_type, request.POST, request.FILES)
+    context: dict[str, Any] = {"model": model, "form": form}
+    status = 200
+    try:
+        require_rate("predict-address", client_of(request))
+        require_rate("predict-token", token)
+        context |= try_inputs(model, form)
+    except TooManyRequests as error:
+        context["problem"], status = str(error), 429
+    except UnknownModel as error:
+        if not request.htmx:
+            raise Http404 from error
+        context["problem"], status = str(error), 404
+    except (MaintenanceMode, BucketError, LimitExceeded) as error:
+        context["problem"], status = str(error), 503
+    except TrainyardError as error:
+        context["problem"], status = str(error), 422
+    if request.htmx:
+        return render(request, "inference/predictions.html", context, status=status)
+    return render(
+        request, "inference/model.html", {**_page_context(request, model), **context}, status=status
+    )
+
+
+@never_cache
+@require_GET
+def download(request: HttpRequest, token: str, kind: str) -> HttpResponseBase:
+    """Hand out a file of a model, always as a download."""
+    return send_file(request, find_download(request.user, token, kind))
+
+
+@login_required
+@require_POST
+def keep(request: HttpRequest, token: str) -> HttpResponse:
+    """Let a model live longer."""
+    model = _own_model(request, token)
+    try:
+        keep_model(model=model, extra=KEEP_FOR)
+    except InvalidRequest as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, f"{model.name} is kept 24 hours longer.")
+    return redirect("inference:model", token=token)
+
+
+@login_required
+@require_POST
+def retire(request: HttpRequest, token: str) -> HttpResponse:
+    """Take a model out of service; its page offers to bring it back."""
+    model = _own_model(request, token)
+    try:
+        retire_model(model=model)
+    except InvalidRequest as error:
+        messages.error(request, str(error))
+    return redirect("inference:model", token=token)
+
+
+@login_required
+@require_POST
+def restore(request: HttpRequest, token: str) -> HttpResponse:
+    """Bring back a model that was deleted a moment ago."""
+    model = _own_model(request, token)
+    try:
+        restore_model(model=model)
+    except InvalidRequest as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, f"{model.name} is live again.")
+    return redirect("inference:model", token=token)
+
+
+@login_required
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def describe(request: HttpRequest, token: str) -> HttpResponse:
+    """Change what stands on a model's card."""
+    model = _own_model(request, token)
+    form = DescribeForm(request.POST or None, instance=copy(model))
+    if request.method == "POST" and form.is_valid():
+        try:
+            change_model(model=model, changes=form.cleaned_data)
+        except InvalidRequest as error:
+            messages.error(request, str(error))
+        else:
+            messages.success(request, "The card is changed.")
+        return redirect("inference:model", token=token)
+    status = 422 if request.method == "POST" else 200
+    return render(request, "inference/describe.html", {"model": model, "form": form}, status=status)
+
+
+def _visible_model(request: HttpRequest, token: str) -> RegisteredModel:
+    """Return a live model to anybody; to its owner and operators also one that can be kept or restored."""
+    models = RegisteredModel.objects.filter(state__in=SHOWN_STATES).prefetch_related("artifacts")
+    models = models.select_related("training_job").defer("training_job__progress", "training_job__log_tail")
+    model = models.filter(token=token).first()
+    if model is None or not (model.is_serving or may_manage(request.user, model)):
+        raise Http404
+    return model
+
+
+def _own_model(request: HttpRequest, token: str) -> RegisteredModel:
+    """Return a model that this person may change."""
+    model = _visible_model(request, token)
+    if not may_manage(request.user, model):
+        raise Http404
+    return model
+
+
+def _page_context(request: HttpRequest, model: RegisteredModel) -> dict[str, Any]:
+    manages = may_manage(request.user, model)
+    files = [file for file in model.artifacts.all() if may_have(file.kind, model, manages=manages)]
+    files.sort(key=lambda file: FILE_ORDER.index(file.kind))
+    plot = model.accuracy_plot
+    kind = next((kind for start, kind in PLOT_TYPES.items() if plot.startswith(start)), "image/png")
+    return {
+        "model": model,
+        "manages": manages,
+        "form": try_form(model.task_type),
+        "is_image": model.task_type == TaskType.IMAGE,
+        "card": card_of(model.metrics or {}, model.classes),
+        "plot": f"data:{kind};base64,{plot}" if plot else "",
+        "files": files,
+        "kinds": dict(Artifact.Kind.choices),
+        "page_address": request.build_absolute_uri(reverse("inference:model", args=[model.token])),
+        "snippets": _snippets(request, model, files),
+        "training_job": getattr(model, "training_job", None) if manages else None,
+        "max_inputs": settings.TRAINYARD["MAX_PREDICT_INPUTS"],
+        "max_bytes": settings.TRAINYARD["MAX_PREDICT_BYTES"],
+        "usage": usage_of(model) if manages else None,
+        "max_batch_inputs": settings.TRAINYARD["MAX_BATCH_INPUTS"],
+        "max_batch_bytes": settings.TRAINYARD["MAX_BATCH_BYTES"],
+        "batch_suffixes": ImageSource.suffixes if model.task_type == TaskType.IMAGE else TextSource.suffixes,
+    }
+
+
+def _snippets(request: HttpRequest, model: RegisteredModel, files: list[Artifact]) -> list[Snippet]:
+    """Return programs to copy; one that runs the file itself only where the file describes itself."""
+    view = model.metrics.get("view", NETWORK)
+    own = files if model.origin == RegisteredModel.Origin.TRAINED else []
+    names = [download_name(model, file) for file in own if file.kind == Artifact.Kind.ONNX]
+    return snippets_for(
+        is_image=model.task_type == TaskType.IMAGE,
+        address=request.build_absolute_uri(reverse("api-predict", args=[model.token])),
+        file=next(iter(names), ""),
+        reads_tokens=view != NGRAMS,
+        reads_ngrams=view in (NGRAMS, NETWORK_AND_NGRAMS),
+    )

@@ -1,0 +1,1 @@
+"""Answer predictions by token: find the model, keep it loaded, run it."""

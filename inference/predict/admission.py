@@ -1,0 +1,30 @@
+"""What has to hold before a large body is read that is sent to a model."""
+
+from django.http import Http404, HttpRequest
+
+from accounts.quota import require_room
+from core.http.admission import claimed_by_file
+from core.http.throttles import client_of, peek
+
+from .lookup import UnknownModel, find_served_model
+
+
+def require_model(token: str) -> None:
+    """Raise `Http404` for the token of no live model, and whatever else `find_served_model` raises."""
+    try:
+        find_served_model(token)
+    except UnknownModel as error:
+        raise Http404 from error
+
+
+def before_batch(request: HttpRequest, token: str) -> None:
+    """Look at the form that sends a batch."""
+    before_form(request, token)
+    require_room(request.user, claimed_by_file(request))
+
+
+def before_form(request: HttpRequest, token: str) -> None:
+    """Look at a form of a model's page."""
+    peek("predict-address", client_of(request))
+    peek("predict-token", token)
+    require_model(token)

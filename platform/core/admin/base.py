@@ -1,0 +1,204 @@
+"""Shared ground of the admin pages: lists that stay fast when they are long, and rows of the machine."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.contrib.auth import get_user_model
+from django.db.models import Model, Q, QuerySet
+from django.http import HttpRequest, HttpResponseRedirect
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils.html import format_html
+from unfold.views import ChangeList
+
+from ..exceptions import InvalidRequest
+from ..models import PeriodicTask
+from .lookups import LONGEST, NamedLookups
+from .paginator import BoundedPaginator
+
+
+def label(text: str, kinds: Mapping[str, str]) -> str:
+    """Return a word in the colour of its kind: success, info, warning or danger; any other stays grey."""
+    return _label(text, kinds.get(text, ""))
+
+
+@lru_cache(maxsize=256)
+def _label(text: str, kind: str) -> str:
+    """Render a word once: a page of a list has it dozens of times."""
+    return render_to_string("unfold/helpers/label.html", {"text": text, "variant": kind})
+
+
+def link_to(row: Model | None, words: str | None = None) -> str:
+    """Return a link to the admin's page of a row, a dash for none."""
+    if row is None:
+        return "–"
+    address = reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk])
+    return format_html('<a href="{}" class="admin-link">{}</a>', address, words or str(row))
+
+
+def when(moment: datetime | None) -> str:
+    """Write a moment so that a column of them lines up."""
+    return f"{moment:%Y-%m-%d %H:%M}" if moment else ""
+
+
+class SwiftChangeList(ChangeList):
+    """Remembers the addresses of its column headers: unfold makes all of them anew for each row."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Leave out "Show all" where nothing is left out; how many there are stands below the list."""
+        super().get_results(request)
+        self.search_help_text = self.model_admin.describe_search(request)
+        paginator: Any = self.paginator
+        if paginator.is_bounded or not (self.query or self.get_filters_params()):
+            self.full_result_count = self.result_count
+
+    def get_query_string(
+        self, new_params: dict[str, Any] | None = None, remove: list[str] | None = None
+    ) -> str:
+        """Return the list's address with some parameters changed."""
+        key = repr((new_params, remove))
+        known: dict[str, str] = self.__dict__.setdefault("_addresses", {})
+        if key not in known:
+            known[key] = str(super().get_query_string(new_params, remove))
+        return known[key]
+
+
+class PlatformAdmin(NamedLookups):
+    """A list that takes the same few queries for three rows and for a million.
+
+    `search_start` names the column whose beginning is looked for and `search_whole` those that have to
+    be given in full; both need an index. `search_secret` is for those alone who see it whole on a row's page.
+    """
+
+    paginator = BoundedPaginator
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    list_per_page = 30
+    list_max_show_all = 0
+    empty_value_display = "–"
+    search_start: str = ""
+    search_whole: tuple[str, ...] = ()
+    search_secret: str = ""
+    searches_owner = False
+    counts_rows = True  # whether an action says how many rows it is for
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """Return the class that prepares a list."""
+        return SwiftChangeList
+
+    @admin.display(description="created", ordering="created_at")
+    def created(self, row: Any) -> str:
+        """Write when the row came to be."""
+        return when(row.created_at)
+
+    def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
+        """Name the columns, which makes Django show the search."""
+        return tuple(name for name in (self.search_start, *self._searched_whole(request)) if name)
+
+    def sees_secrets(self, request: HttpRequest) -> bool:
+        """Tell whether this person sees tokens whole: who may change the rows does."""
+        return bool(request.user.has_perm(f"{self.opts.app_label}.change_{self.opts.model_name}"))
+
+    def describe_search(self, request: HttpRequest) -> str:
+        """Say what is searched for, to whom may search for it."""
+        if self.search_secret and not self.sees_secrets(request):
+            return str(self.search_help_text).replace(f", whole {self.search_secret}", "")
+        return str(self.search_help_text or "")
+
+    def _searched_whole(self, request: HttpRequest) -> tuple[str, ...]:
+        if not self.search_secret or not self.sees_secrets(request):
+            return self.search_whole
+        return (*self.search_whole, self.search_secret)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Find rows whose name begins so, or which are meant by a whole token or owner's name."""
+        words = search_term.strip()[:LONGEST]
+        if not words:
+            return queryset, False
+        found = Q()
+        if self.search_start:
+            found |= Q(**{f"{self.search_start}__istartswith": words})
+        for name in self._searched_whole(request):
+            found |= Q(**{name: words})
+        if self.searches_owner:
+            owner = get_user_model().objects.filter(username=words).values_list("pk", flat=True).first()
+            found |= Q(owner_id=owner) if owner is not None else Q()
+        return queryset.filter(found), False
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """Tell in words what a service refuses to save."""
+        try:
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        except InvalidRequest as error:
+            self.message_user(request, str(error), messages.ERROR)
+            return HttpResponseRedirect(request.get_full_path())
+
+    def said_of(self, row: Any) -> str:
+        """Say in a few words what a row is like, for the page that asks whether to change it."""
+        return ""
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        """Offer on a row's page only what can be done to it now."""
+        offered = super().get_actions_detail(request, object_id)
+        row = self.get_object(request, unquote(str(object_id))) if offered else None
+        return [one for one in offered if row is not None and self._fits(one, row)]
+
+    @staticmethod
+    def _fits(offered: Any, row: Model) -> bool:
+        confirmation = getattr(offered.method, "confirmation", None)
+        return confirmation is None or confirmation.fits(row)
+
+
+class MachineOwnedAdmin(PlatformAdmin):
+    """Rows to look at: nobody adds, changes or deletes them by hand."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(PeriodicTask)
+class PeriodicTaskAdmin(MachineOwnedAdmin):
+    """When each periodic task last began, ended well and failed, and why."""
+
+    list_display = ("name", "state_label", "started", "succeeded", "failed", "error")
+    fields = ("name", "state_label", "started_at", "succeeded_at", "failed_at", "unfinished", "error")
+    readonly_fields = ("state_label",)
+
+    @admin.display(description="state")
+    def state_label(self, task: PeriodicTask) -> str:
+        """Say in a word how the last run went."""
+        state = "failed" if task.error else "running" if task.unfinished > 0 else "ok"
+        return label(state, {"ok": "success", "running": "info", "failed": "danger"})
+
+    @admin.display(description="began", ordering="started_at")
+    def started(self, task: PeriodicTask) -> str:
+        """Write when a run last began."""
+        return when(task.started_at)
+
+    @admin.display(description="ended well", ordering="succeeded_at")
+    def succeeded(self, task: PeriodicTask) -> str:
+        """Write when a run last ended well."""
+        return when(task.succeeded_at)
+
+    @admin.display(description="failed", ordering="failed_at")
+    def failed(self, task: PeriodicTask) -> str:
+        """Write when a run last failed."""
+        return when(task.failed_at)

@@ -1,0 +1,1 @@
+"""Pages and what they share: the front door, search lines, page requests."""

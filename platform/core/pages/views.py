@@ -1,0 +1,58 @@
+"""Pages that belong to no app: the front door, and what those who watch over the platform ask."""
+
+import secrets
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from ..observability.health import OK, examine
+from ..observability.metrics import exposition
+
+
+def home(request: HttpRequest) -> HttpResponse:
+    """Greet strangers; take people who are signed in to their models."""
+    if request.user.is_authenticated:
+        return redirect("inference:models")
+    return render(request, "home.html", {"sign_up_open": settings.SIGN_UP_OPEN})
+
+
+@never_cache
+@require_safe
+def health(request: HttpRequest) -> JsonResponse:
+    """Tell how each part of the platform is: 200 when all are well, else 503."""
+    return _health(examine())
+
+
+@never_cache
+@require_safe
+def live(request: HttpRequest) -> JsonResponse:
+    """Tell whether this process can answer: what a balancer asks before it sends requests here."""
+    return _health(examine("database"))
+
+
+def _health(parts: dict[str, str]) -> JsonResponse:
+    well = all(said == OK for said in parts.values())
+    return JsonResponse({"status": OK if well else "not well", **parts}, status=200 if well else 503)
+
+
+@never_cache
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Tell Prometheus how much is going on; for staff, and for who has the token of the settings."""
+    if _has_metrics_token(request) or (request.user.is_authenticated and request.user.is_staff):
+        return HttpResponse(exposition(), content_type=CONTENT_TYPE_LATEST)
+    if request.user.is_authenticated:
+        return HttpResponse("This is for staff.\n", status=403, content_type="text/plain")
+    response = HttpResponse("Send the metrics token.\n", status=401, content_type="text/plain")
+    response["WWW-Authenticate"] = 'Bearer realm="metrics"'
+    return response
+
+
+def _has_metrics_token(request: HttpRequest) -> bool:
+    token = settings.METRICS_TOKEN
+    given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+    return bool(token) and secrets.compare_digest(given.encode(), token.encode())

@@ -1,0 +1,1 @@
+"""The Celery application of every process, and its connection to the broker."""

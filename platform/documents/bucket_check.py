@@ -1,0 +1,33 @@
+"""What is known beside the documents: does the bucket keep its word, and which changes have lost?"""
+
+from datetime import timedelta
+
+from django.utils import timezone
+
+from bucket.probe import ProbeResult, probe_conditional_writes
+from bucket.store import get_store
+
+from .models import BucketCheck, OverruledChange
+
+FRESH = timedelta(days=1)
+REMEMBERED = timedelta(days=90)  # changes that lost in a merge
+
+
+def check_bucket(*, anew: bool = False) -> BucketCheck:
+    """Return whether outside edits are safe in this bucket; probed once a day, or now for `anew`.
+
+    Raises `BucketError` when the bucket does not answer.
+    """
+    store, known = get_store(), BucketCheck.load()
+    fresh = known.checked_at is not None and known.checked_at > timezone.now() - FRESH
+    if anew or not fresh or known.store != str(store):
+        result: ProbeResult = probe_conditional_writes(store)
+        known.store, known.enforced, known.message = str(store), result.enforced, str(result)
+        known.checked_at = timezone.now()
+        known.save()
+    return known
+
+
+def forget_overruled_changes() -> None:
+    """Delete the notes of changes that lost so long ago that nobody will ask for them."""
+    OverruledChange.objects.filter(created_at__lt=timezone.now() - REMEMBERED).delete()

@@ -1,0 +1,485 @@
+"""Tables as people bring them: which rows, classes and warnings come of each."""
+
+import csv
+import gzip
+import io
+import json
+import re
+import zipfile
+from collections import Counter
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow
+import pyarrow.parquet
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from models_registry.inputs import DataError, Limits, open_table, resolve_text_column
+from tests.sheets import xlsx
+from training.engine.data import build_report, read_text_table
+from training.engine.data.labels import names_alike, why_no_classes
+
+ROWS = [
+    ("Where is my new card, please?", "card"),
+    ("My card has not come yet", "card"),
+    ("They sent me the wrong card", "card"),
+    ("What is the rate for euros", "rate"),
+    ("How much is a dollar, today", "rate"),
+    ("The rate seems much too high", "rate"),
+]
+CLASSES = {"card": 3, "rate": 3}
+
+
+def table(rows: Any = ROWS, *, heading: Any = ("text", "label"), separator: str = ",") -> str:
+    file = io.StringIO(newline="")
+    csv.writer(file, delimiter=separator, lineterminator="\n").writerows(
+        [heading, *rows] if heading else rows
+    )
+    return file.getvalue()
+
+
+def zipped(**files: str) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+def objects(rows: Any = ROWS) -> list[dict[str, Any]]:
+    return [{"text": text, "label": label} for text, label in rows]
+
+
+def parquet(columns: dict[str, Any], metadata: dict[str, str] | None = None) -> bytes:
+    file = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.table(columns).replace_schema_metadata(metadata), file)
+    return file.getvalue()
+
+
+FRENCH = [(f"{text} à la carte bleue égarée", label) for text, label in ROWS]
+CHINESE = [(f"我的{number}新卡在哪里请告诉我", "卡片") for number in range(9)] + [
+    (f"今天{number}欧元的汇率是多少", "汇率") for number in range(9)
+]
+TEXTS, LABELS = ([row[place] for row in ROWS] for place in (0, 1))
+CLASS_LABEL = json.dumps(
+    {"info": {"features": {"label": {"names": ["card", "rate"], "_type": "ClassLabel"}}}}
+)
+
+
+class Case(NamedTuple):
+    """A file, and what is made of it; `says` stands in a warning, or in a problem where there are no classes."""
+
+    name: str
+    content: str | bytes
+    classes: dict[str, int] = CLASSES
+    says: str = ""
+    left_out: str = ""
+    first: str = TEXTS[0]
+
+
+CASES = [
+    Case("utf-8 with mark.csv", table().encode("utf-8-sig")),
+    Case("utf-16.csv", table(separator="\t").encode("utf-16")),
+    Case("utf-16 without mark.csv", table().encode("utf-16-le")),
+    Case("utf-16 big end.csv", table().encode("utf-16-be")),
+    Case("utf-32.csv", table().encode("utf-32")),
+    Case("cp1252.csv", table(FRENCH).encode("cp1252"), says="read as cp1252, a guess", first=FRENCH[0][0]),
+    Case(
+        "gbk.csv",
+        table(CHINESE).encode("gbk"),
+        {"卡片": 9, "汇率": 9},
+        says="read as gb18030, a guess",
+        first=CHINESE[0][0],
+    ),
+    Case(
+        "one bad byte.csv",
+        table(ROWS * 2).replace("not come", "not c\udcffme", 1).encode("utf-8", "surrogateescape"),
+        {"card": 5, "rate": 6},
+        left_out="row 3: holds bytes that are no text",
+    ),
+    Case("semicolon.csv", table(separator=";")),
+    Case("pipe.csv", table(separator="|")),
+    Case("tab.txt", table(separator="\t")),
+    Case("commas.tsv", table()),
+    Case("sep.csv", "sep=;\n" + table(separator=";")),
+    Case("commas in the heading.csv", table(heading=("Text (a, b)", "label"), separator=";")),
+    Case(
+        "title.csv", "Questions of 2024,\n" + table(), says="first row above the table's heading is left out"
+    ),
+    Case(
+        "backslashes.csv",
+        "text,label\n" + "".join(f'"a \\"x\\", {t}",{c}\n' for t, c in ROWS),
+        first=f'a "x", {TEXTS[0]}',
+    ),
+    Case("stray quote.tsv", table(separator="\t").replace("They sent", '"They sent')),
+    Case(
+        "too many fields.csv",
+        table() + "one, two,three,rate\n",
+        left_out="row 8: has 4 fields, the table 2 columns",
+    ),
+    Case("short row.csv", table() + "no label here\n", left_out="row 8: no label"),
+    Case("trailing commas.csv", table().replace("rate\n", "rate,\n")),
+    Case("empty rows.csv", table() + ",\n" * 20),
+    Case("no heading.csv", table(heading=None), says="no heading row: its first row is used"),
+    Case("labels first.csv", table([row[::-1] for row in ROWS], heading=None), says="no heading row"),
+    Case(
+        "index.csv", table([(n, *row) for n, row in enumerate(ROWS)], heading=("Unnamed: 0", "text", "label"))
+    ),
+    Case("upper case.csv", table(heading=(" TEXT ", "Label"))),
+    Case("german.csv", table(heading=("Satz", "Klasse"))),
+    Case("unknown names.csv", table(heading=("v1", "v2")), says="Taken as the texts: 'v1'"),
+    Case("swapped.csv", table(heading=("label", "text")), says="seem to be swapped"),
+    Case("twice.csv", table([(t, t.upper(), c) for t, c in ROWS], heading=("text", "text", "label"))),
+    Case(
+        "split.csv",
+        table([(*row, "train") for row in ROWS], heading=("text", "label", "split")),
+        says="'split' is not used",
+    ),
+    Case(
+        "numbers and names.csv",
+        table([(t, "01"[c == "rate"], c) for t, c in ROWS], heading=("text", "label", "label_text")),
+        says="names are in 'label_text'",
+    ),
+    Case(
+        "long text.csv",
+        table([*ROWS, ("word " * 9000, "rate")]),
+        {"card": 3, "rate": 4},
+        says="more than 1,000 characters: 1.",
+    ),
+    Case("list.json", json.dumps(objects())),
+    Case("list over lines.jsonl", json.dumps(objects(), indent=1)),
+    Case("lines.json", "\n".join(map(json.dumps, objects()))),
+    Case("nested.jsonl", "\n".join(json.dumps({"data": {"text": t}, "meta": {"label": c}}) for t, c in ROWS)),
+    Case("lists of one.jsonl", "\n".join(json.dumps({"text": t, "label": [c]}) for t, c in ROWS)),
+    Case("of columns.json", json.dumps({"text": dict(enumerate(TEXTS)), "label": dict(enumerate(LABELS))})),
+    Case("under a key.json", json.dumps({"version": 1, "data": objects()})),
+    Case("packed.gz", gzip.compress(table().encode())),
+    Case("packed lines.gz", gzip.compress("\n".join(map(json.dumps, objects())).encode())),
+    Case("one table.zip", zipped(**{"data/all.csv": table()})),
+    Case(
+        "two tables.zip",
+        zipped(**{"test.csv": "id\n1\n", "train.csv": table()}),
+        says="left out are its other tables: 'test.csv'",
+    ),
+    Case("folders.zip", zipped(**{f"train/{c}/{n}.txt": t for n, (t, c) in enumerate(ROWS)})),
+    Case("sheet.xlsx", xlsx([("text", "label"), *ROWS])),
+    Case("sheet.csv", xlsx([("text", "label"), *ROWS])),
+    Case("two sheets.xlsx", xlsx([("text", "label"), *ROWS], [("x",)]), says="the sheet 'Sheet1'"),
+    Case(
+        "numbers.xlsx",
+        xlsx([("text", "label"), *((t, len(c)) for t, c in ROWS[:3]), *((t, 7.5) for t in TEXTS[3:])]),
+        {"4": 3, "7.5": 3},
+    ),
+    Case(
+        "class names.parquet",
+        parquet({"text": TEXTS, "label": [int(c == "rate") for c in LABELS]}, {"huggingface": CLASS_LABEL}),
+    ),
+    Case("lists of one.parquet", parquet({"text": TEXTS, "labels": [[c] for c in LABELS]})),
+    Case("dictionary.parquet", parquet({"text": TEXTS, "label": pyarrow.array(LABELS).dictionary_encode()})),
+    Case("views.parquet", parquet({"text": pyarrow.array(TEXTS, pyarrow.string_view()), "label": LABELS})),
+    Case(
+        "whole fractions.parquet",
+        parquet({"text": TEXTS, "label": [1.0, 1.0, 1.0, 2.0, 2.0, 2.0]}),
+        {"1": 3, "2": 3},
+    ),
+    Case(
+        "several labels.csv",
+        table([(f"text {n}", ("a|b", "b|c", "a|c", "a", "a|b|c")[n % 5]) for n in range(30)]),
+        {},
+        "several labels ('a|b')",
+    ),
+    Case(
+        "several, commas.csv",
+        table([(f"text {n}", ("a, b", "b, c", "a, c", "a")[n % 4]) for n in range(30)]),
+        {},
+        "several labels",
+    ),
+    Case(
+        "several, lists.jsonl",
+        "\n".join(json.dumps({"text": f"t {n}", "label": ["x", "y"][: 1 + n % 2]}) for n in range(30)),
+        {},
+        "several labels",
+    ),
+    Case("measure.csv", table([(f"text {n}", n / 7) for n in range(40)]), {}, "different numbers"),
+    Case(
+        "case.csv",
+        table([*ROWS, ("Card lost", "Card"), ("Card gone", "Card")]),
+        {"Card": 2, **CLASSES},
+        "'Card' and 'card'",
+    ),
+    Case(
+        "one example.csv",
+        table([*ROWS, ("What is bitcoin", "crypto")]),
+        says="which are left out: 'crypto'",
+    ),
+    Case(
+        "not available.csv",
+        table([(t, "NA" if c == "card" else "null") for t, c in ROWS]),
+        {"NA": 3, "null": 3},
+    ),
+    Case("class without text.csv", table([*ROWS, ("", "crypto")]), says="so they are left out: 'crypto'"),
+    Case(
+        "class for each column.csv",
+        table([(t, 0, 1) for t, _ in ROWS], heading=("text", "a", "b")),
+        {},
+        "a column for each class",
+    ),
+    Case("zero width.csv", table([*ROWS, ("\u200b", "card")]), left_out="row 8: no text"),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_table_gives_its_rows_classes_and_warnings(tmp_path: Path, case: Case) -> None:
+    path = tmp_path / case.name
+    path.write_bytes(case.content if isinstance(case.content, bytes) else case.content.encode())
+    try:
+        report = build_report(path, task_type="textclassification", columns={})
+    except DataError as error:
+        assert not case.classes
+        assert case.says in str(error)
+        return
+    if not case.classes:
+        assert any(case.says in problem for problem in report.problems)
+        return
+    assert (report.classes, report.problems) == (case.classes, [])
+    assert report.examples == sum(case.classes.values())
+    if case.says:
+        assert any(case.says in warning for warning in report.warnings), report.warnings
+    if case.left_out:
+        assert case.left_out in "; ".join(f"{one['name']}: {one['reason']}" for one in report.unreadable)
+    else:
+        assert report.unreadable_count == ("without text" in case.name)
+    # Training reads the same, by the columns that were found.
+    read = read_text_table(path, input_column=report.columns["input"], label_column=report.columns["label"])
+    counts = Counter(read.labels)
+    assert {label: counts[label] for label in report.classes} == report.classes
+    assert read.texts[0] == case.first
+
+
+def test_texts_alone_are_found_for_a_batch(tmp_path: Path) -> None:
+    for name, content, count in (
+        ("lines.txt", "\n".join(TEXTS), 6),
+        ("named.csv", "text\n" + "\n".join(f'"{text}"' for text in TEXTS), 6),
+        ("list.json", json.dumps(TEXTS), 6),
+        ("unknown.csv", table([(n, text) for n, text in enumerate(TEXTS)], heading=("nr", "what")), 6),
+    ):
+        (tmp_path / name).write_text(content)
+        reader = open_table(tmp_path / name)
+        column = resolve_text_column(reader.columns(), "", reader.sample())
+        assert [row.text for row in reader.rows(text=column)] == TEXTS[:count], name
+
+
+@pytest.mark.parametrize("name", ["bomb.gz", "bomb.zip"])
+def test_packed_table_is_bounded_by_what_it_unpacks_to(tmp_path: Path, name: str) -> None:
+    content = table() + "again and again,card\n" * 100_000
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(content.encode()) if name.endswith("gz") else zipped(**{"a.csv": content}))
+    limits = Limits(max_bytes=1_500_000)
+    with pytest.raises(DataError, match=r"unpacks to (more than )?[\d,]+ bytes"):
+        read_text_table(path, limits=limits)
+
+
+def test_sheet_that_says_it_is_huge_is_refused(tmp_path: Path) -> None:
+    """Two cells in opposite corners make a table of 17 thousand million cells."""
+    path = tmp_path / "corners.xlsx"
+    small = xlsx([("text", "label"), ("a", "b")])
+    file = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(small)) as old, zipfile.ZipFile(file, "w") as new:
+        for name in old.namelist():
+            new.writestr(
+                name, old.read(name).replace(b'"B2"', b'"XFD1048576"').replace(b'r="2"', b'r="1048576"')
+            )
+    path.write_bytes(file.getvalue())
+    with pytest.raises(DataError, match="CSV UTF-8"):
+        read_text_table(path)
+
+
+def test_names_that_are_alike_and_labels_that_are_none() -> None:
+    assert names_alike({"1": 2, "1.0": 2, "a b": 1, "A  B": 1, "c": 1}) == [["1", "1.0"], ["A  B", "a b"]]
+    assert why_no_classes({"food, drink": 9, "food, other": 9, "travel": 9}) == ""
+    assert why_no_classes({"1": 20, "1.5": 20, "2": 20}) == ""
+
+
+# Python 3.11 does not quote a lone "\r", which then ends a row.
+signs = st.text(st.characters(exclude_characters="\0\r", exclude_categories=["Cs"]), min_size=1, max_size=30)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    rows=st.lists(st.tuples(signs, signs), min_size=1, max_size=12),
+    separator=st.sampled_from(",;\t|"),
+    quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC]),
+    end=st.sampled_from(["\n", "\r\n"]),
+)
+def test_what_csv_writes_comes_back_row_by_row(
+    tmp_path: Path, rows: list[tuple[str, str]], separator: str, quoting: Any, end: str
+) -> None:
+    path = tmp_path / "data.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, delimiter=separator, quoting=quoting, lineterminator=end)
+        writer.writerows([("text", "label"), *rows])
+    found = [(row.text, row.label) for row in open_table(path).rows(text="text", label="label")]
+    assert found == [row for row in rows if any(field.strip() for field in row)]
+
+
+# (examples, classes, rows left out, refused), or how the error begins.
+SHARED: dict[str, tuple[int, int, int, bool] | str] = {
+    "T01-delimiters/commas_in.tsv": (100, 5, 0, False),
+    "T01-delimiters/excel_de.csv": (100, 5, 0, False),
+    "T01-delimiters/excel_de_commas_in_header.csv": (100, 5, 0, False),
+    "T01-delimiters/excel_unicode_text.txt": (100, 5, 0, False),
+    "T01-delimiters/fasttext.txt": "There is no column 'input'.",
+    "T01-delimiters/pipe.csv": (100, 5, 0, False),
+    "T01-delimiters/tabs.txt": (100, 5, 0, False),
+    "T01-delimiters/tabs_in.csv": (100, 5, 0, False),
+    "T01-delimiters/unquoted_commas.csv": (89, 5, 11, False),
+    "T02-encodings/cp1252_smart.csv": (100, 5, 0, False),
+    "T02-encodings/cr_only.csv": (100, 5, 0, False),
+    "T02-encodings/gbk.csv": (100, 2, 0, False),
+    "T02-encodings/latin1_semicolon.csv": (100, 5, 0, False),
+    "T02-encodings/nul_bytes.csv": "Row 2 holds NUL characters,",
+    "T02-encodings/one_bad_byte.csv": (99, 5, 1, False),
+    "T02-encodings/utf16_comma.csv": (100, 5, 0, False),
+    "T02-encodings/utf16le_bom.csv": (100, 5, 0, False),
+    "T02-encodings/utf16le_nobom.csv": (100, 5, 0, False),
+    "T03-quoting/backslash_quotes.csv": (100, 5, 0, False),
+    "T03-quoting/newlines.csv": (100, 5, 0, False),
+    "T03-quoting/short_rows.csv": (90, 5, 10, False),
+    "T03-quoting/stray_quote.tsv": (100, 5, 0, False),
+    "T04-headers/agnews.csv": "There is no column 'input'.",
+    "T04-headers/body_tag.csv": (100, 5, 0, False),
+    "T04-headers/category.csv": (100, 5, 0, False),
+    "T04-headers/chinese.csv": (100, 5, 0, False),
+    "T04-headers/document.csv": (100, 5, 0, False),
+    "T04-headers/german.csv": (100, 5, 0, False),
+    "T04-headers/imdb.csv": (100, 5, 0, False),
+    "T04-headers/index.csv": (100, 5, 0, False),
+    "T04-headers/none.csv": (100, 5, 0, False),
+    "T04-headers/none_label_first.csv": (100, 5, 0, False),
+    "T04-headers/only_text.csv": "There is no column 'label'.",
+    "T04-headers/question_topic.csv": (100, 5, 0, False),
+    "T04-headers/review_rating.csv": (100, 5, 0, False),
+    "T04-headers/setfit.csv": (100, 5, 0, False),
+    "T04-headers/spaces.csv": (100, 5, 0, False),
+    "T04-headers/spam_kaggle.csv": (100, 2, 0, False),
+    "T04-headers/spam_utf8.csv": (100, 2, 0, False),
+    "T04-headers/split_column.csv": (100, 5, 0, False),
+    "T04-headers/target.csv": (100, 5, 0, False),
+    "T04-headers/text_twice.csv": (100, 5, 0, False),
+    "T04-headers/title_and_text.csv": (100, 5, 0, False),
+    "T04-headers/tweet.csv": (100, 5, 0, False),
+    "T04-headers/unnamed0.csv": (100, 5, 0, False),
+    "T04-headers/upper.csv": (100, 5, 0, False),
+    "T04-headers/utterance.csv": (100, 5, 0, False),
+    "T05-labels/bool.csv": (100, 2, 0, False),
+    "T05-labels/case_space.csv": (99, 14, 0, False),
+    "T05-labels/country_na.csv": (100, 3, 0, False),
+    "T05-labels/emoji.csv": (100, 3, 0, False),
+    "T05-labels/half_empty.csv": (50, 5, 50, False),
+    "T05-labels/ints.csv": (100, 5, 0, False),
+    "T05-labels/multilabel_comma.csv": (100, 20, 0, True),
+    "T05-labels/multilabel_pipe.csv": (100, 15, 0, True),
+    "T05-labels/na_words.csv": (100, 5, 0, False),
+    "T05-labels/onehot.csv": "There is no column 'label'.",
+    "T05-labels/regression.csv": "There is no column 'label'.",
+    "T05-labels/regression_label.csv": (100, 100, 0, True),
+    "T05-labels/some_empty.csv": (85, 5, 15, False),
+    "T05-labels/stars_half.csv": (100, 5, 0, False),
+    "T05-labels/swapped.csv": (100, 5, 0, False),
+    "T05-labels/toxic_like.csv": "There is no column 'label'.",
+    "T05-labels/zeros.csv": (100, 5, 0, False),
+    "T06-counts/all_same.csv": (100, 5, 0, True),
+    "T06-counts/classes300.csv": (1200, 300, 0, False),
+    "T06-counts/conflicts.csv": (125, 5, 0, False),
+    "T06-counts/dups.csv": (140, 5, 0, False),
+    "T06-counts/empty.csv": "The file is empty. It",
+    "T06-counts/header_only.csv": (0, 0, 0, True),
+    "T06-counts/imbalance500_1.csv": (1002, 2, 0, False),
+    "T06-counts/one_class.csv": (100, 1, 0, True),
+    "T06-counts/one_example.csv": (100, 5, 0, False),
+    "T06-counts/tiny_two_each.csv": (4, 2, 0, False),
+    "T06-counts/two_examples.csv": (102, 6, 0, False),
+    "T07-content/blank_texts.csv": (81, 5, 19, False),
+    "T07-content/body_200k_other_column.csv": (100, 5, 0, False),
+    "T07-content/body_40k_other_column.csv": (100, 5, 0, False),
+    "T07-content/control_chars.csv": (100, 5, 0, False),
+    "T07-content/html.csv": (100, 5, 0, False),
+    "T07-content/languages.csv": (96, 2, 0, False),
+    "T07-content/numbers_only.csv": (60, 2, 0, False),
+    "T07-content/one_over_20k.csv": (100, 5, 0, False),
+    "T07-content/urls.csv": (100, 5, 0, False),
+    "T08-json/array.json": (100, 5, 0, False),
+    "T08-json/array_in.jsonl": (100, 5, 0, False),
+    "T08-json/bom.jsonl": (100, 5, 0, False),
+    "T08-json/columns.json": (100, 5, 0, False),
+    "T08-json/doccano.jsonl": (100, 5, 0, False),
+    "T08-json/doccano_multi.jsonl": (100, 15, 0, True),
+    "T08-json/int_labels.jsonl": (100, 5, 0, False),
+    "T08-json/label_object.jsonl": (100, 5, 0, False),
+    "T08-json/lines.json": (100, 5, 0, False),
+    "T08-json/nested.jsonl": (100, 5, 0, False),
+    "T08-json/null_labels.jsonl": (87, 5, 13, False),
+    "T08-json/openai_chat.jsonl": "There is no column 'input'.",
+    "T08-json/plain.jsonl": (100, 5, 0, False),
+    "T09-exports/google_forms.csv": (100, 5, 0, False),
+    "T09-exports/label_studio.csv": (100, 5, 0, False),
+    "T09-exports/label_studio.json": "There is no column 'label'.",
+    "T09-exports/label_studio_choices.csv": "There is no column 'input'.",
+    "T09-exports/label_studio_min.json": (100, 5, 0, False),
+    "T09-exports/rasa_like.csv": (100, 5, 0, False),
+    "T09-exports/sheets.tsv": (100, 5, 0, False),
+    "T09-exports/zendesk.csv": "There is no column 'input'.",
+    "T10-sheets/aclimdb.zip": (100, 5, 0, False),
+    "T10-sheets/archive.zip": (100, 5, 0, False),
+    "T10-sheets/archive_train_test.zip": (100, 5, 0, False),
+    "T10-sheets/table.ods": (100, 5, 0, False),
+    "T10-sheets/table.xls": (100, 5, 0, False),
+    "T10-sheets/table.xlsx": (100, 5, 0, False),
+    "T10-sheets/xlsx_named.csv": (100, 5, 0, False),
+    "T11-parquet/binary_text.parquet": (100, 5, 0, False),
+    "T11-parquet/categorical.parquet": (100, 5, 0, False),
+    "T11-parquet/dictionary.parquet": (100, 5, 0, False),
+    "T11-parquet/extra_columns.parquet": (100, 5, 0, False),
+    "T11-parquet/hf_classlabel.parquet": (100, 5, 0, False),
+    "T11-parquet/hf_images.parquet": "There is no column 'input'.",
+    "T11-parquet/large_string.parquet": (100, 5, 0, False),
+    "T11-parquet/list_labels.parquet": (100, 5, 0, False),
+    "T11-parquet/pandas_index.parquet": (100, 5, 0, False),
+    "T11-parquet/plain.parquet": (100, 5, 0, False),
+    "T11-parquet/table.arrow": "table.arrow is no table. Known:",
+    "T11-parquet/zstd_groups.parquet": (100, 5, 0, False),
+    "T13-languages/ar_test.csv": (12, 3, 0, False),
+    "T13-languages/ar_train.csv": (30, 3, 0, False),
+    "T13-languages/en_test.csv": (12, 3, 0, False),
+    "T13-languages/en_train.csv": (30, 3, 0, False),
+    "T13-languages/ru_test.csv": (12, 3, 0, False),
+    "T13-languages/ru_train.csv": (30, 3, 0, False),
+    "T13-languages/zh_test.csv": (12, 3, 0, False),
+    "T13-languages/zh_train.csv": (36, 3, 0, False),
+    "T14-ghosts/ghost_one_column.csv": (100, 5, 0, False),
+    "T14-ghosts/ghost_rows.csv": (100, 5, 0, False),
+    "T14-ghosts/one_bad_row_of_100.csv": (99, 5, 1, False),
+    "T14-ghosts/semicolons_inside.csv": (100, 5, 0, False),
+    "T14-ghosts/signal_at_end.csv": (100, 5, 0, False),
+    "T14-ghosts/signal_at_start.csv": (100, 5, 0, False),
+    "T14-ghosts/title_line.csv": (100, 5, 0, False),
+    "T14-ghosts/trailing_comma_rows.csv": (100, 5, 0, False),
+}
+CASES_BESIDE = Path(__file__).parents[4].parent / "shared" / "cases"
+
+
+@pytest.mark.skipif(
+    not CASES_BESIDE.is_dir(), reason="the collection of odd files is not beside the checkout"
+)
+@pytest.mark.parametrize("name", SHARED)
+def test_file_of_the_collection_is_read_as_expected(name: str) -> None:
+    expected = SHARED[name]
+    if isinstance(expected, str):
+        with pytest.raises(DataError, match=re.escape(expected)):
+            build_report(CASES_BESIDE / name, task_type="textclassification", columns={})
+    else:
+        report = build_report(CASES_BESIDE / name, task_type="textclassification", columns={})
+        found = (report.examples, len(report.classes), report.unreadable_count, bool(report.problems))
+        assert found == expected

@@ -1,0 +1,72 @@
+import hashlib
+import tracemalloc
+from collections import Counter, defaultdict
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from training.engine.data import DataError, Limits
+from training.engine.data.duplicates import Tally
+
+EXAMPLES = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 8)), min_size=1, max_size=60)
+
+
+def tally_of(examples: list[tuple[int, int]]) -> Tally:
+    tally = Tally(Limits())
+    for label, content in examples:
+        tally.add(str(label), hashlib.sha256(str(content).encode()).digest())
+    return tally
+
+
+@given(examples=EXAMPLES, block=st.integers(1, 70))
+def test_copies_are_counted_as_by_hand(examples: list[tuple[int, int]], block: int) -> None:
+    labels_of = defaultdict(set)
+    for label, content in examples:
+        labels_of[content].add(str(label))
+    tally = tally_of(examples)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("training.engine.data.duplicates.BLOCK", block)
+        copies = tally.copies(0.7)
+    assert tally.counts == Counter(str(label) for label, _ in examples)
+    assert copies.duplicates == len(examples) - len(labels_of)
+    assert copies.conflicting == sum(len(labels) > 1 for labels in labels_of.values())
+    assert copies.distinct == Counter(label for labels in labels_of.values() for label in labels)
+    assert (copies.leaking > 0) == (copies.conflicting > 0)
+    assert (copies.leaking_unguarded > 0) == (copies.duplicates > 0)
+    assert copies.leaking <= copies.leaking_unguarded + 1e-9
+
+
+def test_leakage_is_what_drawing_many_times_gives() -> None:
+    examples = [(0, 0)] * 3 + [(1, 0)] * 2 + [(0, 1), (1, 2), (1, 2)]
+    copies = tally_of(examples).copies(0.7)
+    generator, singly, together = np.random.default_rng(0), [], []
+    contents = np.array([content for _, content in examples])
+    bundles = np.array([2 * content + label for label, content in examples])
+    for _ in range(20_000):
+        for train, found in (
+            (generator.random(len(examples)) < 0.7, singly),
+            ((generator.random(10) < 0.7)[bundles], together),
+        ):
+            found.append(np.isin(contents[~train], contents[train]).sum())
+    assert copies.leaking_unguarded == pytest.approx(np.mean(singly), abs=0.05)
+    assert copies.leaking == pytest.approx(np.mean(together), abs=0.05)
+
+
+def test_too_many_classes_are_refused_while_counting() -> None:
+    tally = Tally(Limits(max_classes=3))
+    for label in "abc":
+        tally.add(label, b"12345678")
+    with pytest.raises(DataError, match="more than 3 classes"):
+        tally.add("d", b"12345678")
+
+
+def test_comparing_takes_little_more_memory_than_the_examples() -> None:
+    tally = Tally(Limits())
+    for number in range(400_000):
+        tally.add(str(number % 9), number.to_bytes(8, "big")[::-1])
+    tracemalloc.start()
+    assert tally.copies(0.7).duplicates == 0
+    assert tracemalloc.get_traced_memory()[1] < 12 << 20
+    tracemalloc.stop()

@@ -1,0 +1,61 @@
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from training.engine.data import DataError, parse_data_split, stratified_split
+
+LABELS = st.lists(st.integers(0, 3), min_size=1, max_size=60).map(
+    lambda some: [*some, 0, 0, 1, 1, 2, 2, 3, 3]
+)
+
+
+@given(labels=LABELS, percent=st.integers(10, 95), seed=st.integers(0, 5))
+def test_split_is_a_partition_with_every_class_on_both_sides(
+    labels: list[int], percent: int, seed: int
+) -> None:
+    split = stratified_split(labels, percent, seed)
+    assert sorted(split.train + split.validation) == list(range(len(labels)))
+    for side in (split.train, split.validation):
+        assert {labels[index] for index in side} == set(labels)
+
+
+@given(labels=LABELS, percent=st.integers(10, 95), seed=st.integers(0, 5))
+def test_split_keeps_the_ratio_in_every_class(labels: list[int], percent: int, seed: int) -> None:
+    split = stratified_split(labels, percent, seed)
+    trained = Counter(labels[index] for index in split.train)
+    for label, size in Counter(labels).items():
+        assert abs(trained[label] - size * percent / 100) <= 1
+
+
+@given(labels=LABELS, seed=st.integers(0, 5))
+def test_split_is_the_same_for_the_same_seed(labels: list[int], seed: int) -> None:
+    assert stratified_split(labels, 70, seed) == stratified_split(labels, 70, seed)
+
+
+def test_split_differs_between_seeds() -> None:
+    assert stratified_split([0, 1] * 50, 70, 1) != stratified_split([0, 1] * 50, 70, 2)
+
+
+@given(groups=st.lists(st.integers(0, 4), min_size=6, max_size=40), seed=st.integers(0, 5))
+def test_split_keeps_copies_together(groups: list[int], seed: int) -> None:
+    groups = [*groups, 0, 1]
+    split = stratified_split([0] * len(groups), 70, seed, groups=groups)
+    assert not {groups[index] for index in split.train} & {groups[index] for index in split.validation}
+
+
+def test_split_of_a_class_of_copies_is_refused() -> None:
+    with pytest.raises(DataError, match="two different examples"):
+        stratified_split([0, 0, 1, 1], 70, 0, groups=["x", "x", "y", "z"])
+
+
+@pytest.mark.parametrize(("text", "percent"), [("70 : 30", 70), ("80:20", 80), (" 95 : 5 ", 95)])
+def test_data_split_is_read(text: str, percent: int) -> None:
+    assert parse_data_split(text) == percent
+
+
+@pytest.mark.parametrize("text", ["", "70", "70 : 20", "0 : 100", "100 : 0", "5 : 95", "a : b", "-70 : 170"])
+def test_data_split_that_makes_no_sense_is_refused(text: str) -> None:
+    with pytest.raises(DataError, match="70 : 30"):
+        parse_data_split(text)

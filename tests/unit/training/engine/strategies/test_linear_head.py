@@ -1,0 +1,123 @@
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+
+from training.engine.strategies.linear_head import Head, PrincipalAxes, Selection, refit_head, select_head
+
+DIMENSION, CLASSES = 6, 3
+CPU = torch.device("cpu")
+Part = tuple[np.ndarray, np.ndarray]
+
+
+def clusters(count: int, seed: int, spread: float = 1.0) -> Part:
+    """Examples around one centre for each class, far from the origin and in odd units."""
+    centres = np.random.default_rng(99).normal(size=(CLASSES, DIMENSION))
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(0, CLASSES, count)
+    features = 50 + 7 * (centres[labels] + spread * generator.normal(size=(count, DIMENSION)))
+    return features.astype(np.float32), labels
+
+
+def select(train: Part, validation: Part, **options: object) -> Selection:
+    defaults = {"on_point": lambda number, point: None, "check": lambda: None}
+    return select_head(train, validation, CLASSES, **{**defaults, **options})  # type: ignore[arg-type]
+
+
+def test_head_agrees_with_scikit_learns_logistic_regression() -> None:
+    features, labels = clusters(300, 1)
+    strength = 1e-3
+    selection = select((features, labels), clusters(50, 2), strengths=[strength])
+    axes = PrincipalAxes(features, CPU)
+    scaled = (features - axes.mean) / axes.length
+    reference = LogisticRegression(C=1 / (strength * len(labels)), max_iter=1000, tol=1e-8).fit(
+        scaled, labels
+    )
+    np.testing.assert_allclose(
+        selection.head.probabilities(features), reference.predict_proba(scaled), atol=2e-3
+    )
+
+
+def test_chosen_strength_has_the_least_validation_loss() -> None:
+    selection = select(clusters(60, 1, spread=2.0), clusters(300, 2, spread=2.0))
+    losses = [point.validation_loss for point in selection.points]
+    assert losses[selection.chosen] <= min(losses) * 1.001
+    assert 0 < selection.chosen < len(losses) - 1  # neither the strongest nor the weakest
+    assert selection.strength == selection.points[selection.chosen].strength
+
+
+def test_points_measure_the_head_that_is_returned() -> None:
+    validation = clusters(100, 2)
+    selection = select(clusters(100, 1), validation)
+    predicted = selection.head.probabilities(validation[0]).argmax(1)
+    measured = selection.points[selection.chosen].validation_accuracy
+    assert (predicted == validation[1]).mean() == pytest.approx(measured)
+
+
+def test_refit_uses_all_examples() -> None:
+    """With what only the held-out part knows, the refitted head knows it too."""
+    features, labels = clusters(200, 1, spread=0.2)
+    known = labels < CLASSES - 1
+    selection = select((features[known], labels[known]), (features[~known], labels[~known]), strengths=[1e-4])
+    head = refit_head(features, labels, selection.head, 1e-4, check=lambda: None)
+    assert (selection.head.probabilities(features[~known]).argmax(1) == labels[~known]).mean() < 0.5
+    assert (head.probabilities(features).argmax(1) == labels).mean() > 0.95
+
+
+def test_fit_is_the_same_again() -> None:
+    heads = [select(clusters(100, 1), clusters(50, 2)).head for _ in range(2)]
+    assert np.array_equal(heads[0].weight, heads[1].weight)
+
+
+def test_constant_features_do_no_harm() -> None:
+    features, labels = clusters(60, 1)
+    features[:, 0] = 3.0
+    assert np.isfinite(select((features, labels), clusters(30, 2)).head.weight).all()
+    features[:] = 3.0
+    probabilities = select((features, labels), (features, labels)).head.probabilities(features)
+    np.testing.assert_allclose(probabilities[0], np.bincount(labels) / len(labels), atol=0.02)
+
+
+@pytest.mark.parametrize("count", [40, 5], ids=["many examples", "fewer examples than dimensions"])
+def test_axes_fold_away(count: int) -> None:
+    features, _ = clusters(count, 3)
+    generator = np.random.default_rng(0)
+    head = Head(
+        generator.normal(size=(DIMENSION, CLASSES)).astype(np.float32),
+        generator.normal(size=CLASSES).astype(np.float32),
+    )
+    axes = PrincipalAxes(features, CPU)
+    again = axes.unfold(axes.fold(head))
+    np.testing.assert_allclose(
+        features @ again.weight + again.bias, features @ head.weight + head.bias, rtol=1e-3
+    )
+    assert len(axes.variances) == min(DIMENSION, count - 1)
+    assert axes.variances.sum().item() == pytest.approx(1, rel=1e-4)
+    turned = axes.apply(features)
+    np.testing.assert_allclose(
+        (turned.T @ turned / count).numpy(), torch.diag(axes.variances).numpy(), atol=1e-5
+    )
+
+
+def test_features_of_very_different_spread_take_few_steps() -> None:
+    """Ten thousand times as much variance along one axis as along another."""
+    features, labels = clusters(300, 1, spread=2.0)
+    features *= np.geomspace(1, 100, DIMENSION, dtype=np.float32)
+    steps: list[int] = []
+    select((features, labels), clusters(50, 2), strengths=[1e-3], check=lambda: steps.append(1))
+    assert len(steps) < 25
+
+
+def test_asking_to_stop_ends_a_fit() -> None:
+    class Stop(Exception):
+        pass
+
+    calls = []
+
+    def check() -> None:
+        calls.append(1)
+        if len(calls) == 5:
+            raise Stop
+
+    with pytest.raises(Stop):
+        select(clusters(100, 1), clusters(50, 2), check=check)

@@ -1,0 +1,43 @@
+import pytest
+
+from training.jobs.estimates import COSTS, MOST, Ended, expected_seconds, in_words
+
+IMAGES = "imageclassification"
+
+
+def test_machine_that_has_trained_nothing_is_taken_for_a_usual_one() -> None:
+    assert expected_seconds(IMAGES, "frozen", 720) == COSTS[IMAGES, "frozen"].seconds(720)
+
+
+def test_unknown_strategy_has_no_estimate() -> None:
+    assert expected_seconds(IMAGES, "magic", 720) is None
+
+
+def test_pace_is_that_of_jobs_of_the_same_kind_first() -> None:
+    usual, accurate = COSTS[IMAGES, "frozen"].seconds(100), COSTS[IMAGES, "finetune"].seconds(100)
+    slow = Ended(IMAGES, "frozen", 100, 3 * usual)
+    fast = Ended(IMAGES, "finetune", 100, accurate / 2)
+    assert expected_seconds(IMAGES, "frozen", 100, [slow, fast]) == pytest.approx(3 * usual)
+    assert expected_seconds(IMAGES, "finetune", 100, [slow]) == pytest.approx(3 * accurate)
+
+
+def test_one_odd_job_does_not_make_an_absurd_estimate() -> None:
+    odd = Ended(IMAGES, "frozen", 1, 1e6)
+    usual = COSTS[IMAGES, "frozen"].seconds(10)
+    assert expected_seconds(IMAGES, "frozen", 10, [odd]) == pytest.approx(MOST * usual)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (1, "about 5 seconds"),
+        (12.4, "about 10 seconds"),
+        (58, "about 1 minute"),
+        (89, "about 1 minute"),
+        (100, "about 2 minutes"),
+        (5300, "about 88 minutes"),
+        (9000, "about 2 hours"),
+    ],
+)
+def test_estimates_are_told_as_people_guess(seconds: float, words: str) -> None:
+    assert in_words(seconds) == words

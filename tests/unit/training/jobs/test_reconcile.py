@@ -1,0 +1,170 @@
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
+from django.utils import timezone
+
+from control.models import PlatformStatus
+from core.queue.app import app
+from tests.factories import RegisteredModelFactory, TrainingJobFactory
+from training.jobs import transitions
+from training.jobs.files import attempt_prefix
+from training.jobs.models import TrainingJob, WorkerHeartbeat
+from training.jobs.reconcile import announce_jobs, rescue_jobs, sweep_files
+from training.worker.checkpoint_uploads import checkpoint_prefix
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+LEASE = timedelta(seconds=60)
+State = TrainingJob.State
+
+
+@dataclass
+class Report:
+    rescued: dict[int, str]
+    announced: int
+    swept: int
+
+
+def reconcile() -> Report:
+    return Report(rescue_jobs(), announce_jobs(), sweep_files())
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The ids of the jobs that were announced."""
+    jobs: list[int] = []
+    monkeypatch.setattr(app, "send_task", lambda name, args, queue, **_: jobs.append(args[0]))
+    return jobs
+
+
+def abandoned() -> TrainingJob:
+    job = transitions.claim(TrainingJobFactory().pk, worker="w1", lease=LEASE)
+    assert job is not None
+    TrainingJob.objects.filter(pk=job.pk).update(lease_expires_at=timezone.now() - timedelta(seconds=1))
+    return job
+
+
+def put_file(job: TrainingJob, attempt: int) -> str:
+    return storages["default"].save(f"{attempt_prefix(job, attempt)}model.onnx", ContentFile(b"abc"))
+
+
+def test_job_of_a_dead_worker_is_queued_and_announced(sent: list[int]) -> None:
+    job = abandoned()
+    report = reconcile()
+    assert report.rescued == {job.pk: "queued"}
+    assert sent == [job.pk]
+
+
+def test_reconciling_twice_changes_nothing(sent: list[int]) -> None:
+    abandoned()
+    reconcile()
+    report = reconcile()
+    assert (report.rescued, report.announced, report.swept) == ({}, 0, 0)
+
+
+def test_running_job_is_left_alone(sent: list[int]) -> None:
+    transitions.claim(TrainingJobFactory().pk, worker="w1", lease=LEASE)
+    assert reconcile().rescued == {}
+    assert sent == []
+
+
+def test_forgotten_job_is_announced_when_a_worker_is_idle(sent: list[int]) -> None:
+    job = TrainingJobFactory(announced_at=timezone.now() - timedelta(hours=1))
+    reconcile()
+    assert sent == [], "nobody is there to hear it"
+    now = timezone.now()
+    WorkerHeartbeat.objects.create(name="w1", queues=["cpu"], started_at=now, seen_at=now)
+    reconcile()
+    assert sent == [job.pk]
+
+
+def test_waiting_behind_a_running_job_is_not_announced_again(sent: list[int]) -> None:
+    now = timezone.now()
+    WorkerHeartbeat.objects.create(name="w1", queues=["cpu"], started_at=now, seen_at=now)
+    transitions.claim(TrainingJobFactory().pk, worker="w1", lease=LEASE)
+    TrainingJobFactory(announced_at=now - timedelta(hours=1))
+    reconcile()
+    assert sent == []
+
+
+def test_broker_that_is_down_delays_the_job_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    from kombu.exceptions import OperationalError
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OperationalError("no broker")
+
+    job = TrainingJobFactory()
+    monkeypatch.setattr(app, "send_task", refuse)
+    assert reconcile().announced == 0
+    job.refresh_from_db()
+    assert (job.state, job.announced_at) == (State.QUEUED, None)
+
+
+def test_maintenance_mode_starts_nothing(sent: list[int]) -> None:
+    TrainingJobFactory()
+    PlatformStatus(dev_mode=True).save()
+    reconcile()
+    assert sent == []
+
+
+def test_files_of_dead_attempts_are_swept_and_the_models_kept(bucket: Path, sent: list[int]) -> None:
+    job = abandoned()
+    put_file(job, 1)
+    assert reconcile().swept == 1
+    second = transitions.claim(job.pk, worker="w2", lease=LEASE)
+    assert second is not None
+    kept = put_file(job, 2)
+    transitions.succeed(job.pk, attempt=2, model_id=RegisteredModelFactory(token=job.token).pk)
+    assert reconcile().swept == 0
+    assert [str(path.relative_to(bucket)) for path in bucket.glob("imageclassification/**/*.onnx")] == [kept]
+
+
+def put_checkpoint(job: TrainingJob, attempt: int) -> Path:
+    name = storages["default"].save(
+        f"{checkpoint_prefix(job)}{attempt}/1.json", ContentFile(b'{"epoch": 3, "files": []}')
+    )
+    return Path(storages["default"].path(name))
+
+
+def test_checkpoint_of_a_dead_worker_stays_for_the_next_attempt(sent: list[int]) -> None:
+    job = abandoned()
+    checkpoint = put_checkpoint(job, 1)
+    assert reconcile().rescued == {job.pk: "queued"}
+    assert checkpoint.exists()
+
+
+def test_checkpoint_of_a_job_that_is_cancelled_while_it_waits_is_swept(sent: list[int]) -> None:
+    job = abandoned()
+    checkpoint = put_checkpoint(job, 1)
+    reconcile()
+    assert transitions.cancel(job.pk)
+    assert reconcile().swept == 1
+    assert not checkpoint.exists()
+    assert reconcile().swept == 0
+
+
+def test_checkpoint_of_a_job_whose_last_worker_died_is_swept(sent: list[int]) -> None:
+    job = abandoned()
+    TrainingJob.objects.filter(pk=job.pk).update(failures=2)
+    checkpoint = put_checkpoint(job, 1)
+    assert reconcile().rescued == {job.pk: "failed"}
+    assert not checkpoint.exists()
+
+
+def test_jobs_of_higher_priority_are_announced_first(sent: list[int]) -> None:
+    first, urgent = TrainingJobFactory(), TrainingJobFactory(priority=5)
+    reconcile()
+    assert sent == [urgent.pk, first.pk]
+
+
+def test_job_that_waits_for_room_is_announced_when_its_time_has_come(sent: list[int]) -> None:
+    job = TrainingJobFactory(not_before=timezone.now() + timedelta(minutes=1))
+    reconcile()
+    assert sent == []
+    TrainingJob.objects.filter(pk=job.pk).update(not_before=timezone.now())
+    reconcile()
+    assert sent == [job.pk]

@@ -1,0 +1,164 @@
+"""Admin pages of data sets: what the machine owns is read-only."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Exists, OuterRef, QuerySet
+from django.http import HttpRequest
+from django.template.defaultfilters import filesizeformat
+from django.urls import reverse
+from django.utils.html import format_html
+
+from core.admin.base import MachineOwnedAdmin, label
+from core.admin.confirmation import AT_ONCE, Confirmation, confirmed
+
+from ..datasets.deletion import delete_dataset
+from ..datasets.models import Dataset
+from ..jobs.models import TrainingJob
+
+DATASET_STATES = {"ready": "success", "unusable": "danger", "being checked": "info"}
+
+
+class UsedFilter(admin.SimpleListFilter):
+    """Data sets that jobs were made of, and those that nobody uses.
+
+    No index knows those that nobody uses: they are looked for once and not for each question of the list,
+    and no more of them than can be deleted at a time.
+    """
+
+    title = "use"
+    parameter_name = "used"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Offer both."""
+        return [("yes", "used by jobs"), ("no", f"used by no job, the newest {AT_ONCE:,}")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Narrow by whether there is a job."""
+        used = Exists(TrainingJob.objects.filter(dataset=OuterRef("pk")))
+        if self.value() == "yes":
+            return queryset.filter(used)
+        if self.value() == "no":
+            unused = Dataset.objects.filter(~used).order_by("-created_at", "-pk")
+            return queryset.filter(pk__in=list(unused.values_list("pk", flat=True)[:AT_ONCE]))
+        return queryset
+
+
+@admin.register(Dataset)
+class DatasetAdmin(MachineOwnedAdmin):
+    """Uploaded data sets and what their validation found."""
+
+    list_display = (
+        *("name", "owner", "task_type", "condition", "examples", "class_count", "bytes", "jobs", "created"),
+    )
+    list_filter = ("state", "task_type", UsedFilter)
+    list_select_related = ("owner",)
+    search_start = "name"
+    search_whole = ("sha256",)
+    linked_by = ("owner",)
+    searches_owner = True
+    search_help_text = "Beginning of the name, whole SHA-256, or owner"
+    date_hierarchy = "created_at"
+    fieldsets = (
+        (None, {"fields": ("name", "owner", "task_type", "condition", "jobs_made", "created")}),
+        ("Its validation", {"fields": ("reason", "checked", "checked_by")}),
+        ("What is in it", {"fields": ("examples", "classes_listed", "columns")}),
+        ("The file", {"fields": ("original_name", "bytes", "checksum", "where")}),
+    )
+    actions = ("delete_unused",)
+    actions_detail = ("delete_unused",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Dataset]:
+        """Know of each whether it was and is used; leave out what can be long."""
+        used = Exists(TrainingJob.objects.filter(dataset=OuterRef("pk")))
+        datasets: QuerySet[Dataset] = super().get_queryset(request)
+        busy = Exists(TrainingJob.objects.unfinished().filter(dataset=OuterRef("pk")))
+        return datasets.defer("report").annotate(is_used=used, is_busy=busy)
+
+    def has_remove_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Tell whether this person may delete data sets."""
+        return bool(request.user.has_perm("training.delete_dataset"))
+
+    def said_of(self, row: Dataset) -> str:
+        """Tell data sets of the same name apart."""
+        return f"{row.examples:,} examples, {filesizeformat(row.size)}, from {row.created_at:%d %B %Y}"
+
+    @admin.display(description="state", ordering="state")
+    def condition(self, dataset: Dataset) -> str:
+        """Show the state in its colour."""
+        return label(dataset.get_state_display(), DATASET_STATES)
+
+    @admin.display(description="looked at")
+    def checked(self, dataset: Dataset) -> str:
+        """Say how far a worker is, or was, with a large one."""
+        validation = getattr(dataset, "validation", None)
+        if validation is None:
+            return "at once, when it was uploaded"
+        of = f" of {validation.total:,}" if validation.total else ""
+        waits = f" {validation.message}" if validation.message and not validation.is_final else ""
+        return f"{validation.done:,}{of}, {validation.get_state_display()}.{waits}"
+
+    @admin.display(description="by")
+    def checked_by(self, dataset: Dataset) -> str:
+        """Name the worker, and count the attempts."""
+        validation = getattr(dataset, "validation", None)
+        if validation is None:
+            return "–"
+        return f"{validation.worker or 'no worker yet'}, attempt {validation.attempt}"
+
+    @admin.display(description="classes")
+    def class_count(self, dataset: Dataset) -> int:
+        """Count the classes."""
+        return len(dataset.classes)
+
+    @admin.display(description="classes")
+    def classes_listed(self, dataset: Dataset) -> str:
+        """Write the classes as a sentence."""
+        return ", ".join(str(label) for label in dataset.classes)
+
+    @admin.display(description="size", ordering="size")
+    def bytes(self, dataset: Dataset) -> str:
+        """Write the size for people."""
+        return filesizeformat(dataset.size)
+
+    @admin.display(description="SHA-256")
+    def checksum(self, dataset: Dataset) -> str:
+        """Let the long number break."""
+        return format_html('<span class="admin-break">{}</span>', dataset.sha256)
+
+    @admin.display(description="where it lies")
+    def where(self, dataset: Dataset) -> str:
+        """Let the long key break."""
+        return format_html('<span class="admin-break">{}</span>', dataset.key)
+
+    @admin.display(description="jobs")
+    def jobs(self, dataset: Any) -> str:
+        """Say whether jobs were made of it."""
+        return "used" if dataset.is_used else label("unused", {"unused": "warning"})
+
+    @admin.display(description="jobs")
+    def jobs_made(self, dataset: Any) -> str:
+        """Lead to its jobs."""
+        if not dataset.is_used:
+            return "none"
+        address = reverse("admin:training_trainingjob_changelist")
+        return format_html(
+            '<a href="{}?dataset__id__exact={}" class="admin-link">show</a>', address, dataset.pk
+        )
+
+    @confirmed(
+        Confirmation(
+            title="Delete data sets",
+            does="Their files in the bucket go, and their rows where no job was made of them.",
+            undo="",
+            done="Deleted.",
+            fits=lambda dataset: not dataset.is_busy,
+            needs="data sets whose jobs have ended",
+            deletes=True,
+        ),
+        permission="remove",
+        icon="delete",
+    )
+    def delete_unused(self, request: HttpRequest, dataset: Dataset, values: dict[str, Any]) -> None:
+        """Delete a data set that no unfinished job uses."""
+        delete_dataset(dataset=dataset)

@@ -1,0 +1,97 @@
+"""Data sets, and their validation by a worker."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from core.indexes import PrefixIndex
+from core.models import OwnedQuerySet, TimestampedModel
+from models_registry.models import TaskType
+from work.models import LeasedWork
+
+from ..task_names import VALIDATE_DATASET
+
+
+class Dataset(TimestampedModel):
+    """An uploaded data set, validated once and usable by many jobs."""
+
+    class State(models.TextChoices):
+        """Large ones are validated by a worker, and become ready or unusable then."""
+
+        VALIDATING = "validating", "being checked"
+        READY = "ready", "ready"
+        UNUSABLE = "unusable", "unusable"
+
+    state = models.CharField(max_length=12, choices=State, default=State.READY, editable=False)
+    reason = models.TextField(blank=True, editable=False, help_text="Why it cannot be trained on.")
+    name = models.CharField(max_length=100)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="datasets", null=True
+    )
+    task_type = models.CharField(max_length=24, choices=TaskType)
+    key = models.CharField(max_length=400, unique=True, help_text="Where the file lies in the bucket.")
+    original_name = models.CharField(max_length=255)
+    size = models.PositiveBigIntegerField(help_text="Bytes.")
+    sha256 = models.CharField(max_length=64)
+    columns = models.JSONField(
+        default=dict, blank=True, help_text="Texts: which column is the input, which the label."
+    )
+    classes = models.JSONField(default=list, blank=True)
+    examples = models.PositiveIntegerField()
+    report = models.JSONField(default=dict, blank=True, help_text="What the validation found.")
+
+    objects = OwnedQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "data set"
+        ordering = ("-created_at",)
+        indexes = [
+            models.Index(fields=["owner", "-created_at"]),
+            models.Index(name="dataset_state_created", fields=["state", "created_at"]),
+            PrefixIndex(name="dataset_name_start", fields=["name"]),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                name="dataset_state_known", condition=Q(state__in=["validating", "ready", "unusable"])
+            ),
+            models.CheckConstraint(
+                name="dataset_task_known",
+                condition=Q(task_type__in=["imageclassification", "textclassification"]),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it can be trained on."""
+        return self.state == self.State.READY
+
+
+class DatasetValidation(LeasedWork):
+    """A worker's reading of a data set that is too large to be read while its owner waits."""
+
+    TASK = VALIDATE_DATASET
+    QUEUE = "batches"  # not behind trainings, which may take hours
+
+    dataset = models.OneToOneField(Dataset, on_delete=models.CASCADE, related_name="validation")
+    done = models.PositiveIntegerField(default=0, help_text="Examples that have been read.")
+    total = models.PositiveIntegerField(default=0, help_text="Of how many; 0 where nobody knows before.")
+    swept = models.BooleanField(
+        default=False, help_text="The file of an unusable data set has been deleted in the bucket."
+    )
+
+    class Meta(LeasedWork.Meta):
+        verbose_name = "validation"
+
+    def __str__(self) -> str:
+        return f"Validation of data set {self.dataset_id}"
+
+    def when_failed(self, reason: str) -> None:
+        """Tell the owner of the data set, and those who wait to train on it."""
+        from .outcomes import make_unusable
+
+        make_unusable(self.dataset_id, reason)

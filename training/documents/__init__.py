@@ -1,0 +1,1 @@
+"""Training's part of the documents: status.json and training/training.json."""

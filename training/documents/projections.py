@@ -1,0 +1,99 @@
+"""How the running job appears in training/training.json, and how a job that somebody puts there is taken in."""
+
+import json
+import tempfile
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from django.conf import settings
+
+from bucket.files import download
+from core.exceptions import BucketError
+from documents import keys
+from documents.projections import StreamProjection
+from documents.schemas import TrainingDocument
+
+from ..datasets.models import Dataset
+from ..engine.catalogue import SCRATCH, get_architecture
+from ..engine.data import DataError, iter_training_document_dataset
+from ..jobs.models import TrainingJob
+from .external_jobs import take_in_document
+
+
+class TrainingProjection(StreamProjection):
+    """The longest-running job and its data set; no document while the platform sleeps."""
+
+    key = keys.TRAINING
+    schema = TrainingDocument
+
+    def version(self) -> str | None:
+        job = TrainingJob.objects.running().values_list("token", "attempt").first()
+        return f"{job[0]} {job[1]}" if job else None
+
+    def chunks(self, version: str) -> Iterator[bytes]:
+        """Yield the document, in memory of one piece; `BucketError` before the end of one that is not whole."""
+        job = TrainingJob.objects.select_related("dataset").get(token=version.split()[0])
+        head = json.dumps(job_settings(job), indent=2, ensure_ascii=False)
+        yield head.removesuffix("\n}").encode()
+        yield b',\n  "dataset": '
+        yield from _dataset(job.dataset)
+        yield b"\n}\n"
+
+    def take_in(self, source: BinaryIO, *, etag: str) -> None:
+        take_in_document(source, etag=etag)
+
+
+def job_settings(job: TrainingJob) -> dict[str, object]:
+    """Return all of the document but the data set, in the format's order and words."""
+    scratch = job.strategy == job.Strategy.SCRATCH
+    effective = job.effective
+    return {
+        "token": job.token,
+        "task_type": job.task_type,
+        "num_classes": len(job.dataset.classes),
+        "optimizer": effective.optimizer,
+        "learning_rate": effective.learning_rate,
+        "batch_size": effective.batch_size,
+        "epochs": effective.epochs,
+        "data_split": job.data_split,
+        "model": job.architecture,
+        "pretrain_dataset": SCRATCH if scratch else get_architecture(job.architecture).pretrained_on,
+        "reduce_lr_on_plateau": job.reduce_lr_on_plateau or False,
+        "step_lr": job.step_lr or False,
+    }
+
+
+def is_inlined(dataset: Dataset) -> bool:
+    """Say whether training.json holds a data set itself; it only names one that is larger than that."""
+    return dataset.size <= settings.TRAINYARD["MAX_INLINE_BYTES"]
+
+
+def _dataset(dataset: Dataset) -> Iterator[bytes]:
+    if not is_inlined(dataset):
+        yield json.dumps(_reference(dataset)).encode()
+        return
+    with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:
+        path = Path(folder) / f"dataset{Path(dataset.key).suffix}"
+        download(dataset.key, path, sha256=dataset.sha256, limit=dataset.size)
+        try:
+            yield from iter_training_document_dataset(
+                path,
+                task_type=dataset.task_type,
+                columns=dataset.columns,
+                unreadable=_unreadable(dataset),
+            )
+        except DataError as error:
+            raise BucketError(f"The data set {dataset.name} cannot be written out: {error}") from error
+
+
+def _reference(dataset: Dataset) -> dict[str, object]:
+    """Name a data set; of a table also the columns, which the format's own CSV has by its names."""
+    reference = {"$ref": dataset.key, "sha256": dataset.sha256, "bytes": dataset.size}
+    return {**reference, "columns": dataset.columns} if dataset.columns else reference
+
+
+def _unreadable(dataset: Dataset) -> Collection[str] | None:
+    """Return which files the upload's report found unreadable; None when it does not name them all."""
+    listed = {entry["name"] for entry in dataset.report.get("unreadable", [])}
+    return listed if dataset.report.get("unreadable_count", -1) == len(listed) else None

@@ -1,0 +1,105 @@
+"""What runs inside a trainer's child process: one job, its events, and an end when nobody listens."""
+
+import faulthandler
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from .data import DataError
+from .events import Event, TrainingError, TrainingStopped
+from .request import TrainingRequest
+from .torchrun import relay
+
+LOG_NAME = "trainer.log"
+ORPHANED = 3  # exit code of a child whose parent is gone
+
+
+@dataclass(frozen=True)
+class Job:
+    """A training (`request`), or making the machine ready for one (`cache_dir`)."""
+
+    log_dir: str
+    request: dict[str, Any] | None = None
+    cache_dir: str = ""
+
+
+def run_job(job: Job, events: Connection, commands: Connection) -> None:
+    """Run a job to its end and exit; the child's whole life."""
+    _redirect_output(Path(job.log_dir) / LOG_NAME)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is for the parent, which then asks
+    stopping = threading.Event()
+    threading.Thread(target=_listen, args=(commands, stopping), name="commands", daemon=True).start()
+    file = os.fdopen(os.dup(events.fileno()), "w", encoding="utf-8")
+
+    def emit(event: dict[str, Any]) -> None:
+        try:
+            file.write(json.dumps(event) + "\n")
+            file.flush()
+        except BrokenPipeError:
+            os._exit(ORPHANED)
+
+    request = TrainingRequest.from_json(job.request) if job.request is not None else None
+    if request is not None and len(request.devices) > 1:
+        succeeded = relay(request, emit, stopping)
+    else:
+        succeeded = emit_events(lambda report: _work(job, report, stopping.is_set), emit)
+    sys.stdout.flush()
+    sys.exit(0 if succeeded else 1)
+
+
+def emit_events(
+    work: Callable[[Callable[[Event], None]], dict[str, Any]], emit: Callable[[dict[str, Any]], None]
+) -> bool:
+    """Do the work, turning its progress, its result or its error into events; says whether it succeeded."""
+    try:
+        result = work(lambda event: emit({"event": event.kind, **event.to_json()}))
+    except DataError as error:
+        emit({"event": "error", "kind": "data", "message": str(error)})
+    except TrainingError as error:
+        emit({"event": "error", "kind": "training", "message": str(error)})
+    except TrainingStopped as error:
+        emit({"event": "error", "kind": "stopped", "message": str(error)})
+    except Exception as error:
+        traceback.print_exc()
+        emit({"event": "error", "kind": "internal", "message": f"{type(error).__name__}: {error}"})
+    else:
+        emit({"event": "result", "result": result})
+        return True
+    return False
+
+
+def _work(job: Job, report: Callable[[Event], None], should_stop: Callable[[], bool]) -> dict[str, Any]:
+    if job.request is not None:
+        from .training import train
+
+        return train(TrainingRequest.from_json(job.request), report, should_stop=should_stop).to_json()
+    from .networks.backbones import prepare_all
+
+    prepare_all(Path(job.cache_dir))
+    return {}
+
+
+def _redirect_output(log: Path) -> None:
+    with log.open("ab") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    faulthandler.enable()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", force=True)
+
+
+def _listen(commands: Connection, stopping: threading.Event) -> None:
+    """Wait for the parent's wish to stop; its end of the pipe closes when it dies, however it dies."""
+    try:
+        while commands.recv_bytes():
+            stopping.set()
+    except (EOFError, OSError):
+        os._exit(ORPHANED)

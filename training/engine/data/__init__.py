@@ -1,0 +1,46 @@
+"""Data in: one reader a format, one report, one split. Knows neither Django nor torch."""
+
+from models_registry.inputs import TABLE_SUFFIXES, DataError, Limits
+
+from .examples import Progress, Unreadable
+from .images import (
+    ImageExample,
+    ImageExamples,
+    iter_image_archive,
+    open_by_name,
+    read_image_archive,
+    why_no_class_name,
+)
+from .report import DataReport, build_report
+from .split import Split, given_split, lone_classes, parse_data_split, stratified_split
+from .texts import TextExamples, iter_text_table, read_text_table
+from .training_document_reader import LARGEST_INTEGER, ForeignDocument, take_apart
+from .training_document_writer import iter_training_document_dataset
+
+__all__ = [
+    "LARGEST_INTEGER",
+    "TABLE_SUFFIXES",
+    "DataError",
+    "DataReport",
+    "ForeignDocument",
+    "ImageExample",
+    "ImageExamples",
+    "Limits",
+    "Progress",
+    "Split",
+    "TextExamples",
+    "Unreadable",
+    "build_report",
+    "given_split",
+    "iter_image_archive",
+    "iter_text_table",
+    "iter_training_document_dataset",
+    "lone_classes",
+    "open_by_name",
+    "parse_data_split",
+    "read_image_archive",
+    "read_text_table",
+    "stratified_split",
+    "take_apart",
+    "why_no_class_name",
+]

@@ -1,0 +1,382 @@
+"""The data report: what a person sees before anything is queued."""
+
+import base64
+import contextlib
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from models_registry.inputs import (
+    SYSTEM_FILES,
+    Columns,
+    DataError,
+    Limits,
+    TableReader,
+    find_columns_of,
+    open_table,
+)
+
+from .duplicates import Copies, Tally
+from .examples import Progress, Unreadable
+from .images import ArchivePlan, iter_image_archive, open_by_name, thumbnail
+from .labels import tell_alike, why_no_classes
+from .split import given_split
+from .texts import iter_rows
+
+SMALL_CLASS = 10  # examples; below it the validation of a class says little
+FEWEST = 2  # examples of a class, one for each side of the split
+LISTED = 50  # names of one kind that a report lists
+NAMED = 10  # classes that share a problem and are named
+SAMPLES = 3  # of each class
+SAMPLE_CHARACTERS = 200
+PICTURED = 24  # classes of which the report holds thumbnails
+THUMBNAIL = 96  # pixels
+TRAIN_SHARE = 0.7  # of the split that leakage is counted for, the default one
+SEEN_CHARS = 1_000  # of a text: 256 tokens, in English four characters each
+IMBALANCED = 10  # times the examples of the smallest class
+
+
+@dataclass
+class DataReport:
+    """What was found; `problems` forbid training, `warnings` do not. Sizes in bytes.
+
+    `leaking` is how many validation examples may expect an exact copy in the training part at a
+    split of 70 : 30, `leaking_unguarded` how many there would be if copies were not kept together.
+    `columns` are a table's, as they were found; `thumbnails` are base64 JPEGs by class. `left_out` has the files
+    of an archive that are no examples: for each reason their number and the first names. `validation` is how many
+    examples the data set's own validation part has, when it is used.
+    """
+
+    task_type: str
+    bytes: int
+    sha256: str
+    classes: dict[str, int]
+    examples: int
+    columns: dict[str, str] = field(default_factory=dict)
+    unreadable: list[dict[str, str]] = field(default_factory=list)
+    unreadable_count: int = 0
+    left_out: list[dict[str, Any]] = field(default_factory=list)
+    validation: int = 0
+    duplicates: int = 0
+    conflicting_duplicates: int = 0
+    leaking: int = 0
+    leaking_unguarded: int = 0
+    majority_baseline: float = 0.0
+    imbalance: float = 1.0
+    samples: dict[str, list[str]] = field(default_factory=dict)
+    thumbnails: dict[str, list[str]] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report as plain data."""
+        return asdict(self)
+
+
+class _Example(NamedTuple):
+    """A usable example as the report counts it; `digest` stands for the content."""
+
+    name: str
+    label: str
+    digest: bytes
+    part: str = ""
+
+
+def build_report(
+    path: Path,
+    *,
+    task_type: str,
+    columns: dict[str, str],
+    limits: Limits | None = None,
+    progress: Progress | None = None,
+) -> DataReport:
+    """Read a data set once, in bounded memory. Raises `DataError` when it cannot be read at all.
+
+    `progress` is told of each example how many have been read, of how many (0: not known).
+    """
+    limits = limits or Limits()
+    found_columns: dict[str, str] = {}
+    plans: list[ArchivePlan] = []
+    reader: TableReader | None = None
+    lengths = _Lengths()
+    if task_type == "imageclassification":
+        examples = _images(path, limits, progress, plans.append)
+    elif task_type == "textclassification":
+        reader = open_table(path, limits)
+        found = find_columns_of(reader, columns)
+        found_columns = {"input": found.text, "label": found.label}
+        examples = _texts(reader, found, lengths, progress)
+    else:
+        raise DataError(f"{task_type!r} is no task. Known: imageclassification, textclassification.")
+    tally, samples, unreadable, given = Tally(limits), _Samples(), _UnreadableList(limits), _GivenSplit()
+    for example in examples:
+        if isinstance(example, Unreadable):
+            unreadable.add(example)
+        else:
+            tally.add(example.label, example.digest)
+            samples.add(example)
+            given.add(example)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    report = DataReport(
+        task_type=task_type,
+        bytes=path.stat().st_size,
+        sha256=digest,
+        classes=dict(sorted(tally.counts.items())),
+        examples=tally.counts.total(),
+        columns=found_columns,
+        unreadable=unreadable.listed,
+        unreadable_count=unreadable.count,
+        samples={
+            label: [name[:SAMPLE_CHARACTERS] for name in names] for label, names in samples.names.items()
+        },
+    )
+    if task_type == "imageclassification":
+        report.thumbnails = _thumbnails(path, samples.names)
+    for plan in plans:
+        report.left_out = [
+            {"reason": reason, "count": count, "names": names} for reason, count, names in plan.left_out
+        ]
+        report.warnings += [*plan.notes, *_left_out(report)]
+    gone = unreadable.labels - tally.counts.keys()
+    if reader is not None:
+        report.warnings += [*reader.notes, *lengths.warnings()]
+        if reason := why_no_classes(report.classes):
+            report.problems.append(reason)
+            return report
+        if alike := tell_alike(report.classes):
+            report.warnings.append(alike)
+    copies = tally.copies(TRAIN_SHARE)
+    lone = _leave_out_lone_classes(report, copies)
+    report.validation = given.used(lone)
+    report.warnings += given.notes
+    _judge(report, copies, limits)
+    if reader is not None and gone and len(report.classes) > 1:
+        report.warnings.append(
+            f"Nothing of these classes can be read, so they are left out: {_named(sorted(gone))}."
+        )
+    else:
+        _judge_classes_without_examples(report, gone)
+    if reader is not None and not report.classes and report.unreadable:
+        first = report.unreadable[0]
+        report.problems.append(f"{first['name'].capitalize()} cannot be used: {first['reason']}.")
+    return report
+
+
+def _images(
+    path: Path, limits: Limits, progress: Progress | None, planned: Callable[[ArchivePlan], None]
+) -> Iterator[_Example | Unreadable]:
+    for image in iter_image_archive(path, limits, progress=progress, planned=planned):
+        if isinstance(image, Unreadable):
+            yield image
+        else:
+            yield _Example(image.name, image.label, bytes.fromhex(image.sha256), image.part)
+
+
+def _texts(
+    reader: TableReader, columns: Columns, lengths: "_Lengths", progress: Progress | None
+) -> Iterator[_Example | Unreadable]:
+    for done, row in enumerate(iter_rows(reader, columns), start=1):
+        if progress is not None:
+            progress(done, 0)
+        if isinstance(row, Unreadable):
+            yield row
+        else:
+            lengths.add(row.text)
+            yield _Example(
+                row.text[:SAMPLE_CHARACTERS],
+                row.label,
+                hashlib.blake2b(row.text.encode(), digest_size=8).digest(),
+            )
+
+
+class _Lengths:
+    """How many texts are longer than what an encoder sees of them."""
+
+    def __init__(self) -> None:
+        self._long = 0
+
+    def add(self, text: str) -> None:
+        self._long += len(text) > SEEN_CHARS
+
+    def warnings(self) -> Iterator[str]:
+        """Yield what to say of them."""
+        if self._long:
+            yield (
+                f"Texts of more than {SEEN_CHARS:,} characters: {self._long:,}. An encoder reads about the first "
+                f"{SEEN_CHARS:,} characters of each; put what tells the classes apart "
+                "at the beginning."
+            )
+
+
+class _Samples:
+    """The first few examples of each class, by name."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, list[str]] = {}
+
+    def add(self, example: _Example) -> None:
+        shown = self.names.setdefault(example.label, [])
+        if len(shown) < SAMPLES:
+            shown.append(example.name)
+
+
+class _GivenSplit:
+    """The examples of a data set that brings a validation part of its own."""
+
+    def __init__(self) -> None:
+        self._examples: list[_Example] = []
+        self.notes: list[str] = []
+
+    def add(self, example: _Example) -> None:
+        if example.part:
+            self._examples.append(example._replace(name=""))
+
+    def used(self, left_out: set[str]) -> int:
+        """Return the size of the validation part; 0 when it is not used. Sets `notes`."""
+        examples = [example for example in self._examples if example.label not in left_out]
+        if not any(example.part == "valid" for example in examples):
+            return 0
+        numbers = {label: number for number, label in enumerate(sorted({e.label for e in examples}))}
+        split = given_split(
+            [example.part for example in examples],
+            [numbers[example.label] for example in examples],
+            [example.digest for example in examples],
+        )
+        if split is None:
+            self.notes.append(
+                "The data's own validation part is not used, since it and the training part do not both have every "
+                "class. All examples are split anew."
+            )
+            return 0
+        count = len(split.validation)
+        copies = sum(example.part == "valid" for example in examples) - count
+        more = f" {copies:,} copies of training examples in it do not count." if copies else ""
+        self.notes.append(
+            f"The data's own validation part is used: {count:,} examples. The split that is set does not matter.{more}"
+        )
+        return count
+
+
+class _UnreadableList:
+    """The examples that are left out: all counted, the first ones listed, their classes noted."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._most_labels = limits.max_classes
+        self.count = 0
+        self.listed: list[dict[str, str]] = []
+        self.labels: set[str] = set()
+
+    def add(self, example: Unreadable) -> None:
+        self.count += 1
+        if example.label and len(self.labels) < self._most_labels:
+            self.labels.add(example.label)
+        if len(self.listed) < LISTED:
+            self.listed.append({"name": example.name, "reason": example.reason})
+
+
+def _thumbnails(path: Path, samples: dict[str, list[str]]) -> dict[str, list[str]]:
+    shown: dict[str, list[str]] = {}
+    with open_by_name(path) as read:
+        for label, names in sorted(samples.items())[:PICTURED]:
+            for name in names:
+                with contextlib.suppress(Exception):  # damaged EXIF: an image that is good, but not for show
+                    small = thumbnail(read(name), THUMBNAIL)
+                    shown.setdefault(label, []).append(base64.b64encode(small).decode())
+    return shown
+
+
+def _left_out(report: DataReport) -> Iterator[str]:
+    """Tell of the files that are left out; of those of operating systems nobody needs to hear."""
+    for group in report.left_out:
+        if group["reason"] != SYSTEM_FILES:
+            names, more = ", ".join(group["names"]), " …" if group["count"] > len(group["names"]) else ""
+            yield f"Left out, {group['reason']}: {group['count']:,} ({names}{more})."
+
+
+def _leave_out_lone_classes(report: DataReport, copies: Copies) -> set[str]:
+    """Leave out the classes that cannot be validated, when two others remain; returns their names."""
+    lone = {label for label, count in copies.distinct.items() if count < FEWEST}
+    if not lone or len(report.classes) - len(lone) < 2:
+        return set()
+    listed = ", ".join(repr(label) for label in sorted(lone)[:NAMED])
+    more = f" and {len(lone) - NAMED:,} more" if len(lone) > NAMED else ""
+    report.warnings.append(
+        f"Classes with fewer than {FEWEST} different examples, which are left out: {listed}{more}. "
+        "Add examples to have them trained."
+    )
+    for label in lone:
+        report.examples -= report.classes.pop(label)
+        report.samples.pop(label, None)
+        report.thumbnails.pop(label, None)
+        del copies.distinct[label]
+    return lone
+
+
+def _judge(report: DataReport, copies: Copies, limits: Limits) -> None:
+    """Draw the conclusions a person would."""
+    counts = report.classes
+    report.duplicates, report.conflicting_duplicates = copies.duplicates, copies.conflicting
+    report.leaking, report.leaking_unguarded = round(copies.leaking), round(copies.leaking_unguarded)
+    few = [label for label, count in copies.distinct.items() if count < FEWEST]
+    report.problems += [
+        f"Class {label!r} has fewer than {FEWEST} different examples. Add some, or remove the class."
+        for label in few[:NAMED]
+    ]
+    if len(few) > NAMED:
+        report.problems.append(f"So have {len(few) - NAMED:,} more classes.")
+    if len(counts) < 2:
+        report.problems.append(
+            f"There {f'is only one class, {next(iter(counts))!r}' if counts else 'are no readable examples'}; "
+            "a classifier needs two classes or more."
+        )
+        return
+    if any(len(name) > limits.max_class_name_chars for name in counts):
+        report.problems.append(f"A class's name may have {limits.max_class_name_chars} characters.")
+    report.majority_baseline = max(counts.values()) / report.examples
+    report.imbalance = max(counts.values()) / min(counts.values())
+    report.warnings += _warnings(report)
+
+
+def _named(labels: Sequence[str]) -> str:
+    more = f" and {len(labels) - NAMED:,} more" if len(labels) > NAMED else ""
+    return ", ".join(map(repr, labels[:NAMED])) + more
+
+
+def _judge_classes_without_examples(report: DataReport, labels: set[str]) -> None:
+    """A class must not vanish silently because nothing of it can be read."""
+    for label in sorted(labels)[:NAMED]:
+        report.problems.append(f"Nothing of class {label!r} can be read. Mend it, or remove the class.")
+
+
+def _warnings(report: DataReport) -> Iterator[str]:
+    small = [name for name, count in report.classes.items() if FEWEST <= count < SMALL_CLASS]
+    if small:
+        more = f" and {len(small) - NAMED:,} more" if len(small) > NAMED else ""
+        yield (
+            f"Classes with fewer than {SMALL_CLASS} examples: {', '.join(small[:NAMED])}{more}. "
+            "Their accuracy is little more than a guess; add examples if you can."
+        )
+    if report.unreadable_count:
+        yield (
+            f"Examples that cannot be read and are left out: {report.unreadable_count:,}. They are listed below; "
+            "mend and upload again when they matter."
+        )
+    if report.duplicates:
+        known = f"; drawn singly, about {report.leaking_unguarded:,} of the validation part would be known already"
+        yield (
+            f"Exact copies of other examples: {report.duplicates:,}. Nothing needs to be done: the copies of a class "
+            f"stay on one side of the split{known if report.leaking_unguarded else ''}."
+        )
+    if report.conflicting_duplicates:
+        yield (
+            f"Examples that stand in more than one class: {report.conflicting_duplicates}. Decide for one class; "
+            f"about {report.leaking} of the validation part will be known from training under another."
+        )
+    if report.imbalance > IMBALANCED:
+        yield (
+            f"The largest class has {report.imbalance:.0f} times the examples of the smallest, so the small ones "
+            "are easily overlooked. Add examples of these, or switch on class weights."
+        )

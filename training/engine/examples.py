@@ -1,0 +1,123 @@
+"""A data set as trainers see it: numbered examples, numbered classes, raw content on demand."""
+
+import contextlib
+import hashlib
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from models_registry.artifacts.metadata import IMAGE_CLASSIFICATION
+
+from .data import (
+    DataError,
+    Limits,
+    Split,
+    given_split,
+    lone_classes,
+    open_by_name,
+    parse_data_split,
+    read_image_archive,
+    read_text_table,
+    stratified_split,
+)
+from .request import TrainingRequest
+
+
+@dataclass(frozen=True)
+class Examples:
+    """All usable examples. `groups` are equal for exact copies; `raw(index)` is a file's bytes or a text.
+
+    `parts` are those of a split that the data set brings, "train" or "valid" for each example; empty without.
+    """
+
+    names: tuple[str, ...]
+    labels: npt.NDArray[np.int64]
+    classes: tuple[str, ...]
+    groups: tuple[str, ...]
+    raw: Callable[[int], bytes | str]
+    parts: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def without(self, left_out: frozenset[int]) -> "Examples":
+        """Return the examples but some, by index."""
+        kept = [index for index in range(len(self)) if index not in left_out]
+        return replace(
+            self,
+            names=tuple(self.names[index] for index in kept),
+            labels=self.labels[kept],
+            groups=tuple(self.groups[index] for index in kept),
+            raw=lambda index, raw=self.raw: raw(kept[index]),  # type: ignore[misc]
+            parts=tuple(self.parts[index] for index in kept) if self.parts else (),
+        )
+
+    def split(self, data_split: str, seed: int) -> Split:
+        """Split as the data set's folders do, else by the text form "70 : 30". Raises `DataError`."""
+        percent = parse_data_split(data_split)
+        if self.parts and (given := given_split(self.parts, self.labels.tolist(), self.groups)):
+            return given
+        return stratified_split(self.labels.tolist(), percent, seed, groups=self.groups)
+
+
+@contextlib.contextmanager
+def open_examples(request: TrainingRequest) -> Iterator[Examples]:
+    """Read a request's data set and keep its file open. Raises `DataError`."""
+    path, limits = Path(request.dataset_path), Limits(**request.limits)
+    _check_digest(path, request.dataset_sha256)
+    if request.task_type == IMAGE_CLASSIFICATION:
+        # How much work they are was decided when they were uploaded.
+        images = read_image_archive(path, replace(limits, max_archive_pixels=sys.maxsize))
+        names = tuple(example.name for example in images.examples)
+        labels = [example.label for example in images.examples]
+        groups = tuple(example.sha256 for example in images.examples)
+        parts = tuple(example.part for example in images.examples)
+        with open_by_name(path, limits) as read:
+            yield _number(names, labels, groups, lambda index: read(names[index]), parts)
+    else:
+        table = read_text_table(
+            path,
+            input_column=request.columns.get("input", "input"),
+            label_column=request.columns.get("label", "label"),
+            limits=limits,
+        )
+        yield _number(table.texts, list(table.labels), table.texts, lambda index: table.texts[index])
+
+
+def _number(
+    names: tuple[str, ...],
+    labels: list[str],
+    groups: tuple[str, ...],
+    raw: Callable[[int], bytes | str],
+    parts: tuple[str, ...] = (),
+) -> Examples:
+    """Number the classes, without those that cannot stand on both sides of a split."""
+    lone = lone_classes(labels, groups)
+    classes = tuple(sorted(set(labels) - lone))
+    if len(classes) < 2:
+        raise DataError(
+            "The data set has fewer than two classes with two different readable examples. Add some."
+        )
+    kept = [index for index, label in enumerate(labels) if label not in lone]
+    numbers = {name: number for number, name in enumerate(classes)}
+    return Examples(
+        tuple(names[index] for index in kept),
+        np.array([numbers[labels[index]] for index in kept]),
+        classes,
+        tuple(groups[index] for index in kept),
+        lambda index: raw(kept[index]),
+        tuple(parts[index] for index in kept) if set(parts) - {""} else (),
+    )
+
+
+def _check_digest(path: Path, expected: str) -> None:
+    if not expected:
+        return
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != expected:
+        raise DataError("The data set's file is not the one that was checked. Upload it again.")

@@ -1,0 +1,1 @@
+"""The training loop: inputs, augmentation, optimization, checkpoints, evaluation, distributed training."""

@@ -1,0 +1,1 @@
+"""Networks: their pretrained weights, their stages, and what is exported of them once on each machine."""

@@ -1,0 +1,67 @@
+"""What every strategy is given, and what it gives back."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ..catalogue import Architecture
+from ..events import Progress
+from ..examples import Examples
+from ..export.classifier import Head, NgramHead
+from ..loop.checkpoints import Checkpoints
+from ..loop.distributed import ALONE, Ranks
+from ..networks.stages import State
+from ..request import TrainingRequest
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One training: what is asked for, on which examples, and what it may use."""
+
+    request: TrainingRequest
+    architecture: Architecture
+    examples: Examples
+    threads: int
+    device: torch.device
+    progress: Progress
+    checkpoints: Checkpoints
+    ranks: Ranks = ALONE
+
+    @property
+    def cache_dir(self) -> Path:
+        """Return the folder of the prepared networks."""
+        return Path(self.request.cache_dir)
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """What a strategy found: the classifier to publish, its figures, and what they were measured on.
+
+    `state` is that of the network before the head, None when it is the pretrained one as it was. A text
+    model has a head on a network, on n-grams, or both, whose scores are summed. `probabilities` are those of
+    the validation part, N × classes. `draw` makes the accuracy plot, base64 of a small PNG, of the accuracy
+    (0…1) that is published.
+    """
+
+    head: Head | None
+    state: State | None
+    tokenizer: str | None
+    classes: tuple[str, ...]
+    metrics: dict[str, Any]
+    draw: Callable[[float], str]
+    examples: Examples
+    validation: tuple[int, ...]
+    probabilities: npt.NDArray[np.float32]
+    ngrams: NgramHead | None = None
+
+
+class Strategy(Protocol):
+    """A way to train."""
+
+    def __call__(self, assignment: Assignment) -> TrainedModel:
+        """Train, telling the phases after `prepare`. Raises `DataError`, `TrainingError`, `TrainingStopped`."""

@@ -1,0 +1,351 @@
+"""What a pretrained network says of a whole data set, through ONNX Runtime on all cores or on a GPU.
+
+Every example is read and decoded once, and passes through the network once: its features, and what the
+stages that are to be trained will take in, come from the same run. Several small batches run at a time,
+each on one core: with two cores that is a quarter faster than one batch on both, and reading and
+decoding one batch overlaps with the network's run on another.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from models_registry.artifacts import ImagePreprocessing, InvalidInput, TextPreprocessing
+from models_registry.artifacts.sessions import open_session, uses_gpu
+from models_registry.artifacts.texts import TextEncoder, length_batches, pad
+
+from ..events import Progress
+from ..examples import Examples
+from ..export.onnx_graph import with_outputs
+from ..fault_injection import crash_point
+from ..loop.checkpoints import Checkpoints
+from ..loop.distributed import ALONE, Ranks
+from ..loop.inputs import shared_array
+from ..networks.backbones import PreparedBackbone
+
+IMAGES_ON_CPU = 4  # a batch of more leaves the second-level cache and runs slower
+IMAGES_ON_GPU = 64
+TOKENS_ON_CPU = 512
+TOKENS_ON_GPU = 16_384
+TEXTS_AT_ONCE = 5_000  # tokenised between two looks at whether to stop
+LOOK_AROUND = 0.2  # seconds
+KEEP_EVERY = 15.0  # seconds between two pieces of the features that are kept for a later attempt
+
+Features = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to extract beside the features: the inputs of stage `cut` (0 for none), of each image and its
+    mirror image with `mirrored`, and the decoded images with `pixels`. `folder` takes the files. `tokens`
+    are those of the texts, where they are known."""
+
+    folder: Path
+    cut: int = 0
+    mirrored: bool = False
+    pixels: bool = False
+    tokens: list[list[int]] | None = None
+
+
+@dataclass
+class Extracted:
+    """What was extracted, a row for each example; `unreadable` says why some rows mean nothing.
+
+    `activations` are examples × views × C × H × W of images, (all tokens) × width of texts, whose
+    `tokens` follow one another.
+    """
+
+    features: Features
+    activations: npt.NDArray[np.float32] | None = None
+    pixels: npt.NDArray[np.uint8] | None = None
+    tokens: list[list[int]] = field(default_factory=list)
+    unreadable: dict[int, str] = field(default_factory=dict)
+
+
+def extract(
+    backbone: PreparedBackbone,
+    examples: Examples,
+    wanted: Wanted,
+    *,
+    threads: int,
+    progress: Progress,
+    checkpoints: Checkpoints,
+    ranks: Ranks = ALONE,
+) -> Extracted:
+    """Return features and what else is wanted. Raises `TrainingStopped`."""
+    kind = _ImageRun if isinstance(backbone.architecture.preprocessing, ImagePreprocessing) else _TextRun
+    run = kind(backbone, examples, wanted, progress, ranks)
+    # Features kept by an earlier attempt are as good as new; what else is extracted is too large to keep.
+    keeper = _Keeper(run.extracted, checkpoints if not (wanted.cut or wanted.pixels) else None)
+    known = keeper.restore()
+    ranks.wait()  # until all have read, before the first one keeps more
+    batches = ranks.share([batch for batch in run.batches if not known.issuperset(batch)])
+
+    def work(batch: Sequence[int]) -> None:
+        run.work(batch)
+        keeper.done(batch)
+
+    run_batches(work, batches, threads=threads, progress=progress, on_pause=keeper.keep, known=len(known))
+    keeper.keep(everything=True)
+    crash_point("features.done")
+    return replace(run.extracted, unreadable=ranks.merge(run.extracted.unreadable))
+
+
+def extract_features(
+    backbone: PreparedBackbone,
+    examples: Examples,
+    *,
+    threads: int,
+    progress: Progress,
+    checkpoints: Checkpoints,
+    ranks: Ranks,
+    folder: Path,
+) -> tuple[Features, dict[int, str]]:
+    """Return the features, examples × dimension, and why some examples have none, by index.
+
+    Raises `TrainingStopped`.
+    """
+    extracted = extract(
+        backbone,
+        examples,
+        Wanted(folder),
+        threads=threads,
+        progress=progress,
+        checkpoints=checkpoints,
+        ranks=ranks,
+    )
+    return extracted.features, extracted.unreadable
+
+
+def decode(
+    preprocessing: ImagePreprocessing,
+    examples: Examples,
+    folder: Path,
+    *,
+    threads: int,
+    progress: Progress,
+    ranks: Ranks = ALONE,
+) -> Extracted:
+    """Return the decoded images only. Raises `TrainingStopped`."""
+    images = _new_pixels(preprocessing, len(examples), folder, ranks)
+    extracted = Extracted(np.empty((len(examples), 0), np.float32), pixels=images)
+
+    def work(batch: Sequence[int]) -> None:
+        for index, image in _decoded(preprocessing, examples, batch, extracted.unreadable):
+            images[index] = image
+
+    batches = ranks.share(_chunks(len(examples), IMAGES_ON_CPU))
+    run_batches(work, batches, threads=threads, progress=progress)
+    return replace(extracted, unreadable=ranks.merge(extracted.unreadable))
+
+
+def encode(
+    tokenizer: str, preprocessing: TextPreprocessing, texts: Sequence[str], progress: Progress
+) -> list[list[int]]:
+    """Return the token ids of texts. Raises `TrainingStopped`."""
+    encoder = TextEncoder(tokenizer, preprocessing)
+    encoded: list[list[int]] = []
+    for start in range(0, len(texts), TEXTS_AT_ONCE):
+        progress.check()
+        encoded += encoder.encode(texts[start : start + TEXTS_AT_ONCE])
+    return encoded
+
+
+def _new_pixels(
+    preprocessing: ImagePreprocessing, count: int, folder: Path, ranks: Ranks
+) -> npt.NDArray[np.uint8]:
+    return shared_array(folder, (count, preprocessing.crop, preprocessing.crop, 3), np.uint8, ranks)
+
+
+def _chunks(count: int, size: int) -> list[range]:
+    return [range(start, min(start + size, count)) for start in range(0, count, size)]
+
+
+def _decoded(
+    preprocessing: ImagePreprocessing, examples: Examples, batch: Sequence[int], unreadable: dict[int, str]
+) -> list[tuple[int, npt.NDArray[np.uint8]]]:
+    found = []
+    for index in batch:
+        content = examples.raw(index)
+        assert isinstance(content, bytes)
+        try:
+            found.append((index, preprocessing.pixels(content)))
+        except InvalidInput as error:
+            unreadable[index] = str(error)
+    return found
+
+
+class _Run:
+    """The network with the outputs that are wanted, and where they go."""
+
+    batches: list[Sequence[int]]
+
+    def __init__(self, backbone: PreparedBackbone, count: int, wanted: Wanted, ranks: Ranks) -> None:
+        self.wanted = wanted
+        outputs = ["features", *([f"stage.{wanted.cut}"] if wanted.cut else [])]
+        self.session = open_session(with_outputs(backbone.onnx.read_bytes(), outputs), threads=1)
+        self.dimension = int(self.session.get_outputs()[0].shape[1])
+        shape = (count, self.dimension)
+        alone = ranks.count == 1
+        self.extracted = Extracted(
+            np.zeros(shape, np.float32) if alone else shared_array(wanted.folder, shape, np.float32, ranks)
+        )
+
+
+class _ImageRun(_Run):
+    """Images, decoded as their batch comes."""
+
+    def __init__(
+        self,
+        backbone: PreparedBackbone,
+        examples: Examples,
+        wanted: Wanted,
+        _: Progress,
+        ranks: Ranks,
+    ) -> None:
+        super().__init__(backbone, len(examples), wanted, ranks)
+        assert isinstance(backbone.architecture.preprocessing, ImagePreprocessing)
+        self.preprocessing = backbone.architecture.preprocessing
+        self.examples = examples
+        self.batches = [*_chunks(len(examples), IMAGES_ON_GPU if uses_gpu() else IMAGES_ON_CPU)]
+        if wanted.pixels:
+            self.extracted.pixels = _new_pixels(self.preprocessing, len(examples), wanted.folder, ranks)
+        if wanted.cut:
+            views = 2 if wanted.mirrored else 1
+            shape = self.session.get_outputs()[1].shape[1:]
+            whole = (len(examples), views, *(int(size) for size in shape))
+            self.extracted.activations = shared_array(wanted.folder, whole, np.float32, ranks)
+            if wanted.mirrored:  # a session runs its whole graph: this one ends where the activations are
+                self.mirror = open_session(
+                    with_outputs(backbone.onnx.read_bytes(), [f"stage.{wanted.cut}"]), threads=1
+                )
+
+    def work(self, batch: Sequence[int]) -> None:
+        """Decode a batch, run it, and write down what comes out."""
+        decoded = _decoded(self.preprocessing, self.examples, batch, self.extracted.unreadable)
+        if not decoded:
+            return
+        rows, images = [index for index, _ in decoded], [image for _, image in decoded]
+        if self.extracted.pixels is not None:
+            self.extracted.pixels[rows] = images
+        normalised = self.preprocessing.normalise(images)
+        features, *more = self.session.run(None, {"image": normalised})
+        self.extracted.features[rows] = features
+        if self.extracted.activations is not None:
+            self.extracted.activations[rows, 0] = more[0]
+            if self.wanted.mirrored:
+                mirrored = np.ascontiguousarray(normalised[..., ::-1])
+                self.extracted.activations[rows, 1] = self.mirror.run(None, {"image": mirrored})[0]
+
+
+class _TextRun(_Run):
+    """Texts, tokenised before, in batches of alike lengths."""
+
+    def __init__(
+        self,
+        backbone: PreparedBackbone,
+        examples: Examples,
+        wanted: Wanted,
+        progress: Progress,
+        ranks: Ranks,
+    ) -> None:
+        super().__init__(backbone, len(examples), wanted, ranks)
+        preprocessing = backbone.architecture.preprocessing
+        assert isinstance(preprocessing, TextPreprocessing)
+        if wanted.tokens is None:
+            tokenizer = backbone.tokenizer() or ""
+            self.tokens = encode(tokenizer, preprocessing, examples.names, progress)
+        else:
+            self.tokens = wanted.tokens
+        self.extracted.tokens = self.tokens
+        lengths = [len(ids) for ids in self.tokens]
+        limit = TOKENS_ON_GPU if uses_gpu() else TOKENS_ON_CPU
+        self.batches = [*length_batches(lengths, tokens=limit)]
+        self.starts = np.cumsum([0, *lengths])
+        if wanted.cut:
+            width = int(self.session.get_outputs()[1].shape[2])
+            shape = (sum(lengths), width)
+            self.extracted.activations = shared_array(wanted.folder, shape, np.float32, ranks)
+
+    def work(self, batch: Sequence[int]) -> None:
+        """Run a batch, and write down what comes out."""
+        features, *more = self.session.run(None, {**pad([self.tokens[index] for index in batch])})
+        self.extracted.features[batch] = features
+        if self.extracted.activations is not None:
+            for row, index in enumerate(batch):
+                start, end = self.starts[index], self.starts[index + 1]
+                self.extracted.activations[start:end] = more[0][row, : end - start]
+
+
+class _Keeper:
+    """Keeps the features of finished batches for a later attempt, every now and then."""
+
+    def __init__(self, extracted: Extracted, checkpoints: Checkpoints | None) -> None:
+        self._extracted = extracted
+        self._checkpoints = checkpoints
+        self._finished: list[int] = []
+        self._lock = threading.Lock()
+        self._kept_at = time.monotonic()
+
+    def restore(self) -> set[int]:
+        """Take over what earlier attempts have kept; returns whose features they are."""
+        known: set[int] = set()
+        for indices, features in self._checkpoints.load_features() if self._checkpoints else ():
+            self._extracted.features[indices] = features
+            known.update(indices.tolist())
+        return known
+
+    def done(self, batch: Sequence[int]) -> None:
+        """Note a finished batch, from any thread. Those with unreadable examples are seen again."""
+        if not self._extracted.unreadable.keys() & set(batch):
+            with self._lock:
+                self._finished += batch
+
+    def keep(self, *, everything: bool = False) -> None:
+        """Keep what is new, if it is time to."""
+        recent = time.monotonic() - self._kept_at < KEEP_EVERY
+        if self._checkpoints is None or not self._checkpoints.enabled or (recent and not everything):
+            return
+        with self._lock:
+            finished, self._finished = self._finished, []
+        if finished:
+            indices = np.array(finished, np.int64)
+            self._checkpoints.save_features(indices, self._extracted.features[indices])
+            crash_point("features.chunk")
+        self._kept_at = time.monotonic()
+
+
+def run_batches(
+    work: Callable[[Sequence[int]], None],
+    batches: Sequence[Sequence[int]],
+    *,
+    threads: int,
+    progress: Progress,
+    on_pause: Callable[[], None] = lambda: None,
+    known: int = 0,
+) -> None:
+    """Do the work on every batch, several at a time, telling how many examples are done.
+
+    `on_pause` is called between batches, in the caller's thread; `known` examples need no work. What a
+    batch raises ends the whole. Raises `TrainingStopped` within a batch's time.
+    """
+    total, done = known + sum(map(len, batches)), known
+    with ThreadPoolExecutor(threads) as pool:
+        pending: dict[Future[None], int] = {pool.submit(work, batch): len(batch) for batch in batches}
+        try:
+            while pending:
+                finished, _ = wait(pending, timeout=LOOK_AROUND, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    done += pending.pop(future)
+                    future.result()
+                progress.tell(done, total, f"{done:,} of {total:,} examples")
+                on_pause()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise

@@ -1,0 +1,241 @@
+"""The strategy `finetune`: a pretrained network goes on learning, whole or its last stages only.
+
+In front of the stages that are trained, nothing changes from epoch to epoch. So every image and its
+mirror image, or every text, passes through the others once, and the epochs read what came out of them.
+The head starts from the solution of the strategy `frozen`, or else its first, blind gradients would
+spoil what the network knows (Kumar et al., "Fine-Tuning can Distort Pretrained Features and Underperform
+Out-of-Distribution", 2022).
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from models_registry.artifacts import ImagePreprocessing, TextPreprocessing
+
+from ..events import TrainingError
+from ..loop.inputs import ImageActivations, Pixels, Source, TextActivations, Tokens, Vectors, fits_on_disk
+from ..loop.optimization import Plan, make_plan
+from ..networks.backbones import PreparedBackbone, example_inputs, get_backbone
+from ..networks.checksums import read_pinned
+from ..networks.stages import EMBEDDING, Network, build, pretrained_state
+from .base import Assignment, TrainedModel
+from .features import Extracted, Wanted, encode, extract
+from .frozen import fit_head
+from .network_training import (
+    Material,
+    compact,
+    for_optimizer,
+    known_head,
+    new_head,
+    probe,
+    train_network,
+    without_unreadable,
+)
+
+TRAINABLE = ("head", "last", "all")
+WHOLE_FROM = 5_000  # examples, from which a GPU trains the whole network unless told otherwise
+COMMON: dict[str, Any] = {
+    "optimizer": "adamw",
+    "one_cycle": True,
+    "label_smoothing": 0.1,
+    "mixed_precision": True,
+}
+DEFAULTS: dict[tuple[str, str], dict[str, Any]] = {
+    ("image", "head"): {"learning_rate": 1e-3, "batch_size": 32, "epochs": 8},
+    ("image", "last"): {"learning_rate": 1e-3, "batch_size": 32, "epochs": 3},
+    ("image", "all"): {
+        "learning_rate": 5e-4,
+        "batch_size": 32,
+        "epochs": 10,
+        "augmentation": "light",
+    },
+    ("encoder", "head"): {"learning_rate": 1e-3, "batch_size": 32, "epochs": 4},
+    ("encoder", "last"): {"learning_rate": 1e-3, "batch_size": 32, "epochs": 3, "gradient_clipping": 1.0},
+    ("encoder", "all"): {"learning_rate": 2e-4, "batch_size": 32, "epochs": 4, "gradient_clipping": 1.0},
+    ("recurrent", "all"): {
+        "optimizer": "adam",
+        "learning_rate": 2e-3,
+        "batch_size": 32,
+        "epochs": 6,
+        "gradient_clipping": 1.0,
+    },
+}
+
+
+def train_finetune(assignment: Assignment) -> TrainedModel:
+    """Go on training a pretrained network. Raises `DataError`, `TrainingError`, `TrainingStopped`."""
+    architecture, given = assignment.architecture, assignment.request.hyperparameters
+    torch.manual_seed(assignment.request.seed)
+    if architecture.family == "recurrent":
+        plan = _plan(assignment, "recurrent", "all")
+        return train_network(assignment, _recurrent(assignment), plan)
+    backbone = get_backbone(architecture, assignment.cache_dir)
+    network = build(architecture)
+    content = read_pinned(architecture.weights)
+    network.load_state_dict(pretrained_state(architecture, network, content))
+    trainable = choose_trainable(given.trainable, network, assignment)
+    plan = _plan(assignment, architecture.kind, trainable)
+    cut = {"head": len(network.stages), "last": network.last_cut, "all": 0}[trainable]
+    return train_network(assignment, _pretrained(assignment, backbone, network, cut, plan), plan)
+
+
+def choose_trainable(wanted: str | None, network: Network, assignment: Assignment) -> str:
+    """Return which part to train. Raises `TrainingError` for an unknown one."""
+    if wanted is not None and wanted not in TRAINABLE:
+        raise TrainingError(f"trainable is {wanted!r}; it must be one of {', '.join(TRAINABLE)}.")
+    if wanted == "last" and not network.last_cut:
+        return "all"  # a network whose stages are not known
+    if wanted is not None:
+        return wanted
+    on_gpu = assignment.device.type == "cuda"
+    whole = not network.last_cut or (on_gpu and len(assignment.examples) >= WHOLE_FROM)
+    return "all" if whole else "last"
+
+
+def _plan(assignment: Assignment, kind: str, trainable: str) -> Plan:
+    given = assignment.request.hyperparameters
+    return make_plan(given, **for_optimizer(COMMON | DEFAULTS[kind, trainable], given.optimizer))
+
+
+def _pretrained(
+    assignment: Assignment, backbone: PreparedBackbone, network: Network, cut: int, plan: Plan
+) -> Material:
+    """Let the frozen stages look at every example, and fit the head's start."""
+    examples, request, progress = assignment.examples, assignment.request, assignment.progress
+    tokens = (
+        None if isinstance(assignment.architecture.preprocessing, ImagePreprocessing) else _tokens(assignment)
+    )
+    feeding = _Feeding.choose(assignment, network, cut, plan, tokens)
+    progress.enter("features", "The pretrained network looks at every example", len(examples))
+    extracted = extract(
+        backbone,
+        examples,
+        feeding.wanted,
+        threads=assignment.threads,
+        progress=progress,
+        checkpoints=assignment.checkpoints,
+        ranks=assignment.ranks,
+    )
+    source = feeding.source(extracted, plan)
+    used: tuple[int, ...] = ()
+    table = None
+    if isinstance(source, Tokens) and not cut and EMBEDDING in network.state_dict():
+        table = network.state_dict()[EMBEDDING]
+        used, source = _compact_table(network, extracted.tokens)
+    readable, source = without_unreadable(examples, source, extracted.unreadable)
+    split = readable.split(request.data_split, request.seed)
+    features = np.delete(extracted.features, list(extracted.unreadable), axis=0)
+    selection = fit_head(features, readable, (list(split.train), list(split.validation)), progress)
+    return Material(
+        network=network,
+        head=known_head(selection.head),
+        source=source,
+        examples=readable,
+        split=split,
+        start=feeding.start,
+        cut=cut,
+        tokenizer=backbone.tokenizer(),
+        tokens=used,
+        table=table,
+        unreadable=len(extracted.unreadable),
+    )
+
+
+@dataclass(frozen=True)
+class _Feeding:
+    """At which stage the epochs begin, and what must be extracted for that."""
+
+    start: int
+    wanted: Wanted
+    is_image: bool
+    head_only: bool
+
+    @classmethod
+    def choose(
+        cls,
+        assignment: Assignment,
+        network: Network,
+        cut: int,
+        plan: Plan,
+        tokens: list[list[int]] | None,
+    ) -> "_Feeding":
+        """Begin behind the frozen stages, unless images are to differ, or there is no room for that."""
+        folder, is_image = Path(assignment.request.output_dir), tokens is None
+        if cut == len(network.stages):
+            return cls(cut, Wanted(folder, tokens=tokens), is_image, True)
+        differ = is_image and plan.augmentation != "none"
+        if (
+            cut
+            and not differ
+            and fits_on_disk(folder, _size_of_activations(assignment, network, cut, tokens))
+        ):
+            mirrored = is_image and assignment.request.hyperparameters.augmentation is None
+            return cls(cut, Wanted(folder, cut, mirrored=mirrored, tokens=tokens), is_image, False)
+        return cls(0, Wanted(folder, pixels=is_image, tokens=tokens), is_image, False)
+
+    def source(self, extracted: Extracted, plan: Plan) -> Source:
+        """Return the source of what was extracted."""
+        rows = np.arange(len(extracted.features))
+        if self.head_only:
+            return Vectors(extracted.features)
+        if self.is_image and extracted.activations is not None:
+            return ImageActivations(extracted.activations, rows)
+        if self.is_image:
+            assert extracted.pixels is not None
+            return Pixels(extracted.pixels, plan.augmentation, rows)
+        if extracted.activations is None:
+            return Tokens(extracted.tokens)
+        lengths = [len(sequence) for sequence in extracted.tokens]
+        return TextActivations(extracted.activations, np.cumsum([0, *lengths])[:-1], lengths)
+
+
+def _size_of_activations(
+    assignment: Assignment, network: Network, cut: int, tokens: list[list[int]] | None
+) -> int:
+    """Return how many bytes the activations of all examples take."""
+    one = probe(network, example_inputs(assignment.architecture)(1, 1), cut)
+    size = one.numel() * one.element_size()
+    return size * (2 * len(assignment.examples) if tokens is None else sum(map(len, tokens)))
+
+
+def _tokens(assignment: Assignment) -> list[list[int]]:
+    architecture = assignment.architecture
+    assert architecture.tokenizer is not None
+    assert isinstance(architecture.preprocessing, TextPreprocessing)
+    tokenizer = read_pinned(architecture.tokenizer).decode()
+    return encode(tokenizer, architecture.preprocessing, assignment.examples.names, assignment.progress)
+
+
+def _compact_table(network: Network, sequences: list[list[int]]) -> tuple[tuple[int, ...], Tokens]:
+    """Leave the network with the vectors of those tokens only that come at all."""
+    tokens, compacted = compact(sequences)
+    words = network.stages[0].words
+    assert isinstance(words, torch.nn.Embedding)
+    network.stages[0].words = torch.nn.Embedding.from_pretrained(  # type: ignore[no-untyped-call]
+        words.weight.detach()[list(tokens)], freeze=False
+    )
+    return tokens, Tokens(compacted)
+
+
+def _recurrent(assignment: Assignment) -> Material:
+    """A recurrent network on the token vectors of a pretrained encoder."""
+    architecture, examples = assignment.architecture, assignment.examples
+    assert architecture.tokenizer is not None
+    network = build(architecture)
+    state = pretrained_state(architecture, network, read_pinned(architecture.weights))
+    network.load_state_dict(state)
+    tokens, source = _compact_table(network, _tokens(assignment))
+    return Material(
+        network=network,
+        head=new_head(architecture, network, len(examples.classes)),
+        source=source,
+        examples=examples,
+        split=examples.split(assignment.request.data_split, assignment.request.seed),
+        tokenizer=read_pinned(architecture.tokenizer).decode(),
+        tokens=tokens,
+        table=state[EMBEDDING],
+    )

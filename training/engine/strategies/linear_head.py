@@ -1,0 +1,297 @@
+"""A linear softmax head on fixed features, with the strength of its regularisation chosen on held-out data.
+
+The strengths are tried from strong to weak, each fit starting from the one before (the homotopy of
+Friedman, Hastie and Tibshirani, "Regularization Paths for Generalized Linear Models via Coordinate
+Descent", 2010), so that the whole path costs little more than its last fit.
+
+Features vary much along some directions and little along most. L-BFGS is therefore given coordinates in
+which the loss curves about alike in all of them, and needs less than half as many steps.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ..export.classifier import Head
+
+# Of the squared weights' penalty, per example, on features scaled to length 1 in the mean.
+STRENGTHS = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 3e-6, 1e-6, 3e-7)
+PATIENCE = 1  # strengths without a better validation loss, after which the path ends
+BETTER = 1e-3  # relative improvement of the loss that counts
+MAX_EVALUATIONS = 200
+GRADIENT_TOLERANCE = 1e-4
+LOSS_TOLERANCE = 1e-5
+HISTORY = 5  # steps that L-BFGS remembers; each costs two passes over all weights
+NEGLIGIBLE = 1e-7  # of the largest variance: an axis with less is rounding
+LEAST_CURVATURE = 1e-6
+WIDTH = 16  # numbers that processors multiply at a time: other numbers of columns take a quarter longer
+NEVER = -1e4  # the logit of a column that stands for no class
+
+FEW_CLASSES = 4  # to a multiple of which fewer columns than `WIDTH` are padded
+
+Array = npt.NDArray[np.float32]
+Labels = npt.NDArray[np.int64]
+
+
+class Matrix(Protocol):
+    """Features as a fit needs them: examples × columns, with the mean square of each column."""
+
+    @property
+    def variances(self) -> Tensor:
+        """Return the mean square of each column."""
+
+    @property
+    def device(self) -> torch.device:
+        """Return where the numbers are."""
+
+    def times(self, weight: Tensor) -> Tensor:
+        """Return the product with columns × classes."""
+
+    def transposed_times(self, errors: Tensor) -> Tensor:
+        """Return the product of the transpose with examples × classes."""
+
+
+@dataclass(frozen=True)
+class DenseMatrix:
+    """Numbers that are mostly not 0."""
+
+    values: Tensor
+    variances: Tensor
+
+    @property
+    def device(self) -> torch.device:
+        """Return where the numbers are."""
+        return self.values.device
+
+    def times(self, weight: Tensor) -> Tensor:
+        """Return the product with columns × classes."""
+        return self.values @ weight
+
+    def transposed_times(self, errors: Tensor) -> Tensor:
+        """Return the product of the transpose with examples × classes."""
+        return self.values.T @ errors
+
+
+@dataclass(frozen=True)
+class PathPoint:
+    """One strength of the path; accuracies 0…1, losses in nats."""
+
+    strength: float
+    train_accuracy: float
+    validation_accuracy: float
+    train_loss: float
+    validation_loss: float
+
+    def to_json(self) -> dict[str, float]:
+        """Return the point as plain data."""
+        return {name: float(f"{value:.6g}") for name, value in asdict(self).items()}
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The path, the index of the chosen point, and the head that it was measured with."""
+
+    points: tuple[PathPoint, ...]
+    chosen: int
+    head: Head
+
+    @property
+    def strength(self) -> float:
+        """Return the chosen regularisation."""
+        return self.points[self.chosen].strength
+
+
+class PrincipalAxes:
+    """Centres features, scales them to length 1 in the mean and turns them onto their principal axes.
+
+    All that folds away in the finished head. There are never more axes than examples or dimensions.
+    """
+
+    def __init__(self, features: Array, device: torch.device) -> None:
+        self.mean = features.mean(0, dtype=np.float64)
+        spread = np.sqrt(features.var(0, dtype=np.float64).sum())
+        self.length = float(spread) if spread > 0 else 1.0
+        self.device = device
+        centred = self._centre(features)
+        count, dimension = centred.shape
+        few = count < dimension
+        products = centred @ centred.T if few else centred.T @ centred
+        variances, vectors = torch.linalg.eigh(products.double() / count)
+        kept = variances > NEGLIGIBLE * variances[-1]
+        variances, vectors = variances[kept], vectors[:, kept]
+        if few:
+            vectors = centred.T.double() @ vectors / (count * variances).sqrt()
+        self.variances: Tensor = variances.float()
+        self.axes: Tensor = vectors.float()
+
+    def apply(self, features: Array) -> Tensor:
+        """Return features on the axes, N × axes."""
+        return self._centre(features) @ self.axes
+
+    def matrix(self, features: Array) -> DenseMatrix:
+        """Return features on the axes, as a fit needs them."""
+        return DenseMatrix(self.apply(features), self.variances)
+
+    def unfold(self, parameters: Tensor) -> Head:
+        """Return the head on the given features, of parameters (axes + 1) × classes."""
+        weight = (self.axes @ parameters[:-1]).double().cpu().numpy() / self.length
+        bias = parameters[-1].double().cpu().numpy() - self.mean @ weight
+        return Head(weight.astype(np.float32), bias.astype(np.float32))
+
+    def fold(self, head: Head) -> Tensor:
+        """Return the parameters of a head; `unfold` the other way."""
+        weight = head.weight.astype(np.float64)
+        values = np.vstack([weight * self.length, head.bias + self.mean @ weight])
+        parameters = torch.from_numpy(values.astype(np.float32)).to(self.device)
+        return torch.cat([self.axes.T @ parameters[:-1], parameters[-1:]])
+
+    def _centre(self, features: Array) -> Tensor:
+        centred = (features - self.mean.astype(np.float32)) / np.float32(self.length)
+        return torch.from_numpy(centred).to(self.device)
+
+
+def select_head(
+    train: tuple[Array, Labels],
+    validation: tuple[Array, Labels],
+    classes: int,
+    *,
+    strengths: Sequence[float] = STRENGTHS,
+    on_point: Callable[[int, PathPoint], None],
+    check: Callable[[], None],
+) -> Selection:
+    """Fit heads along the path on `train` and choose the one with the least loss on `validation`.
+
+    The loss decides, not the accuracy: it is smoother on few examples, and gives probabilities that
+    mean something. `check` is called often and may raise to stop.
+    """
+    axes = PrincipalAxes(train[0], _device())
+    path = follow_path(
+        (axes.matrix(train[0]), train[1]),
+        (axes.matrix(validation[0]), validation[1]),
+        classes,
+        strengths=strengths,
+        on_point=on_point,
+        check=check,
+    )
+    return Selection(path.points, path.chosen, axes.unfold(path.parameters))
+
+
+@dataclass(frozen=True)
+class Path:
+    """The points of a path, the index of the chosen one, and its parameters, (columns + 1) × classes."""
+
+    points: tuple[PathPoint, ...]
+    chosen: int
+    parameters: Tensor
+
+    @property
+    def strength(self) -> float:
+        """Return the chosen regularisation."""
+        return self.points[self.chosen].strength
+
+
+def follow_path(
+    train: tuple[Matrix, Labels],
+    validation: tuple[Matrix, Labels],
+    classes: int,
+    *,
+    strengths: Sequence[float],
+    on_point: Callable[[int, PathPoint], None],
+    check: Callable[[], None],
+    tolerance: float = LOSS_TOLERANCE,
+) -> Path:
+    """Fit along the path on `train`, until the loss on `validation` no longer falls."""
+    features, device = train[0], train[0].device
+    labels, held_out_labels = (torch.from_numpy(part[1]).to(device) for part in (train, validation))
+    parameters = torch.zeros(len(features.variances) + 1, classes, device=device)
+    points: list[PathPoint] = []
+    chosen, best = 0, parameters
+    for strength in strengths:
+        parameters = minimise(parameters, (features, labels), strength, check, tolerance=tolerance)
+        train_accuracy, train_loss = _measure(parameters, features, labels)
+        accuracy, loss = _measure(parameters, validation[0], held_out_labels)
+        points.append(PathPoint(strength, train_accuracy, accuracy, train_loss, loss))
+        on_point(len(points), points[-1])
+        if len(points) == 1 or loss < points[chosen].validation_loss * (1 - BETTER):
+            chosen, best = len(points) - 1, parameters
+        elif len(points) - 1 - chosen >= PATIENCE:
+            break
+    return Path(tuple(points), chosen, best)
+
+
+def refit_head(
+    features: Array, labels: Labels, start: Head, strength: float, *, check: Callable[[], None]
+) -> Head:
+    """Fit a head on all examples with a strength already chosen, starting from the head of a part of them."""
+    axes = PrincipalAxes(features, _device())
+    data = axes.matrix(features), torch.from_numpy(labels).to(axes.device)
+    return axes.unfold(minimise(axes.fold(start), data, strength, check))
+
+
+def _device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def minimise(
+    start: Tensor,
+    data: tuple[Matrix, Tensor],
+    strength: float,
+    check: Callable[[], None],
+    *,
+    tolerance: float = LOSS_TOLERANCE,
+) -> Tensor:
+    """Minimise mean cross-entropy + strength/2 · |weight|² by L-BFGS; the bias is not penalised.
+
+    `data` are features and labels. The loss curves along a column by about the mean of p · (1 - p) over
+    all examples and classes times the column's mean square, plus the penalty's strength.
+    """
+    features, labels = data
+    chances = _logits(start, features).softmax(1)
+    curvature = (chances * (1 - chances)).mean().clamp(min=LEAST_CURVATURE)
+    scale = torch.cat([curvature * features.variances + strength, curvature[None]]).rsqrt()[:, None]
+    classes = start.shape[1]
+    start = functional.pad(start, (0, -classes % (WIDTH if classes > WIDTH else FEW_CLASSES)))
+    start[-1, classes:] = NEVER
+    values = start / scale
+    places = torch.arange(len(labels), device=labels.device), labels
+    optimizer = torch.optim.LBFGS(
+        [values],
+        max_iter=MAX_EVALUATIONS,
+        max_eval=MAX_EVALUATIONS,
+        tolerance_grad=GRADIENT_TOLERANCE,
+        tolerance_change=tolerance,
+        history_size=HISTORY,
+        line_search_fn="strong_wolfe",
+    )
+
+    def loss() -> Tensor:
+        check()
+        parameters = values * scale
+        weight = parameters[:-1]
+        errors = _logits(parameters, features).log_softmax(1)
+        value = strength / 2 * weight.square().sum() - errors[places].mean()
+        errors.exp_()[places] -= 1
+        errors /= len(labels)
+        slope = features.transposed_times(errors).add_(weight, alpha=strength)
+        values.grad = torch.cat([slope, errors.sum(0, keepdim=True)]).mul_(scale)
+        return value
+
+    optimizer.step(loss)  # type: ignore[no-untyped-call]
+    return (values * scale)[:, :classes].contiguous()
+
+
+def _logits(parameters: Tensor, features: Matrix) -> Tensor:
+    return features.times(parameters[:-1]).add_(parameters[-1])
+
+
+def _measure(parameters: Tensor, features: Matrix, labels: Tensor) -> tuple[float, float]:
+    """Return accuracy and mean loss."""
+    logits = _logits(parameters, features)
+    accuracy = (logits.argmax(1) == labels).double().mean().item()
+    return accuracy, functional.cross_entropy(logits, labels).item()

@@ -1,0 +1,104 @@
+"""The accuracy plot: a small PNG that lives inside a JSON document."""
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+from PIL import Image
+
+from ..loop.loop import Epoch
+from .linear_head import PathPoint
+
+MAX_CHARACTERS = 16_000  # of base64, which is a third longer than the file
+SEEN = 0.05  # per cent: a smaller difference cannot be read
+COLOURS = (64, 32, 16, 8)
+TRAINING, VALIDATION, BASELINE, INK = "#8a94a6", "#1f6feb", "#c2410c", "#334155"
+
+
+@dataclass(frozen=True)
+class Course:
+    """Accuracies (0…1) along an axis, and the place of the point that was chosen."""
+
+    places: Sequence[float]
+    trained: Sequence[float]
+    validated: Sequence[float]
+    chosen: int
+
+
+def draw_path(points: Sequence[PathPoint], chosen: int, majority_baseline: float, published: float) -> str:
+    """Return a base64 PNG of accuracy against regularisation, with the chosen point and what was published."""
+    figure = Figure(figsize=(6.4, 3.6), dpi=100, layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_xscale("log")
+    axes.set_xlabel("freedom of the classifier (1 / regularisation)", color=INK)
+    freedom = [1 / point.strength for point in points]
+    trained = [point.train_accuracy for point in points]
+    validated = [point.validation_accuracy for point in points]
+    _draw(axes, Course(freedom, trained, validated, chosen), majority_baseline, published)
+    return encode(figure)
+
+
+def draw_epochs(epochs: Sequence[Epoch], best_epoch: int, majority_baseline: float, published: float) -> str:
+    """Return a base64 PNG of accuracy against epochs, with the best one marked and what was published."""
+    figure = Figure(figsize=(6.4, 3.6), dpi=100, layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_xlabel("epoch", color=INK)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    trained = [epoch.train_accuracy for epoch in epochs]
+    validated = [epoch.validation_accuracy for epoch in epochs]
+    _draw(
+        axes,
+        Course([epoch.epoch for epoch in epochs], trained, validated, best_epoch - 1),
+        majority_baseline,
+        published,
+    )
+    return encode(figure)
+
+
+def _draw(axes: Axes, course: Course, majority_baseline: float, published: float) -> None:
+    trained, validated = ([100 * value for value in values] for values in (course.trained, course.validated))
+    place, best = course.places[course.chosen], validated[course.chosen]
+    axes.plot(course.places, trained, color=TRAINING, marker="o", markersize=3, label="training part")
+    axes.plot(
+        course.places, validated, color=VALIDATION, marker="o", markersize=4, lw=2, label="validation part"
+    )
+    axes.axhline(100 * majority_baseline, color=BASELINE, linestyle=":", label="always the largest class")
+    if abs(100 * published - best) >= SEEN:
+        label = f"with n-grams: {100 * published:.1f} %"
+        axes.axhline(100 * published, color=VALIDATION, linestyle="--", lw=1, label=label)
+    axes.plot(place, best, "o", ms=11, mfc="none", mec=VALIDATION, mew=1.5)
+    axes.annotate(
+        f"{best:.1f} %",
+        (place, best),
+        xytext=(0, -20),
+        textcoords="offset points",
+        ha="center",
+        color=VALIDATION,
+        fontweight="bold",
+    )
+    axes.set_ylim(min(0.0, *validated), 104)
+    axes.yaxis.set_major_locator(MaxNLocator(6))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f} %"))
+    axes.set_ylabel("accuracy", color=INK)
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(loc="lower right", framealpha=1, edgecolor="none", fontsize=9)
+
+
+def encode(figure: Figure) -> str:
+    """Return a figure as base64 PNG of at most `MAX_CHARACTERS`, with as many colours as that allows."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    picture = Image.frombytes("RGBA", canvas.get_width_height(), bytes(canvas.buffer_rgba())).convert("RGB")
+    for colours in COLOURS:
+        buffer = io.BytesIO()
+        picture.quantize(colours).save(buffer, "PNG", optimize=True)
+        encoded = base64.b64encode(buffer.getvalue()).decode()
+        if len(encoded) <= MAX_CHARACTERS:
+            return encoded
+    raise AssertionError("a plot of eight colours does not fit into its document")

@@ -1,0 +1,259 @@
+"""One training from request to result: prepare, what the strategy does, export, verify."""
+
+import base64
+import contextlib
+import json
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from models_registry.artifacts import ModelMetadata, Predictor
+from models_registry.artifacts.metadata import IMAGE_CLASSIFICATION, TEXT_CLASSIFICATION
+
+from .catalogue import Architecture, get_architecture
+from .data.images import thumbnail
+from .events import Event, Progress, TrainingError
+from .examples import open_examples
+from .export.atomic_files import write_atomically
+from .export.classifier import Classifier
+from .export.onnx_graph import export_onnx
+from .export.parity import SAMPLES, Answers, Parity, answers_of_both, compare
+from .export.quantized import compare_quantized
+from .export.torchscript import export_torchscript
+from .fault_injection import crash_point
+from .loop.checkpoints import Checkpoints
+from .loop.distributed import joined, own_rank
+from .networks.backbones import exported_network, quantized_network
+from .request import TrainingRequest, TrainingResult
+from .strategies.base import Assignment, TrainedModel
+from .strategies.factory import get_strategy
+from .strategies.ngrams import join_ngrams
+
+LIBRARIES = ("torch", "onnx", "onnxruntime", "tokenizers", "numpy", "pillow")
+THUMBNAIL = 96  # pixels, of the longer side
+SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")  # it becomes a file's name
+
+
+def train(
+    request: TrainingRequest, report: Callable[[Event], None], *, should_stop: Callable[[], bool]
+) -> TrainingResult:
+    """Train and write the artifacts into the request's output folder.
+
+    Raises `DataError` for the data, `TrainingError` for the settings or a model that fails the
+    parity gate, `TrainingStopped` soon after `should_stop` says so.
+    """
+    progress = Progress(report, should_stop)
+    with _learn(request, progress) as (assignment, trained):
+        architecture, threads = assignment.architecture, assignment.threads
+        progress.enter("export", "Writing the model's files")
+        metadata = _describe(request, architecture, trained.classes)
+        artifacts, onnx = _export(request, architecture, trained, metadata, progress)
+        crash_point("export.done")
+        progress.enter("verify", "Comparing the files on validation examples")
+        samples = _samples(request, trained)
+        parity, served = _verify(request, artifacts, onnx, samples, threads, progress)
+        metrics = {**trained.metrics, **_verify_quantized(request, artifacts, samples, served, threads)}
+        _picture_mistakes(request, metrics, trained)
+        artifacts["evaluation"] = f"{request.public_id}_evaluation.json"
+        evaluation = json.dumps({**json.loads(metadata.to_json()), "metrics": metrics}, ensure_ascii=False)
+        write_atomically(Path(request.output_dir, artifacts["evaluation"]), evaluation.encode())
+        crash_point("verify.done")
+    progress.leave()
+    return TrainingResult(
+        accuracy=round(100 * trained.metrics["accuracy"], 2),
+        classes=list(trained.classes),
+        metrics=metrics,
+        artifacts=artifacts,
+        accuracy_plot=trained.draw(trained.metrics["accuracy"]),
+        parity=parity.to_json(),
+        phase_seconds=progress.phase_seconds,
+    )
+
+
+def assist(request: TrainingRequest) -> None:
+    """Train as a rank that is not the first one: nothing is told, kept or written. Raises as `train` does."""
+    with _learn(request, Progress(lambda _: None, lambda: False)):
+        pass
+
+
+@contextlib.contextmanager
+def _learn(request: TrainingRequest, progress: Progress) -> Iterator[tuple[Assignment, TrainedModel]]:
+    """Train; the examples stay open for those who want to see how well."""
+    progress.enter("prepare", "Reading the data set")
+    architecture = _check(request)
+    device = choose_device(request.devices)
+    with open_examples(request) as examples, joined(device) as ranks:
+        threads = max(1, (request.threads or len(os.sched_getaffinity(0))) // ranks.count)
+        torch.set_num_threads(threads)
+        checkpoints = Checkpoints(request, progress, writes=ranks.is_first)
+        ranks.wait()  # until the first has removed what is not this request's
+        assignment = Assignment(
+            request=request,
+            architecture=architecture,
+            examples=examples,
+            threads=threads,
+            device=device,
+            progress=progress,
+            checkpoints=checkpoints,
+            ranks=ranks,
+        )
+        trained = get_strategy(request.strategy)(assignment)
+        if request.task_type == TEXT_CLASSIFICATION and ranks.is_first:
+            trained = join_ngrams(assignment, trained)
+        yield assignment, trained
+
+
+def choose_device(wanted: Sequence[str]) -> torch.device:
+    """Return the device asked for, this rank's of several, or the best there is. Raises `TrainingError`."""
+    best = "cuda" if torch.cuda.is_available() else "cpu"
+    name = wanted[own_rank() or 0] if wanted else best
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise TrainingError(f"There is no device {name!r}. Use cpu, cuda or cuda:1.") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise TrainingError(
+            f"The device {name} is asked for, but this machine has no GPU that torch can use."
+        )
+    if device.index is not None:
+        torch.cuda.set_device(device)  # "cuda" means this one from now on
+    return device
+
+
+def _check(request: TrainingRequest) -> Architecture:
+    try:
+        architecture = get_architecture(request.architecture)
+        get_strategy(request.strategy)
+    except ValueError as error:
+        raise TrainingError(str(error)) from error
+    if architecture.task_type != request.task_type:
+        raise TrainingError(f"{architecture.name} is for {architecture.task_type}, not {request.task_type}.")
+    if request.strategy not in architecture.strategies:
+        known = ", ".join(architecture.strategies)
+        raise TrainingError(
+            f"{architecture.name} cannot be trained by {request.strategy}. Choose one of {known}."
+        )
+    reason = architecture.unavailable_because(request.strategy)
+    if reason:
+        raise TrainingError(reason)
+    if not SAFE_NAME.fullmatch(request.public_id):
+        raise TrainingError(
+            "The public identifier may have letters, digits, '_', '-' and '.' only: files are named by it."
+        )
+    return architecture
+
+
+def _describe(
+    request: TrainingRequest, architecture: Architecture, classes: tuple[str, ...]
+) -> ModelMetadata:
+    return ModelMetadata(
+        public_id=request.public_id,
+        name=request.name,
+        task_type=request.task_type,
+        architecture=architecture.name,
+        strategy=request.strategy,
+        classes=classes,
+        preprocessing=architecture.preprocessing.to_json(),
+        data_sha256=request.dataset_sha256,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        versions={name: version(name) for name in LIBRARIES},
+    )
+
+
+def _export(
+    request: TrainingRequest,
+    architecture: Architecture,
+    trained: TrainedModel,
+    metadata: ModelMetadata,
+    progress: Progress,
+) -> tuple[dict[str, str], bytes]:
+    """Write the files; returns their names by kind, and the .onnx."""
+    output, cache = Path(request.output_dir), Path(request.cache_dir)
+    artifacts = {"onnx": f"{request.public_id}.onnx", "torchscript": f"{request.public_id}.pt"}
+    graph = script = None
+    if trained.head is not None:
+        graph, script = exported_network(architecture, trained.state, cache)
+    classifier = Classifier(trained.head, trained.ngrams, metadata, trained.tokenizer)
+    onnx = export_onnx(graph, classifier)
+    progress.check()
+    write_atomically(output / artifacts["onnx"], onnx)
+    crash_point("export.onnx")
+    torchscript = export_torchscript(script, classifier)
+    progress.check()
+    write_atomically(output / artifacts["torchscript"], torchscript)
+    if request.task_type == TEXT_CLASSIFICATION:
+        artifacts["metadata"] = f"{request.public_id}_metadata.json"
+        described = {**json.loads(metadata.to_json()), **classifier.described_inputs()}
+        write_atomically(output / artifacts["metadata"], json.dumps(described, ensure_ascii=False).encode())
+        progress.check()
+        if graph is not None:
+            artifacts["onnx-int8"] = f"{request.public_id}.int8.onnx"
+            smaller = quantized_network(architecture, trained.state, graph, cache)
+            write_atomically(output / artifacts["onnx-int8"], export_onnx(smaller, classifier))
+    return artifacts, onnx
+
+
+def _samples(request: TrainingRequest, trained: TrainedModel) -> list[bytes | str]:
+    """Return some raw inputs of the validation part."""
+    generator = np.random.default_rng(request.seed)
+    count = min(SAMPLES, len(trained.validation))
+    chosen = generator.choice(trained.validation, count, replace=False)
+    return [trained.examples.raw(int(index)) for index in chosen]
+
+
+def _verify(
+    request: TrainingRequest,
+    artifacts: dict[str, str],
+    onnx: bytes,
+    samples: Sequence[bytes | str],
+    threads: int,
+    progress: Progress,
+) -> tuple[Parity, Answers]:
+    """Return how the two full files compare, and what the .onnx answers. Raises `TrainingError`."""
+    torchscript = Path(request.output_dir, artifacts["torchscript"])
+    served, scripted = answers_of_both(onnx, torchscript, samples, threads=threads, check=progress.check)
+    parity = compare(served, scripted)
+    if not parity.holds:
+        raise TrainingError(
+            f"The .onnx and the .pt disagree: probabilities by up to {parity.max_abs_difference:.1e}, "
+            f"{parity.changed_labels} of {parity.samples} labels. The model is not published; report this."
+        )
+    return parity, served
+
+
+def _verify_quantized(
+    request: TrainingRequest,
+    artifacts: dict[str, str],
+    samples: Sequence[bytes | str],
+    served: Answers,
+    threads: int,
+) -> dict[str, Any]:
+    """Remove the .onnx of eight bits, if there is one that answers otherwise; returns how it compares."""
+    if "onnx-int8" not in artifacts:
+        return {}
+    path = Path(request.output_dir, artifacts["onnx-int8"])
+    answers = Predictor.from_bytes(path.read_bytes(), threads=threads).probabilities(samples)
+    parity = compare_quantized(served, answers)
+    if not parity.holds:
+        del artifacts["onnx-int8"]
+        path.unlink()
+    return {"int8": {**parity.to_json(), "published": parity.holds}}
+
+
+def _picture_mistakes(request: TrainingRequest, metrics: dict[str, Any], trained: TrainedModel) -> None:
+    """Add a small JPEG, as base64, to each of the worst mistakes of an image model."""
+    if request.task_type != IMAGE_CLASSIFICATION:
+        return
+    places = {trained.examples.names[index]: index for index in trained.validation}
+    for mistake in metrics["worst_mistakes"]:
+        with contextlib.suppress(Exception):  # an image that is good, but not for show
+            content = trained.examples.raw(places[mistake["input"]])
+            assert isinstance(content, bytes)
+            mistake["thumbnail"] = base64.b64encode(thumbnail(content, THUMBNAIL)).decode()

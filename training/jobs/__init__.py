@@ -1,0 +1,1 @@
+"""Training jobs: submitted, queued, cancelled, tried again; what they cost and when they start."""

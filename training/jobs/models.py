@@ -1,0 +1,266 @@
+"""Training jobs, and the workers that run them."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+
+from core.indexes import PrefixIndex
+from core.models import OwnedQuerySet, TimestampedModel
+from models_registry.models import RegisteredModel, TaskType
+
+from ..datasets.models import Dataset
+from ..engine.catalogue import get_architecture
+from .hyperparameters import Defaults, defaults_of
+from .validators import OptionValidator, validate_advanced, validate_plateau, validate_step
+
+
+class TrainingJobQuerySet(OwnedQuerySet):
+    """Questions about jobs in the words of the domain."""
+
+    def unfinished(self) -> TrainingJobQuerySet:
+        """Jobs that have not ended."""
+        return self.filter(state__in=TrainingJob.UNFINISHED)
+
+    def running(self) -> TrainingJobQuerySet:
+        """Jobs that a worker holds, oldest start first."""
+        return self.filter(state__in=TrainingJob.HELD).order_by("started_at", "pk")
+
+    def abandoned(self, now: datetime) -> TrainingJobQuerySet:
+        """Jobs whose worker has not renewed its lease."""
+        return self.filter(state__in=TrainingJob.HELD, lease_expires_at__lt=now)
+
+    def queued(self) -> TrainingJobQuerySet:
+        """Jobs that no worker holds, in the order in which they are to start."""
+        return self.filter(state=TrainingJob.State.QUEUED).order_by("-priority", "queued_at", "pk")
+
+    def startable(self, now: datetime) -> TrainingJobQuerySet:
+        """Queued jobs that may start now; others wait for their data, or a while for room on the worker."""
+        ready = self.queued().filter(dataset__state=Dataset.State.READY)
+        return ready.filter(Q(not_before__isnull=True) | Q(not_before__lte=now))
+
+    def ahead_of(self, job: TrainingJob) -> TrainingJobQuerySet:
+        """Queued jobs that will start before this one."""
+        before = Q(queued_at__lt=job.queued_at) | Q(queued_at=job.queued_at, pk__lt=job.pk)
+        before = Q(priority__gt=job.priority) | Q(before, priority=job.priority)
+        return self.queued().filter(before, queue=job.queue)
+
+
+class TrainingJob(TimestampedModel):
+    """One accepted request to train a model. It ends in exactly one final state."""
+
+    class State(models.TextChoices):
+        """The job's life; `transitions` names the allowed steps."""
+
+        QUEUED = "queued", "queued"
+        RUNNING = "running", "running"
+        CANCELLING = "cancelling", "cancelling"
+        SUCCEEDED = "succeeded", "succeeded"
+        FAILED = "failed", "failed"
+        CANCELLED = "cancelled", "cancelled"
+
+    HELD = (State.RUNNING, State.CANCELLING)
+    UNFINISHED = (State.QUEUED, *HELD)
+
+    class Strategy(models.TextChoices):
+        """How the network is trained."""
+
+        FROZEN = "frozen", "Fast (frozen network)"
+        FINETUNE = "finetune", "Accurate (fine-tuned)"
+        SCRATCH = "scratch", "From scratch"
+
+    class Optimizer(models.TextChoices):
+        """The documents' words."""
+
+        SGD = "sgd", "SGD"
+        ADAM = "adam", "Adam"
+        ADAMW = "adamw", "AdamW"
+
+    class Origin(models.TextChoices):
+        """How a job came in."""
+
+        FORM = "form", "form"
+        REST = "rest", "REST"
+        SHELL = "shell", "shell"
+        DOCUMENT = "document", "document in the bucket"
+        RETRY = "retry", "retry of another job"
+
+    token = models.CharField(max_length=160, unique=True, editable=False)
+    public_id = models.UUIDField(
+        default=uuid.uuid4, unique=True, editable=False, help_text="The model's; its files are named by it."
+    )
+    name = models.CharField(
+        max_length=100,
+        validators=[RegexValidator(r"^[\w -]+$", "Use letters, digits, spaces, hyphens and underscores.")],
+    )
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="training_jobs", null=True
+    )
+    dataset = models.ForeignKey(Dataset, on_delete=models.PROTECT, related_name="jobs")
+    task_type = models.CharField(max_length=24, choices=TaskType)
+    architecture = models.CharField(max_length=80)
+    strategy = models.CharField(max_length=16, choices=Strategy, default=Strategy.FROZEN)
+    downloadable = models.BooleanField(default=True)
+
+    # Empty: the strategy chooses. `effective` has what is used then.
+    optimizer = models.CharField(max_length=8, choices=Optimizer, blank=True, default="")
+    learning_rate = models.FloatField(null=True, blank=True, validators=[OptionValidator("learning_rate")])
+    batch_size = models.PositiveIntegerField(
+        null=True, blank=True, validators=[OptionValidator("batch_size")]
+    )
+    epochs = models.PositiveIntegerField(null=True, blank=True, validators=[OptionValidator("epochs")])
+    data_split = models.CharField(
+        max_length=9,
+        default="70 : 30",
+        validators=[RegexValidator(r"^\d{1,2} : \d{1,2}$", 'Write it as "70 : 30": training : validation.')],
+    )
+    reduce_lr_on_plateau = models.JSONField(null=True, blank=True, validators=[validate_plateau])
+    step_lr = models.JSONField(null=True, blank=True, validators=[validate_step])
+    advanced = models.JSONField(
+        default=dict,
+        blank=True,
+        validators=[validate_advanced],
+        help_text="Further settings; what is missing is the strategy's choice.",
+    )
+    seed = models.PositiveIntegerField(default=0, validators=[OptionValidator("seed")])
+    priority = models.SmallIntegerField(
+        default=0, help_text="Jobs with a higher number start first; equal ones in the order they came."
+    )
+    origin = models.CharField(max_length=8, choices=Origin, default=Origin.FORM, editable=False)
+
+    state = models.CharField(max_length=12, choices=State, default=State.QUEUED, editable=False)
+    queue = models.CharField(max_length=16, default="cpu", editable=False)
+    attempt = models.PositiveSmallIntegerField(
+        default=0, editable=False, help_text="Counts claims: every write of a worker names its own."
+    )
+    failures = models.PositiveSmallIntegerField(
+        default=0, editable=False, help_text="Attempts that died; being suspended or stopped does not count."
+    )
+    swept_attempt = models.PositiveSmallIntegerField(
+        default=0, editable=False, help_text="Attempts up to this one have left nothing in the bucket."
+    )
+    worker = models.CharField(max_length=128, blank=True, editable=False)
+    lease_expires_at = models.DateTimeField(null=True, editable=False)
+    announced_at = models.DateTimeField(null=True, editable=False)
+    not_before = models.DateTimeField(
+        null=True, editable=False, help_text="A queued job that waits for room on a worker starts no earlier."
+    )
+    queued_at = models.DateTimeField(default=timezone.now, editable=False)
+    started_at = models.DateTimeField(null=True, editable=False)
+    finished_at = models.DateTimeField(null=True, editable=False)
+    spent = models.DurationField(
+        default=timedelta, editable=False, help_text="What earlier attempts took of the time limit."
+    )
+    progress = models.JSONField(default=dict, editable=False)
+    log_tail = models.TextField(blank=True, editable=False)
+    error = models.TextField(blank=True, editable=False)
+    registered_model = models.OneToOneField(
+        RegisteredModel, on_delete=models.PROTECT, null=True, editable=False, related_name="training_job"
+    )
+
+    objects = TrainingJobQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "training job"
+        ordering = ("-created_at",)
+        indexes = [
+            models.Index(name="job_in_queue", fields=["state", "-priority", "queued_at"]),
+            models.Index(fields=["state", "-finished_at"]),
+            models.Index(name="job_state_created", fields=["state", "created_at"]),
+            models.Index(name="job_task_created", fields=["task_type", "created_at"]),
+            models.Index(name="job_strategy_created", fields=["strategy", "created_at"]),
+            models.Index(name="job_origin_created", fields=["origin", "created_at"]),
+            models.Index(fields=["owner", "-created_at"]),
+            PrefixIndex(name="job_name_start", fields=["name"]),
+            models.Index(name="job_unswept", fields=["id"], condition=Q(attempt__gt=F("swept_attempt"))),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                name="job_state_known",
+                condition=Q(
+                    state__in=["queued", "running", "cancelling", "succeeded", "failed", "cancelled"]
+                ),
+            ),
+            models.CheckConstraint(
+                name="job_succeeded_has_model",
+                condition=Q(state="succeeded", registered_model__isnull=False)
+                | (~Q(state="succeeded") & Q(registered_model__isnull=True)),
+            ),
+            models.CheckConstraint(
+                name="job_held_has_lease",
+                condition=~Q(state__in=["running", "cancelling"]) | Q(lease_expires_at__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="job_final_has_end",
+                condition=Q(state__in=["queued", "running", "cancelling"], finished_at__isnull=True)
+                | Q(state__in=["succeeded", "failed", "cancelled"], finished_at__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the job has ended."""
+        return self.state not in self.UNFINISHED
+
+    @property
+    def effective(self) -> Defaults:
+        """Concrete optimizer, learning rate, batch size and epochs, chosen by the owner or the strategy."""
+        chosen = defaults_of(
+            self.strategy,
+            get_architecture(self.architecture).kind,
+            trainable=self.advanced.get("trainable") or "",
+            optimizer=self.optimizer,
+        )
+        return Defaults(
+            optimizer=self.optimizer or chosen.optimizer,
+            learning_rate=chosen.learning_rate if self.learning_rate is None else self.learning_rate,
+            batch_size=self.batch_size or chosen.batch_size,
+            epochs=self.epochs or chosen.epochs,
+        )
+
+    @property
+    def queued_for(self) -> timedelta:
+        """How long the job waited for a worker, or has waited so far."""
+        waited = (self.started_at or self.finished_at or timezone.now()) - self.queued_at - self.spent
+        return max(waited, timedelta())
+
+    @property
+    def running_for(self) -> timedelta:
+        """How long workers have worked on the job, in all attempts; zero before it starts."""
+        if self.started_at is None:
+            return self.spent
+        return self.spent + (self.finished_at or timezone.now()) - self.started_at
+
+
+class WorkerHeartbeat(models.Model):
+    """A worker process that was alive a moment ago."""
+
+    name = models.CharField(max_length=128, primary_key=True)
+    queues = models.JSONField(default=list)
+    started_at = models.DateTimeField()
+    seen_at = models.DateTimeField(db_index=True)
+    slots = models.PositiveSmallIntegerField(default=1, help_text="Jobs at a time.")
+    ready = models.BooleanField(default=False, help_text="The backbones are prepared.")
+
+    ALIVE = timedelta(seconds=30)
+
+    class Meta:
+        verbose_name = "worker"
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the worker has been heard of lately."""
+        return self.seen_at > timezone.now() - self.ALIVE

@@ -1,0 +1,282 @@
+"""What people do with jobs: submit, cancel, try again. Each function is one transaction."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from control.models import PlatformStatus
+from control.selectors import is_halted, require_operation
+from core.exceptions import InvalidRequest, MaintenanceMode, PlatformBusy, TrainyardError
+from core.models import check_fields
+from core.queue.app import send_hint
+from models_registry.models import RegisteredModel, TaskType
+from models_registry.tokens import new_token
+
+from ..datasets.models import Dataset
+from ..datasets.services import require_ready
+from ..engine.catalogue import ARCHITECTURES, get_architecture
+from ..engine.data import DataError, parse_data_split
+from ..task_names import RUN_TRAINING_JOB
+from ..worker.dispatch import route
+from . import transitions
+from .hyperparameters import ADVANCED
+from .models import TrainingJob
+from .presets import suitable_network
+
+logger = structlog.get_logger(__name__)
+
+ANNOUNCED_AT_ONCE = 10  # the head of the queue; the others follow as it moves
+HYPERPARAMETERS = (
+    "optimizer",
+    "learning_rate",
+    "batch_size",
+    "epochs",
+    "reduce_lr_on_plateau",
+    "step_lr",
+    "advanced",
+)
+FOREIGN_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,160}")
+
+
+@dataclass(frozen=True)
+class JobSettings:
+    """How to train. None leaves a choice to the strategy."""
+
+    architecture: str | None = None
+    strategy: str = TrainingJob.Strategy.FROZEN
+    data_split: str = "70 : 30"
+    downloadable: bool = True
+    seed: int = 0
+    more: dict[str, Any] = field(default_factory=dict)  # fields of TrainingJob by name
+
+
+def settings_by_field(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings, given flat by their names, as fields of a job: the further ones lie in `advanced`."""
+    fields = {name: value for name, value in given.items() if name not in ADVANCED}
+    further = {name: value for name, value in given.items() if name in ADVANCED}
+    return {**fields, "advanced": {**fields.get("advanced", {}), **further}} if further else fields
+
+
+class TooManyJobs(PlatformBusy):
+    """Somebody has as many unfinished jobs as they may."""
+
+    def __init__(self, words: str) -> None:
+        TrainyardError.__init__(self, words)
+
+
+def submit_job(
+    *,
+    owner: Any,
+    dataset: Dataset,
+    name: str,
+    choice: JobSettings,
+    token: str | None = None,
+    origin: str = TrainingJob.Origin.FORM,
+    waits_for_data: bool = False,
+) -> TrainingJob:
+    """Accept a job. Raises `InvalidRequest`, `MaintenanceMode` or `PlatformBusy`.
+
+    `waits_for_data` lets it wait for a data set that a worker is still validating, as those want who get
+    no other chance to submit it; it fails with the data set.
+    `token` is for a job that somebody else has named already, as a document in the bucket does: 1 to
+    160 letters, digits, underscores and hyphens, which no job and no model has. None makes one.
+    """
+    require_operation()
+    architecture = _architecture(dataset.task_type, choice)
+    job = TrainingJob(
+        token=new_token(dataset.task_type, name) if token is None else _foreign_token(token),
+        name=name.strip(),
+        owner=owner,
+        dataset=dataset,
+        task_type=dataset.task_type,
+        architecture=architecture,
+        strategy=choice.strategy,
+        data_split=choice.data_split,
+        downloadable=choice.downloadable,
+        seed=choice.seed,
+        origin=origin,
+        queue=route(choice.strategy),
+        **{name: value for name, value in choice.more.items() if value is not None},
+    )
+    check_fields(job, exclude=["owner", "dataset", "registered_model"])
+    _check_together(job)
+    with transaction.atomic():
+        make_room(owner)
+        if _is_ready(dataset, may_wait=waits_for_data):
+            transaction.on_commit(lambda: announce(job.pk, queue=job.queue))
+        else:
+            job.progress = {"phase": "queued", "message": "Its data is being checked first."}
+        job.save()
+    job.refresh_from_db(fields=["announced_at"])
+    logger.info("job.queued", job=job.pk, task_type=job.task_type)
+    return job
+
+
+def make_room(owner: Any) -> None:
+    """Raise `PlatformBusy` when no further job may wait; one submission at a time is counted."""
+    PlatformStatus.load()
+    status = PlatformStatus.objects.select_for_update().get()
+    if status.dev_mode:
+        raise MaintenanceMode
+    unfinished = TrainingJob.objects.unfinished()
+    if not status.queue_while_active and unfinished.exists():
+        raise PlatformBusy
+    most = settings.TRAINYARD["MAX_UNFINISHED_JOBS"]
+    if unfinished.count() >= most:
+        raise TooManyJobs(
+            f"All {most:,} places in the queue are taken. Submit again when some jobs have ended."
+        )
+    most = settings.TRAINYARD["MAX_UNFINISHED_JOBS_PER_USER"]
+    if owner is not None and unfinished.filter(owner=owner).count() >= most:
+        raise TooManyJobs(
+            f"You have {most:,} jobs that have not ended, which is the most at a time. "
+            "Wait until one has ended, or cancel one."
+        )
+
+
+def _is_ready(dataset: Dataset, *, may_wait: bool) -> bool:
+    """Look at a data set once more, and keep its state as it is until the job is in the table.
+
+    Raises `InvalidRequest` for one that cannot be trained on, or not yet unless the job `may_wait`.
+    """
+    now = Dataset.objects.select_for_update().defer("report").filter(pk=dataset.pk).first()
+    if now is None:
+        raise InvalidRequest(f"{dataset.name} was deleted. Upload it again.")
+    if may_wait and now.state == Dataset.State.VALIDATING:
+        return False
+    require_ready(now)
+    return True
+
+
+def _check_together(job: TrainingJob) -> None:
+    """Raise `InvalidRequest` for settings that contradict each other."""
+    try:
+        parse_data_split(job.data_split)
+    except DataError as error:
+        raise InvalidRequest(str(error)) from error
+    if job.advanced.get("one_cycle") and (job.reduce_lr_on_plateau or job.step_lr):
+        raise InvalidRequest(
+            "One-cycle sets the learning rate of every step, so it leaves nothing to a plateau or to steps. "
+            "Choose one of the three."
+        )
+
+
+def _foreign_token(token: str) -> str:
+    """Return a token that came from outside; it becomes a file's name and part of an address."""
+    if not FOREIGN_TOKEN.fullmatch(token):
+        raise InvalidRequest(
+            "A token has 1 to 160 letters, digits, underscores and hyphens; this one has something else."
+        )
+    if (
+        TrainingJob.objects.filter(token=token).exists()
+        or RegisteredModel.objects.filter(token=token).exists()
+    ):
+        raise InvalidRequest("There is a job or a model with this token already. Choose another one.")
+    return token
+
+
+def _architecture(task_type: str, choice: JobSettings) -> str:
+    """Return the network to train, which can be trained that way here. Raises `InvalidRequest`."""
+    try:
+        if choice.architecture:
+            architecture = get_architecture(choice.architecture)
+        else:
+            architecture = suitable_network(task_type, choice.strategy)
+    except ValueError as error:
+        raise InvalidRequest(str(error)) from error
+    name = architecture.name
+    if name not in ARCHITECTURES and name not in settings.TRAINYARD["FURTHER_NETWORKS"]:
+        raise InvalidRequest(f"{name} has to be allowed by an administrator first (FURTHER_NETWORKS).")
+    if architecture.task_type != task_type:
+        raise InvalidRequest(f"{architecture.label} does not classify {TaskType(task_type).label.lower()}.")
+    if reason := architecture.unavailable_because(choice.strategy):
+        raise InvalidRequest(reason)
+    return name
+
+
+def announce(job_id: int, *, queue: str) -> bool:
+    """Tell the workers of a queued job; a broker that is down only delays it until reconcile."""
+    if not send_hint(RUN_TRAINING_JOB, job_id, queue=queue):
+        return False
+    TrainingJob.objects.filter(pk=job_id).update(announced_at=timezone.now())
+    return True
+
+
+def announce_head() -> None:
+    """Announce the jobs that are to start next, whatever the broker was told: it may have lost it."""
+    if not is_halted():
+        jobs = TrainingJob.objects.startable(timezone.now()).values_list("pk", "queue")
+        for job_id, queue in jobs[:ANNOUNCED_AT_ONCE]:
+            announce(job_id, queue=queue)
+
+
+def announce_waiting() -> int:
+    """Announce the jobs that wait unannounced, as after maintenance; returns how many were."""
+    waiting = TrainingJob.objects.startable(timezone.now()).filter(announced_at=None)
+    found = waiting.values_list("pk", "queue")[:ANNOUNCED_AT_ONCE]
+    return sum(announce(job_id, queue=queue) for job_id, queue in found)
+
+
+def retry_job(*, job: TrainingJob, owner: Any) -> TrainingJob:
+    """Submit a job that failed or was cancelled once more, as a new job with the same data and settings.
+
+    Raises what `submit_job` raises.
+    """
+    if job.state not in (TrainingJob.State.FAILED, TrainingJob.State.CANCELLED):
+        raise InvalidRequest(
+            f"{job.name} is {job.get_state_display()}; only a job that failed is tried again."
+        )
+    return _submit_again(job, owner)
+
+
+def repeat_job(*, job: TrainingJob, owner: Any) -> TrainingJob:
+    """Train once more what a job that succeeded has trained; its model stays. Raises what `submit_job` raises."""
+    if job.state != TrainingJob.State.SUCCEEDED:
+        raise InvalidRequest(
+            f"{job.name} is {job.get_state_display()}; only a job that succeeded is trained again."
+        )
+    return _submit_again(job, owner)
+
+
+def _submit_again(job: TrainingJob, owner: Any) -> TrainingJob:
+    """Submit a new job with the same data and settings."""
+    choice = JobSettings(
+        architecture=job.architecture,
+        strategy=job.strategy,
+        data_split=job.data_split,
+        downloadable=job.downloadable,
+        seed=job.seed,
+        more={name: getattr(job, name) for name in HYPERPARAMETERS},
+    )
+    return submit_job(
+        owner=owner, dataset=job.dataset, name=job.name, choice=choice, origin=TrainingJob.Origin.RETRY
+    )
+
+
+def requeue_job(*, job: TrainingJob) -> None:
+    """Take a running job from its worker, or announce a queued one again. Raises `InvalidRequest`."""
+    require_operation()
+    if not transitions.requeue(job.pk) and not TrainingJob.objects.queued().filter(pk=job.pk).exists():
+        raise InvalidRequest(
+            f"{job.name} is {job.get_state_display()}; only a running or queued job can wait again."
+        )
+    job.refresh_from_db()
+    announce(job.pk, queue=job.queue)
+
+
+def set_priority(*, job: TrainingJob, priority: int) -> None:
+    """Let a job start before or after others; it changes nothing for one that has started."""
+    TrainingJob.objects.filter(pk=job.pk).update(priority=priority, updated_at=timezone.now())
+
+
+def cancel_job(*, job: TrainingJob) -> None:
+    """End a job; a running one stops within seconds. Raises `InvalidRequest` when it has ended."""
+    if not transitions.cancel(job.pk):
+        raise InvalidRequest(f"{job.name} has ended already.")
+    job.refresh_from_db()

@@ -1,0 +1,55 @@
+"""From a filled-in form to an accepted job, in one step that leaves nothing half-made."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.files import File
+
+from core.exceptions import TrainyardError
+
+from ..datasets.models import Dataset
+from ..datasets.services import create_dataset, discard_dataset
+from .models import TrainingJob
+from .services import JobSettings, submit_job
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A data set that was just uploaded, and how to train on it."""
+
+    name: str
+    task_type: str
+    file: File
+    columns: dict[str, str] | None
+    choice: JobSettings
+    origin: str = TrainingJob.Origin.FORM
+
+
+def submit_upload(
+    *, owner: Any, submission: Submission, keep: Callable[..., Dataset] = create_dataset
+) -> TrainingJob:
+    """Keep the data set and accept the job; a job that is refused takes its data set with it.
+
+    A web process lets `accept_dataset` keep it: the job then waits until a worker has validated a large one,
+    and fails with it. Raises what `keep` and `submit_job` raise.
+    """
+    dataset = keep(
+        owner=owner,
+        name=submission.name,
+        task_type=submission.task_type,
+        file=submission.file,
+        columns=submission.columns,
+    )
+    try:
+        return submit_job(
+            owner=owner,
+            dataset=dataset,
+            name=submission.name,
+            choice=submission.choice,
+            origin=submission.origin,
+            waits_for_data=True,
+        )
+    except TrainyardError:
+        discard_dataset(dataset)
+        raise

@@ -1,0 +1,380 @@
+"""The forms of a new model: the data, then what may be asked for, in which range, and why.
+
+Ranges hold what older clients of the platform offer and more. The browser is told the same ranges;
+what counts is what is checked here.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from django import forms
+from django.conf import settings
+from django.core.files.uploadedfile import UploadedFile
+from django.core.validators import RegexValidator
+from django.template.defaultfilters import filesizeformat
+
+from core.pages.search import ListSearch
+from models_registry.models import TaskType
+
+from ..datasets.services import SUFFIXES
+from ..jobs.hyperparameters import (
+    ADVANCED,
+    BATCH_SIZE,
+    EPOCHS,
+    LEARNING_RATE,
+    PLATEAU,
+    PLATEAU_DEFAULTS,
+    SEED,
+    STEP,
+    STEP_DEFAULTS,
+    TRAIN_PERCENT,
+    Choice,
+    Number,
+    Option,
+)
+from ..jobs.models import TrainingJob
+from ..jobs.presets import PRESETS, networks, suitable_network, why_not_at_all
+from ..jobs.services import JobSettings
+
+NAME_RULE = "Use letters, digits, spaces, hyphens and underscores."
+OPEN = "The preset's choice"
+SWITCH = (("", OPEN), ("on", "On"), ("off", "Off"))
+
+
+class NetworkSelect(forms.Select):
+    """Shows networks that cannot be used here as disabled, and says which strategies each one has."""
+
+    def __init__(self, task_type: str) -> None:
+        super().__init__()
+        self.task_type = task_type
+
+    def create_option(self, name: str, value: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Mark one network."""
+        option: dict[str, Any] = super().create_option(name, value, *args, **kwargs)
+        network = next((one for one in _networks(self.task_type) if one.name == value), None)
+        if network is not None:
+            reasons = {preset.strategy: network.unavailable_because(preset.strategy) for preset in PRESETS}
+            missing = {strategy: reason for strategy, reason in reasons.items() if reason}
+            option["attrs"]["data-not-for"] = json.dumps(missing)
+            if len(missing) == len(PRESETS):
+                option["attrs"]["disabled"] = True
+                option["label"] = f"{network.label} (not available here)"
+        return option
+
+
+def _networks(task_type: str) -> list[Any]:
+    return networks(task_type, settings.TRAINYARD["FURTHER_NETWORKS"])
+
+
+def models_of(task_type: str) -> list[tuple[str, str]]:
+    """Return the networks of a task as choices, after the one that leaves it open."""
+    return [("", OPEN), *((network.name, network.label) for network in _networks(task_type))]
+
+
+def why_models_are_missing(task_type: str) -> list[tuple[str, str, str]]:
+    """Return networks that cannot be trained here in every way: label, for which presets, the reason."""
+    found = []
+    for network in _networks(task_type):
+        presets: dict[str, list[str]] = {}
+        for preset in PRESETS:
+            if reason := network.unavailable_because(preset.strategy):
+                presets.setdefault(reason, []).append(preset.label)
+        found += [(network.label, " and ".join(labels), reason) for reason, labels in presets.items()]
+    return found
+
+
+def why_presets_are_missing(task_type: str) -> dict[str, str]:
+    """Return the strategies that no network of a task can be trained by here, with the reason."""
+    allowed = settings.TRAINYARD["FURTHER_NETWORKS"]
+    reasons = {preset.strategy: why_not_at_all(task_type, preset.strategy, allowed) for preset in PRESETS}
+    return {strategy: reason for strategy, reason in reasons.items() if reason}
+
+
+def number_field(label: str, number: Number, *, initial: Any = None, required: bool = False) -> forms.Field:
+    """Return a field for a number, which states its range and why."""
+    stated = {
+        "label": label,
+        "initial": initial,
+        "required": required,
+        "help_text": f"{number.span}. {number.why}",
+    }
+    field: forms.Field
+    if number.whole:
+        field = forms.IntegerField(min_value=int(number.least), max_value=int(number.most), **stated)
+    else:
+        field = forms.FloatField(min_value=number.least, max_value=number.most, **stated)
+    field.widget.attrs["step"] = "1" if number.whole else "any"
+    if initial is None:
+        field.widget.attrs["placeholder"] = OPEN
+    return field
+
+
+def option_field(name: str, label: str) -> forms.Field:
+    """Return a field for a further setting, empty for the preset's choice."""
+    option: Option = ADVANCED[name]
+    if isinstance(option, Number):
+        return number_field(label, option)
+    if isinstance(option, Choice):
+        choices = [("", OPEN), *((word, word.capitalize()) for word in option.words)]
+        return forms.ChoiceField(label=label, choices=choices, required=False, help_text=option.why)
+    return forms.TypedChoiceField(
+        label=label,
+        choices=SWITCH,
+        required=False,
+        coerce=lambda word: word == "on",
+        empty_value=None,
+        help_text=option.why,
+    )
+
+
+class DataForm(forms.Form):
+    """A data set to upload: the file says by its ending which task it is for."""
+
+    file = forms.FileField(label="File", error_messages={"required": "Choose the file with your data."})
+    input_column = forms.CharField(label="Column of the sentences", max_length=100, required=False)
+    label_column = forms.CharField(label="Column of the labels", max_length=100, required=False)
+
+    def __init__(self, *args: Any, found: Sequence[str] = (), **kwargs: Any) -> None:
+        """`found` are the columns of a table that was sent before: one chooses among them."""
+        kwargs.setdefault("label_suffix", "")
+        super().__init__(*args, **kwargs)
+        for name in ("input_column", "label_column"):
+            if found:
+                choices = [("", "Choose a column"), *((column, column) for column in found)]
+                self.fields[name].widget = forms.Select(choices=choices)
+            else:
+                self.fields[name].widget.attrs["placeholder"] = "Recognised by its name"
+            _dress(self.fields[name].widget)
+
+    def clean_file(self) -> UploadedFile:
+        """Refuse what no reader takes, and what is too large."""
+        file: UploadedFile = self.cleaned_data["file"]
+        limit = settings.TRAINYARD["MAX_DATASET_BYTES"]
+        if (file.size or 0) > limit:
+            raise forms.ValidationError(
+                f"{file.name} is larger than the {filesizeformat(limit)} that a data set may have."
+            )
+        if task_of(file.name or "") is None:
+            kinds = " or ".join(suffix for suffixes in SUFFIXES.values() for suffix in suffixes)
+            raise forms.ValidationError(f"{file.name} is not a {kinds} file.")
+        return file
+
+    def clean(self) -> dict[str, Any]:
+        """Check what concerns both columns."""
+        values = super().clean() or self.cleaned_data
+        column = values.get("input_column")
+        if column and column == values.get("label_column"):
+            self.add_error("label_column", f"The sentences and the labels cannot both be in “{column}”.")
+        return values
+
+    @property
+    def task_type(self) -> TaskType:
+        """What the file is for."""
+        task = task_of(self.cleaned_data["file"].name)
+        assert task is not None
+        return task
+
+    @property
+    def columns(self) -> dict[str, str] | None:
+        """Which column of a text table is which, where somebody said so; None for images."""
+        if self.task_type != TaskType.TEXT:
+            return None
+        given = {role: self.cleaned_data[f"{role}_column"] for role in ("input", "label")}
+        return {role: column for role, column in given.items() if column}
+
+
+def task_of(filename: str) -> TaskType | None:
+    """Return the task that a file's ending is for; None for any other file."""
+    suffix = Path(filename).suffix.lower()
+    return next((task for task, suffixes in SUFFIXES.items() if suffix in suffixes), None)
+
+
+def name_of(filename: str) -> str:
+    """Return a name to begin with, in words: "my_flowers-2.zip" is "My flowers-2"."""
+    words = " ".join(re.sub(r"[^\w -]|_", " ", Path(filename).stem).split())[:100].strip()
+    return words[:1].upper() + words[1:] or "Untitled"
+
+
+class NewModelForm(forms.Form):
+    """Name, preset and settings of one training job on a data set that has been looked at."""
+
+    name = forms.CharField(
+        label="Name of the model",
+        max_length=100,
+        validators=[RegexValidator(r"^[\w -]+$", NAME_RULE)],
+        help_text=NAME_RULE,
+    )
+    strategy = forms.ChoiceField(
+        label="How to train",
+        choices=[(preset.strategy, preset.label) for preset in PRESETS],
+        initial=PRESETS[0].strategy,
+        widget=forms.RadioSelect,
+    )
+    network = forms.ChoiceField(label="Network", required=False)
+    train_percent = number_field("Share for training, in percent", TRAIN_PERCENT, initial=70, required=True)
+    seed = number_field("Seed", SEED, initial=0, required=True)
+    downloadable = forms.BooleanField(
+        label="Whoever has the token may download the files",
+        required=False,
+        initial=True,
+        help_text="Off: others can only predict. You can always download your own model.",
+    )
+
+    optimizer = forms.ChoiceField(
+        label="Optimizer",
+        choices=[("", OPEN), *TrainingJob.Optimizer.choices],
+        required=False,
+        help_text="Adam and AdamW find their own step sizes; SGD often ends a little better when the learning "
+        "rate is right.",
+    )
+    learning_rate = number_field("Learning rate", LEARNING_RATE)
+    batch_size = number_field("Batch size", BATCH_SIZE)
+    epochs = number_field("Epochs", EPOCHS)
+    trainable = option_field("trainable", "Layers to train")
+    augmentation = option_field("augmentation", "Augmentation")
+    early_stopping = option_field("early_stopping", "Early stopping")
+    class_weights = option_field("class_weights", "Class weights")
+    label_smoothing = option_field("label_smoothing", "Label smoothing")
+    gradient_clipping = option_field("gradient_clipping", "Gradient clipping")
+    mixed_precision = option_field("mixed_precision", "Mixed precision")
+    one_cycle = option_field("one_cycle", "One-cycle learning rate")
+    use_plateau = forms.BooleanField(
+        label="Reduce the learning rate on a plateau",
+        required=False,
+        help_text="Takes smaller steps once the validation loss has stopped falling.",
+    )
+    plateau_factor = number_field("Factor", PLATEAU["factor"], initial=PLATEAU_DEFAULTS["factor"])
+    plateau_patience = number_field("Patience", PLATEAU["patience"], initial=PLATEAU_DEFAULTS["patience"])
+    plateau_min_lr = number_field(
+        "Smallest learning rate", PLATEAU["min_lr"], initial=PLATEAU_DEFAULTS["min_lr"]
+    )
+    use_step = forms.BooleanField(
+        label="Lower the learning rate in steps",
+        required=False,
+        help_text="Takes smaller steps after a fixed number of epochs, whatever the loss does.",
+    )
+    step_size = number_field("Step size", STEP["step_size"], initial=STEP_DEFAULTS["step_size"])
+    step_gamma = number_field("Gamma", STEP["gamma"], initial=STEP_DEFAULTS["gamma"])
+
+    GROUPS = {
+        "use_plateau": {
+            "factor": "plateau_factor",
+            "patience": "plateau_patience",
+            "min_lr": "plateau_min_lr",
+        },
+        "use_step": {"step_size": "step_size", "gamma": "step_gamma"},
+    }
+
+    def __init__(self, *args: Any, task_type: str, **kwargs: Any) -> None:
+        kwargs.setdefault("label_suffix", "")
+        super().__init__(*args, **kwargs)
+        network = cast("forms.ChoiceField", self.fields["network"])
+        network.widget = NetworkSelect(task_type)
+        network.choices = models_of(task_type)
+        self.fields["name"].widget.attrs["autocomplete"] = "off"
+        for field in self.fields.values():
+            _dress(field.widget)
+
+    def full_clean(self) -> None:
+        """Mark the fields that have errors for the eye as well."""
+        super().full_clean()
+        for name in self.errors:
+            if name in self.fields:
+                widget = self.fields[name].widget
+                widget.attrs["class"] = f"{widget.attrs.get('class', '')} is-invalid".strip()
+
+    def clean_name(self) -> str:
+        """Drop the space around a name."""
+        return str(self.cleaned_data["name"]).strip()
+
+    def clean(self) -> dict[str, Any]:
+        """Check what concerns several fields."""
+        values = super().clean() or self.cleaned_data
+        for switch, group in self.GROUPS.items():
+            for name in group.values() if values.get(switch) else ():
+                if name not in self.errors and values.get(name) is None:
+                    self.add_error(name, f"Give a value, or switch off “{self.fields[switch].label}”.")
+        if values.get("one_cycle") and (values.get("use_plateau") or values.get("use_step")):
+            self.add_error(
+                "one_cycle", "One-cycle sets the whole course of the learning rate. Choose one way."
+            )
+        return values
+
+    @property
+    def job_settings(self) -> JobSettings:
+        """The choices as the service takes them."""
+        values = self.cleaned_data
+        more = {name: values[name] for name in ("optimizer", "learning_rate", "batch_size", "epochs")}
+        more["advanced"] = {name: values[name] for name in ADVANCED if values[name] not in (None, "")}
+        more["reduce_lr_on_plateau"] = self._group("use_plateau")
+        more["step_lr"] = self._group("use_step")
+        return JobSettings(
+            architecture=values["network"] or None,
+            strategy=values["strategy"],
+            data_split=f"{values['train_percent']} : {100 - values['train_percent']}",
+            downloadable=values["downloadable"],
+            seed=values["seed"],
+            more=more,
+        )
+
+    @classmethod
+    def values_of(cls, job: TrainingJob) -> dict[str, Any]:
+        """Return what the form would have to hold for a job like this one."""
+        suitable = suitable_network(job.task_type, job.strategy).name
+        values: dict[str, Any] = {
+            "name": job.name,
+            "strategy": job.strategy,
+            "network": "" if job.architecture == suitable else job.architecture,
+            "train_percent": int(job.data_split.split(" : ")[0]),
+            "seed": job.seed,
+            "downloadable": job.downloadable,
+            **{name: getattr(job, name) for name in ("optimizer", "learning_rate", "batch_size", "epochs")},
+        }
+        for name, value in job.advanced.items():
+            values[name] = ("on" if value else "off") if isinstance(value, bool) else value
+        for switch, group in (("use_plateau", job.reduce_lr_on_plateau), ("use_step", job.step_lr)):
+            values[switch] = bool(group)
+            values |= {cls.GROUPS[switch][key]: value for key, value in (group or {}).items()}
+        return {name: value for name, value in values.items() if name in cls.base_fields}
+
+    def _group(self, switch: str) -> dict[str, Any] | None:
+        values = self.cleaned_data
+        if not values[switch]:
+            return None
+        return {key: values[name] for key, name in self.GROUPS[switch].items()}
+
+
+class DatasetSearch(ListSearch):
+    """What data sets can be looked for by."""
+
+    task_type = forms.ChoiceField(
+        label="Kind", choices=[("", "Images and texts"), *TaskType.choices], required=False
+    )
+
+
+class JobSearch(DatasetSearch):
+    """What jobs can be looked for by."""
+
+    state = forms.ChoiceField(
+        label="State",
+        choices=[
+            ("", "Any state"),
+            *((state.value, str(state.label).capitalize()) for state in TrainingJob.State),
+        ],
+        required=False,
+    )
+
+
+def _dress(widget: forms.Widget) -> None:
+    """Give a widget Bootstrap's class."""
+    if isinstance(widget, forms.CheckboxInput):
+        widget.attrs["class"] = "form-check-input"
+    elif isinstance(widget, forms.RadioSelect):
+        return
+    elif isinstance(widget, forms.Select):
+        widget.attrs["class"] = "form-select"
+    else:
+        widget.attrs["class"] = "form-control"

@@ -1,0 +1,161 @@
+"""Pages of jobs: parse, authorise, call one service, show."""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_POST
+from django_htmx.http import HttpResponseClientRedirect
+
+from accounts.roles import is_operator
+from control.selectors import is_halted
+from core.admin.paginator import BoundedPaginator
+from core.exceptions import MaintenanceMode, TrainyardError
+from core.pages.search import ANYWHERE, BEGINNING
+from core.queue.app import why_unheard
+
+from ..jobs.estimates import expected_seconds, in_words
+from ..jobs.models import TrainingJob
+from ..jobs.phases import current_phase, steps_of
+from ..jobs.selectors import a_worker_is_alive, ended_lately, expected_start, position_in_queue
+from ..jobs.services import cancel_job, retry_job
+from .curves import charts_of, facts_of
+from .dataset_report import summarise
+from .forms import JobSearch
+
+PAGE_SIZE = 25
+SCHEDULE_FIELDS = ("factor", "patience", "min_lr", "step_size", "gamma")
+
+
+@login_required
+@require_GET
+def job_list(request: HttpRequest) -> HttpResponse:
+    """Show a person's jobs, newest first; operators may ask for everybody's."""
+    everyone = is_operator(request.user) and request.GET.get("whose") == "everyone"
+    jobs = TrainingJob.objects.select_related("registered_model", "dataset", "owner").defer(
+        "log_tail", "dataset__report", "registered_model__metrics", "registered_model__accuracy_plot"
+    )
+    if not everyone:
+        jobs = jobs.filter(owner_id=request.user.pk)
+    search = JobSearch(request.GET, where=BEGINNING if everyone else ANYWHERE)
+    page = BoundedPaginator(search.narrow(jobs), PAGE_SIZE).get_page(request.GET.get("page"))
+    context = {"page": page, "everyone": everyone, "search": search}
+    return render(request, "training/jobs.html", context)
+
+
+@login_required
+@never_cache
+@require_GET
+def job_page(request: HttpRequest, pk: int) -> HttpResponse:
+    """Show a job, live while it has not ended."""
+    job = _job_of(request, pk)
+    report = summarise(job.dataset.report, job.dataset.classes)
+    context = {
+        **_job_context(job),
+        "usual": _usual(job),
+        "report": report,
+        "dataset": job.dataset,
+        "further": _further_settings(job),
+    }
+    return render(request, "training/job.html", context)
+
+
+@login_required
+@never_cache
+@require_GET
+def job_fragment(request: HttpRequest, pk: int) -> HttpResponse:
+    """Answer the page's question for news; a model that has just gone live is shown at once."""
+    job = _job_of(request, pk)
+    if job.registered_model is not None:
+        messages.success(request, f"{job.name} is live.")
+        return HttpResponseClientRedirect(reverse("inference:model", args=[job.registered_model.token]))
+    return render(request, "training/job_fragment.html", {**_job_context(job), "out_of_band": True})
+
+
+@login_required
+@require_POST
+def cancel(request: HttpRequest, pk: int) -> HttpResponse:
+    """End a job."""
+    job = _job_of(request, pk)
+    try:
+        cancel_job(job=job)
+    except TrainyardError as error:
+        messages.error(request, str(error))
+    else:
+        if job.is_final:
+            messages.success(request, f"{job.name} is cancelled.")
+    return redirect("training:job", pk=pk)
+
+
+@login_required
+@require_POST
+def retry(request: HttpRequest, pk: int) -> HttpResponse:
+    """Start a job that failed once more, as a new one."""
+    job = _job_of(request, pk)
+    try:
+        again = retry_job(job=job, owner=job.owner)
+    except MaintenanceMode:
+        raise
+    except TrainyardError as error:
+        messages.error(request, str(error))
+        return redirect("training:job", pk=pk)
+    return redirect("training:job", pk=again.pk)
+
+
+def _job_of(request: HttpRequest, pk: int) -> TrainingJob:
+    """Return a job that this person may see; anybody else's does not exist for them."""
+    jobs = TrainingJob.objects.owned_by(request.user).select_related("dataset", "registered_model")
+    job: TrainingJob = get_object_or_404(jobs, pk=pk)
+    return job
+
+
+def _job_context(job: TrainingJob) -> dict[str, Any]:
+    progress = job.progress or {}
+    waits = job.state == TrainingJob.State.QUEUED
+    steps = steps_of(job.state, progress, job.strategy)
+    metrics = progress.get("metrics") or {}
+    at = current_phase(job.state, progress)
+    return {
+        "job": job,
+        "steps": steps,
+        "current": next((step for step in steps if step.name == at), None),
+        "facts": facts_of(metrics) if job.state == TrainingJob.State.RUNNING else [],
+        "charts": charts_of(metrics),
+        "seconds_left": metrics.get("seconds_left") if at == "train" else None,
+        "position": position_in_queue(job) if waits else None,
+        "expected_start": expected_start(job) if waits else None,
+        "halted": waits and is_halted(),
+        "unheard": why_unheard(job.announced_at) if waits else "",
+        "worker_alive": a_worker_is_alive(job.queue) if waits else True,
+        "queued_again": progress.get("message", "") if waits else "",
+        "max_attempts": settings.TRAINYARD["MAX_ATTEMPTS"],
+    }
+
+
+def _usual(job: TrainingJob) -> str:
+    """Return how long jobs like one that has not ended take; "" when that is not known."""
+    if job.is_final:
+        return ""
+    seconds = expected_seconds(job.task_type, job.strategy, job.dataset.examples, ended_lately())
+    return "" if seconds is None else in_words(seconds)
+
+
+def _further_settings(job: TrainingJob) -> list[tuple[str, str]]:
+    """Return what was set beside the usual, in words."""
+    groups = {"Plateau": job.reduce_lr_on_plateau, "Steps": job.step_lr}
+    found = [(label, _words(group)) for label, group in groups.items() if group]
+    for name, value in job.advanced.items():
+        words = "on" if value is True else "off" if value is False else str(value)
+        found.append((name.replace("_", " ").capitalize(), words))
+    return found
+
+
+def _words(group: dict[str, Any]) -> str:
+    """Name a schedule's values in the form's order: a database may keep them in another."""
+    told = [(name, group[name]) for name in SCHEDULE_FIELDS if name in group]
+    return ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in told)

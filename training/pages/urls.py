@@ -1,0 +1,22 @@
+"""Addresses of the pages of data sets, new models and jobs."""
+
+from django.urls import path
+
+from . import datasets, jobs, new_model
+
+app_name = "training"
+
+urlpatterns = [
+    path("new/", new_model.new_model, name="new"),
+    path("new/data/", new_model.upload, name="upload"),
+    path("new/sample/", new_model.use_sample, name="sample"),
+    path("datasets/", datasets.dataset_list, name="datasets"),
+    path("datasets/<int:pk>/", datasets.dataset_page, name="dataset"),
+    path("datasets/<int:pk>/progress/", datasets.progress, name="dataset-progress"),
+    path("datasets/<int:pk>/delete/", datasets.delete, name="delete-dataset"),
+    path("jobs/", jobs.job_list, name="jobs"),
+    path("jobs/<int:pk>/", jobs.job_page, name="job"),
+    path("jobs/<int:pk>/fragment/", jobs.job_fragment, name="job-fragment"),
+    path("jobs/<int:pk>/cancel/", jobs.cancel, name="cancel"),
+    path("jobs/<int:pk>/retry/", jobs.retry, name="retry"),
+]

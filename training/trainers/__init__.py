@@ -1,1 +1,0 @@
-"""The engine: strategies that train, run in a child process. Knows no Django."""

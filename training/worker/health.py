@@ -1,0 +1,30 @@
+"""Are the workers well?"""
+
+from datetime import datetime
+
+from django.utils import timezone
+
+from core.observability.health import NotWell
+from core.periodic import PERIODS_UNTIL_LATE, late_tasks
+
+from ..jobs.models import WorkerHeartbeat
+
+
+def look_for_worker() -> None:
+    """Raise `NotWell` when no worker was heard of lately."""
+    if _up_since() is None:
+        raise NotWell("none is alive")
+
+
+def look_at_periodic_tasks() -> None:
+    """Raise `NotWell` when tasks have not ended well for too long; without a worker nobody runs them."""
+    up_since = _up_since()
+    late = late_tasks(up_since=up_since) if up_since is not None else []
+    if late:
+        raise NotWell(f"not ended well within {PERIODS_UNTIL_LATE} periods: {', '.join(late)}")
+
+
+def _up_since() -> datetime | None:
+    """Return since when some worker that is alive now has been up; None when none is alive."""
+    alive = WorkerHeartbeat.objects.filter(seen_at__gt=timezone.now() - WorkerHeartbeat.ALIVE)
+    return alive.order_by("started_at").values_list("started_at", flat=True).first()

@@ -1,0 +1,52 @@
+"""Pretrained weights that an administrator put into the bucket, copied to where trainers look for them.
+
+A folder that is the bucket is read as it is; from S3 each machine keeps a copy. A file's name claims its
+SHA-256 (see `training.engine.catalogue`), which the trainer checks before it uses the file.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+import structlog
+from django.conf import settings
+from django.core.files.storage import storages
+
+from core.exceptions import BucketError
+from core.periodic import for_each
+
+from ..engine.catalogue import CLAIMED_DIGEST
+
+logger = structlog.get_logger(__name__)
+
+PREFIX = "pretrained/"
+
+
+def fetch_pretrained() -> int:
+    """Copy what is new below pretrained/ in an S3 bucket; returns how many files that were.
+
+    Raises `BucketError`, or `SomeFailed` after the other files were tried.
+    """
+    if not settings.S3_BUCKET:
+        return 0
+    storage, folder = storages["default"], Path(settings.PRETRAINED_FOLDER)
+    try:
+        _, names = storage.listdir(PREFIX)
+    except Exception as error:  # whichever storage, whatever it raises
+        raise BucketError(f"{PREFIX} cannot be listed: {error}") from error
+    missing = [name for name in names if CLAIMED_DIGEST.search(name) and not (folder / name).exists()]
+    return for_each(missing, _fetch)
+
+
+def _fetch(name: str) -> bool:
+    folder = Path(settings.PRETRAINED_FOLDER)
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = folder / f".{name}.{os.getpid()}"
+    try:
+        with storages["default"].open(f"{PREFIX}{name}") as source, draft.open("wb") as target:
+            shutil.copyfileobj(source, target, 1 << 20)
+        draft.replace(folder / name)
+    finally:
+        draft.unlink(missing_ok=True)
+    logger.info("pretrained.fetched", file=name)
+    return True
