@@ -1,7 +1,5 @@
 """REST views of batches: many inputs in one file, a CSV as answer."""
 
-from typing import Any
-
 from django.http import Http404
 from django.http.response import HttpResponseBase
 from django.urls import path, reverse
@@ -18,11 +16,11 @@ from accounts.quota import require_room
 from core.http.admission import claimed_by_file
 from core.http.parsers import FirstRenderer
 from core.http.throttles import PerAddressPredict, PerModelToken
-from core.queue.app import why_unheard
-from inference.batches.services import cancel_batch, create_batch
 
+from ..batches.downloads import send_result
 from ..batches.models import Batch
-from ..pages.batches import send_result
+from ..batches.selectors import find_batch, why_waiting
+from ..batches.services import cancel_batch, create_batch
 from ..predict.admission import require_model
 from ..predict.lookup import UnknownModel
 
@@ -71,8 +69,7 @@ class BatchSerializer(serializers.ModelSerializer):
 
     def get_message(self, batch: Batch) -> str:
         """What whoever sent the batch should know."""
-        waits = batch.state == Batch.State.QUEUED
-        return (why_unheard(batch.announced_at) if waits else "") or batch.message
+        return why_waiting(batch) or batch.message
 
     def get_result(self, batch: Batch) -> str | None:
         """Where the result is."""
@@ -122,7 +119,7 @@ class BatchView(APIView):
     @extend_schema(operation_id="models_batches_retrieve", responses=BatchSerializer)
     def get(self, request: Request, token: str, identifier: str) -> Response:
         """Tell how far a batch is."""
-        return Response(BatchSerializer(_batch_of(token, identifier), context={"request": request}).data)
+        return Response(BatchSerializer(find_batch(token, identifier), context={"request": request}).data)
 
 
 class BatchCancelView(APIView):
@@ -133,7 +130,7 @@ class BatchCancelView(APIView):
     @extend_schema(operation_id="models_batches_cancel", request=None, responses={202: BatchSerializer})
     def post(self, request: Request, token: str, identifier: str) -> Response:
         """Cancel a batch: one that waits ends at once, one that runs in a moment."""
-        batch = _batch_of(token, identifier)
+        batch = find_batch(token, identifier)
         cancel_batch(batch=batch)
         answer = BatchSerializer(batch, context={"request": request}).data
         return Response(answer, status=status.HTTP_202_ACCEPTED)
@@ -148,14 +145,7 @@ class BatchResultView(APIView):
     @extend_schema(operation_id="models_batches_result", responses={(200, "text/csv"): OpenApiTypes.STR})
     def get(self, request: Request, token: str, identifier: str) -> HttpResponseBase:
         """Download the CSV."""
-        return send_result(_batch_of(token, identifier))
-
-
-def _batch_of(token: str, identifier: str) -> Any:
-    batch = Batch.objects.select_related("model").filter(model__token=token, identifier=identifier).first()
-    if batch is None:
-        raise Http404
-    return batch
+        return send_result(find_batch(token, identifier))
 
 
 urlpatterns = [

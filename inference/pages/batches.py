@@ -3,16 +3,14 @@
 As with models, who knows the address may see: a batch has a secret of its own, beside its model's token.
 """
 
-from pathlib import PurePath
 from typing import Any
 
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.files.storage import storages
 from django.core.paginator import Paginator
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -22,10 +20,11 @@ from accounts.roles import is_operator
 from core.exceptions import BucketError, InvalidRequest, MaintenanceMode, TrainyardError
 from core.http.admission import admits
 from core.pages.requests import PageRequest
-from core.queue.app import why_unheard
 
+from ..batches.downloads import send_result
 from ..batches.models import Batch
 from ..batches.results import COLUMNS
+from ..batches.selectors import find_batch, why_waiting
 from ..batches.services import cancel_batch, create_batch
 from ..predict.admission import before_batch
 from ..predict.lookup import UnknownModel
@@ -66,14 +65,14 @@ def send(request: PageRequest, token: str) -> HttpResponse:
 @require_GET
 def batch_page(request: HttpRequest, token: str, identifier: str) -> HttpResponse:
     """Show a batch, live while it has not ended."""
-    return render(request, "inference/batch.html", _context(_batch_of(token, identifier)))
+    return render(request, "inference/batch.html", _context(find_batch(token, identifier)))
 
 
 @never_cache
 @require_GET
 def batch_fragment(request: HttpRequest, token: str, identifier: str) -> HttpResponse:
     """Answer the page's question for news."""
-    context = {**_context(_batch_of(token, identifier)), "out_of_band": True}
+    context = {**_context(find_batch(token, identifier)), "out_of_band": True}
     return render(request, "inference/batch_fragment.html", context)
 
 
@@ -81,7 +80,7 @@ def batch_fragment(request: HttpRequest, token: str, identifier: str) -> HttpRes
 def cancel(request: HttpRequest, token: str, identifier: str) -> HttpResponse:
     """End a batch."""
     try:
-        cancel_batch(batch=_batch_of(token, identifier))
+        cancel_batch(batch=find_batch(token, identifier))
     except InvalidRequest as error:
         messages.error(request, str(error))
     return redirect("inference:batch", token=token, identifier=identifier)
@@ -91,7 +90,7 @@ def cancel(request: HttpRequest, token: str, identifier: str) -> HttpResponse:
 @require_GET
 def result(request: HttpRequest, token: str, identifier: str) -> FileResponse:
     """Hand out the result, always as a download."""
-    return send_result(_batch_of(token, identifier))
+    return send_result(find_batch(token, identifier))
 
 
 @login_required
@@ -106,23 +105,6 @@ def batch_list(request: HttpRequest) -> HttpResponse:
         batches = batches.filter(owner_id=request.user.pk)
     page = Paginator(batches, PAGE_SIZE).get_page(request.GET.get("page"))
     return render(request, "inference/batches.html", {"page": page, "everyone": everyone})
-
-
-def send_result(batch: Batch) -> FileResponse:
-    """Answer with a batch's result as a stream. Raises `Http404` when there is none (any more), `BucketError`."""
-    if batch.state != Batch.State.SUCCEEDED:
-        raise Http404
-    try:
-        file = storages["default"].open(batch.result_key)
-    except FileNotFoundError as error:
-        raise Http404 from error
-    except OSError as error:
-        raise BucketError("The result cannot be fetched from the bucket now. Try again.") from error
-    name = f"{PurePath(batch.source_name).stem}-predictions.csv"
-    response = FileResponse(file, as_attachment=True, filename=name, content_type="text/csv; charset=utf-8")
-    response["Content-Length"] = str(batch.result_size)
-    response["X-Content-Type-Options"] = "nosniff"
-    return response
 
 
 def _send(request: HttpRequest, token: str, form: BatchForm) -> Batch:
@@ -143,11 +125,6 @@ def _refuse(request: PageRequest, token: str, error: TrainyardError, status: int
     return redirect("inference:model", token=token)
 
 
-def _batch_of(token: str, identifier: str) -> Batch:
-    batches = Batch.objects.select_related("model").defer("model__metrics", "model__accuracy_plot")
-    return get_object_or_404(batches, model__token=token, identifier=identifier)
-
-
 def _context(batch: Batch) -> dict[str, Any]:
     waits = batch.state == Batch.State.QUEUED
     ahead = Batch.objects.queued().filter(queued_at__lt=batch.queued_at).count() if waits else 0
@@ -155,6 +132,6 @@ def _context(batch: Batch) -> dict[str, Any]:
         "batch": batch,
         "model": batch.model,
         "ahead": ahead,
-        "unheard": why_unheard(batch.announced_at) if waits else "",
+        "unheard": why_waiting(batch),
         "columns": COLUMNS[batch.model.task_type],
     }
