@@ -12,7 +12,7 @@ import requests
 
 from devtools import servers
 from devtools.platform_process import WholePlatform
-from tests.tcp_line import TcpLine
+from devtools.tcp_line import TcpLine
 
 from .jobs import SAMPLES
 from .submissions import (

@@ -11,8 +11,8 @@ import pytest
 import requests
 
 from devtools.platform_process import PlatformProcess
+from devtools.published import published_content
 from models_registry.artifacts import Predictor
-from tests.published import published_content
 
 TRAINING = {
     "result": "error",

@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from devtools.platform_process import ROOT, PlatformProcess
-from tests.published import published_content
+from devtools.published import published_content
 
 from .submissions import administrator, api_session, ended_job, seconds_to_claim, send_by_page, send_over_rest
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from devtools import servers
+from devtools.faulty_s3 import Fault, FaultyS3
 from devtools.platform_process import PlatformProcess
-from tests.faulty_s3 import Fault, FaultyS3
 from tests.integration.mirror_outsider import Outsider, S3Bucket
 from tests.integration.mirror_worker import Book, Console, Order, let_work
 from tests.integration.test_mirror import SHARED, Mirrored, assert_taken_in, create_shared, wrong_entries

@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
 from devtools import servers
-from tests.faulty_s3 import UNHEARD, Fault, FaultyS3
+from devtools.faulty_s3 import UNHEARD, Fault, FaultyS3
 
 pytestmark = pytest.mark.servers
 

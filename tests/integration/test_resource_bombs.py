@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import requests
 
+from devtools import bombs
 from devtools.platform_process import PlatformProcess
-from tests import bombs
 from tests.integration.jobs import children_of
 from tests.tiny_models import picture
 

@@ -8,7 +8,7 @@ from bucket.probe import PREFIX, RACES, WRITERS, probe_conditional_writes
 from bucket.store import Conflict, DocumentStore, FolderStore, S3Store
 from core.exceptions import BucketError
 from devtools import servers
-from tests.faulty_s3 import Fault, FaultyS3
+from devtools.faulty_s3 import Fault, FaultyS3
 
 
 @pytest.fixture(scope="module")

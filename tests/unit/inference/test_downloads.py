@@ -18,10 +18,10 @@ from django.test import Client, RequestFactory
 from bucket.store import get_store
 from core.exceptions import BucketError
 from devtools import servers
+from devtools.faulty_s3 import Fault, FaultyS3
 from inference.downloads import stream_file
 from models_registry.models import Artifact, RegisteredModel
 from tests.factories import ArtifactFactory, RegisteredModelFactory
-from tests.faulty_s3 import Fault, FaultyS3
 
 pytestmark = pytest.mark.django_db
 

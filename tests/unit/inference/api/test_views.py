@@ -9,9 +9,9 @@ from django.test import Client
 from rest_framework.test import APIClient
 
 from control.models import PlatformStatus
+from devtools.bombs import GREY, blank_png
 from inference.predict import services
 from models_registry.services import retire_model
-from tests.bombs import GREY, blank_png
 from tests.factories import RegisteredModelFactory, UserFactory
 from tests.tiny_models import live_colour_model, picture
 

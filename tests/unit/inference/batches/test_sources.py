@@ -3,9 +3,9 @@
 import zipfile
 from pathlib import Path
 
+from devtools.bombs import GREY, blank_png
 from inference.batches.sources import ImageSource
 from models_registry.inputs import Limits
-from tests.bombs import GREY, blank_png
 
 
 def test_images_beyond_the_pixels_of_an_archive_have_a_reason_and_the_others_are_passed_on(

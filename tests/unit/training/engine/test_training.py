@@ -14,11 +14,11 @@ import torch
 from PIL import Image
 from torchvision.transforms import v2
 
+from devtools.published import published_content
 from models_registry.artifacts import ImagePreprocessing, ModelMetadata, Predictor
 from models_registry.artifacts.explanations import WordImportance
 from models_registry.artifacts.metadata import NGRAMS_KEY
 from models_registry.artifacts.ngrams import NgramVocabulary
-from tests.published import published_content
 from training.engine import training
 from training.engine.data import DataError
 from training.engine.events import ProgressEvent, TrainingError, TrainingStopped

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from devtools.bombs import GREY, blank_png
 from models_registry.inputs import ArchiveBudget, TooManyPixels, open_archive
-from tests.bombs import GREY, blank_png
 from training.engine.data import DataError, Limits, build_report, images, read_image_archive
 from training.engine.data.images import thumbnail, why_unreadable
 from training.engine.examples import open_examples

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from devtools.bombs import encode, list_of_files
+from devtools.costs import cost_of
 from models_registry.inputs import ArchiveBudget, DataError, Limits, budgets, open_archive, read_member
-from tests.bombs import encode, list_of_files
-from tests.costs import cost_of
 
 MB = 2**20
 

@@ -26,7 +26,14 @@ class Cost:
 
 def cost_of(call: Callable[..., Any], *arguments: Any) -> Cost:
     """Make a call of a module's function in a new process. Arguments and result have to be plain values."""
-    command = [sys.executable, "-m", "tests.costs", call.__module__, call.__qualname__, json.dumps(arguments)]
+    command = [
+        sys.executable,
+        "-m",
+        "devtools.costs",
+        call.__module__,
+        call.__qualname__,
+        json.dumps(arguments),
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE, check=True)
     return Cost(**json.loads(done.stdout.splitlines()[-1]))
 

@@ -13,9 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models_registry.artifacts import ImagePreprocessing, InvalidInput, check_pixels, decode_image, decoding
-from models_registry.artifacts.decoding import inspect
-from tests.bombs import (
+from devtools.bombs import (
     GREY,
     RGBA,
     blank_png,
@@ -28,7 +26,9 @@ from tests.bombs import (
     segment,
     tiff_of_fields,
 )
-from tests.costs import cost_of
+from devtools.costs import cost_of
+from models_registry.artifacts import ImagePreprocessing, InvalidInput, check_pixels, decode_image, decoding
+from models_registry.artifacts.decoding import inspect
 
 MB = 2**20
 PREPROCESSING = ImagePreprocessing(resize=24, crop=16)

@@ -10,9 +10,9 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
+from devtools.costs import Cost, cost_of
 from models_registry.inputs import DataError, Limits, open_table
 from models_registry.inputs.tables import parquet
-from tests.costs import Cost, cost_of
 
 MB = 2**20
 

@@ -9,9 +9,9 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
+from devtools.bombs import encode
 from models_registry.artifacts import ImagePreprocessing, InvalidInput, decode_image
 from models_registry.artifacts.decoding import UPRIGHT, inspect, upright_size
-from tests.bombs import encode
 from tests.stills import CODED, PARAMETERS, SIDE, box, heic, heic_of_tiles, turned
 
 PREPROCESSING = ImagePreprocessing(resize=24, crop=16)
