@@ -22,14 +22,15 @@ class TrainingConfig(AppConfig):
         from models_registry.models import TaskType
 
         from . import checks, signals  # noqa: F401
+        from .datasets.files import DATASETS
         from .datasets.reconcile import announce_validations, rescue_validations, sweep_unusable_datasets
         from .datasets.services import kept_datasets
         from .documents.projections import TrainingProjection
-        from .jobs import reconcile
-        from .jobs.files import CHECKPOINTS, DATASETS, known_files
+        from .jobs import reconcile, waiting  # noqa: F401
+        from .jobs.files import CHECKPOINTS, known_files
         from .jobs.prometheus import read_metrics
+        from .jobs.routing import route_queued_jobs
         from .jobs.selectors import running_activity
-        from .worker.dispatch import route_queued_jobs
         from .worker.health import look_at_periodic_tasks, look_for_worker
         from .worker.pretrained import fetch_pretrained
 

@@ -14,9 +14,13 @@ from core.admin.confirmation import AT_ONCE, Confirmation, confirmed
 
 from ..datasets.deletion import delete_dataset
 from ..datasets.models import Dataset
-from ..jobs.models import TrainingJob
 
 DATASET_STATES = {"ready": "success", "unusable": "danger", "being checked": "info"}
+
+
+def _has_jobs(**which: Any) -> Exists:
+    """Return the condition that jobs were made of a data set, of those that are so."""
+    return Exists(Dataset.objects.filter(pk=OuterRef("pk"), jobs__isnull=False, **which))
 
 
 class UsedFilter(admin.SimpleListFilter):
@@ -35,7 +39,7 @@ class UsedFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Narrow by whether there is a job."""
-        used = Exists(TrainingJob.objects.filter(dataset=OuterRef("pk")))
+        used = _has_jobs()
         if self.value() == "yes":
             return queryset.filter(used)
         if self.value() == "no":
@@ -70,10 +74,10 @@ class DatasetAdmin(MachineOwnedAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Dataset]:
         """Know of each whether it was and is used; leave out what can be long."""
-        used = Exists(TrainingJob.objects.filter(dataset=OuterRef("pk")))
         datasets: QuerySet[Dataset] = super().get_queryset(request)
-        busy = Exists(TrainingJob.objects.unfinished().filter(dataset=OuterRef("pk")))
-        return datasets.defer("report").annotate(is_used=used, is_busy=busy)
+        return datasets.defer("report").annotate(
+            is_used=_has_jobs(), is_busy=_has_jobs(jobs__finished_at__isnull=True)
+        )
 
     def has_remove_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Tell whether this person may delete data sets."""

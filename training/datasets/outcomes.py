@@ -1,4 +1,4 @@
-"""What follows from a validation: the data set is ready or unusable, and jobs that wait for it go on or end."""
+"""What follows from a validation: the data set is ready or unusable, and who waits for it is told by a signal."""
 
 from typing import Any
 
@@ -9,10 +9,8 @@ from django.utils import timezone
 
 from work import transitions
 
-from ..jobs.models import TrainingJob
-from ..jobs.services import announce_waiting
-from ..jobs.transitions import refuse
 from .models import Dataset, DatasetValidation
+from .signals import dataset_ready, dataset_unusable
 
 
 def conclude(validation: DatasetValidation, report: dict[str, Any]) -> None:
@@ -33,7 +31,7 @@ def conclude(validation: DatasetValidation, report: dict[str, Any]) -> None:
         read = report["examples"] + report["unreadable_count"]
         transitions.succeed(validation, done=read, total=read)
         data.update(state=Dataset.State.READY, **found)
-        transaction.on_commit(announce_waiting)
+        dataset_ready.send(sender=Dataset, dataset_id=validation.dataset_id)
 
 
 def make_unusable(dataset_id: int, reason: str) -> None:
@@ -41,9 +39,7 @@ def make_unusable(dataset_id: int, reason: str) -> None:
     Dataset.objects.filter(pk=dataset_id).update(
         state=Dataset.State.UNUSABLE, reason=reason, updated_at=timezone.now()
     )
-    waiting = TrainingJob.objects.queued().filter(dataset_id=dataset_id)
-    for job_id in waiting.values_list("pk", flat=True):
-        refuse(job_id, error=f"The data cannot be trained on. {reason}")
+    dataset_unusable.send(sender=Dataset, dataset_id=dataset_id, reason=reason)
 
 
 def unswept() -> QuerySet[DatasetValidation]:

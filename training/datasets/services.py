@@ -22,7 +22,7 @@ from models_registry.models import TaskType
 from work.queue import announce
 
 from ..engine.data import TABLE_SUFFIXES, DataError, DataReport, Progress, build_report
-from ..jobs.files import dataset_key, hash_file
+from .files import dataset_key, hash_file
 from .models import Dataset, DatasetValidation
 from .size import Patience, TakesTooLong, is_large
 

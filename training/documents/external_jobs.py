@@ -26,11 +26,11 @@ from documents.projections import Postponed, Unusable
 from models_registry.models import RegisteredModel, TaskType
 from models_registry.tokens import readable_name
 
+from ..datasets.files import dataset_key
 from ..datasets.models import Dataset
 from ..datasets.services import SUFFIXES, create_dataset, discard_dataset
 from ..engine.catalogue import SCRATCH, Architecture, get_architecture
 from ..engine.data import LARGEST_INTEGER, DataError, ForeignDocument, Limits, parse_data_split, take_apart
-from ..jobs.files import dataset_key
 from ..jobs.models import TrainingJob
 from ..jobs.services import FOREIGN_TOKEN, JobSettings, make_room, submit_job
 

@@ -1,16 +1,14 @@
 """Where a job's files lie in the bucket, and how they are removed."""
 
-import hashlib
-from pathlib import Path
-
 from django.db.models import F, Q
 
+from bucket.files import delete_prefix
 from documents.drift import KnownFiles
 
+from ..datasets.files import DATASETS
 from ..datasets.models import Dataset
 from .models import TrainingJob
 
-DATASETS = "training/datasets/"
 CHECKPOINTS = "training/jobs/"  # a folder for each job that has any
 
 
@@ -19,9 +17,14 @@ def attempt_prefix(job: TrainingJob, attempt: int) -> str:
     return f"{job.task_type}/{job.token}/{attempt}/"
 
 
-def dataset_key(identifier: str, suffix: str) -> str:
-    """Return where an uploaded data set lies; nothing of its user-given name but a known suffix."""
-    return f"{DATASETS}{identifier}/dataset{suffix}"
+def checkpoint_prefix(job: TrainingJob) -> str:
+    """Return the folder of a job's checkpoints, with a slash at its end."""
+    return f"{CHECKPOINTS}{job.token}/checkpoint/"
+
+
+def delete_checkpoints(job: TrainingJob) -> int:
+    """Delete every checkpoint of a job that has ended; returns how many files there were."""
+    return delete_prefix(f"{CHECKPOINTS}{job.token}/")
 
 
 def known_files(folder: str) -> KnownFiles:
@@ -35,9 +38,3 @@ def known_files(folder: str) -> KnownFiles:
         return KnownFiles({}, tuple(f"{folder}{token}/" for token in jobs.values_list("token", flat=True)))
     jobs = TrainingJob.objects.filter(attempt__gt=F("swept_attempt"))
     return KnownFiles({}, tuple(f"{task}/{token}/" for task, token in jobs.values_list("task_type", "token")))
-
-
-def hash_file(path: Path) -> str:
-    """Return a file's SHA-256 in hexadecimal, read in pieces."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

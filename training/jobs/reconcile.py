@@ -11,8 +11,7 @@ from bucket.files import delete_prefix
 from control.selectors import is_halted
 from core.periodic import for_each
 
-from ..worker.checkpoint_uploads import delete_checkpoints
-from .files import attempt_prefix
+from .files import attempt_prefix, delete_checkpoints
 from .models import TrainingJob
 from .selectors import slots_by_queue
 from .services import ANNOUNCED_AT_ONCE, announce

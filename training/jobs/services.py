@@ -23,11 +23,11 @@ from ..datasets.services import require_ready
 from ..engine.catalogue import ARCHITECTURES, get_architecture
 from ..engine.data import DataError, parse_data_split
 from ..task_names import RUN_TRAINING_JOB
-from ..worker.dispatch import route
 from . import transitions
 from .hyperparameters import ADVANCED
 from .models import TrainingJob
 from .presets import suitable_network
+from .routing import route
 
 logger = structlog.get_logger(__name__)
 

@@ -29,14 +29,15 @@ from documents import keys
 from documents.publish import publish
 from models_registry.services import ModelDescription, StoredFile, publish_model
 
+from ..datasets.files import hash_file
 from ..datasets.models import Dataset
 from ..engine.process import TrainerProcess
 from ..engine.request import Hyperparameters, TrainingRequest, TrainingResult
 from ..jobs import transitions
-from ..jobs.files import attempt_prefix, hash_file
+from ..jobs.files import attempt_prefix, delete_checkpoints
 from ..jobs.models import TrainingJob
 from ..jobs.services import announce
-from .checkpoint_uploads import CheckpointKeeper, delete_checkpoints
+from .checkpoint_uploads import CheckpointKeeper
 from .devices import DevicePool, visible_gpus
 
 logger = structlog.get_logger(__name__)

@@ -27,7 +27,8 @@ from django.core.files.storage import storages
 from bucket.files import delete_prefix, download
 from bucket.store import get_store
 
-from ..jobs.files import CHECKPOINTS, hash_file
+from ..datasets.files import hash_file
+from ..jobs.files import checkpoint_prefix
 from ..jobs.models import TrainingJob
 
 logger = structlog.get_logger(__name__)
@@ -77,16 +78,6 @@ class Manifest:
         if not files or any(not SAFE_NAME.fullmatch(file.name) for file in files):
             raise UnusableCheckpoint("its manifest names files that no trainer writes")
         return manifest
-
-
-def checkpoint_prefix(job: TrainingJob) -> str:
-    """Return the folder of a job's checkpoints, with a slash at its end."""
-    return f"{CHECKPOINTS}{job.token}/checkpoint/"
-
-
-def delete_checkpoints(job: TrainingJob) -> int:
-    """Delete every checkpoint of a job that has ended; returns how many files there were."""
-    return delete_prefix(f"{CHECKPOINTS}{job.token}/")
 
 
 class CheckpointKeeper:

@@ -1,4 +1,4 @@
-"""Which queue a job waits in, and which job a worker takes next.
+"""Which job a worker takes next.
 
 A message only wakes a worker up. What it takes is the head of the queue as the table has it, so that
 priorities hold, however old the messages are.
@@ -14,29 +14,12 @@ from models_registry.models import TaskType
 
 from ..jobs import transitions
 from ..jobs.models import TrainingJob
-from ..jobs.selectors import a_worker_is_alive
 from .resources import Shortage, needs_of, shortage_of, this_machine
 
 logger = structlog.get_logger(__name__)
 
-CPU, GPU = "cpu", "gpu"
-WORTH_A_GPU = (TrainingJob.Strategy.FINETUNE, TrainingJob.Strategy.SCRATCH)
 LOOKED_AT = 20  # jobs at the head of a queue, of which some may lack room
 WAIT_FOR_ROOM = timedelta(minutes=1)
-
-
-def route(strategy: str) -> str:
-    """Return the queue for a job: the GPU's when a worker serves it and the strategy pays for it."""
-    return GPU if strategy in WORTH_A_GPU and a_worker_is_alive(GPU) else CPU
-
-
-def route_queued_jobs() -> int:
-    """Move queued jobs to where they would be sent now; returns how many moved."""
-    queued, best = TrainingJob.objects.filter(state=TrainingJob.State.QUEUED), route(WORTH_A_GPU[0])
-    moved = queued.filter(strategy__in=WORTH_A_GPU).exclude(queue=best).update(queue=best, announced_at=None)
-    if moved:
-        logger.info("jobs.rerouted", queue=best, jobs=moved)
-    return moved
 
 
 def take_next(queue: str, *, worker: str) -> TrainingJob | None:

@@ -16,9 +16,10 @@ from models_registry.inputs import UnclearColumns
 from tests.factories import DatasetValidationFactory
 from training.datasets import services
 from training.datasets.deletion import delete_dataset
+from training.datasets.files import DATASETS
 from training.datasets.models import Dataset, DatasetValidation
 from training.datasets.services import UnusableData, accept_dataset, create_dataset
-from training.jobs.files import DATASETS, known_files
+from training.jobs.files import known_files
 
 pytestmark = pytest.mark.django_db
 

@@ -11,10 +11,9 @@ from control.models import PlatformStatus
 from core.queue.app import app
 from tests.factories import RegisteredModelFactory, TrainingJobFactory
 from training.jobs import transitions
-from training.jobs.files import attempt_prefix
+from training.jobs.files import attempt_prefix, checkpoint_prefix
 from training.jobs.models import TrainingJob, WorkerHeartbeat
 from training.jobs.reconcile import announce_jobs, rescue_jobs, sweep_files
-from training.worker.checkpoint_uploads import checkpoint_prefix
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

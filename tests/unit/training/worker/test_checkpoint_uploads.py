@@ -12,14 +12,9 @@ from bucket.store import get_store
 from devtools import servers
 from documents.drift import check_documents
 from tests.factories import TrainingJobFactory
+from training.jobs.files import checkpoint_prefix, delete_checkpoints
 from training.jobs.models import TrainingJob
-from training.worker.checkpoint_uploads import (
-    CheckpointKeeper,
-    Manifest,
-    UnusableCheckpoint,
-    checkpoint_prefix,
-    delete_checkpoints,
-)
+from training.worker.checkpoint_uploads import CheckpointKeeper, Manifest, UnusableCheckpoint
 
 pytestmark = pytest.mark.django_db
 

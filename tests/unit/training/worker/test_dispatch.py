@@ -7,8 +7,9 @@ from django.utils import timezone
 from control.models import PlatformStatus
 from tests.factories import DatasetFactory, TrainingJobFactory
 from training.jobs.models import TrainingJob, WorkerHeartbeat
+from training.jobs.routing import route, route_queued_jobs
 from training.worker import dispatch
-from training.worker.dispatch import route, route_queued_jobs, take_next
+from training.worker.dispatch import take_next
 from training.worker.resources import Machine
 
 pytestmark = pytest.mark.django_db
