@@ -121,6 +121,7 @@ def test_put_stream_that_fails_leaves_the_old_document(store: DocumentStore) -> 
 
 def test_delete_missing_is_fine(store: DocumentStore) -> None:
     store.delete("a.json")
+    assert store.get("a.json") is None
 
 
 def test_concurrent_writers_lose_nothing(store: DocumentStore) -> None:

@@ -343,6 +343,7 @@ def test_looking_at_documents_in_step_takes_the_same_queries_for_any_number_of_m
     publish_waiting()
     with django_assert_max_num_queries(45):
         publish_waiting()
+    assert len(read(bucket)) == 20
 
 
 def test_undescribed_model_of_a_fixed_batch_takes_many_images() -> None:

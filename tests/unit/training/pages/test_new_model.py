@@ -271,9 +271,10 @@ def test_page_costs_the_same_however_much_there_is(
     datasets = DatasetFactory.create_batch(count, owner=user)
     client = as_(user)
     with django_assert_num_queries(4):  # session, user, data sets, halted
-        client.get("/new/")
+        page = client.get("/new/").content.decode()
     with django_assert_num_queries(5):  # session, user, data set, what ended lately, halted
-        client.get(f"/new/?dataset={datasets[0].pk}")
+        assert client.get(f"/new/?dataset={datasets[0].pk}").status_code == 200
+    assert all(str(dataset.pk) in page for dataset in datasets)
 
 
 # Large data, which a worker checks ----------------------------------------------------------------
