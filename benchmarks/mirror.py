@@ -231,10 +231,11 @@ def _save(process: int) -> dict[str, Any]:
 
 def _count_puts() -> list[str]:
     """Return a list that grows with every write of the document that the bucket has taken."""
-    from bucket.store import S3Store, get_store
+    from bucket.factory import get_bucket
+    from bucket.s3 import S3Bucket
 
-    store, puts = get_store(), []
-    assert isinstance(store, S3Store)
+    store, puts = get_bucket(), []
+    assert isinstance(store, S3Bucket)
 
     def count(http_response: Any, **_: Any) -> None:
         if http_response.status_code == 200 and http_response.url.endswith(f"/{DOCUMENT}"):
@@ -249,10 +250,11 @@ def _measure() -> dict[str, Any]:
     """Publish one change and PUT the same bytes, in turn; the first of each warms up."""
     from django.conf import settings
 
-    from bucket.store import S3Store, get_store
+    from bucket.factory import get_bucket
+    from bucket.s3 import S3Bucket
 
-    store = get_store()
-    assert isinstance(store, S3Store)
+    store = get_bucket()
+    assert isinstance(store, S3Bucket)
     publish, bare_put, flags = [], [], {}
     for number in range(RUNS + 1):
         seconds, token, flag = _publish_one(number)

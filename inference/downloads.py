@@ -17,7 +17,8 @@ from django.http.response import HttpResponseBase
 from django.utils.http import content_disposition_header, quote_etag
 from django.utils.text import slugify
 
-from bucket.store import Missing, get_store
+from bucket.base import Missing
+from bucket.factory import get_bucket
 from core.exceptions import BucketError, TrainyardError
 from core.http.problems import problem_response
 from models_registry.models import Artifact, RegisteredModel
@@ -182,7 +183,7 @@ def _begun(artifact: Artifact, part: range) -> Iterator[bytes]:
 
     Raises `Http404` for a file that was replaced or deleted a moment ago, `BucketError`.
     """
-    pieces = get_store().pieces(artifact.key, part)
+    pieces = get_bucket().pieces(artifact.key, part)
     try:
         first = next(pieces, b"")
     except Missing as error:

@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from bucket.store import get_store
+from bucket.factory import get_bucket
 from core.exceptions import BucketError
 from core.periodic import for_each
 from core.text import storable
@@ -105,7 +105,7 @@ def _check(model: RegisteredModel) -> bool:
 def _measure(artifact: Artifact) -> Iterator[str]:
     """Fill in a file's size and SHA-256; yields what is wrong with it."""
     digest, size = hashlib.sha256(), 0
-    with get_store().open(artifact.key) as file:
+    with get_bucket().open(artifact.key) as file:
         if file is None:
             yield f"{artifact.key} is not in the bucket."
             return

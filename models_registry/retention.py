@@ -15,7 +15,7 @@ from django.db import transaction
 from django.utils import timezone
 from pydantic import ValidationError
 
-from bucket.store import get_store
+from bucket.factory import get_bucket
 from control.selectors import is_halted
 from core.exceptions import BucketError
 from documents import keys
@@ -72,7 +72,7 @@ def _reason_to_wait() -> str:
     """Return why nothing may be deleted now; empty when it may. The document decides, not the table."""
     if is_halted():
         return "the platform is halted for maintenance"
-    stored = get_store().get(keys.CLEANUP)
+    stored = get_bucket().get(keys.CLEANUP)
     if stored is None:
         return "there is no cleanup.json"
     try:

@@ -25,7 +25,7 @@ def bucket(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
     if request.node.get_closest_marker("django_db") is None:
         yield tmp_path
         return
-    from bucket.store import get_store
+    from bucket.factory import get_bucket
 
     settings = request.getfixturevalue("settings")
     folder = tmp_path / "bucket"
@@ -38,6 +38,6 @@ def bucket(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
             "OPTIONS": {"location": folder, "allow_overwrite": True},
         },
     }
-    get_store.cache_clear()
+    get_bucket.cache_clear()
     yield folder
-    get_store.cache_clear()
+    get_bucket.cache_clear()

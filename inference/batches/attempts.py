@@ -17,8 +17,8 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.db import DatabaseError, close_old_connections, connection
 
+from bucket.factory import get_bucket
 from bucket.files import WrongFile, download
-from bucket.store import get_store
 from control.selectors import is_halted
 from core.exceptions import BucketError, InvalidRequest, LimitExceeded, MaintenanceMode, StaleAttempt
 from models_registry.artifacts import InvalidModel, Prediction
@@ -187,7 +187,7 @@ def _note(batch: Batch, start: int, lines: str, outcomes: Sequence[Prediction | 
 def _finish(batch: Batch, first_line: str, watch: Watch) -> None:
     """Put the portions together into one file, and end the batch with it."""
     key, size = f"{folder_of(batch)}result-{batch.attempt}.csv", 0
-    store = get_store()
+    store = get_bucket()
 
     def pieces() -> Iterator[bytes]:
         nonlocal size

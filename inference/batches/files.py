@@ -1,7 +1,7 @@
 """Where a batch's files lie in the bucket. All of them lie in a folder of its own, which goes as a whole."""
 
+from bucket.factory import get_bucket
 from bucket.files import delete_prefix
-from bucket.store import get_store
 from documents.drift import KnownFiles
 
 from .models import Batch
@@ -29,7 +29,7 @@ def part_key(batch: Batch, attempt: int, start: int) -> str:
 
 def parts_of(batch: Batch) -> list[str]:
     """Return the keys of the portions that make up what is done, in order."""
-    keys, store = [], get_store()
+    keys, store = [], get_bucket()
     for attempt, first, end in batch.parts:
         written = {key for key, _ in store.list(f"{folder_of(batch)}parts/{attempt}/")}
         keys += sorted(
@@ -43,7 +43,7 @@ def tidy(batch: Batch) -> int:
     kept = batch.result_key if batch.state == Batch.State.SUCCEEDED else ""
     if not kept:
         return delete_prefix(folder_of(batch))
-    store, deleted = get_store(), 0
+    store, deleted = get_bucket(), 0
     for key, _ in list(store.list(folder_of(batch))):
         if key != kept:
             store.delete(key)

@@ -9,7 +9,7 @@ from django.core.files.storage import storages
 
 from core.exceptions import BucketError
 
-from .store import get_store
+from .factory import get_bucket
 
 PIECE = 1 << 20  # bytes
 
@@ -27,7 +27,7 @@ def download(
     missing, another one, or has more than `limit` bytes; `BucketError` when the bucket does not answer.
     """
     digest, size = hashlib.sha256(), 0
-    with get_store().open(key) as source, path.open("wb") as target:
+    with get_bucket().open(key) as source, path.open("wb") as target:
         if source is None:
             raise WrongFile(f"There is no {key} in the bucket.")
         while piece := source.read(PIECE):

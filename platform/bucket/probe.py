@@ -17,7 +17,7 @@ import structlog
 
 from core.exceptions import BucketError
 
-from .store import Conflict, DocumentStore
+from .base import Bucket, Conflict
 
 logger = structlog.get_logger(__name__)
 
@@ -52,7 +52,7 @@ class ProbeResult:
         return f"The bucket does not enforce conditional writes ({'; '.join(self.problems)}). {RISK}"
 
 
-def probe_conditional_writes(store: DocumentStore, *, rounds: int = ROUNDS) -> ProbeResult:
+def probe_conditional_writes(store: Bucket, *, rounds: int = ROUNDS) -> ProbeResult:
     """Let writers race on throw-away keys for up to `rounds` rounds, then try outdated conditions.
 
     In each round pairs of writers create a document and others replace one, all at once: one of each
@@ -80,7 +80,7 @@ def probe_conditional_writes(store: DocumentStore, *, rounds: int = ROUNDS) -> P
 class _Race:
     """Several writers of one key with one condition, started by one barrier."""
 
-    def __init__(self, store: DocumentStore, key: str, if_match: str | None) -> None:
+    def __init__(self, store: Bucket, key: str, if_match: str | None) -> None:
         self.store, self.key, self.if_match = store, key, if_match
         self.bodies = [f"writer {number}".encode() for number in range(WRITERS)]
         self._writes: list[Future[bool]] = []
@@ -110,7 +110,7 @@ class _Race:
         return []  # with no winner, one has landed whose answer was lost and whose retry was refused
 
 
-def _try_outdated(store: DocumentStore, key: str, *, outdated: str) -> list[str]:
+def _try_outdated(store: Bucket, key: str, *, outdated: str) -> list[str]:
     """Return the outdated conditions that the store lets through on a document that exists."""
     problems = []
     if _is_taken(store, key, b"outdated", if_match=outdated):
@@ -123,7 +123,7 @@ def _try_outdated(store: DocumentStore, key: str, *, outdated: str) -> list[str]
     return problems
 
 
-def _create(store: DocumentStore, key: str) -> str:
+def _create(store: Bucket, key: str) -> str:
     try:
         return store.put(key, b"to be replaced", if_match=None)
     except Conflict as conflict:
@@ -133,7 +133,7 @@ def _create(store: DocumentStore, key: str) -> str:
         return stored.etag
 
 
-def _is_taken(store: DocumentStore, key: str, body: bytes, *, if_match: str | None) -> bool:
+def _is_taken(store: Bucket, key: str, body: bytes, *, if_match: str | None) -> bool:
     try:
         store.put(key, body, if_match=if_match)
     except Conflict:
@@ -142,7 +142,7 @@ def _is_taken(store: DocumentStore, key: str, body: bytes, *, if_match: str | No
 
 
 @contextlib.contextmanager
-def _throw_away_keys(store: DocumentStore) -> Iterator[Callable[[], str]]:
+def _throw_away_keys(store: Bucket) -> Iterator[Callable[[], str]]:
     """Yield a maker of keys that nobody else uses; what lies there is deleted at the end."""
     keys: list[str] = []
 

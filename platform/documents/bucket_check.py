@@ -4,8 +4,8 @@ from datetime import timedelta
 
 from django.utils import timezone
 
+from bucket.factory import get_bucket
 from bucket.probe import ProbeResult, probe_conditional_writes
-from bucket.store import get_store
 
 from .models import BucketCheck, OverruledChange
 
@@ -18,7 +18,7 @@ def check_bucket(*, anew: bool = False) -> BucketCheck:
 
     Raises `BucketError` when the bucket does not answer.
     """
-    store, known = get_store(), BucketCheck.load()
+    store, known = get_bucket(), BucketCheck.load()
     fresh = known.checked_at is not None and known.checked_at > timezone.now() - FRESH
     if anew or not fresh or known.store != str(store):
         result: ProbeResult = probe_conditional_writes(store)

@@ -16,7 +16,7 @@ from django.db.models import F
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
-from bucket.store import Conflict, DocumentStore, Stored
+from bucket.base import Bucket, Conflict, Stored
 from core.exceptions import BucketError
 from core.text import storable
 
@@ -52,7 +52,7 @@ class Session:
 
     key: str
     writer: str
-    store: DocumentStore
+    store: Bucket
     look: bool = False
     repair: bool = False
 

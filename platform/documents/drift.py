@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from bucket.store import DocumentStore, get_store
+from bucket.base import Bucket
+from bucket.factory import get_bucket
 
 from . import projections
 from .merge import Json, agrees
@@ -45,14 +46,14 @@ def register_files(folder: str, owner: Callable[[], KnownFiles]) -> None:
 
 def check_documents() -> list[Drift]:
     """Compare every document, and every file, with the database. Raises `BucketError` when the bucket is away."""
-    store = get_store()
+    store = get_bucket()
     drifts = [check_document(projection.key) for projection in projections.registered()]
     return [*drifts, Drift(FILES, tuple(_shortened(list(_file_problems(store)))))]
 
 
 def check_document(key: str) -> Drift:
     """Compare one document with the database. Raises `BucketError` when the bucket is away."""
-    return Drift(key, tuple(_problems(projections.get(key), get_store())))
+    return Drift(key, tuple(_problems(projections.get(key), get_bucket())))
 
 
 def repair_documents() -> dict[str, str]:
@@ -65,7 +66,7 @@ def repair_documents() -> dict[str, str]:
 
 def repair_document(key: str) -> Outcome:
     """Write one document anew from the database. Raises `BucketError` when the bucket is away."""
-    outcome, store = publish(key, repair=True), get_store()
+    outcome, store = publish(key, repair=True), get_bucket()
     rejected = Document.objects.get(key=key).rejected_etag
     if outcome is Outcome.FAILED and rejected and store.head(key) == rejected:
         store.delete(key, if_match=rejected)
@@ -73,7 +74,7 @@ def repair_document(key: str) -> Outcome:
     return outcome
 
 
-def _problems(projection: projections.Projection, store: DocumentStore) -> list[str]:
+def _problems(projection: projections.Projection, store: Bucket) -> list[str]:
     waiting = OutboxEntry.objects.filter(document=projection.key).count()
     problems = [f"{waiting} changes are not published yet"] if waiting else []
     if isinstance(projection, StreamProjection):
@@ -91,7 +92,7 @@ def _problems(projection: projections.Projection, store: DocumentStore) -> list[
     return [*problems, *_shortened(list(_entry_problems(projection, document)))]
 
 
-def _stream_problems(projection: StreamProjection, store: DocumentStore) -> Iterator[str]:
+def _stream_problems(projection: StreamProjection, store: Bucket) -> Iterator[str]:
     row = Document.objects.filter(key=projection.key).first() or Document(key=projection.key)
     found, wanted = store.head(projection.key), projection.version() or ""
     if found is not None and found == row.rejected_etag and not wanted:
@@ -123,7 +124,7 @@ def _entry_problems(projection: EntriesProjection, document: Json) -> Iterator[s
         yield f"{name} was removed by others and is not taken in yet"
 
 
-def _file_problems(store: DocumentStore) -> Iterator[str]:
+def _file_problems(store: Bucket) -> Iterator[str]:
     for folder, owners in sorted(_owners.items()):
         known = [owner() for owner in owners]
         files = {key: size for some in known for key, size in some.files.items()}

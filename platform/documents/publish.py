@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 
-from bucket.store import get_store
+from bucket.factory import get_bucket
 from core.exceptions import BucketError
 from core.periodic import Skipped, describe
 from core.text import storable
@@ -60,7 +60,7 @@ def publish(key: str, *, force: bool = False, repair: bool = False, turn: float 
         if not Document.acquire(key, writer=writer, now=now, until=now + WRITER_LEASE):
             return Outcome.BUSY
         try:
-            store = get_store()
+            store = get_bucket()
             Document.move_to(key, store=str(store)[:255])
             session = Session(key=key, writer=writer, store=store, look=force, repair=repair)
             synchronise(projections.get(key), session)

@@ -16,7 +16,7 @@ import structlog
 from django.db import transaction
 from django.utils import timezone
 
-from bucket.store import Conflict
+from bucket.base import Conflict
 from core.text import storable
 
 from .document_writer import CONFLICTS_BEFORE_GIVING_UP, Sent, Session

@@ -64,9 +64,9 @@ class FolderBucket:
     """The folder, by the store's conditional write: there is no other honest way."""
 
     def __init__(self, root: Path) -> None:
-        from bucket.store import FolderStore
+        from bucket.folder import FolderBucket
 
-        self.root, self.store = root, FolderStore(root)
+        self.root, self.store = root, FolderBucket(root)
 
     def read(self, key: str) -> tuple[bytes, str]:
         stored = self.store.get(key)
@@ -74,7 +74,7 @@ class FolderBucket:
         return stored.body, stored.etag
 
     def replace(self, key: str, body: bytes, etag: str) -> bool:
-        from bucket.store import Conflict
+        from bucket.base import Conflict
 
         try:
             self.store.put(key, body, if_match=etag)

@@ -257,10 +257,10 @@ class NaiveWork(Work):
     def note(self, token: str, entry: Entry | None) -> None:
         from django.conf import settings
 
-        from bucket.store import get_store
+        from bucket.factory import get_bucket
 
         super().note(token, entry)
-        store: Any = get_store()
+        store: Any = get_bucket()
         first = len(self.book) == 1
         document = json.loads(store.get("inference.json").body)
         if first:

@@ -24,8 +24,8 @@ from django.core.files import File
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 
+from bucket.factory import get_bucket
 from bucket.files import delete_prefix, download
-from bucket.store import get_store
 
 from ..datasets.files import hash_file
 from ..jobs.files import checkpoint_prefix
@@ -233,7 +233,7 @@ class CheckpointKeeper:
         return manifests
 
     def _download(self, key: str) -> int:
-        stored, folder = get_store().get(key), key.rpartition("/")[0]
+        stored, folder = get_bucket().get(key), key.rpartition("/")[0]
         manifest = Manifest.from_bytes(stored.body if stored else b"")
         for file in manifest.files:
             source = f"{folder}/{file.stored_name}"

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from bucket.base import Bucket, Conflict
+from bucket.folder import FolderBucket
 from bucket.probe import PREFIX, RACES, WRITERS, probe_conditional_writes
-from bucket.store import Conflict, DocumentStore, FolderStore, S3Store
+from bucket.s3 import S3Bucket
 from core.exceptions import BucketError
 from devtools import servers
 from devtools.faulty_s3 import Fault, FaultyS3
@@ -19,29 +21,29 @@ def server() -> Iterator[servers.S3Server]:
 
 
 @pytest.fixture(params=["folder", pytest.param("s3", marks=pytest.mark.servers)])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> DocumentStore:
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Bucket:
     if request.param == "folder":
-        return FolderStore(tmp_path)
+        return FolderBucket(tmp_path)
     running = request.getfixturevalue("server")
-    return S3Store(running.client(), running.bucket)
+    return S3Bucket(running.client(), running.bucket)
 
 
-def keys_in(store: DocumentStore) -> list[str]:
-    if isinstance(store, S3Store):
+def keys_in(store: Bucket) -> list[str]:
+    if isinstance(store, S3Bucket):
         found = store.client.list_objects_v2(Bucket=store.bucket).get("Contents", [])
         return [one["Key"] for one in found if one["Key"].startswith(PREFIX)]
-    assert isinstance(store, FolderStore)
+    assert isinstance(store, FolderBucket)
     return [path.name for path in (store.root / PREFIX).glob("*")]
 
 
-class IgnoresConditions(S3Store):
+class IgnoresConditions(S3Bucket):
     """An older S3 server: it knows neither header, so it does not look at them."""
 
     def put(self, key: str, body: bytes, *, if_match: str | None) -> str:
         return self.client.put_object(Bucket=self.bucket, Key=key, Body=body)["ETag"]
 
 
-def overwrite(store: FolderStore, key: str, body: bytes) -> str:
+def overwrite(store: FolderBucket, key: str, body: bytes) -> str:
     """Write whatever is there."""
     path = store.root / key
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -49,7 +51,7 @@ def overwrite(store: FolderStore, key: str, body: bytes) -> str:
     return store.head(key) or ""
 
 
-class LooksThenWrites(FolderStore):
+class LooksThenWrites(FolderBucket):
     """Compares the ETag, and writes when all who race have compared: right with one writer, not with two."""
 
     def __init__(self, root: Path) -> None:
@@ -65,7 +67,7 @@ class LooksThenWrites(FolderStore):
         return overwrite(self, key, body)
 
 
-class KnowsOnlyIfMatch(FolderStore):
+class KnowsOnlyIfMatch(FolderBucket):
     """Enforces If-Match and ignores If-None-Match."""
 
     def put(self, key: str, body: bytes, *, if_match: str | None) -> str:
@@ -76,7 +78,7 @@ class KnowsOnlyIfMatch(FolderStore):
             return overwrite(self, key, body)
 
 
-class ChangesEtags(FolderStore):
+class ChangesEtags(FolderBucket):
     """Behind a proxy that compresses: the ETag that one reads is not the one that the store compares."""
 
     def put(self, key: str, body: bytes, *, if_match: str | None) -> str:
@@ -85,7 +87,7 @@ class ChangesEtags(FolderStore):
         return super().put(key, body, if_match=None)
 
 
-def test_store_that_enforces_conditions_is_recognised(store: DocumentStore) -> None:
+def test_store_that_enforces_conditions_is_recognised(store: Bucket) -> None:
     result = probe_conditional_writes(store)
     assert result.problems == ()
     assert result.enforced
@@ -134,14 +136,14 @@ def test_store_that_refuses_right_conditions_cannot_be_used(tmp_path: Path) -> N
 @pytest.mark.servers
 def test_lost_answers_raise_no_false_alarm(server: servers.S3Server) -> None:
     with FaultyS3(server) as line:
-        store = S3Store(line.server.client(attempts=3), server.bucket)
+        store = S3Bucket(line.server.client(attempts=3), server.bucket)
         line.cause(Fault.LOSE_ANSWER, method="PUT", times=1)  # of the document to be replaced
         line.cause(Fault.LOSE_ANSWER, method="PUT", times=1, skip=1)  # of one of the writers
         assert probe_conditional_writes(store).enforced
-    assert keys_in(S3Store(server.client(), server.bucket)) == []
+    assert keys_in(S3Bucket(server.client(), server.bucket)) == []
 
 
 @pytest.mark.servers
 def test_bucket_that_is_down_says_so(server: servers.S3Server) -> None:
     with FaultyS3(server) as line, line.down(), pytest.raises(BucketError):
-        probe_conditional_writes(S3Store(line.server.client(), server.bucket))
+        probe_conditional_writes(S3Bucket(line.server.client(), server.bucket))

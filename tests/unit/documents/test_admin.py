@@ -10,7 +10,7 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 
-from bucket.store import FolderStore
+from bucket.folder import FolderBucket
 from core.exceptions import BucketError
 from documents import keys
 from documents.bucket_check import check_bucket
@@ -72,7 +72,7 @@ def test_bucket_that_is_away_is_told(root: Client, monkeypatch: pytest.MonkeyPat
     def refuse(*_: object) -> None:
         raise BucketError("The S3 server sleeps.")
 
-    monkeypatch.setattr(FolderStore, "get", refuse)
+    monkeypatch.setattr(FolderBucket, "get", refuse)
     assert "The S3 server sleeps." in page(root)
     assert (
         "The S3 server sleeps."

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bucket.store import FolderStore
+from bucket.folder import FolderBucket
 from documents import background_publisher, keys
 from documents.models import OutboxEntry
 from documents.publish import publish_waiting
@@ -27,14 +27,14 @@ def fresh() -> Iterator[None]:
 @pytest.fixture
 def writes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the threads that write inference.json."""
-    put, threads = FolderStore.put, []
+    put, threads = FolderBucket.put, []
 
-    def note(self: FolderStore, key: str, *arguments: Any, **options: Any) -> str:
+    def note(self: FolderBucket, key: str, *arguments: Any, **options: Any) -> str:
         if key == keys.INFERENCE:
             threads.append(threading.current_thread().name)
         return put(self, key, *arguments, **options)
 
-    monkeypatch.setattr(FolderStore, "put", note)
+    monkeypatch.setattr(FolderBucket, "put", note)
     return threads
 
 
@@ -88,7 +88,7 @@ def test_thread_that_fails_leaves_the_changes_and_lives_on(
     publish_waiting()
     monkeypatch.setattr(background_publisher, "LARGE", 0)
     with monkeypatch.context() as broken:
-        broken.setattr(FolderStore, "put", lambda *_, **__: 1 / 0)
+        broken.setattr(FolderBucket, "put", lambda *_, **__: 1 / 0)
         RegisteredModelFactory()
         background_publisher.finish()
     assert OutboxEntry.objects.exists()

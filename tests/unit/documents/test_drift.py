@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from bucket.store import DocumentStore, get_store
+from bucket.base import Bucket
+from bucket.factory import get_bucket
 from control.models import CleanupPolicy, PlatformStatus
 from devtools import servers
 from documents import keys
@@ -144,18 +145,18 @@ def hostile(draw: st.DrawFn) -> dict[str, bytes]:
     return found
 
 
-def write(store: DocumentStore, key: str, body: bytes) -> None:
+def write(store: Bucket, key: str, body: bytes) -> None:
     store.put(key, body, if_match=store.head(key))
 
 
-def set_switches(store: DocumentStore, *, dev_mode: bool, status: str) -> None:
+def set_switches(store: Bucket, *, dev_mode: bool, status: str) -> None:
     write(store, keys.STATUS, json.dumps({**seed(keys.STATUS), "dev_mode": dev_mode}).encode())
     write(store, keys.CLEANUP, json.dumps({"status": status}).encode())
 
 
 def assert_survives(found: dict[str, bytes]) -> None:
     """Write the documents, and check that nothing but themselves has suffered."""
-    store = get_store()
+    store = get_bucket()
     write(store, NAMED, TABLE.encode())
     store.delete(keys.TRAINING)
     TrainingJob.objects.all().delete()
@@ -216,9 +217,9 @@ def in_s3(s3: servers.S3Server, settings: Any, monkeypatch: pytest.MonkeyPatch) 
     options = {"bucket_name": s3.bucket, "endpoint_url": s3.endpoint, "addressing_style": "path"}
     storage = {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}
     settings.STORAGES = {**settings.STORAGES, "default": storage}
-    get_store.cache_clear()
+    get_bucket.cache_clear()
     yield
-    get_store.cache_clear()
+    get_bucket.cache_clear()
 
 
 def assert_unusable(raw: str) -> None:

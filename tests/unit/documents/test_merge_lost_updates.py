@@ -13,7 +13,7 @@ from django.core.files.storage import storages
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bucket.store import get_store
+from bucket.factory import get_bucket
 from devtools import servers
 from documents import keys
 from documents.drift import check_document
@@ -56,11 +56,11 @@ def store(
         options = {"bucket_name": server.bucket, "endpoint_url": server.endpoint, "addressing_style": "path"}
         storage = {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}
         settings.STORAGES = {**settings.STORAGES, "default": storage}
-        get_store.cache_clear()
-        for key, _ in list(get_store().list("")):
-            get_store().delete(key)
+        get_bucket.cache_clear()
+        for key, _ in list(get_bucket().list("")):
+            get_bucket().delete(key)
     yield request.param
-    get_store.cache_clear()
+    get_bucket.cache_clear()
 
 
 @pytest.fixture
@@ -71,14 +71,16 @@ def clock() -> Iterator[Callable[[timedelta], None]]:
 
 
 def read() -> Any:
-    stored = get_store().get(keys.INFERENCE)
+    stored = get_bucket().get(keys.INFERENCE)
     assert stored is not None
     return json.loads(stored.body)
 
 
 def write(document: Any) -> None:
     """Write as a program does that knows no conditions."""
-    get_store().put(keys.INFERENCE, json.dumps(document).encode(), if_match=get_store().head(keys.INFERENCE))
+    get_bucket().put(
+        keys.INFERENCE, json.dumps(document).encode(), if_match=get_bucket().head(keys.INFERENCE)
+    )
 
 
 def live(**fields: Any) -> RegisteredModel:

@@ -8,7 +8,8 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from bucket.store import FolderStore, get_store
+from bucket.factory import get_bucket
+from bucket.folder import FolderBucket
 from control.models import CleanupPolicy, PlatformStatus
 from core.exceptions import BucketError
 from documents import keys
@@ -29,7 +30,7 @@ def break_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise BucketError("The S3 server did not answer.")
 
-    monkeypatch.setattr(FolderStore, "put", refuse)
+    monkeypatch.setattr(FolderBucket, "put", refuse)
 
 
 def test_first_publish_creates_the_seeds_initial_content(bucket: Path) -> None:
@@ -83,9 +84,9 @@ def test_change_in_a_rolled_back_savepoint_does_not_hide_a_later_one(bucket: Pat
 
 def test_burst_in_one_transaction_is_one_write(bucket: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     writes = []
-    put = FolderStore.put
+    put = FolderBucket.put
     monkeypatch.setattr(
-        FolderStore, "put", lambda self, key, *a, **k: writes.append(key) or put(self, key, *a, **k)
+        FolderBucket, "put", lambda self, key, *a, **k: writes.append(key) or put(self, key, *a, **k)
     )
     with transaction.atomic():
         for _ in range(30):
@@ -110,15 +111,15 @@ def test_foreign_entries_and_keys_survive(bucket: Path) -> None:
 
 def test_outside_edit_just_before_our_write_survives(bucket: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     RegisteredModelFactory()
-    put, edits = FolderStore.put, []
+    put, edits = FolderBucket.put, []
 
-    def edit_then_put(self: FolderStore, key: str, body: bytes, *, if_match: str | None) -> str:
+    def edit_then_put(self: FolderBucket, key: str, body: bytes, *, if_match: str | None) -> str:
         if key == keys.INFERENCE and len(edits) < 3:
             document = {**read(bucket, key), f"theirs{len(edits)}": {"task_type": "?"}}
             edits.append(put(self, key, json.dumps(document).encode(), if_match=self.head(key)))
         return put(self, key, body, if_match=if_match)
 
-    monkeypatch.setattr(FolderStore, "put", edit_then_put)
+    monkeypatch.setattr(FolderBucket, "put", edit_then_put)
     model = RegisteredModelFactory()
     assert {"theirs0", "theirs1", "theirs2", model.token} <= set(read(bucket, keys.INFERENCE))
 
@@ -131,7 +132,7 @@ def test_publishing_without_outside_edits_reads_nothing(
     def refuse(*_: object) -> None:
         raise AssertionError("nobody else has written")
 
-    monkeypatch.setattr(FolderStore, "get", refuse)
+    monkeypatch.setattr(FolderBucket, "get", refuse)
     models = [RegisteredModelFactory() for _ in range(3)]
     assert {model.token for model in models} < set(read(bucket, keys.INFERENCE))
 
@@ -196,15 +197,15 @@ def test_change_that_both_made_is_ours_and_the_loser_is_kept(
 
 def test_writer_whose_lease_was_taken_notes_nothing(bucket: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     publish_waiting()
-    put = FolderStore.put
+    put = FolderBucket.put
 
-    def be_replaced(self: FolderStore, key: str, body: bytes, *, if_match: str | None) -> str:
+    def be_replaced(self: FolderBucket, key: str, body: bytes, *, if_match: str | None) -> str:
         etag = put(self, key, body, if_match=if_match)
         Document.objects.filter(key=key).update(writer="another")
         return etag
 
     with monkeypatch.context() as patched:
-        patched.setattr(FolderStore, "put", be_replaced)
+        patched.setattr(FolderBucket, "put", be_replaced)
         model = RegisteredModelFactory()
     assert OutboxEntry.objects.filter(entry=model.token).exists()
     Document.objects.update(writer="", writer_until=None)
@@ -240,19 +241,19 @@ def test_publish_or_raise_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_landed_write_whose_answer_was_lost_is_recognised(
     bucket: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bucket.store import Conflict
+    from bucket.base import Conflict
 
     publish_waiting()
-    put, lost = FolderStore.put, []
+    put, lost = FolderBucket.put, []
 
-    def put_and_lose(self: FolderStore, key: str, body: bytes, *, if_match: str | None) -> str:
+    def put_and_lose(self: FolderBucket, key: str, body: bytes, *, if_match: str | None) -> str:
         etag = put(self, key, body, if_match=if_match)
         if key == keys.INFERENCE and not lost:
             lost.append(etag)
             raise Conflict(key)
         return etag
 
-    monkeypatch.setattr(FolderStore, "put", put_and_lose)
+    monkeypatch.setattr(FolderBucket, "put", put_and_lose)
     model = RegisteredModelFactory()
     assert list(read(bucket, keys.INFERENCE)) == [model.token]
     assert Document.objects.get(key=keys.INFERENCE).etag == lost[0]
@@ -329,7 +330,7 @@ def test_looking_again_writes_nothing(bucket: Path, monkeypatch: pytest.MonkeyPa
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("nothing has changed")
 
-    monkeypatch.setattr(FolderStore, "put", refuse)
+    monkeypatch.setattr(FolderBucket, "put", refuse)
     publish_waiting()
     assert list(Document.objects.values_list("key", "revision", "published_at")) == before
 
@@ -390,7 +391,7 @@ def test_other_bucket_with_documents_of_its_own_retires_nothing(
     other.mkdir()
     (other / keys.INFERENCE).write_text('{"theirs": {"task_type": "?"}}')
     settings.BUCKET_FOLDER = other
-    get_store.cache_clear()
+    get_bucket.cache_clear()
     publish_waiting()
     model.refresh_from_db()
     assert model.is_live
@@ -423,9 +424,9 @@ def test_document_that_was_right_from_the_start_is_not_read_again(
     publish_waiting()
     assert Document.objects.get(key=keys.INFERENCE).revision == 0
 
-    def refuse(self: FolderStore, key: str) -> None:
+    def refuse(self: FolderBucket, key: str) -> None:
         assert key != keys.INFERENCE, "its ETag says that nothing has changed"
 
-    monkeypatch.setattr(FolderStore, "get", refuse)
+    monkeypatch.setattr(FolderBucket, "get", refuse)
     publish(keys.INFERENCE, force=True)
     assert Document.objects.get(key=keys.INFERENCE).last_error == ""

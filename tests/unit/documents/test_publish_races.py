@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from bucket.store import Conflict, FolderStore
+from bucket.base import Conflict
+from bucket.folder import FolderBucket
 from control.models import PlatformStatus
 from core.exceptions import BucketError
 from documents import background_publisher, document_writer, keys, publish
@@ -41,7 +42,7 @@ class Killed(BaseException):
 )
 def unnoticed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A context in which writes land and nobody here learns of it."""
-    put = FolderStore.put
+    put = FolderBucket.put
 
     def put_and_fail(*arguments: Any, **options: Any) -> str:
         put(*arguments, **options)
@@ -50,7 +51,7 @@ def unnoticed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     @contextlib.contextmanager
     def context() -> Iterator[None]:
         with monkeypatch.context() as broken:
-            broken.setattr(FolderStore, "put", put_and_fail)
+            broken.setattr(FolderBucket, "put", put_and_fail)
             with contextlib.suppress(Killed):
                 yield
         # It has rested after the failure; or the dead process's lease is over.
@@ -68,7 +69,7 @@ def away(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     with monkeypatch.context() as broken:
         for name in ("put", "get", "head"):
-            broken.setattr(FolderStore, name, refuse)
+            broken.setattr(FolderBucket, name, refuse)
         yield
 
 
@@ -221,16 +222,16 @@ def test_two_unnoticed_writes_in_a_row(bucket: Path, unnoticed: Any, monkeypatch
 def test_refused_write_leaves_nothing_behind(bucket: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Announced and not written: somebody else was first. Their entries are theirs."""
     publish_waiting()
-    put, met = FolderStore.put, []
+    put, met = FolderBucket.put, []
 
-    def meet(self: FolderStore, key: str, body: bytes, *, if_match: str | None) -> str:
+    def meet(self: FolderBucket, key: str, body: bytes, *, if_match: str | None) -> str:
         if key == keys.INFERENCE and not met:
             met.append(key)
             edit(bucket, key, theirs={"task_type": "unknown"})
             raise Conflict(key)
         return put(self, key, body, if_match=if_match)
 
-    monkeypatch.setattr(FolderStore, "put", meet)
+    monkeypatch.setattr(FolderBucket, "put", meet)
     RegisteredModelFactory(token="t")
     assert set(read(bucket)) == {"t", "theirs"}
     assert not OverruledChange.objects.exists()
@@ -242,9 +243,9 @@ def test_long_write_keeps_its_lease(bucket: Path, monkeypatch: pytest.MonkeyPatc
     publish_waiting()
     monkeypatch.setattr(document_writer, "WRITER_LEASE", timedelta(seconds=0.4))
     monkeypatch.setattr(publish, "WRITER_LEASE", timedelta(seconds=0.4))
-    put, outcomes = FolderStore.put, []
+    put, outcomes = FolderBucket.put, []
 
-    def put_slowly(self: FolderStore, key: str, body: bytes, *, if_match: str | None) -> str:
+    def put_slowly(self: FolderBucket, key: str, body: bytes, *, if_match: str | None) -> str:
         row = Document.objects.get(key=key)
         assert row.writer_until is not None
         deadline = time.monotonic() + 10
@@ -259,7 +260,7 @@ def test_long_write_keeps_its_lease(bucket: Path, monkeypatch: pytest.MonkeyPatc
         finally:
             connection.close()
 
-    monkeypatch.setattr(FolderStore, "put", put_slowly)
+    monkeypatch.setattr(FolderBucket, "put", put_slowly)
     thread = threading.Thread(target=save)
     thread.start()
     while thread.is_alive():
@@ -275,9 +276,9 @@ def test_turn_that_ends_leaves_nothing_to_nobody(bucket: Path, monkeypatch: pyte
     """Who saves while another one writes returns at once: the other one has to see to it."""
     publish_waiting()
     monkeypatch.setattr(background_publisher, "TURN", 0.0)
-    put, saved = FolderStore.put, []
+    put, saved = FolderBucket.put, []
 
-    def put_and_be_met(self: FolderStore, key: str, body: bytes, *, if_match: str | None) -> str:
+    def put_and_be_met(self: FolderBucket, key: str, body: bytes, *, if_match: str | None) -> str:
         if key == keys.INFERENCE and not saved:
             saved.append(key)
             thread = threading.Thread(target=save_another)
@@ -291,7 +292,7 @@ def test_turn_that_ends_leaves_nothing_to_nobody(bucket: Path, monkeypatch: pyte
         finally:
             connection.close()
 
-    monkeypatch.setattr(FolderStore, "put", put_and_be_met)
+    monkeypatch.setattr(FolderBucket, "put", put_and_be_met)
     RegisteredModelFactory(token="first")
     background_publisher.finish()
     assert set(read(bucket)) == {"first", "second"}

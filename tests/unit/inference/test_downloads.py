@@ -15,7 +15,7 @@ from django.core.files.storage import storages
 from django.http import Http404
 from django.test import Client, RequestFactory
 
-from bucket.store import get_store
+from bucket.factory import get_bucket
 from core.exceptions import BucketError
 from devtools import servers
 from devtools.faulty_s3 import Fault, FaultyS3
@@ -185,7 +185,7 @@ def in_s3(s3: servers.S3Server, settings: Any, monkeypatch: pytest.MonkeyPatch) 
             },
         },
     }
-    get_store.cache_clear()
+    get_bucket.cache_clear()
     return s3
 
 
@@ -243,7 +243,7 @@ def test_s3_file_that_went_is_a_404_and_one_that_was_swapped_is_not_sent(
         streamed(model)
     storages["default"].delete(key)
     storages["default"].save(key, ContentFile(CONTENT))
-    monkeypatch.setattr("bucket.store.READ_AT_ONCE", 1000)
+    monkeypatch.setattr("bucket.s3.READ_AT_ONCE", 1000)
     pieces = iter(streamed(model).streaming_content)
     assert next(pieces) == CONTENT[:1000]
     storages["default"].delete(key)
@@ -293,7 +293,7 @@ def test_s3_answer_that_is_cut_off_is_asked_for_again(
     model = with_file(content=bytes(3 * 2**20))
     with FaultyS3(in_s3) as line:
         monkeypatch.setattr("django.conf.settings.S3_ENDPOINT_URL", line.server.endpoint)
-        get_store.cache_clear()
+        get_bucket.cache_clear()
         line.cause(Fault.CUT_ANSWER, method="GET", key="*.onnx", times=1)
         response = streamed(model)
         assert body(response) == bytes(3 * 2**20)

@@ -13,7 +13,7 @@ from django.core.files.base import ContentFile
 from django.utils import timezone
 from PIL import Image
 
-from bucket.store import get_store
+from bucket.factory import get_bucket
 from control.models import PlatformStatus
 from core.exceptions import InvalidRequest, MaintenanceMode, StaleAttempt
 from inference.batches import attempts, files, reconcile, services, transitions
@@ -77,14 +77,14 @@ def run_next() -> Batch:
 
 
 def result_of(batch: Batch) -> list[dict[str, str]]:
-    stored = get_store().get(batch.result_key)
+    stored = get_bucket().get(batch.result_key)
     assert stored is not None
     assert len(stored.body) == batch.result_size
     return list(csv.DictReader(io.StringIO(stored.body.decode(), newline="")))
 
 
 def names_in_bucket(batch: Batch) -> set[str]:
-    return {key.removeprefix(files.folder_of(batch)) for key, _ in get_store().list(files.folder_of(batch))}
+    return {key.removeprefix(files.folder_of(batch)) for key, _ in get_bucket().list(files.folder_of(batch))}
 
 
 def die_after(monkeypatch: pytest.MonkeyPatch, portions: int, error: BaseException) -> None:
@@ -377,7 +377,7 @@ def test_known_files_are_those_in_the_bucket(model: RegisteredModel, tmp_path: P
     done = run_next()
     waiting = services.create_batch(token=model.token, file=colours(3))
     known = files.known_files()
-    assert known.files == dict(get_store().list(files.BATCHES))
+    assert known.files == dict(get_bucket().list(files.BATCHES))
     assert set(known.files) == {done.result_key, files.source_key(waiting)}
 
 

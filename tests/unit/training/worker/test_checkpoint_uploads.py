@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.core.files.storage import storages
 
-from bucket.store import get_store
+from bucket.factory import get_bucket
 from devtools import servers
 from documents.drift import check_documents
 from tests.factories import TrainingJobFactory
@@ -284,9 +284,9 @@ def s3_bucket(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         }
         backend = {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}
         settings.STORAGES = {**settings.STORAGES, "default": backend}
-        get_store.cache_clear()
+        get_bucket.cache_clear()
         yield
-        get_store.cache_clear()
+        get_bucket.cache_clear()
 
 
 @pytest.mark.servers

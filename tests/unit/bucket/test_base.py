@@ -4,13 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from bucket.store import ChunkReader, Conflict, DocumentStore, FolderStore, S3Store
+from bucket.base import Bucket, Conflict
+from bucket.folder import FolderBucket
+from bucket.s3 import ChunkReader, S3Bucket
 from core.exceptions import BucketError
 from devtools import servers
 
 
 @pytest.fixture(scope="module")
-def s3() -> Iterator[S3Store]:
+def s3() -> Iterator[S3Bucket]:
     import boto3
 
     with servers.s3_server() as server:
@@ -21,30 +23,30 @@ def s3() -> Iterator[S3Store]:
             aws_secret_access_key=server.secret_key,
             region_name="us-east-1",
         )
-        yield S3Store(client, server.bucket)
+        yield S3Bucket(client, server.bucket)
 
 
 @pytest.fixture(params=["folder", pytest.param("s3", marks=pytest.mark.servers)])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> DocumentStore:
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Bucket:
     if request.param == "folder":
-        return FolderStore(tmp_path)
-    found: DocumentStore = request.getfixturevalue("s3")
+        return FolderBucket(tmp_path)
+    found: Bucket = request.getfixturevalue("s3")
     for key in ("a.json", "training/training.json"):
         found.delete(key)
     return found
 
 
-def test_get_missing_is_none(store: DocumentStore) -> None:
+def test_get_missing_is_none(store: Bucket) -> None:
     assert store.get("a.json") is None
 
 
-def test_put_then_get_returns_bytes_and_etag(store: DocumentStore) -> None:
+def test_put_then_get_returns_bytes_and_etag(store: Bucket) -> None:
     etag = store.put("a.json", b"{}", if_match=None)
     stored = store.get("a.json")
     assert stored == (b"{}", etag)
 
 
-def test_put_new_conflicts_with_an_existing_document(store: DocumentStore) -> None:
+def test_put_new_conflicts_with_an_existing_document(store: Bucket) -> None:
     store.put("a.json", b"1", if_match=None)
     with pytest.raises(Conflict):
         store.put("a.json", b"2", if_match=None)
@@ -53,21 +55,21 @@ def test_put_new_conflicts_with_an_existing_document(store: DocumentStore) -> No
     assert stored.body == b"1"
 
 
-def test_put_conflicts_with_an_outdated_etag(store: DocumentStore) -> None:
+def test_put_conflicts_with_an_outdated_etag(store: Bucket) -> None:
     old = store.put("a.json", b"1", if_match=None)
     store.put("a.json", b"2", if_match=old)
     with pytest.raises(Conflict):
         store.put("a.json", b"3", if_match=old)
 
 
-def test_put_conflicts_with_a_vanished_document(store: DocumentStore) -> None:
+def test_put_conflicts_with_a_vanished_document(store: Bucket) -> None:
     etag = store.put("a.json", b"1", if_match=None)
     store.delete("a.json")
     with pytest.raises(Conflict):
         store.put("a.json", b"2", if_match=etag)
 
 
-def test_put_stream_writes_all_chunks(store: DocumentStore) -> None:
+def test_put_stream_writes_all_chunks(store: Bucket) -> None:
     chunks = [bytes([number]) * 700_000 for number in range(20)]
     key = "training/training.json"
     etag = store.put_stream(key, iter(chunks), if_match=None)
@@ -82,7 +84,7 @@ def test_put_stream_writes_all_chunks(store: DocumentStore) -> None:
     assert store.put_stream(key, iter([b"small"]), if_match=etag) == store.head(key)
 
 
-def test_open_reads_in_pieces_and_copy_keeps_everything(store: DocumentStore) -> None:
+def test_open_reads_in_pieces_and_copy_keeps_everything(store: Bucket) -> None:
     store.put_stream("a/b.json", iter([b"x" * 10_000_000, b"y"]), if_match=None)
     store.copy("a/b.json", "quarantine/a/b.json")
     with store.open("quarantine/a/b.json") as source:
@@ -95,7 +97,7 @@ def test_open_reads_in_pieces_and_copy_keeps_everything(store: DocumentStore) ->
     assert dict(store.list("quarantine/")) == {"quarantine/a/b.json": 10_000_001}
 
 
-def test_delete_spares_a_newer_document(store: DocumentStore) -> None:
+def test_delete_spares_a_newer_document(store: Bucket) -> None:
     old = store.put("a.json", b"1", if_match=None)
     new = store.put("a.json", b"2", if_match=old)
     with pytest.raises(Conflict):
@@ -106,7 +108,7 @@ def test_delete_spares_a_newer_document(store: DocumentStore) -> None:
     store.delete("a.json", if_match=new)
 
 
-def test_put_stream_that_fails_leaves_the_old_document(store: DocumentStore) -> None:
+def test_put_stream_that_fails_leaves_the_old_document(store: Bucket) -> None:
     def chunks() -> Iterator[bytes]:
         yield b"half"
         raise RuntimeError("the source broke")
@@ -119,12 +121,12 @@ def test_put_stream_that_fails_leaves_the_old_document(store: DocumentStore) -> 
     assert stored.body == b"whole"
 
 
-def test_delete_missing_is_fine(store: DocumentStore) -> None:
+def test_delete_missing_is_fine(store: Bucket) -> None:
     store.delete("a.json")
     assert store.get("a.json") is None
 
 
-def test_concurrent_writers_lose_nothing(store: DocumentStore) -> None:
+def test_concurrent_writers_lose_nothing(store: Bucket) -> None:
     def count(times: int) -> None:
         for _ in range(times):
             while True:
@@ -149,7 +151,7 @@ def test_concurrent_writers_lose_nothing(store: DocumentStore) -> None:
 def test_folder_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(BucketError, match=r"a\.json"):
-        FolderStore(tmp_path / "file").put("a.json", b"1", if_match=None)
+        FolderBucket(tmp_path / "file").put("a.json", b"1", if_match=None)
 
 
 def test_s3_that_is_down_says_so() -> None:
@@ -165,7 +167,7 @@ def test_s3_that_is_down_says_so() -> None:
         config=Config(connect_timeout=1, retries={"total_max_attempts": 1}),
     )
     with pytest.raises(BucketError, match=r"a\.json"):
-        S3Store(client, "nowhere").get("a.json")
+        S3Bucket(client, "nowhere").get("a.json")
 
 
 @pytest.mark.parametrize("size", [1, 3, 7, 100, -1])
