@@ -34,8 +34,8 @@ from training.engine.data import parse_data_split, stratified_split
 from training.engine.events import Progress
 from training.engine.loop.checkpoints import Checkpoints
 from training.engine.loop.inputs import Pixels
-from training.engine.loop.loop import Task, Trainee, Where, fit
-from training.engine.loop.optimization import Plan
+from training.engine.loop.loop import Classifier, RunContext, Task, fit
+from training.engine.loop.optimization import TrainConfig
 from training.engine.networks.backbones import get_backbone
 from training.engine.networks.checksums import read_pinned
 from training.engine.networks.stages import Network, build, pretrained_state
@@ -301,10 +301,10 @@ def _loop_speed(images: np.ndarray, labels: np.ndarray, device: torch.device) ->
     progress = Progress(lambda _: None, lambda: False)
     request = TrainingRequest("t", "n", "", "", "", "", "", {}, "", "")
     fitted = fit(
-        Trainee(network.network, network.head, start=0, cut=0),
+        Classifier(network.network, network.head, start=0, cut=0),
         Task(Pixels(images, "light", rows), labels, 10, rows, rows[:BATCH]),
-        Plan("adamw", 1e-4, BATCH, 1, one_cycle=True, label_smoothing=0.1, mixed_precision=True),
-        Where(device, 0),
+        TrainConfig("adamw", 1e-4, BATCH, 1, one_cycle=True, label_smoothing=0.1, mixed_precision=True),
+        RunContext(device, 0),
         progress=progress,
         checkpoints=Checkpoints(request, progress),
     )

@@ -191,7 +191,7 @@ class RegisteredModelAdmin(PlatformAdmin):
         """Write what was edited and nothing else: meanwhile the clean-up may have come by."""
         change_model(model=obj, changes={name: form.cleaned_data[name] for name in form.changed_data})
 
-    def said_of(self, row: RegisteredModel) -> str:
+    def describe(self, row: RegisteredModel) -> str:
         """Tell models of the same name apart."""
         words = [str(row.get_task_type_display()), f"{row.accuracy:.1f} %"]
         words += [f"of {row.owner}"] if row.owner_id else []

@@ -28,7 +28,7 @@ from .models import Artifact, RegisteredModel, TaskType
 
 logger = structlog.get_logger(__name__)
 
-AT_ONCE = 20
+MODELS_PER_RUN = 20
 AGAIN_AFTER = timedelta(minutes=5)
 AFTER_OUTAGE = timedelta(seconds=20)
 LARGEST = 2**30  # bytes of an .onnx that is opened
@@ -44,7 +44,7 @@ def check_imported_models() -> int:
     outside = Q(origin=RegisteredModel.Origin.IMPORTED) | Q(has_outside_files=True)
     models = RegisteredModel.objects.live().filter(due, outside).exclude(unusable_because="")
     return for_each(
-        models.order_by(F("checked_at").asc(nulls_first=True))[:AT_ONCE],
+        models.order_by(F("checked_at").asc(nulls_first=True))[:MODELS_PER_RUN],
         _look_at,
     )
 

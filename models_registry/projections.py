@@ -25,7 +25,7 @@ FOLLOWED = frozenset(
         "created",
     }
 )
-AT_ONCE = 1000  # databases bound the parameters of a query
+ROWS_PER_QUERY = 1000  # databases bound the parameters of a query
 
 
 class InferenceProjection(EntriesProjection):
@@ -38,12 +38,12 @@ class InferenceProjection(EntriesProjection):
     def render(self, tokens: Collection[str] | None) -> dict[str, Json]:
         models = RegisteredModel.objects.live().prefetch_related("artifacts")
         if tokens is None:
-            return {model.token: render_entry(model) for model in models.iterator(chunk_size=AT_ONCE)}
+            return {model.token: render_entry(model) for model in models.iterator(chunk_size=ROWS_PER_QUERY)}
         chosen = sorted(tokens)
         return {
             model.token: render_entry(model)
-            for start in range(0, len(chosen), AT_ONCE)
-            for model in models.filter(token__in=chosen[start : start + AT_ONCE])
+            for start in range(0, len(chosen), ROWS_PER_QUERY)
+            for model in models.filter(token__in=chosen[start : start + ROWS_PER_QUERY])
         }
 
     def canonical(self, entry: Json) -> Json:
@@ -62,8 +62,8 @@ class InferenceProjection(EntriesProjection):
         chosen = sorted(token for token in tokens if entry_name(token) == token)
         return frozenset(
             model.token
-            for start in range(0, len(chosen), AT_ONCE)
-            for model in known.filter(token__in=chosen[start : start + AT_ONCE])
+            for start in range(0, len(chosen), ROWS_PER_QUERY)
+            for model in known.filter(token__in=chosen[start : start + ROWS_PER_QUERY])
             if missing_files(model)
         )
 

@@ -62,7 +62,7 @@ def clean_up(*, dry_run: bool = False) -> CleanupReport:
             report.bytes += sum(artifact.size for artifact in model.artifacts.all())
         return report
     for batch in _batches(list(due.values_list("pk", flat=True))):
-        _bury(batch)
+        _tombstone(batch)
         publish_or_raise(keys.INFERENCE)
         _delete_files(batch, report)
     return report
@@ -90,7 +90,7 @@ def _batches(ids: list[int]) -> Iterator[list[int]]:
 
 
 @transaction.atomic
-def _bury(ids: list[int]) -> None:
+def _tombstone(ids: list[int]) -> None:
     """Tombstone those that are still due: a model pinned or extended a moment ago is spared."""
     now = timezone.now()
     still_due = RegisteredModel.objects.expired(now) | RegisteredModel.objects.awaiting_deletion(now)

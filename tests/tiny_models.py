@@ -21,7 +21,7 @@ from models_registry.artifacts import (
 from models_registry.artifacts.ngrams import NgramVocabulary
 from models_registry.models import RegisteredModel
 from tests.factories import ArtifactFactory, RegisteredModelFactory
-from training.engine.export.classifier import Classifier, Head, NgramHead
+from training.engine.export.classifier import ExportedClassifier, Head, NgramHead
 from training.engine.export.onnx_graph import export_onnx
 
 COLOURS = ("red", "green", "blue")
@@ -133,11 +133,11 @@ def ngram_model(*, has_network: bool) -> bytes:
     properties = {entry.key: entry.value for entry in moods.metadata_props}
     metadata = ModelMetadata.from_json(properties[METADATA_KEY])
     if not has_network:
-        return export_onnx(None, Classifier(None, ngrams, metadata, None))
+        return export_onnx(None, ExportedClassifier(None, ngrams, metadata, None))
     del moods.graph.node[-1]  # what comes out of the network are its logits
     moods.graph.node[-1].output[0] = "features"
     head = Head(np.eye(2, dtype=np.float32), np.zeros(2, np.float32))
-    classifier = Classifier(head, ngrams, metadata, properties[TOKENIZER_KEY])
+    classifier = ExportedClassifier(head, ngrams, metadata, properties[TOKENIZER_KEY])
     return export_onnx(moods.SerializeToString(), classifier)
 
 

@@ -57,7 +57,7 @@ class BatchAdmin(MachineOwnedAdmin):
         """Whoever may change batches may end them; nobody edits one."""
         return bool(request.user.has_perm("inference.change_batch"))
 
-    def said_of(self, row: Batch) -> str:
+    def describe(self, row: Batch) -> str:
         """Tell batches of the same file apart."""
         return f"{row.get_state_display()}, {self.progress(row)}, with {row.model}"
 

@@ -175,8 +175,8 @@ class UsageSummary:
     inputs: int
     mean: float
     slowest: float
-    half_within: int | None
-    most_within: int | None  # 95 of 100
+    p50_ms: int | None
+    p95_ms: int | None  # 95 of 100
     last_used_at: datetime
     labels: list[tuple[str, float]]
     days: list[Day]
@@ -195,8 +195,8 @@ def usage_of(model: RegisteredModel) -> UsageSummary | None:
         inputs=total.inputs,
         mean=total.milliseconds / total.calls if total.calls else 0.0,
         slowest=total.slowest,
-        half_within=quantile(total.latencies, 0.5),
-        most_within=quantile(total.latencies, 0.95),
+        p50_ms=quantile(total.latencies, 0.5),
+        p95_ms=quantile(total.latencies, 0.95),
         last_used_at=total.last_used_at,
         labels=[(name, 100 * count / total.inputs) for name, count in total.labels.most_common(LABELS_SHOWN)],
         days=_days({row.day: row.calls for row in rows}),

@@ -112,7 +112,7 @@ class AuthTokenAdmin(MachineOwnedAdmin):
         """Tell whether this person may take somebody's key away."""
         return bool(request.user.has_perm("knox.delete_authtoken"))
 
-    def said_of(self, row: AuthToken) -> str:
+    def describe(self, row: AuthToken) -> str:
         """Say whose key it is."""
         return f"of {row.user}, from {when(row.created)}"
 

@@ -188,7 +188,7 @@ class Runner:
         self.runs: list[Run] = []
         self._patience = patience.total_seconds()
         self._started: dict[str, float] = {}
-        self._stuck: list[_Lane] = []
+        self._stuck: list[_TaskThread] = []
 
     def run_due(self, *, stop: Callable[[], bool] = lambda: False) -> list[Run]:
         """Run the tasks whose period is over and that do not run still; returns how they ended.
@@ -196,33 +196,33 @@ class Runner:
         A task that takes longer than the patience is left alone in its thread and reported as failed.
         """
         self.runs = []
-        self._stuck = [lane for lane in self._stuck if not lane.ended.is_set()]
-        running = {lane.task.name for lane in self._stuck if lane.task is not None}
+        self._stuck = [thread for thread in self._stuck if not thread.ended.is_set()]
+        running = {thread.task.name for thread in self._stuck if thread.task is not None}
         now = time.monotonic()
         waiting = deque(task for task in registered() if self._is_due(task, now) and task.name not in running)
         self._started |= {task.name: now for task in waiting}
         while waiting and not stop():
-            lane = _Lane(waiting, stop)
-            lane.start()
-            if not lane.wait(self._patience):
-                self._leave(lane)
-            self.runs += lane.runs
+            thread = _TaskThread(waiting, stop)
+            thread.start()
+            if not thread.wait(self._patience):
+                self._leave(thread)
+            self.runs += thread.runs
         return self.runs
 
     def _is_due(self, task: Task, now: float) -> bool:
         started = self._started.get(task.name)
         return started is None or now - started >= task.period.total_seconds()
 
-    def _leave(self, lane: "_Lane") -> None:
-        task = lane.task
+    def _leave(self, thread: "_TaskThread") -> None:
+        task = thread.task
         if task is None:
             return
         logger.warning("periodic.takes_long", task=task.name, seconds=round(self._patience))
-        self._stuck.append(lane)
+        self._stuck.append(thread)
         self.runs.append(Run(task.name, error=f"still running after {self._patience:g} s"))
 
 
-class _Lane(threading.Thread):
+class _TaskThread(threading.Thread):
     """Runs what waits until nothing does, or until it is left alone with the task that it is at."""
 
     def __init__(self, waiting: deque[Task], stop: Callable[[], bool]) -> None:

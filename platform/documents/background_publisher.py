@@ -27,16 +27,16 @@ LAST_WORDS = 60.0  # seconds that a process which ends may take to publish what 
 
 def publish_soon(key: str) -> None:
     """Publish what this process has just committed: at once if that is cheap, else shortly."""
-    _pace(key).publish()
+    _publisher(key).publish()
 
 
 def finish(timeout: float = LAST_WORDS) -> None:
     """Publish without rest what waits for this process's threads; returns when they are done."""
-    for pace in list(_paces.values()):
-        pace.finish(timeout)
+    for publisher in list(_publishers.values()):
+        publisher.finish(timeout)
 
 
-class Pace:
+class BackgroundPublisher:
     """How one document is published by this process."""
 
     def __init__(self, key: str) -> None:
@@ -90,12 +90,12 @@ class Pace:
             return due
 
 
-_paces: dict[str, Pace] = {}
+_publishers: dict[str, BackgroundPublisher] = {}
 
 
-def _pace(key: str) -> Pace:
-    return _paces.setdefault(key, Pace(key))
+def _publisher(key: str) -> BackgroundPublisher:
+    return _publishers.setdefault(key, BackgroundPublisher(key))
 
 
 atexit.register(finish)
-os.register_at_fork(after_in_child=_paces.clear)  # its threads are not those of its parent
+os.register_at_fork(after_in_child=_publishers.clear)  # its threads are not those of its parent

@@ -43,8 +43,8 @@ class LostLease(Exception):
 
 
 @dataclass(frozen=True)
-class Session:
-    """One writer's turn at one document.
+class DocumentWriter:
+    """Writes one document while it holds the writer lease; `writer` is the name that the lease bears.
 
     `look` asks whether others have written, although nothing of ours waits; `repair` lets our tables
     win over whatever others did to what is ours.

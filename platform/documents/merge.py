@@ -141,7 +141,7 @@ class Fate(Enum):
     GONE = "gone"  # there is no entry (any more) by our doing, or by nobody's
     VANISHED = "vanished"  # others removed an entry of ours that we had not touched: our row follows
     PUT_BACK = "put back"  # it vanished in a write that may not have seen it: it is written once more
-    FOREIGN = "foreign"  # others brought it: it stays as it is, and may become a row of ours
+    EXTERNAL = "external"  # others brought it: it stays as it is, and may become a row of ours
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ def merge_entry(
     base: Any,
     ours: Json | None,
     theirs: Any,
-    foreign: bool,
+    external: bool,
     canonical: Canonical,
     ownership: Ownership,
     writes: Sequence[Write] = (),
@@ -167,11 +167,11 @@ def merge_entry(
 ) -> MergedEntry:
     """Merge one entry of a document of many; None stands for no entry.
 
-    `foreign` tells that we knew the entry, and that it never was one of our rows; `writes` are those of ours
+    `external` tells that we knew the entry, and that it never was one of our rows; `writes` are those of ours
     that the others may not have seen, and `has_files` that what the entry names is still there.
     """
     if ours is None:
-        return _without_ours(base=base, theirs=theirs, foreign=foreign)
+        return _without_ours(base=base, theirs=theirs, external=external)
     if not isinstance(theirs, dict):
         comes_back = has_files and may_come_back(writes)
         return _without_theirs(
@@ -188,11 +188,11 @@ def merge_entry(
     return MergedEntry(Fate.KEEP, merged.document, merged.taken, merged.overruled)
 
 
-def _without_ours(*, base: Any, theirs: Any, foreign: bool) -> MergedEntry:
+def _without_ours(*, base: Any, theirs: Any, external: bool) -> MergedEntry:
     if theirs is None:
         return MergedEntry(Fate.GONE)
-    if base is None or foreign:
-        return MergedEntry(Fate.FOREIGN, theirs)
+    if base is None or external:
+        return MergedEntry(Fate.EXTERNAL, theirs)
     edited = () if theirs == base else (Overruled("", theirs, by="database"),)
     return MergedEntry(Fate.GONE, overruled=edited)
 

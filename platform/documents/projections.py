@@ -121,7 +121,7 @@ class StreamProjection(Projection):
     def chunks(self, version: str) -> Iterator[bytes]:
         """Produce the document piece by piece."""
 
-    def take_in(self, source: BinaryIO, *, etag: str) -> None:
+    def import_document(self, source: BinaryIO, *, etag: str) -> None:
         """Take in a document that somebody else put there; outside of any transaction.
 
         Taking in the same document once more changes nothing. Raises `Unusable` or `Postponed`.

@@ -24,7 +24,7 @@ from core.periodic import Skipped, describe
 from core.text import storable
 
 from . import projections
-from .document_writer import WRITER_LEASE, LostLease, Session
+from .document_writer import WRITER_LEASE, DocumentWriter, LostLease
 from .models import Document, OutboxEntry
 from .sync import synchronise
 
@@ -62,8 +62,8 @@ def publish(key: str, *, force: bool = False, repair: bool = False, turn: float 
         try:
             store = get_bucket()
             Document.move_to(key, store=str(store)[:255])
-            session = Session(key=key, writer=writer, store=store, look=force, repair=repair)
-            synchronise(projections.get(key), session)
+            document_writer = DocumentWriter(key=key, writer=writer, store=store, look=force, repair=repair)
+            synchronise(projections.get(key), document_writer)
         except BucketError as error:
             logger.warning("document.publish_failed", document=key, error=storable(error))
             Document.release(key, writer=writer, last_error=storable(error), failed_at=timezone.now())

@@ -19,7 +19,7 @@ from django.utils import timezone
 from bucket.base import Conflict
 from core.text import storable
 
-from .document_writer import CONFLICTS_BEFORE_GIVING_UP, Sent, Session
+from .document_writer import CONFLICTS_BEFORE_GIVING_UP, DocumentWriter, Sent
 from .merge import (
     Fate,
     Json,
@@ -60,36 +60,36 @@ logger = structlog.get_logger(__name__)
 MANY = 500  # above this, rows are read all at once and not by name
 
 
-def synchronise(projection: Projection, session: Session) -> None:
+def synchronise(projection: Projection, writer: DocumentWriter) -> None:
     """Bring a document into step. Raises `BucketError`, `UnreadableDocument`, `LostLease`."""
-    with session.kept():
+    with writer.kept():
         if isinstance(projection, FieldsProjection):
-            _synchronise_fields(projection, session)
+            _synchronise_fields(projection, writer)
         elif isinstance(projection, EntriesProjection):
-            _synchronise_entries(projection, session)
+            _synchronise_entries(projection, writer)
         else:
             assert isinstance(projection, StreamProjection)
-            _synchronise_stream(projection, session)
+            _synchronise_stream(projection, writer)
 
 
-def _synchronise_fields(projection: FieldsProjection, session: Session) -> None:
+def _synchronise_fields(projection: FieldsProjection, writer: DocumentWriter) -> None:
     body = b""
     for number in range(CONFLICTS_BEFORE_GIVING_UP):
-        waiting, row = session.waiting(), session.row()
+        waiting, row = writer.waiting(), writer.row()
         known = parse_document(row.base.encode()) if row.base else None
         landed = False
         etag: str | None = row.etag
-        if number == 0 and row.etag and known is not None and not row.sent and not session.look:
+        if number == 0 and row.etag and known is not None and not row.sent and not writer.look:
             theirs = known
         else:
-            stored, found = session.read()
+            stored, found = writer.read()
             etag = stored.etag if stored else None
             theirs = found if found is not None else known or {}
             known = _settled(known, theirs, row.sent, "")
             landed = stored is not None and stored.body == body
         ours = projection.render()
         merged = merge_fields(
-            base=theirs if session.repair else known,
+            base=theirs if writer.repair else known,
             ours=ours,
             theirs=theirs,
             canonical=projection.canonical,
@@ -99,18 +99,18 @@ def _synchronise_fields(projection: FieldsProjection, session: Session) -> None:
         if etag is None or merged.document != theirs:
             body, wrote = format_document(merged.document), True
             sent: Sent = {"": _digests(merged.document)}
-            if (etag := session.put(body, if_match=etag, sent=sent)) is None:
+            if (etag := writer.put(body, if_match=etag, sent=sent)) is None:
                 continue
-        session.record(
+        writer.record(
             etag=etag,
             wrote=wrote,
             done=waiting,
-            remember=lambda merged=merged: _remember_fields(projection, session, merged),  # type: ignore[misc]
+            remember=lambda merged=merged: _remember_fields(projection, writer, merged),  # type: ignore[misc]
             base=format_document(merged.document).decode(),
             accepted=True,
         )
         return
-    raise session.gave_up()
+    raise writer.gave_up()
 
 
 def _settled(known: Any, theirs: Any, sent: str, entry: str) -> Any:
@@ -129,14 +129,14 @@ def _digest(value: Any) -> str:
     return digest_entry(value)[:16]
 
 
-def _remember_fields(projection: FieldsProjection, session: Session, merged: Merged) -> None:
-    session.note_overruled("", merged.overruled)
+def _remember_fields(projection: FieldsProjection, writer: DocumentWriter, merged: Merged) -> None:
+    writer.note_overruled("", merged.overruled)
     if merged.taken:
         projection.take(merged.taken)
 
 
 @dataclass
-class _Plan:
+class _MergePlan:
     """What becomes of the entries that somebody has touched, and how they stood in the document."""
 
     merged: dict[str, MergedEntry] = field(default_factory=dict)
@@ -156,7 +156,7 @@ class _Plan:
     def news(self) -> News:
         news = News()
         for token, merged in self.merged.items():
-            if merged.fate is Fate.FOREIGN and self._is_new(token, merged.document):
+            if merged.fate is Fate.EXTERNAL and self._is_new(token, merged.document):
                 news.brought[token] = merged.document
             elif merged.fate is Fate.VANISHED:
                 news.vanished[token] = self.ours[token]
@@ -168,45 +168,45 @@ class _Plan:
         return token not in self.rows or self.rows[token].digest != digest_entry(entry)
 
 
-def _synchronise_entries(projection: EntriesProjection, session: Session) -> None:
+def _synchronise_entries(projection: EntriesProjection, writer: DocumentWriter) -> None:
     body = b""
     for number in range(CONFLICTS_BEFORE_GIVING_UP):
-        waiting, row = session.waiting(), session.row()
-        everything = session.repair or row.published_at is None
-        if session.look and not waiting and not everything and session.store.head(session.key) == row.etag:
+        waiting, row = writer.waiting(), writer.row()
+        everything = writer.repair or row.published_at is None
+        if writer.look and not waiting and not everything and writer.store.head(writer.key) == row.etag:
             return
         etag: str | None = row.etag
         theirs: Json | None = None
         landed = False
-        if number or session.look or everything or not row.etag or row.sent:
-            stored, theirs = session.read()
+        if number or writer.look or everything or not row.etag or row.sent:
+            stored, theirs = writer.read()
             etag = stored.etag if stored else None
             landed = stored is not None and stored.body == body
             if row.sent and theirs is not None:
-                _settle_entries(session, row.sent, theirs)
+                _settle_entries(writer, row.sent, theirs)
         touched = None if everything else {entry for entry in waiting.values() if entry}
-        plan = _plan(projection, touched=touched, theirs=theirs, repair=session.repair, now=timezone.now())
+        plan = _plan(projection, touched=touched, theirs=theirs, repair=writer.repair, now=timezone.now())
         wrote, sent = landed, plan.sent()
         if etag is None or sent:
-            body, wrote = _assemble(session.key, plan), True
-            if (etag := session.put(body, if_match=etag, sent=sent)) is None:
+            body, wrote = _assemble(writer.key, plan), True
+            if (etag := writer.put(body, if_match=etag, sent=sent)) is None:
                 continue
         news = _news(projection, plan)
-        session.record(
+        writer.record(
             etag=etag,
             wrote=wrote,
             done=waiting,
-            remember=lambda plan=plan, news=news: _remember_entries(projection, session, plan, news),  # type: ignore[misc]
+            remember=lambda plan=plan, news=news: _remember_entries(projection, writer, plan, news),  # type: ignore[misc]
             accepted=True,
         )
         return
-    raise session.gave_up()
+    raise writer.gave_up()
 
 
-def _settle_entries(session: Session, sent: str, theirs: Json) -> None:
+def _settle_entries(writer: DocumentWriter, sent: str, theirs: Json) -> None:
     """Know the entries that a write of ours has left in the document, although we did not see it land."""
     told: Sent = json.loads(sent)
-    rows = _rows(session.key, told.keys())
+    rows = _rows(writer.key, told.keys())
     gone, kept = [], []
     for token in told:
         row = rows.get(token)
@@ -217,10 +217,10 @@ def _settle_entries(session: Session, sent: str, theirs: Json) -> None:
         elif settled != known:
             writes = unseen(parse_writes(row.writes) if row else [], now=timezone.now())
             writes = (*writes, Write(timezone.now(), _differences(known, settled)))
-            kept.append(_row(session.key, token, settled, writes=writes))
+            kept.append(_row(writer.key, token, settled, writes=writes))
     with transaction.atomic():
-        session.keep_writing(sent="")
-        _delete_rows(session.key, gone)
+        writer.keep_writing(sent="")
+        _delete_rows(writer.key, gone)
         _write_rows(kept)
 
 
@@ -238,12 +238,12 @@ def _plan(
     theirs: Json | None,
     repair: bool,
     now: datetime,
-) -> _Plan:
+) -> _MergePlan:
     """Merge the entries that we changed (`touched`; None: all) with those that others changed.
 
     `theirs` is the document as it was read; None: as we last knew it. Raises `BucketError`.
     """
-    key, plan = projection.key, _Plan()
+    key, plan = projection.key, _MergePlan()
     changed = _changed_by_others(key, theirs) if theirs is not None else set()
     if touched is None:
         plan.ours = projection.render(None)
@@ -264,7 +264,7 @@ def _plan(
             base=found if repair and ours is not None else known,
             ours=ours,
             theirs=found,
-            foreign=bool(row and row.problem),
+            external=bool(row and row.problem),
             canonical=projection.canonical,
             ownership=projection.ownership,
             writes=writes,
@@ -282,7 +282,7 @@ def _plan(
     return plan
 
 
-def _news(projection: EntriesProjection, plan: _Plan) -> News:
+def _news(projection: EntriesProjection, plan: _MergePlan) -> News:
     """Return what others did; the files of what comes back are looked for here, ahead of any transaction."""
     news = plan.news()
     return replace(news, without_files=projection.without_files(news.brought)) if news.brought else news
@@ -317,7 +317,7 @@ def _rows(key: str, tokens: Collection[str]) -> dict[str, PublishedEntry]:
     return {names[row.name]: row for row in rows.iterator() if row.name in names}
 
 
-def _assemble(key: str, plan: _Plan) -> bytes:
+def _assemble(key: str, plan: _MergePlan) -> bytes:
     """Return the whole document: what nobody touched as it was, the rest as it was merged."""
     changed = {
         entry_name(token): None if merged.document is None else format_entry(token, merged.document)
@@ -337,30 +337,30 @@ def _texts(key: str, changed: dict[str, str | None]) -> Iterator[str]:
 
 
 def _remember_entries(
-    projection: EntriesProjection, session: Session, plan: _Plan, news: News
+    projection: EntriesProjection, writer: DocumentWriter, plan: _MergePlan, news: News
 ) -> Collection[str]:
     """Keep the entries as they are in the document now, and follow what others did to it."""
     problems = projection.take(news) if news != News() else {}
     gone, kept = [], []
     for token, merged in plan.merged.items():
-        session.note_overruled(token, merged.overruled)
+        writer.note_overruled(token, merged.overruled)
         if merged.fate is Fate.PUT_BACK:
-            logger.warning("document.entry_put_back", document=session.key)
+            logger.warning("document.entry_put_back", document=writer.key)
         if merged.document is None:
             gone.append(entry_name(token))
-        elif row := _row_to_keep(session.key, token, plan, problems.get(token)):
+        elif row := _row_to_keep(writer.key, token, plan, problems.get(token)):
             kept.append(row)
-    _delete_rows(session.key, gone)
+    _delete_rows(writer.key, gone)
     _write_rows(kept)
     followed = {token for token, problem in problems.items() if not problem}
     return followed | news.edited.keys() | news.vanished.keys()
 
 
-def _row_to_keep(key: str, token: str, plan: _Plan, problem: str | None) -> PublishedEntry | None:
+def _row_to_keep(key: str, token: str, plan: _MergePlan, problem: str | None) -> PublishedEntry | None:
     """Return the entry's row as it has to be; None when it is that already."""
     merged, row, writes = plan.merged[token], plan.rows.get(token), plan.writes[token]
     if problem is None:
-        problem = row.problem if row and merged.fate is Fate.FOREIGN else ""
+        problem = row.problem if row and merged.fate is Fate.EXTERNAL else ""
     found = _row(key, token, merged.document, problem, writes=writes)
     if row is not None and (row.digest, row.problem, row.writes) == (found.digest, problem, found.writes):
         return None
@@ -395,49 +395,54 @@ def _delete_rows(key: str, names: list[str]) -> None:
         PublishedEntry.objects.filter(document=key, name__in=names[start : start + MANY]).delete()
 
 
-def _synchronise_stream(projection: StreamProjection, session: Session) -> None:
+def _synchronise_stream(projection: StreamProjection, writer: DocumentWriter) -> None:
     for _ in range(CONFLICTS_BEFORE_GIVING_UP):
-        waiting, row = session.waiting(), session.row()
-        wanted, found = projection.version(), session.store.head(session.key)
+        waiting, row = writer.waiting(), writer.row()
+        wanted, found = projection.version(), writer.store.head(writer.key)
         try:
             if found is not None and found != row.etag:
-                if _take_in(projection, session, found):
+                if _import_document(projection, writer, found):
                     continue
                 if wanted is None:
-                    session.record(etag="", wrote=False, done=waiting, base="")
+                    writer.record(etag="", wrote=False, done=waiting, base="")
                     return
-                session.set_aside()
-            etag, wrote = _bring_about(projection, session, row, wanted=wanted, found=found)
+                writer.set_aside()
+            etag, wrote = _bring_about(projection, writer, row, wanted=wanted, found=found)
         except Conflict:
             continue
-        session.record(etag=etag, wrote=wrote, done=waiting, base=wanted or "", accepted=True)
+        writer.record(etag=etag, wrote=wrote, done=waiting, base=wanted or "", accepted=True)
         return
-    raise session.gave_up()
+    raise writer.gave_up()
 
 
-def _take_in(projection: StreamProjection, session: Session, etag: str) -> bool:
+def _import_document(projection: StreamProjection, writer: DocumentWriter, etag: str) -> bool:
     """Take in a document that is not ours; says whether it was, and is gone. Raises `Conflict`."""
-    if session.row().rejected_etag == etag:
+    if writer.row().rejected_etag == etag:
         return False
     try:
-        with session.store.open(session.key) as source:
+        with writer.store.open(writer.key) as source:
             if source is not None:
-                projection.take_in(source, etag=etag)
+                projection.import_document(source, etag=etag)
     except Unusable as error:
-        session.reject(etag, str(error))
+        writer.reject(etag, str(error))
         return False
-    session.store.delete(session.key, if_match=etag)
+    writer.store.delete(writer.key, if_match=etag)
     return True
 
 
 def _bring_about(
-    projection: StreamProjection, session: Session, row: Document, *, wanted: str | None, found: str | None
+    projection: StreamProjection,
+    writer: DocumentWriter,
+    row: Document,
+    *,
+    wanted: str | None,
+    found: str | None,
 ) -> tuple[str, bool]:
     """Write or remove the document, whichever is due; returns its ETag and whether that was needed."""
     if wanted is not None:
         if found is not None and found == row.etag and row.base == wanted:
             return found, False
-        return session.store.put_stream(session.key, projection.chunks(wanted), if_match=found), True
+        return writer.store.put_stream(writer.key, projection.chunks(wanted), if_match=found), True
     if found is not None:
-        session.store.delete(session.key, if_match=found)
+        writer.store.delete(writer.key, if_match=found)
     return "", found is not None

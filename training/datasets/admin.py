@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from core.admin.base import MachineOwnedAdmin, label
-from core.admin.confirmation import AT_ONCE, Confirmation, confirmed
+from core.admin.confirmation import ROWS_PER_ACTION, Confirmation, confirmed
 
 from ..datasets.deletion import delete_dataset
 from ..datasets.models import Dataset
@@ -35,7 +35,7 @@ class UsedFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """Offer both."""
-        return [("yes", "used by jobs"), ("no", f"used by no job, the newest {AT_ONCE:,}")]
+        return [("yes", "used by jobs"), ("no", f"used by no job, the newest {ROWS_PER_ACTION:,}")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Narrow by whether there is a job."""
@@ -44,7 +44,7 @@ class UsedFilter(admin.SimpleListFilter):
             return queryset.filter(used)
         if self.value() == "no":
             unused = Dataset.objects.filter(~used).order_by("-created_at", "-pk")
-            return queryset.filter(pk__in=list(unused.values_list("pk", flat=True)[:AT_ONCE]))
+            return queryset.filter(pk__in=list(unused.values_list("pk", flat=True)[:ROWS_PER_ACTION]))
         return queryset
 
 
@@ -83,7 +83,7 @@ class DatasetAdmin(MachineOwnedAdmin):
         """Tell whether this person may delete data sets."""
         return bool(request.user.has_perm("training.delete_dataset"))
 
-    def said_of(self, row: Dataset) -> str:
+    def describe(self, row: Dataset) -> str:
         """Tell data sets of the same name apart."""
         return f"{row.examples:,} examples, {filesizeformat(row.size)}, from {row.created_at:%d %B %Y}"
 

@@ -134,7 +134,7 @@ def take_in_document(source: BinaryIO, *, etag: str) -> None:
         with transaction.atomic():  # before the work, and again when the job is accepted
             make_room(None)
         with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:
-            job = _take_in(_Source(source), Path(folder), identifier)
+            job = _import_document(_Source(source), Path(folder), identifier)
     except (MaintenanceMode, PlatformBusy) as error:
         raise Postponed(f"{keys.TRAINING} waits: {error}") from error
     except (DataError, InvalidRequest, WrongFile) as error:
@@ -162,7 +162,7 @@ def _has_job(identifier: str) -> bool:
     return TrainingJob.objects.filter(dataset__key__startswith=dataset_key(identifier, "")).exists()
 
 
-def _take_in(source: _Source, folder: Path, identifier: str) -> TrainingJob:
+def _import_document(source: _Source, folder: Path, identifier: str) -> TrainingJob:
     limits = Limits(max_bytes=settings.TRAINYARD["MAX_DATASET_BYTES"])
     document = take_apart(source, folder, keys=ForeignSettings.model_fields, limits=limits)
     wanted = read_as(ForeignSettings, document.settings)

@@ -40,7 +40,7 @@ class TrainingProjection(StreamProjection):
         yield from _dataset(job.dataset)
         yield b"\n}\n"
 
-    def take_in(self, source: BinaryIO, *, etag: str) -> None:
+    def import_document(self, source: BinaryIO, *, etag: str) -> None:
         take_in_document(source, etag=etag)
 
 

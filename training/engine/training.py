@@ -22,7 +22,7 @@ from .data.images import thumbnail
 from .events import Event, Progress, TrainingError
 from .examples import open_examples
 from .export.atomic_files import write_atomically
-from .export.classifier import Classifier
+from .export.classifier import ExportedClassifier
 from .export.onnx_graph import export_onnx
 from .export.parity import SAMPLES, Answers, Parity, answers_of_both, compare
 from .export.quantized import compare_quantized
@@ -180,7 +180,7 @@ def _export(
     graph = script = None
     if trained.head is not None:
         graph, script = exported_network(architecture, trained.state, cache)
-    classifier = Classifier(trained.head, trained.ngrams, metadata, trained.tokenizer)
+    classifier = ExportedClassifier(trained.head, trained.ngrams, metadata, trained.tokenizer)
     onnx = export_onnx(graph, classifier)
     progress.check()
     write_atomically(output / artifacts["onnx"], onnx)

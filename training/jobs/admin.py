@@ -161,7 +161,7 @@ class TrainingJobAdmin(MachineOwnedAdmin):
         """Write what was edited and nothing else: meanwhile a worker may have moved the job."""
         set_priority(job=obj, priority=obj.priority)
 
-    def said_of(self, row: TrainingJob) -> str:
+    def describe(self, row: TrainingJob) -> str:
         """Tell jobs of the same name apart."""
         words = [row.get_state_display(), str(row.get_task_type_display())]
         words += [f"of {row.owner}"] if row.owner_id else []

@@ -145,7 +145,7 @@ class PlatformAdmin(NamedLookups):
             self.message_user(request, str(error), messages.ERROR)
             return HttpResponseRedirect(request.get_full_path())
 
-    def said_of(self, row: Any) -> str:
+    def describe(self, row: Any) -> str:
         """Say in a few words what a row is like, for the page that asks whether to change it."""
         return ""
 

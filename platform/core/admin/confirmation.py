@@ -29,7 +29,7 @@ from ..exceptions import TrainyardError
 if TYPE_CHECKING:
     from .base import PlatformAdmin
 
-AT_ONCE = 500  # rows; a form of Django's may have a thousand fields
+ROWS_PER_ACTION = 500  # rows; a form of Django's may have a thousand fields
 LISTED = 25  # rows on the page that asks
 REASONS = 5  # told after it was done
 
@@ -75,10 +75,10 @@ def confirmed(confirmation: Confirmation, *, permission: str, icon: str = "") ->
             queryset: QuerySet[Any] | None = None,
             object_id: str | None = None,
         ) -> HttpResponse | None:
-            chosen = None if queryset is None else list(queryset[: AT_ONCE + 1])
+            chosen = None if queryset is None else list(queryset[: ROWS_PER_ACTION + 1])
             rows = [_row(model_admin, request, object_id)] if chosen is None else chosen
-            if len(rows) > AT_ONCE:
-                text = f"At most {AT_ONCE:,} at a time: narrow the list down, or choose fewer."
+            if len(rows) > ROWS_PER_ACTION:
+                text = f"At most {ROWS_PER_ACTION:,} at a time: narrow the list down, or choose fewer."
                 model_admin.message_user(request, text, messages.WARNING)
                 return None
             return _ask_or_do(Asked(model_admin, request, rows, object_id), confirmation, act)
@@ -135,7 +135,7 @@ def _ask_or_do(asked: Asked, confirmation: Confirmation, act: Act) -> HttpRespon
         "opts": model_admin.opts,
         "confirmation": confirmation,
         "heading": _heading(model_admin, confirmation, len(fitting)),
-        "rows": [(row, model_admin.said_of(row)) for row in fitting[:LISTED]],
+        "rows": [(row, model_admin.describe(row)) for row in fitting[:LISTED]],
         "more": max(0, len(fitting) - LISTED),
         "left": len(asked.rows) - len(fitting),
         "chosen": [row.pk for row in fitting] if asked.object_id is None else [],

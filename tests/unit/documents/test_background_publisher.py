@@ -18,10 +18,10 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture(autouse=True)
 def fresh() -> Iterator[None]:
-    background_publisher._paces.clear()
+    background_publisher._publishers.clear()
     yield
     background_publisher.finish()
-    background_publisher._paces.clear()
+    background_publisher._publishers.clear()
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_large_document_is_written_once_for_a_burst(
     publish_waiting()
     writes.clear()
     monkeypatch.setattr(background_publisher, "LARGE", 0)
-    background_publisher._pace(keys.INFERENCE)._rested_at = time.monotonic() + 1e6
+    background_publisher._publisher(keys.INFERENCE)._rested_at = time.monotonic() + 1e6
     for _ in range(10):
         RegisteredModelFactory(owner=owner)
     assert writes == []

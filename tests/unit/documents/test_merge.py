@@ -27,9 +27,9 @@ def merge(base: Json | None, ours: Json, theirs: Json, ownership: Ownership) -> 
     return merge_fields(base=base, ours=ours, theirs=theirs, canonical=as_written, ownership=ownership)
 
 
-def merge_one(base: Any, ours: Json | None, theirs: Any, *, foreign: bool = False) -> MergedEntry:
+def merge_one(base: Any, ours: Json | None, theirs: Any, *, external: bool = False) -> MergedEntry:
     return merge_entry(
-        base=base, ours=ours, theirs=theirs, foreign=foreign, canonical=as_written, ownership=FOLLOWING
+        base=base, ours=ours, theirs=theirs, external=external, canonical=as_written, ownership=FOLLOWING
     )
 
 
@@ -106,11 +106,13 @@ def test_fields_unrelated_edits_meet_in_either_order(
     assert not at_once.overruled
 
 
-@given(base=ENTRIES, ours=st.none() | OURS, theirs=ENTRIES, foreign=st.booleans())
-def test_entry_merged_again_changes_nothing(base: Any, ours: Json | None, theirs: Any, foreign: bool) -> None:
-    once = merge_one(base, ours, theirs, foreign=foreign)
+@given(base=ENTRIES, ours=st.none() | OURS, theirs=ENTRIES, external=st.booleans())
+def test_entry_merged_again_changes_nothing(
+    base: Any, ours: Json | None, theirs: Any, external: bool
+) -> None:
+    once = merge_one(base, ours, theirs, external=external)
     rows = None if once.fate is Fate.VANISHED or ours is None else {**ours, **once.taken}
-    again = merge_one(once.document, rows, once.document, foreign=once.fate is Fate.FOREIGN)
+    again = merge_one(once.document, rows, once.document, external=once.fate is Fate.EXTERNAL)
     assert again.document == once.document
     assert not again.taken
     assert not again.overruled
@@ -120,9 +122,9 @@ def test_entry_merged_again_changes_nothing(base: Any, ours: Json | None, theirs
 def test_entry_of_others_stays_until_they_remove_it(ours: Json | None, theirs: Any) -> None:
     merged = merge_one(None, None, theirs)
     assert merged.document == theirs
-    assert merged.fate is (Fate.GONE if theirs is None else Fate.FOREIGN)
-    assert merge_one(theirs, None, theirs, foreign=True).document == theirs
-    assert merge_one(theirs, None, None, foreign=True).document is None
+    assert merged.fate is (Fate.GONE if theirs is None else Fate.EXTERNAL)
+    assert merge_one(theirs, None, theirs, external=True).document == theirs
+    assert merge_one(theirs, None, None, external=True).document is None
 
 
 @given(ours=OURS, strange=STRANGE)
@@ -172,14 +174,14 @@ def test_entry_in_an_older_spelling_is_not_rewritten() -> None:
     assert ours["model_filename_onnx"] == ""
     ownership = Ownership(followed=frozenset({"downloadable"}))
     merged = merge_entry(
-        base=LEGACY, ours=ours, theirs=LEGACY, foreign=False, canonical=read_entry, ownership=ownership
+        base=LEGACY, ours=ours, theirs=LEGACY, external=False, canonical=read_entry, ownership=ownership
     )
     assert merged == MergedEntry(Fate.KEEP, LEGACY)
     merged = merge_entry(
         base=LEGACY,
         ours={**ours, "downloadable": True},
         theirs=LEGACY,
-        foreign=False,
+        external=False,
         canonical=read_entry,
         ownership=ownership,
     )
@@ -191,7 +193,7 @@ def test_entry_in_an_older_spelling_that_vanishes_retires_its_row() -> None:
         base=LEGACY,
         ours=read_entry(LEGACY),
         theirs=None,
-        foreign=False,
+        external=False,
         canonical=read_entry,
         ownership=Ownership(),
     )

@@ -29,7 +29,7 @@ class Copies:
     leaking: float
 
 
-class Tally:
+class DuplicateCounter:
     """Takes examples one by one, each as its class and a 64-bit digest of its content.
 
     Each becomes one number, the digest's upper bits over the class's number: sorted, copies stand

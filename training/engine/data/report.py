@@ -18,7 +18,7 @@ from models_registry.inputs import (
     open_table,
 )
 
-from .duplicates import Copies, Tally
+from .duplicates import Copies, DuplicateCounter
 from .examples import Progress, Unreadable
 from .images import ArchivePlan, iter_image_archive, open_by_name, thumbnail
 from .labels import tell_alike, why_no_classes
@@ -110,12 +110,17 @@ def build_report(
         examples = _texts(reader, found, lengths, progress)
     else:
         raise DataError(f"{task_type!r} is no task. Known: imageclassification, textclassification.")
-    tally, samples, unreadable, given = Tally(limits), _Samples(), _UnreadableList(limits), _GivenSplit()
+    counter, samples, unreadable, given = (
+        DuplicateCounter(limits),
+        _Samples(),
+        _UnreadableList(limits),
+        _GivenSplit(),
+    )
     for example in examples:
         if isinstance(example, Unreadable):
             unreadable.add(example)
         else:
-            tally.add(example.label, example.digest)
+            counter.add(example.label, example.digest)
             samples.add(example)
             given.add(example)
     with path.open("rb") as file:
@@ -124,8 +129,8 @@ def build_report(
         task_type=task_type,
         bytes=path.stat().st_size,
         sha256=digest,
-        classes=dict(sorted(tally.counts.items())),
-        examples=tally.counts.total(),
+        classes=dict(sorted(counter.counts.items())),
+        examples=counter.counts.total(),
         columns=found_columns,
         unreadable=unreadable.listed,
         unreadable_count=unreadable.count,
@@ -140,7 +145,7 @@ def build_report(
             {"reason": reason, "count": count, "names": names} for reason, count, names in plan.left_out
         ]
         report.warnings += [*plan.notes, *_left_out(report)]
-    gone = unreadable.labels - tally.counts.keys()
+    gone = unreadable.labels - counter.counts.keys()
     if reader is not None:
         report.warnings += [*reader.notes, *lengths.warnings()]
         if reason := why_no_classes(report.classes):
@@ -148,7 +153,7 @@ def build_report(
             return report
         if alike := tell_alike(report.classes):
             report.warnings.append(alike)
-    copies = tally.copies(TRAIN_SHARE)
+    copies = counter.copies(TRAIN_SHARE)
     lone = _leave_out_lone_classes(report, copies)
     report.validation = given.used(lone)
     report.warnings += given.notes

@@ -41,7 +41,7 @@ class NgramHead:
 
 
 @dataclass(frozen=True)
-class Classifier:
+class ExportedClassifier:
     """What turns a network's features, n-grams of texts, or both (then the logits are summed) into classes.
 
     `head` is None for a classifier that needs no network, `ngrams` for one that reads none, `tokenizer` is

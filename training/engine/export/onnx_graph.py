@@ -19,7 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 from models_registry.artifacts import ACTIVATION_MAP
 from models_registry.artifacts.metadata import NGRAM_IDS, NGRAM_WEIGHTS
 
-from .classifier import Classifier, Head
+from .classifier import ExportedClassifier, Head
 
 FEATURES = "features"  # the one output of a prepared backbone
 # What stands between a pool and the features without changing a number. The exporter writes some flattenings
@@ -56,7 +56,7 @@ def with_outputs(backbone: bytes, names: Sequence[str]) -> bytes:
     return content
 
 
-def export_onnx(network: bytes | None, classifier: Classifier) -> bytes:
+def export_onnx(network: bytes | None, classifier: ExportedClassifier) -> bytes:
     """Return a network's .onnx with the outputs `logits` and `probabilities` and the model's description.
 
     Without a network, it is that of the n-grams alone. A network whose features are means over places also

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from models_registry.artifacts import METADATA_KEY, TOKENIZER_KEY
 from models_registry.artifacts.metadata import IMAGE_CLASSIFICATION, NGRAMS_KEY
 
-from .classifier import Classifier, Head
+from .classifier import ExportedClassifier, Head
 
 METADATA_FILE = f"{METADATA_KEY}.json"
 
@@ -77,7 +77,7 @@ class JointClassifier(nn.Module):
         return logits
 
 
-def export_torchscript(network: torch.jit.ScriptModule | None, classifier: Classifier) -> bytes:
+def export_torchscript(network: torch.jit.ScriptModule | None, classifier: ExportedClassifier) -> bytes:
     """Return the .pt of a network with the heads of a classifier; without one, that of the n-grams alone."""
     extra_files = {
         METADATA_FILE if name == METADATA_KEY else name: text
@@ -90,7 +90,7 @@ def export_torchscript(network: torch.jit.ScriptModule | None, classifier: Class
     return buffer.getvalue()
 
 
-def _module(network: torch.jit.ScriptModule | None, classifier: Classifier) -> nn.Module:
+def _module(network: torch.jit.ScriptModule | None, classifier: ExportedClassifier) -> nn.Module:
     ngrams = None if classifier.ngrams is None else NgramClassifier(classifier.ngrams.head)
     if network is None or classifier.head is None:
         assert ngrams is not None

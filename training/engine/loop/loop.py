@@ -27,7 +27,7 @@ from .augmentation import Draws
 from .checkpoints import Checkpoints
 from .distributed import ALONE, Ranks
 from .inputs import Inputs, Rows, Source
-from .optimization import LearningRate, Plan, balancing_weights, make_optimizer
+from .optimization import LearningRate, TrainConfig, balancing_weights, make_optimizer
 from .precision import half_pays
 
 BUCKETS = 32  # batches of texts among which alike lengths are gathered
@@ -36,7 +36,7 @@ FITTING, REFITTING = 0, 1  # stages of a training that draw differently
 COMPILE_FROM = 2_000  # steps on a GPU, under which compiling costs more than it saves
 
 
-class Trainee(nn.Module):
+class Classifier(nn.Module):
     """The stages of a network from `start` on, and its head; those before `cut` stay as they are."""
 
     def __init__(self, network: Network, head: nn.Linear, *, start: int, cut: int) -> None:
@@ -48,7 +48,7 @@ class Trainee(nn.Module):
         for stage in network.stages[:cut]:
             stage.requires_grad_(False)
 
-    def train(self, mode: bool = True) -> "Trainee":
+    def train(self, mode: bool = True) -> "Classifier":
         """Set the mode of the trained stages; the others always evaluate."""
         super().train(mode)
         for stage in self.network.stages[: self.cut]:
@@ -111,8 +111,8 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Where:
-    """Where and from what seed the loop runs; `unit` is what its speed counts, images or texts."""
+class RunContext:
+    """The device, seed and processes of a run; `unit` names what its speed counts, images or texts."""
 
     device: torch.device
     seed: int
@@ -123,7 +123,7 @@ class Where:
 
 @dataclass
 class Fitted:
-    """A finished training; the trainee has the weights of the best epoch, numbered from 1."""
+    """A finished training; the classifier has the weights of the best epoch, numbered from 1."""
 
     epochs: list[Epoch]
     best_epoch: int
@@ -133,8 +133,8 @@ class Fitted:
 
 
 @dataclass
-class _Course:
-    """How far a training is: all that a checkpoint keeps beside weights."""
+class TrainState:
+    """The state of a training that a checkpoint keeps, apart from weights."""
 
     epochs: list[Epoch] = field(default_factory=list)
     best: int = 0
@@ -144,17 +144,25 @@ class _Course:
 
     @property
     def best_loss(self) -> float:
+        """Return the least validation loss so far; infinity before the first epoch."""
         return self.epochs[self.best - 1].validation_loss if self.best else math.inf
 
-    def is_over(self, plan: Plan) -> bool:
+    def is_over(self, config: TrainConfig) -> bool:
+        """Return whether all epochs are done, or early stopping applies."""
         epochs = len(self.epochs)
-        return epochs >= plan.epochs or bool(
-            plan.early_stopping and epochs - self.best >= plan.early_stopping
+        return epochs >= config.epochs or bool(
+            config.early_stopping and epochs - self.best >= config.early_stopping
         )
 
 
 def fit(
-    trainee: Trainee, task: Task, plan: Plan, where: Where, *, progress: Progress, checkpoints: Checkpoints
+    classifier: Classifier,
+    task: Task,
+    config: TrainConfig,
+    context: RunContext,
+    *,
+    progress: Progress,
+    checkpoints: Checkpoints,
 ) -> Fitted:
     """Train as planned and go back to the epoch with the least validation loss.
 
@@ -163,29 +171,35 @@ def fit(
 
     Raises `TrainingError` when the loss is no number any more, `TrainingStopped`.
     """
-    loop = _Loop(trainee, task, plan, where, progress, checkpoints)
+    loop = _Loop(classifier, task, config, context, progress, checkpoints)
     resumed = loop.resume()
     crash_point("train.begin")
-    while not loop.course.is_over(plan):
+    while not loop.train_state.is_over(config):
         loop.run_epoch()
-    trainee.restore(loop.course.best_state)
+    classifier.restore(loop.train_state.best_state)
     probabilities = loop.predict(task.validation).softmax(-1).cpu().numpy()
     crash_point("train.done")
-    course = loop.course
-    return Fitted(course.epochs, course.best, probabilities, resumed, course.seen / max(course.seconds, 1e-9))
+    state = loop.train_state
+    return Fitted(state.epochs, state.best, probabilities, resumed, state.seen / max(state.seconds, 1e-9))
 
 
 def refit(
-    trainee: Trainee, task: Task, plan: Plan, where: Where, *, progress: Progress, fitted: Fitted
+    classifier: Classifier,
+    task: Task,
+    config: TrainConfig,
+    context: RunContext,
+    *,
+    progress: Progress,
+    fitted: Fitted,
 ) -> None:
-    """Train for the plan's epochs on the training and the validation part together.
+    """Train for `config.epochs` on the training and the validation part together.
 
     Nothing is measured: there is nothing left to measure on. Raises `TrainingStopped`.
     """
     everything = np.concatenate([task.train, task.validation])
-    loop = _Loop(trainee, replace(task, train=everything), plan, where, progress, None)
-    loop.course.epochs = fitted.epochs  # for those who watch
-    for number in range(plan.epochs):
+    loop = _Loop(classifier, replace(task, train=everything), config, context, progress, None)
+    loop.train_state.epochs = fitted.epochs  # for those who watch
+    for number in range(config.epochs):
         loop.train_epoch(number, REFITTING)
 
 
@@ -194,30 +208,30 @@ class _Loop:
 
     def __init__(
         self,
-        trainee: Trainee,
+        classifier: Classifier,
         task: Task,
-        plan: Plan,
-        where: Where,
+        config: TrainConfig,
+        context: RunContext,
         progress: Progress,
         checkpoints: Checkpoints | None,
     ) -> None:
-        self.trainee = _together(trainee, where)
-        self.task, self.plan, self.where, self.ranks = task, plan, where, where.ranks
+        self.classifier = _together(classifier, context)
+        self.task, self.config, self.context, self.ranks = task, config, context, context.ranks
         self.progress, self.checkpoints = progress, checkpoints
-        self.optimizer = make_optimizer(plan, trainee.network, trainee.head)
-        self.steps = max(1, math.ceil(len(task.train) / plan.batch_size))
-        self.rate = LearningRate(plan, self.steps)
-        self.labels = torch.from_numpy(task.labels).to(where.device)
-        train_labels = self.labels[torch.from_numpy(task.train).to(where.device)]
-        self.weights = balancing_weights(train_labels, task.classes) if plan.class_weights else None
-        self.course = _Course()
-        on_gpu = where.device.type == "cuda"
-        trained = nn.ModuleList([*trainee.network.stages[trainee.cut :], trainee.head])
-        self.half = plan.mixed_precision and half_pays(where.device, trained)
-        pays = on_gpu and where.compile and self.steps * plan.epochs >= COMPILE_FROM
-        forward: nn.Module = self.trainee
+        self.optimizer = make_optimizer(config, classifier.network, classifier.head)
+        self.steps = max(1, math.ceil(len(task.train) / config.batch_size))
+        self.rate = LearningRate(config, self.steps)
+        self.labels = torch.from_numpy(task.labels).to(context.device)
+        train_labels = self.labels[torch.from_numpy(task.train).to(context.device)]
+        self.weights = balancing_weights(train_labels, task.classes) if config.class_weights else None
+        self.train_state = TrainState()
+        on_gpu = context.device.type == "cuda"
+        trained = nn.ModuleList([*classifier.network.stages[classifier.cut :], classifier.head])
+        self.half = config.mixed_precision and half_pays(context.device, trained)
+        pays = on_gpu and context.compile and self.steps * config.epochs >= COMPILE_FROM
+        forward: nn.Module = self.classifier
         if self.ranks.count > 1:
-            forward = DistributedDataParallel(forward, device_ids=[where.device] if on_gpu else None)
+            forward = DistributedDataParallel(forward, device_ids=[context.device] if on_gpu else None)
         self.forward = torch.compile(forward, dynamic=task.source.lengths is not None) if pays else forward
 
     def resume(self) -> int:
@@ -227,62 +241,62 @@ class _Loop:
         if found is None:
             return 0
         kept, best = found
-        self.trainee.restore(kept["state"])
+        self.classifier.restore(kept["state"])
         self.optimizer.load_state_dict(kept["optimizer"])
         self.rate.restore(kept["rate"])
-        self.course.epochs = [Epoch(**values) for values in kept["epochs"]]
-        self.course.best, self.course.best_state = kept["best"], best["state"]
-        self.course.seen, self.course.seconds = kept["seen"], kept["seconds"]
-        return len(self.course.epochs)
+        self.train_state.epochs = [Epoch(**values) for values in kept["epochs"]]
+        self.train_state.best, self.train_state.best_state = kept["best"], best["state"]
+        self.train_state.seen, self.train_state.seconds = kept["seen"], kept["seconds"]
+        return len(self.train_state.epochs)
 
     def run_epoch(self) -> None:
         """Train one epoch, validate, and keep a checkpoint."""
-        number = len(self.course.epochs)
+        number = len(self.train_state.epochs)
         crash_point("epoch.begin")
         train_loss, train_accuracy, rate = self.train_epoch(number, FITTING)
         logits = self.predict(self.task.validation)
         truth = self.labels[torch.from_numpy(self.task.validation).to(logits.device)]
-        loss = functional.cross_entropy(logits, truth, label_smoothing=self.plan.label_smoothing).item()
+        loss = functional.cross_entropy(logits, truth, label_smoothing=self.config.label_smoothing).item()
         accuracy = (logits.argmax(1) == truth).double().mean().item()
         if not math.isfinite(loss):
             raise TrainingError(
                 f"After epoch {number + 1} the loss is no number any more: the learning rate "
-                f"{self.plan.learning_rate:g} is too high for this network. Try a tenth of it."
+                f"{self.config.learning_rate:g} is too high for this network. Try a tenth of it."
             )
         self.rate.epoch_ended(loss)
-        is_best = loss < self.course.best_loss
-        self.course.epochs.append(Epoch(number + 1, train_loss, train_accuracy, loss, accuracy, rate))
+        is_best = loss < self.train_state.best_loss
+        self.train_state.epochs.append(Epoch(number + 1, train_loss, train_accuracy, loss, accuracy, rate))
         if is_best:
-            self.course.best, self.course.best_state = number + 1, self.trainee.trained_state()
+            self.train_state.best, self.train_state.best_state = number + 1, self.classifier.trained_state()
         self._keep(is_best)
         self._tell(number, self.steps, train_loss, train_accuracy)
 
     def predict(self, rows: Rows) -> Tensor:
         """Return logits of examples, without augmentation."""
-        self.trainee.eval()
+        self.classifier.eval()
         order = self.ranks.share(_in_order(rows, self.task.source.lengths))
-        size = self.plan.batch_size * VALIDATION_BATCHES
-        logits = torch.zeros(len(rows), self.task.classes, device=self.where.device)
+        size = self.config.batch_size * VALIDATION_BATCHES
+        logits = torch.zeros(len(rows), self.task.classes, device=self.context.device)
         # On a processor as the exported files will compute it; on a GPU that would take longer than an epoch.
-        precision = self._precision() if self.where.device.type == "cuda" else contextlib.nullcontext()
+        precision = self._precision() if self.context.device.type == "cuda" else contextlib.nullcontext()
         with torch.inference_mode(), precision:
             for start in range(0, len(order), size):
                 self.progress.check()
                 places = order[start : start + size]
-                value, mask = self.task.source.batch(rows[places], self.where.device, None)
-                logits[torch.from_numpy(places).to(logits.device)] = self.trainee(value, mask).float()
+                value, mask = self.task.source.batch(rows[places], self.context.device, None)
+                logits[torch.from_numpy(places).to(logits.device)] = self.classifier(value, mask).float()
         return self.ranks.add_up(logits)
 
     def train_epoch(self, number: int, stage: int) -> tuple[float, float, float]:
         """Train an epoch; returns its mean loss, its accuracy and its last learning rate."""
-        seed = _seed(self.where.seed, stage, number)
+        seed = _seed(self.context.seed, stage, number)
         generator = torch.Generator().manual_seed(seed)
         torch.manual_seed(seed + self.ranks.number)  # dropout draws from torch's own
-        self.trainee.train()
-        device, rate = self.where.device, 0.0
+        self.classifier.train()
+        device, rate = self.context.device, 0.0
         sums = torch.zeros(2, device=device)  # of losses, and of right answers, of this rank
         batches = _batches(self.task.train, self.task.source.lengths, self.steps, generator)
-        seen, began, before = 0, time.monotonic(), self.course.seconds
+        seen, began, before = 0, time.monotonic(), self.train_state.seconds
         for step, (rows, (value, mask)) in enumerate(self._inputs(batches, generator)):
             if step == self.steps // 2:
                 crash_point("epoch.middle")
@@ -290,8 +304,8 @@ class _Loop:
             losses, right = self._step(value, mask, rows)
             sums += torch.stack([losses * len(rows), right])
             seen += len(rows)
-            self.course.seen += len(rows)
-            self.course.seconds = before + time.monotonic() - began
+            self.train_state.seen += len(rows)
+            self.train_state.seconds = before + time.monotonic() - began
             if self.progress.is_due():  # reading the sums makes a GPU wait
                 mean_loss, accuracy = (sums * self.ranks.count / seen).tolist()  # as if all ranks' were alike
                 self._tell(number, step + 1, mean_loss, accuracy)
@@ -304,21 +318,21 @@ class _Loop:
         A batch's loss is the mean over all of it, wherever its parts are computed.
         """
         mine, counts = _part(rows, self.ranks)
-        truth = self.labels[torch.from_numpy(mine).to(self.where.device)]
+        truth = self.labels[torch.from_numpy(mine).to(self.context.device)]
         with self._precision():
             logits = self.forward(value, mask)
             losses = functional.cross_entropy(
                 logits.float(),
                 truth,
                 weight=self.weights,
-                label_smoothing=self.plan.label_smoothing,
+                label_smoothing=self.config.label_smoothing,
                 reduction="sum",
             )
         loss = counts * losses / self._weight_of(rows)
         self.optimizer.zero_grad(set_to_none=True)
         (loss * self.ranks.count).backward()  # type: ignore[no-untyped-call]  # gradients are averaged over the ranks
-        if self.plan.gradient_clipping:
-            nn.utils.clip_grad_norm_(self.trainee.parameters(), self.plan.gradient_clipping)
+        if self.config.gradient_clipping:
+            nn.utils.clip_grad_norm_(self.classifier.parameters(), self.config.gradient_clipping)
         self.optimizer.step()
         return loss.detach(), counts * (logits.detach().argmax(1) == truth).sum()
 
@@ -326,7 +340,7 @@ class _Loop:
         """Return what the examples of a batch weigh together."""
         if self.weights is None:
             return len(rows)
-        return self.weights[self.labels[torch.from_numpy(rows).to(self.where.device)]].sum()
+        return self.weights[self.labels[torch.from_numpy(rows).to(self.context.device)]].sum()
 
     def _inputs(self, batches: Sequence[Rows], generator: torch.Generator) -> Iterator[tuple[Rows, Inputs]]:
         """Yield batches with this rank's part; a GPU has the next made ready while it works on this one."""
@@ -335,9 +349,9 @@ class _Loop:
             mine, _ = _part(rows, self.ranks)
             start = self.ranks.number if len(rows) > self.ranks.number else 0
             draws = Draws(generator, len(rows), start, self.ranks.count)
-            return self.task.source.batch(mine, self.where.device, draws)
+            return self.task.source.batch(mine, self.context.device, draws)
 
-        if self.where.device.type == "cpu":
+        if self.context.device.type == "cpu":
             yield from ((rows, make(rows)) for rows in batches)
             return
         with ThreadPoolExecutor(1) as pool:  # one thread: draws keep their order
@@ -348,7 +362,7 @@ class _Loop:
                 yield rows, ready
 
     def _precision(self) -> contextlib.AbstractContextManager[object]:
-        kind = self.where.device.type
+        kind = self.context.device.type
         return torch.autocast(kind, torch.bfloat16) if self.half else contextlib.nullcontext()
 
     def _set_rate(self, step: int) -> float:
@@ -360,50 +374,50 @@ class _Loop:
     def _keep(self, is_best: bool) -> None:
         if self.checkpoints is None or not self.checkpoints.enabled:
             return
-        course = self.course
-        state = {
-            "state": self.trainee.trained_state(),
+        reached = self.train_state
+        kept = {
+            "state": self.classifier.trained_state(),
             "optimizer": self.optimizer.state_dict(),
             "rate": self.rate.state(),
-            "epochs": [asdict(epoch) for epoch in course.epochs],
-            "best": course.best,
-            "seen": course.seen,
-            "seconds": course.seconds,
+            "epochs": [asdict(epoch) for epoch in reached.epochs],
+            "best": reached.best,
+            "seen": reached.seen,
+            "seconds": reached.seconds,
         }
-        best = {"state": course.best_state} if is_best else None
-        self.checkpoints.save_training(state, best, epoch=len(course.epochs))
+        best = {"state": reached.best_state} if is_best else None
+        self.checkpoints.save_training(kept, best, epoch=len(reached.epochs))
 
     def _tell(self, number: int, step: int, loss: float, accuracy: float) -> None:
-        course, plan = self.course, self.plan
-        done, total = number * self.steps + step, plan.epochs * self.steps
-        speed = course.seen / max(course.seconds, 1e-9)
+        state, config = self.train_state, self.config
+        done, total = number * self.steps + step, config.epochs * self.steps
+        speed = state.seen / max(state.seconds, 1e-9)
         metrics: dict[str, Any] = {
             "epoch": number + 1,
-            "epochs": plan.epochs,
+            "epochs": config.epochs,
             "step": step,
             "steps": self.steps,
             "loss": round(loss, 4),
             "accuracy": round(accuracy, 4),
-            f"{self.where.unit}_per_second": round(speed, 1),
-            "seconds_left": round((total - done) * plan.batch_size / max(speed, 1e-9)),
-            "curve": [epoch.to_json() for epoch in course.epochs],
+            f"{self.context.unit}_per_second": round(speed, 1),
+            "seconds_left": round((total - done) * config.batch_size / max(speed, 1e-9)),
+            "curve": [epoch.to_json() for epoch in state.epochs],
         }
-        message = f"Epoch {number + 1} of {plan.epochs}"
-        if course.epochs:
-            last = course.epochs[-1]
+        message = f"Epoch {number + 1} of {config.epochs}"
+        if state.epochs:
+            last = state.epochs[-1]
             metrics["validation_loss"] = round(last.validation_loss, 4)
             metrics["validation_accuracy"] = round(last.validation_accuracy, 4)
             message += f"; {100 * last.validation_accuracy:.1f} % of the validation part right so far"
         self.progress.tell(done, total, message, metrics)
 
 
-def _together(trainee: Trainee, where: Where) -> Trainee:
-    """Return the trainee on its device; on several GPUs its normalisations look at the whole batch."""
-    if where.ranks.count > 1 and where.device.type == "cuda":
+def _together(classifier: Classifier, context: RunContext) -> Classifier:
+    """Return the classifier on its device; on several GPUs its normalisations look at the whole batch."""
+    if context.ranks.count > 1 and context.device.type == "cuda":
         from timm.layers import convert_sync_batchnorm
 
-        trainee.network = convert_sync_batchnorm(trainee.network)
-    return trainee.to(where.device)
+        classifier.network = convert_sync_batchnorm(classifier.network)
+    return classifier.to(context.device)
 
 
 def _part(rows: Rows, ranks: Ranks) -> tuple[Rows, int]:

@@ -18,7 +18,7 @@ WARM_UP, START_DIVISOR, END_DIVISOR = 0.3, 25.0, 1e4
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainConfig:
     """All settings of one training, each with a value: what the user set, and a strategy's choices."""
 
     optimizer: str
@@ -37,9 +37,9 @@ class Plan:
     head_learning_rate: float = 1.0  # times the learning rate
 
 
-def make_plan(given: Hyperparameters, **defaults: Any) -> Plan:
-    """Return the plan of what is given over a strategy's defaults. Raises `TrainingError`."""
-    names = set(Plan.__dataclass_fields__)
+def make_train_config(given: Hyperparameters, **defaults: Any) -> TrainConfig:
+    """Return the settings that are given, completed by a strategy's defaults. Raises `TrainingError`."""
+    names = set(TrainConfig.__dataclass_fields__)
     chosen = {name: value for name, value in vars(given).items() if name in names and value is not None}
     # {} is how older requests say that a schedule is off.
     schedules = [name for name in ("step_lr", "reduce_lr_on_plateau") if chosen.get(name)]
@@ -49,33 +49,33 @@ def make_plan(given: Hyperparameters, **defaults: Any) -> Plan:
         )
     if schedules:
         defaults["one_cycle"] = False
-    plan = Plan(**{**defaults, **chosen})
-    _check(plan)
-    return plan
+    config = TrainConfig(**{**defaults, **chosen})
+    _check(config)
+    return config
 
 
-def _check(plan: Plan) -> None:
-    if plan.optimizer not in OPTIMIZERS:
-        raise TrainingError(f"There is no optimizer {plan.optimizer!r}. Known: {', '.join(OPTIMIZERS)}.")
+def _check(config: TrainConfig) -> None:
+    if config.optimizer not in OPTIMIZERS:
+        raise TrainingError(f"There is no optimizer {config.optimizer!r}. Known: {', '.join(OPTIMIZERS)}.")
     for name, least in (("batch_size", 1), ("epochs", 1), ("early_stopping", 0), ("gradient_clipping", 0)):
-        if getattr(plan, name) < least:
-            raise TrainingError(f"{name} is {getattr(plan, name)}; it must be at least {least}.")
-    if not 0 < plan.learning_rate <= 10:
-        raise TrainingError(f"learning_rate is {plan.learning_rate}; it must be over 0 and at most 10.")
-    if not 0 <= plan.label_smoothing < 1:
-        raise TrainingError(f"label_smoothing is {plan.label_smoothing}; it must be from 0 to below 1.")
+        if getattr(config, name) < least:
+            raise TrainingError(f"{name} is {getattr(config, name)}; it must be at least {least}.")
+    if not 0 < config.learning_rate <= 10:
+        raise TrainingError(f"learning_rate is {config.learning_rate}; it must be over 0 and at most 10.")
+    if not 0 <= config.label_smoothing < 1:
+        raise TrainingError(f"label_smoothing is {config.label_smoothing}; it must be from 0 to below 1.")
 
 
-def make_optimizer(plan: Plan, body: nn.Module, head: nn.Module) -> torch.optim.Optimizer:
+def make_optimizer(config: TrainConfig, body: nn.Module, head: nn.Module) -> torch.optim.Optimizer:
     """Return the optimizer of what is trainable in two modules, the head with a learning rate of its own."""
     matrices = [value for value in body.parameters() if value.requires_grad and value.ndim > 1]
     vectors = [value for value in body.parameters() if value.requires_grad and value.ndim <= 1]
     groups = [
         {"params": matrices, "share": 1.0, "weight_decay": WEIGHT_DECAY},
         {"params": vectors, "share": 1.0, "weight_decay": 0.0},
-        {"params": list(head.parameters()), "share": plan.head_learning_rate, "weight_decay": 0.0},
+        {"params": list(head.parameters()), "share": config.head_learning_rate, "weight_decay": 0.0},
     ]
-    return OPTIMIZERS[plan.optimizer]([group for group in groups if group["params"]], plan.learning_rate)
+    return OPTIMIZERS[config.optimizer]([group for group in groups if group["params"]], config.learning_rate)
 
 
 def _sgd(groups: list[dict[str, Any]], rate: float) -> torch.optim.Optimizer:
@@ -100,8 +100,8 @@ OPTIMIZERS = {"sgd": _sgd, "adam": _adam, "adamw": _adamw}
 class LearningRate:
     """The learning rate at every step; only what the validation loss has decided needs to be kept."""
 
-    def __init__(self, plan: Plan, steps_in_epoch: int) -> None:
-        self._plan = plan
+    def __init__(self, config: TrainConfig, steps_in_epoch: int) -> None:
+        self._config = config
         self._steps_in_epoch = steps_in_epoch
         self.reduction = 1.0  # by plateaus so far
         self.best_loss = math.inf
@@ -109,19 +109,19 @@ class LearningRate:
 
     def at(self, step: int) -> float:
         """Return the rate for a step, counted from 0 over all epochs."""
-        plan = self._plan
-        if plan.one_cycle:
-            return plan.learning_rate * one_cycle(step, plan.epochs * self._steps_in_epoch)
-        rate = plan.learning_rate
-        if plan.step_lr:
+        config = self._config
+        if config.one_cycle:
+            return config.learning_rate * one_cycle(step, config.epochs * self._steps_in_epoch)
+        rate = config.learning_rate
+        if config.step_lr:
             epoch = step // self._steps_in_epoch
-            rate *= float(plan.step_lr["gamma"]) ** (epoch // int(plan.step_lr["step_size"]))
-        floor = float(plan.reduce_lr_on_plateau.get("min_lr", 0.0))
+            rate *= float(config.step_lr["gamma"]) ** (epoch // int(config.step_lr["step_size"]))
+        floor = float(config.reduce_lr_on_plateau.get("min_lr", 0.0))
         return max(rate * self.reduction, min(floor, rate))
 
     def epoch_ended(self, validation_loss: float) -> None:
         """Reduce the rate when the validation loss has not fallen for longer than the patience."""
-        plateau = self._plan.reduce_lr_on_plateau
+        plateau = self._config.reduce_lr_on_plateau
         if not plateau:
             return
         if validation_loss < self.best_loss * (1 - 1e-4):

@@ -18,7 +18,7 @@ from models_registry.artifacts import ImagePreprocessing, TextPreprocessing
 
 from ..events import TrainingError
 from ..loop.inputs import ImageActivations, Pixels, Source, TextActivations, Tokens, Vectors, fits_on_disk
-from ..loop.optimization import Plan, make_plan
+from ..loop.optimization import TrainConfig, make_train_config
 from ..networks.backbones import PreparedBackbone, example_inputs, get_backbone
 from ..networks.checksums import read_pinned
 from ..networks.stages import EMBEDDING, Network, build, pretrained_state
@@ -71,16 +71,16 @@ def train_finetune(assignment: Assignment) -> TrainedModel:
     architecture, given = assignment.architecture, assignment.request.hyperparameters
     torch.manual_seed(assignment.request.seed)
     if architecture.family == "recurrent":
-        plan = _plan(assignment, "recurrent", "all")
-        return train_network(assignment, _recurrent(assignment), plan)
+        config = _config(assignment, "recurrent", "all")
+        return train_network(assignment, _recurrent(assignment), config)
     backbone = get_backbone(architecture, assignment.cache_dir)
     network = build(architecture)
     content = read_pinned(architecture.weights)
     network.load_state_dict(pretrained_state(architecture, network, content))
     trainable = choose_trainable(given.trainable, network, assignment)
-    plan = _plan(assignment, architecture.kind, trainable)
+    config = _config(assignment, architecture.kind, trainable)
     cut = {"head": len(network.stages), "last": network.last_cut, "all": 0}[trainable]
-    return train_network(assignment, _pretrained(assignment, backbone, network, cut, plan), plan)
+    return train_network(assignment, _pretrained(assignment, backbone, network, cut, config), config)
 
 
 def choose_trainable(wanted: str | None, network: Network, assignment: Assignment) -> str:
@@ -96,20 +96,20 @@ def choose_trainable(wanted: str | None, network: Network, assignment: Assignmen
     return "all" if whole else "last"
 
 
-def _plan(assignment: Assignment, kind: str, trainable: str) -> Plan:
+def _config(assignment: Assignment, kind: str, trainable: str) -> TrainConfig:
     given = assignment.request.hyperparameters
-    return make_plan(given, **for_optimizer(COMMON | DEFAULTS[kind, trainable], given.optimizer))
+    return make_train_config(given, **for_optimizer(COMMON | DEFAULTS[kind, trainable], given.optimizer))
 
 
 def _pretrained(
-    assignment: Assignment, backbone: PreparedBackbone, network: Network, cut: int, plan: Plan
+    assignment: Assignment, backbone: PreparedBackbone, network: Network, cut: int, config: TrainConfig
 ) -> Material:
     """Let the frozen stages look at every example, and fit the head's start."""
     examples, request, progress = assignment.examples, assignment.request, assignment.progress
     tokens = (
         None if isinstance(assignment.architecture.preprocessing, ImagePreprocessing) else _tokens(assignment)
     )
-    feeding = _Feeding.choose(assignment, network, cut, plan, tokens)
+    feeding = _Feeding.choose(assignment, network, cut, config, tokens)
     progress.enter("features", "The pretrained network looks at every example", len(examples))
     extracted = extract(
         backbone,
@@ -120,7 +120,7 @@ def _pretrained(
         checkpoints=assignment.checkpoints,
         ranks=assignment.ranks,
     )
-    source = feeding.source(extracted, plan)
+    source = feeding.source(extracted, config)
     used: tuple[int, ...] = ()
     table = None
     if isinstance(source, Tokens) and not cut and EMBEDDING in network.state_dict():
@@ -160,14 +160,14 @@ class _Feeding:
         assignment: Assignment,
         network: Network,
         cut: int,
-        plan: Plan,
+        config: TrainConfig,
         tokens: list[list[int]] | None,
     ) -> "_Feeding":
         """Begin behind the frozen stages, unless images are to differ, or there is no room for that."""
         folder, is_image = Path(assignment.request.output_dir), tokens is None
         if cut == len(network.stages):
             return cls(cut, Wanted(folder, tokens=tokens), is_image, True)
-        differ = is_image and plan.augmentation != "none"
+        differ = is_image and config.augmentation != "none"
         if (
             cut
             and not differ
@@ -177,7 +177,7 @@ class _Feeding:
             return cls(cut, Wanted(folder, cut, mirrored=mirrored, tokens=tokens), is_image, False)
         return cls(0, Wanted(folder, pixels=is_image, tokens=tokens), is_image, False)
 
-    def source(self, extracted: Extracted, plan: Plan) -> Source:
+    def source(self, extracted: Extracted, config: TrainConfig) -> Source:
         """Return the source of what was extracted."""
         rows = np.arange(len(extracted.features))
         if self.head_only:
@@ -186,7 +186,7 @@ class _Feeding:
             return ImageActivations(extracted.activations, rows)
         if self.is_image:
             assert extracted.pixels is not None
-            return Pixels(extracted.pixels, plan.augmentation, rows)
+            return Pixels(extracted.pixels, config.augmentation, rows)
         if extracted.activations is None:
             return Tokens(extracted.tokens)
         lengths = [len(sequence) for sequence in extracted.tokens]

@@ -15,8 +15,8 @@ from ..examples import Examples
 from ..export.classifier import Head
 from ..loop.evaluation import evaluate
 from ..loop.inputs import Source
-from ..loop.loop import Fitted, Task, Trainee, Where, fit, refit
-from ..loop.optimization import Plan
+from ..loop.loop import Classifier, Fitted, RunContext, Task, fit, refit
+from ..loop.optimization import TrainConfig
 from ..loop.precision import half_pays
 from ..networks.backbones import example_inputs
 from ..networks.stages import EMBEDDING, Network, State
@@ -53,12 +53,12 @@ class Material:
     unreadable: int = 0
 
 
-def train_network(assignment: Assignment, material: Material, plan: Plan) -> TrainedModel:
+def train_network(assignment: Assignment, material: Material, config: TrainConfig) -> TrainedModel:
     """Train as planned. Raises `TrainingError`, `TrainingStopped`."""
     examples, request, progress = material.examples, assignment.request, assignment.progress
     unit = "texts" if material.tokenizer is not None else "images"
     progress.enter("train", "The network learns the classes")
-    trainee = Trainee(material.network, material.head, start=material.start, cut=material.cut)
+    classifier = Classifier(material.network, material.head, start=material.start, cut=material.cut)
     task = Task(
         source=material.source,
         labels=examples.labels,
@@ -66,28 +66,28 @@ def train_network(assignment: Assignment, material: Material, plan: Plan) -> Tra
         train=np.array(material.split.train, np.int64),
         validation=np.array(material.split.validation, np.int64),
     )
-    where = Where(assignment.device, request.seed, unit, ranks=assignment.ranks)
-    fitted = fit(trainee, task, plan, where, progress=progress, checkpoints=assignment.checkpoints)
+    context = RunContext(assignment.device, request.seed, unit, ranks=assignment.ranks)
+    fitted = fit(classifier, task, config, context, progress=progress, checkpoints=assignment.checkpoints)
     metrics = _measure(material, fitted)
     again = material.start > 0 and len(examples) <= REFIT_UP_TO
     if again:
         progress.enter("train", "The network learns from the validation part, too")
         if len(examples) <= FEW:
-            epochs = min(REFIT_EPOCHS, 2 * plan.epochs)
+            epochs = min(REFIT_EPOCHS, 2 * config.epochs)
         else:
-            epochs = min(SHORT_REFIT_EPOCHS, max(1, plan.epochs // 2))
-        whole = replace(plan, epochs=epochs, one_cycle=True, early_stopping=0)
-        refit(trainee, task, whole, where, progress=progress, fitted=fitted)
+            epochs = min(SHORT_REFIT_EPOCHS, max(1, config.epochs // 2))
+        whole = replace(config, epochs=epochs, one_cycle=True, early_stopping=0)
+        refit(classifier, task, whole, context, progress=progress, fitted=fitted)
     metrics |= {
         "refit_on_all": again,
         "unreadable": material.unreadable,
-        "settings": asdict(plan),
+        "settings": asdict(config),
         "trained_stages": len(material.network.stages) - material.cut,
         "unused_settings": unused_settings(assignment, material),
     }
     return TrainedModel(
-        head=_head_of(trainee),
-        state=_whole_state(trainee, material),
+        head=_head_of(classifier),
+        state=_whole_state(classifier, material),
         tokenizer=material.tokenizer,
         classes=examples.classes,
         metrics=metrics,
@@ -114,16 +114,16 @@ def _measure(material: Material, fitted: Fitted) -> dict[str, Any]:
     return metrics
 
 
-def _head_of(trainee: Trainee) -> Head:
+def _head_of(classifier: Classifier) -> Head:
     weight, bias = (
-        value.detach().float().cpu().numpy() for value in (trainee.head.weight, trainee.head.bias)
+        value.detach().float().cpu().numpy() for value in (classifier.head.weight, classifier.head.bias)
     )
     return Head(np.ascontiguousarray(weight.T), bias)
 
 
-def _whole_state(trainee: Trainee, material: Material) -> State:
+def _whole_state(classifier: Classifier, material: Material) -> State:
     """Return the network's state; tokens that came nowhere have the vectors that they had before."""
-    state = {name: value.detach().float().cpu() for name, value in trainee.network.state_dict().items()}
+    state = {name: value.detach().float().cpu() for name, value in classifier.network.state_dict().items()}
     if material.table is not None:
         table = material.table.clone()
         table[list(material.tokens)] = state[EMBEDDING]

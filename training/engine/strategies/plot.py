@@ -21,7 +21,7 @@ TRAINING, VALIDATION, BASELINE, INK = "#8a94a6", "#1f6feb", "#c2410c", "#334155"
 
 
 @dataclass(frozen=True)
-class Course:
+class AccuracyCurve:
     """Accuracies (0…1) along an axis, and the place of the point that was chosen."""
 
     places: Sequence[float]
@@ -39,7 +39,7 @@ def draw_path(points: Sequence[PathPoint], chosen: int, majority_baseline: float
     freedom = [1 / point.strength for point in points]
     trained = [point.train_accuracy for point in points]
     validated = [point.validation_accuracy for point in points]
-    _draw(axes, Course(freedom, trained, validated, chosen), majority_baseline, published)
+    _draw(axes, AccuracyCurve(freedom, trained, validated, chosen), majority_baseline, published)
     return encode(figure)
 
 
@@ -53,19 +53,19 @@ def draw_epochs(epochs: Sequence[Epoch], best_epoch: int, majority_baseline: flo
     validated = [epoch.validation_accuracy for epoch in epochs]
     _draw(
         axes,
-        Course([epoch.epoch for epoch in epochs], trained, validated, best_epoch - 1),
+        AccuracyCurve([epoch.epoch for epoch in epochs], trained, validated, best_epoch - 1),
         majority_baseline,
         published,
     )
     return encode(figure)
 
 
-def _draw(axes: Axes, course: Course, majority_baseline: float, published: float) -> None:
-    trained, validated = ([100 * value for value in values] for values in (course.trained, course.validated))
-    place, best = course.places[course.chosen], validated[course.chosen]
-    axes.plot(course.places, trained, color=TRAINING, marker="o", markersize=3, label="training part")
+def _draw(axes: Axes, curve: AccuracyCurve, majority_baseline: float, published: float) -> None:
+    trained, validated = ([100 * value for value in values] for values in (curve.trained, curve.validated))
+    place, best = curve.places[curve.chosen], validated[curve.chosen]
+    axes.plot(curve.places, trained, color=TRAINING, marker="o", markersize=3, label="training part")
     axes.plot(
-        course.places, validated, color=VALIDATION, marker="o", markersize=4, lw=2, label="validation part"
+        curve.places, validated, color=VALIDATION, marker="o", markersize=4, lw=2, label="validation part"
     )
     axes.axhline(100 * majority_baseline, color=BASELINE, linestyle=":", label="always the largest class")
     if abs(100 * published - best) >= SEEN:

@@ -9,7 +9,7 @@ import torch
 from models_registry.artifacts import ImagePreprocessing, TextPreprocessing
 
 from ..loop.inputs import Pixels, Source, Tokens
-from ..loop.optimization import Plan, make_plan
+from ..loop.optimization import TrainConfig, make_train_config
 from ..networks.checksums import read_pinned
 from ..networks.stages import EMBEDDING, VOCABULARY, build
 from ..networks.vocabulary import make_tokenizer, vocabulary_size
@@ -35,18 +35,18 @@ def train_scratch(assignment: Assignment) -> TrainedModel:
     architecture, given = assignment.architecture, assignment.request.hyperparameters
     is_image = isinstance(architecture.preprocessing, ImagePreprocessing)
     defaults = COMMON | DEFAULTS[architecture.kind]
-    plan = make_plan(given, **for_optimizer(defaults, given.optimizer))
+    config = make_train_config(given, **for_optimizer(defaults, given.optimizer))
     torch.manual_seed(assignment.request.seed)
     if is_image:
-        material = _images(assignment, plan)
+        material = _images(assignment, config)
     elif architecture.kind == "encoder":
         material = _encoder(assignment)
     else:
         material = _recurrent(assignment)
-    return train_network(assignment, material, plan)
+    return train_network(assignment, material, config)
 
 
-def _images(assignment: Assignment, plan: Plan) -> Material:
+def _images(assignment: Assignment, config: TrainConfig) -> Material:
     architecture, request = assignment.architecture, assignment.request
     assert isinstance(architecture.preprocessing, ImagePreprocessing)
     extracted = decode(
@@ -58,7 +58,7 @@ def _images(assignment: Assignment, plan: Plan) -> Material:
         ranks=assignment.ranks,
     )
     assert extracted.pixels is not None
-    source: Source = Pixels(extracted.pixels, plan.augmentation, np.arange(len(assignment.examples)))
+    source: Source = Pixels(extracted.pixels, config.augmentation, np.arange(len(assignment.examples)))
     examples, source = without_unreadable(assignment.examples, source, extracted.unreadable)
     network = build(architecture)
     return Material(

@@ -217,7 +217,7 @@ def test_document_is_written_once_for_many_rows(root: Client) -> None:
 
 
 def test_too_many_rows_at_once_are_refused(root: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.admin.confirmation.AT_ONCE", 2)
+    monkeypatch.setattr("core.admin.confirmation.ROWS_PER_ACTION", 2)
     models = [RegisteredModelFactory() for _ in range(3)]
     assert "At most 2 at a time" in run(root, MODELS, "retire", *models)
     assert RegisteredModel.objects.live().count() == 3

@@ -78,7 +78,7 @@ def text_document(**changes: Any) -> dict[str, Any]:
     return {**document, **changes}
 
 
-def take_in(document: Any, etag: str = '"1"') -> None:
+def import_document(document: Any, etag: str = '"1"') -> None:
     content = document if isinstance(document, bytes) else json.dumps(document).encode()
     take_in_document(io.BytesIO(content), etag=etag)
 
@@ -104,7 +104,7 @@ def temporary(tmp_path: Path, settings: Any) -> Path:
 
 
 def test_image_document_becomes_a_queued_job_of_nobodys(bucket: Path, temporary: Path) -> None:
-    take_in(image_document())
+    import_document(image_document())
     job = TrainingJob.objects.select_related("dataset").get()
     assert (job.token, job.name, job.owner, job.state) == (TOKEN, "cla-shan-test", None, "queued")
     assert (job.origin, job.architecture, job.strategy) == ("document", "efficientnet lite0", "finetune")
@@ -118,7 +118,7 @@ def test_image_document_becomes_a_queued_job_of_nobodys(bucket: Path, temporary:
 
 
 def test_text_document_becomes_a_queued_job(bucket: Path) -> None:
-    take_in(text_document())
+    import_document(text_document())
     job = TrainingJob.objects.select_related("dataset").get()
     assert (job.name, job.architecture, job.strategy) == ("mood", "lstm", "scratch")
     assert (job.reduce_lr_on_plateau, job.step_lr) == (None, {"step_size": 4, "gamma": 0.1})
@@ -129,14 +129,14 @@ def test_data_set_may_come_after_or_before_everything_else() -> None:
     document = image_document()
     for number, order in enumerate((sorted(document), sorted(document, reverse=True))):
         token = f"imageClassification-x-{number}"
-        take_in({key: {**document, "token": token}[key] for key in order}, etag=str(number))
+        import_document({key: {**document, "token": token}[key] for key in order}, etag=str(number))
     assert TrainingJob.objects.count() == 2
 
 
 def test_document_that_was_taken_before_makes_no_second_job(bucket: Path) -> None:
-    take_in(image_document())
-    take_in(image_document())
-    take_in(b"not even read again")
+    import_document(image_document())
+    import_document(image_document())
+    import_document(b"not even read again")
     assert TrainingJob.objects.count() == Dataset.objects.count() == len(files_in(bucket)) == 1
 
 
@@ -155,9 +155,9 @@ def test_crash_before_the_job_is_made_good_by_the_next_try(
             external_jobs, "discard_dataset", lambda dataset: None
         )  # a killed process discards nothing
         with pytest.raises(Killed):
-            take_in(image_document())
+            import_document(image_document())
     assert Dataset.objects.count() == 1
-    take_in(image_document())
+    import_document(image_document())
     assert TrainingJob.objects.count() == Dataset.objects.count() == len(files_in(bucket)) == 1
 
 
@@ -167,8 +167,8 @@ def test_crash_before_the_data_set_is_noted_leaves_no_second_file(
     with monkeypatch.context() as patch:
         patch.setattr(Dataset, "save", lambda *args, **kwargs: (_ for _ in ()).throw(SystemExit))
         with pytest.raises(SystemExit):
-            take_in(image_document())
-    take_in(image_document())
+            import_document(image_document())
+    import_document(image_document())
     assert len(files_in(bucket)) == 1
 
 
@@ -177,7 +177,7 @@ def test_token_of_another_is_refused(bucket: Path, taken_by: Any) -> None:
     taken_by(token=TOKEN)
     before = Dataset.objects.count()
     with pytest.raises(Unusable, match="token"):
-        take_in(image_document())
+        import_document(image_document())
     assert Dataset.objects.count() == before
     assert not files_in(bucket)
 
@@ -192,7 +192,7 @@ def refer(bucket: Path, content: bytes, key: str, **changes: Any) -> dict[str, A
 def test_data_set_that_is_only_named_is_fetched(bucket: Path) -> None:
     table = b"Text;intent\nhello;x\nbye;y\nhi;x\nciao;y\n"
     reference = refer(bucket, table, "training/theirs/big.csv", columns={"input": "Text", "label": "intent"})
-    take_in(text_document(dataset=reference))
+    import_document(text_document(dataset=reference))
     job = TrainingJob.objects.select_related("dataset").get()
     assert job.dataset.columns == {"input": "Text", "label": "intent"}
     assert job.dataset.key != "training/theirs/big.csv"
@@ -219,7 +219,7 @@ def test_bad_references_are_refused(
 ) -> None:
     reference = refer(bucket, TABLE.encode(), key, **changes)
     with pytest.raises(Unusable, match=message):
-        take_in(text_document(dataset=reference))
+        import_document(text_document(dataset=reference))
     assert_nothing_is_left(bucket, temporary, but=(key,))
 
 
@@ -260,7 +260,7 @@ def test_bad_documents_become_nothing(
     bucket: Path, temporary: Path, changes: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(Unusable, match=message):
-        take_in(image_document(**changes))
+        import_document(image_document(**changes))
     assert_nothing_is_left(bucket, temporary)
 
 
@@ -269,23 +269,23 @@ def test_missing_keys_are_named(bucket: Path, temporary: Path, missing: str) -> 
     document = image_document()
     del document[missing]
     if missing == "reduce_lr_on_plateau":
-        take_in(document)
+        import_document(document)
         return
     with pytest.raises(Unusable, match=missing):
-        take_in(document)
+        import_document(document)
     assert_nothing_is_left(bucket, temporary)
 
 
 def test_text_table_that_cannot_be_read_says_why(bucket: Path, temporary: Path) -> None:
     with pytest.raises(Unusable, match="Row 2"):
-        take_in(text_document(dataset=encoded(b"input,label\na,b,c\n")))
+        import_document(text_document(dataset=encoded(b"input,label\na,b,c\n")))
     assert_nothing_is_left(bucket, temporary)
 
 
 def test_too_large_a_data_set_is_refused(bucket: Path, temporary: Path, settings: Any) -> None:
     settings.TRAINYARD = {**settings.TRAINYARD, "MAX_DATASET_BYTES": 100}
     with pytest.raises(Unusable, match="100 bytes"):
-        take_in(image_document())
+        import_document(image_document())
     assert_nothing_is_left(bucket, temporary)
 
 
@@ -293,9 +293,9 @@ def test_maintenance_says_nothing_about_the_document() -> None:
     PlatformStatus.load()
     PlatformStatus.objects.update(dev_mode=True)
     with pytest.raises(Postponed, match="halted"):
-        take_in(image_document())
+        import_document(image_document())
     PlatformStatus.objects.update(dev_mode=False)
-    take_in(image_document())
+    import_document(image_document())
     assert TrainingJob.objects.count() == 1
 
 
@@ -304,7 +304,7 @@ def test_full_queue_postpones_before_anything_is_read() -> None:
     PlatformStatus.objects.update(queue_while_active=False)
     TrainingJobFactory()
     with pytest.raises(Postponed, match="Submit again"):
-        take_in(b"not even read")
+        import_document(b"not even read")
 
 
 def test_two_that_take_in_at_once_make_one_job(bucket: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -313,11 +313,11 @@ def test_two_that_take_in_at_once_make_one_job(bucket: Path, monkeypatch: pytest
     def create_after_the_other(**values: Any) -> Dataset:
         with monkeypatch.context() as patch:
             patch.setattr(external_jobs, "create_dataset", create)
-            take_in(image_document())
+            import_document(image_document())
         return create(**values)
 
     monkeypatch.setattr(external_jobs, "create_dataset", create_after_the_other)
-    take_in(image_document())
+    import_document(image_document())
     job = TrainingJob.objects.select_related("dataset").get()
     assert Dataset.objects.count() == 1
     assert files_in(bucket) == [job.dataset.key]
@@ -325,14 +325,14 @@ def test_two_that_take_in_at_once_make_one_job(bucket: Path, monkeypatch: pytest
 
 def test_errors_do_not_tell_the_values(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(Unusable) as caught:
-        take_in(image_document(learning_rate="secret", epochs=["secret"]))
+        import_document(image_document(learning_rate="secret", epochs=["secret"]))
     assert "secret" not in str(caught.value)
 
 
 def test_seeds_sample_is_refused_only_for_its_shortened_images() -> None:
     sample = {"potpie": ["KBkaEII0KxwRVS0fAkM2Jygg..."], "pizza": ["YGRolJicoKSo0NTY3ODk6Q0R..."]}
     with pytest.raises(Unusable, match=r"dataset\['potpie'\]\[0\] is no base64"):
-        take_in(image_document(dataset=sample, num_classes=10))
+        import_document(image_document(dataset=sample, num_classes=10))
 
 
 @pytest.mark.parametrize(
@@ -365,7 +365,7 @@ def no_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.mark.parametrize("pretrained", ["imagenet", "ImageNet", True])
 def test_pretrained_network_without_weights_is_refused_with_the_reason(pretrained: Any) -> None:
     with pytest.raises(Unusable) as refused:
-        take_in(image_document(model="ResNet18", pretrain_dataset=pretrained))
+        import_document(image_document(model="ResNet18", pretrain_dataset=pretrained))
     said = str(refused.value)
     assert "pretrain_dataset" in said
     assert "The weights of timm/resnet18" in said
@@ -375,7 +375,7 @@ def test_pretrained_network_without_weights_is_refused_with_the_reason(pretraine
 
 def test_weights_of_another_data_set_are_refused_by_name() -> None:
     with pytest.raises(Unusable, match='trained on imagenet, not on "cifar10"'):
-        take_in(image_document(pretrain_dataset="CIFAR10"))
+        import_document(image_document(pretrain_dataset="CIFAR10"))
 
 
 @pytest.mark.usefixtures("no_weights")
@@ -385,7 +385,7 @@ def test_every_word_for_scratch_trains_from_scratch(pretrained: Any) -> None:
     if pretrained is ...:
         document = image_document(model="ResNet18")
         del document["pretrain_dataset"]
-    take_in(document)
+    import_document(document)
     assert TrainingJob.objects.get().strategy == "scratch"
 
 
@@ -412,7 +412,9 @@ def test_our_own_document_comes_back_as_an_equal_job(bucket: Path, tmp_path: Pat
     job, written = document_of("imageclassification", "d.zip", archive(tmp_path, files).read_bytes())
     document = json.loads(written)
     assert NO_IMAGE not in document["dataset"]["a"]
-    TrainingProjection().take_in(io.BytesIO(json.dumps({**document, "token": "other"}).encode()), etag='"2"')
+    TrainingProjection().import_document(
+        io.BytesIO(json.dumps({**document, "token": "other"}).encode()), etag='"2"'
+    )
     taken = TrainingJob.objects.select_related("dataset").get(token="other")
 
     def contents(dataset: Dataset) -> list[tuple[str, str]]:
@@ -440,7 +442,7 @@ def test_texts_come_back_as_an_equal_data_set(bucket: Path, texts: list[str], nu
     lines = [json.dumps({"text": f"{text} {label}", "class": label}) for text in texts for label in "xy"]
     job, written = document_of("textclassification", "d.jsonl", "\n".join(lines).encode())
     token = f"textClassification-t-{number}-{TrainingJob.objects.count()}"
-    take_in({**json.loads(written), "token": token}, etag=token)
+    import_document({**json.loads(written), "token": token}, etag=token)
     taken = TrainingJob.objects.select_related("dataset").get(token=token)
     for fact in ("classes", "examples", "task_type"):
         assert getattr(taken.dataset, fact) == getattr(job.dataset, fact)

@@ -22,7 +22,7 @@ from models_registry.artifacts.ngrams import NgramVocabulary
 from training.engine import training
 from training.engine.data import DataError
 from training.engine.events import ProgressEvent, TrainingError, TrainingStopped
-from training.engine.export.classifier import Classifier
+from training.engine.export.classifier import ExportedClassifier
 from training.engine.export.torchscript import load_torchscript
 from training.engine.request import Hyperparameters, TrainingRequest, TrainingResult
 from training.engine.strategies import frozen
@@ -263,7 +263,7 @@ def test_files_that_disagree_are_not_published(
 ) -> None:
     export = training.export_torchscript
 
-    def turned(network: torch.jit.ScriptModule, classifier: Classifier) -> bytes:
+    def turned(network: torch.jit.ScriptModule, classifier: ExportedClassifier) -> bytes:
         assert classifier.head is not None
         head = replace(classifier.head, weight=classifier.head.weight[:, ::-1].copy())
         return export(network, replace(classifier, head=head))

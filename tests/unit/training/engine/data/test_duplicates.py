@@ -8,16 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training.engine.data import DataError, Limits
-from training.engine.data.duplicates import Tally
+from training.engine.data.duplicates import DuplicateCounter
 
 EXAMPLES = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 8)), min_size=1, max_size=60)
 
 
-def tally_of(examples: list[tuple[int, int]]) -> Tally:
-    tally = Tally(Limits())
+def counter_of(examples: list[tuple[int, int]]) -> DuplicateCounter:
+    counter = DuplicateCounter(Limits())
     for label, content in examples:
-        tally.add(str(label), hashlib.sha256(str(content).encode()).digest())
-    return tally
+        counter.add(str(label), hashlib.sha256(str(content).encode()).digest())
+    return counter
 
 
 @given(examples=EXAMPLES, block=st.integers(1, 70))
@@ -25,11 +25,11 @@ def test_copies_are_counted_as_by_hand(examples: list[tuple[int, int]], block: i
     labels_of = defaultdict(set)
     for label, content in examples:
         labels_of[content].add(str(label))
-    tally = tally_of(examples)
+    counter = counter_of(examples)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("training.engine.data.duplicates.BLOCK", block)
-        copies = tally.copies(0.7)
-    assert tally.counts == Counter(str(label) for label, _ in examples)
+        copies = counter.copies(0.7)
+    assert counter.counts == Counter(str(label) for label, _ in examples)
     assert copies.duplicates == len(examples) - len(labels_of)
     assert copies.conflicting == sum(len(labels) > 1 for labels in labels_of.values())
     assert copies.distinct == Counter(label for labels in labels_of.values() for label in labels)
@@ -40,7 +40,7 @@ def test_copies_are_counted_as_by_hand(examples: list[tuple[int, int]], block: i
 
 def test_leakage_is_what_drawing_many_times_gives() -> None:
     examples = [(0, 0)] * 3 + [(1, 0)] * 2 + [(0, 1), (1, 2), (1, 2)]
-    copies = tally_of(examples).copies(0.7)
+    copies = counter_of(examples).copies(0.7)
     generator, singly, together = np.random.default_rng(0), [], []
     contents = np.array([content for _, content in examples])
     bundles = np.array([2 * content + label for label, content in examples])
@@ -55,18 +55,18 @@ def test_leakage_is_what_drawing_many_times_gives() -> None:
 
 
 def test_too_many_classes_are_refused_while_counting() -> None:
-    tally = Tally(Limits(max_classes=3))
+    counter = DuplicateCounter(Limits(max_classes=3))
     for label in "abc":
-        tally.add(label, b"12345678")
+        counter.add(label, b"12345678")
     with pytest.raises(DataError, match="more than 3 classes"):
-        tally.add("d", b"12345678")
+        counter.add("d", b"12345678")
 
 
 def test_comparing_takes_little_more_memory_than_the_examples() -> None:
-    tally = Tally(Limits())
+    counter = DuplicateCounter(Limits())
     for number in range(400_000):
-        tally.add(str(number % 9), number.to_bytes(8, "big")[::-1])
+        counter.add(str(number % 9), number.to_bytes(8, "big")[::-1])
     tracemalloc.start()
-    assert tally.copies(0.7).duplicates == 0
+    assert counter.copies(0.7).duplicates == 0
     assert tracemalloc.get_traced_memory()[1] < 12 << 20
     tracemalloc.stop()

@@ -7,15 +7,15 @@ from onnx import TensorProto, helper, numpy_helper
 from models_registry.artifacts import ACTIVATION_MAP, METADATA_KEY, TOKENIZER_KEY, ModelMetadata
 from models_registry.artifacts.metadata import NGRAMS_KEY
 from models_registry.artifacts.ngrams import NgramVocabulary, pad_ngrams
-from training.engine.export.classifier import Classifier, Head, NgramHead
+from training.engine.export.classifier import ExportedClassifier, Head, NgramHead
 from training.engine.export.onnx_graph import export_onnx
 
 METADATA = ModelMetadata("t", "n", "textclassification", "a", "frozen", ("x", "y", "z"), {}, "", "")
 
 
-def classifier(weight: np.ndarray, bias: np.ndarray, **more: object) -> Classifier:
+def classifier(weight: np.ndarray, bias: np.ndarray, **more: object) -> ExportedClassifier:
     values = {"head": Head(weight, bias), "ngrams": None, "metadata": METADATA, "tokenizer": None}
-    return Classifier(**{**values, **more})  # type: ignore[arg-type]
+    return ExportedClassifier(**{**values, **more})  # type: ignore[arg-type]
 
 
 def backbone() -> bytes:
@@ -88,7 +88,7 @@ def test_ngrams_add_the_rows_of_those_that_a_text_has(has_network: bool) -> None
 
 def test_classifier_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="needs a head"):
-        Classifier(None, None, METADATA, None)
+        ExportedClassifier(None, None, METADATA, None)
 
 
 def pooling(*nodes: onnx.NodeProto, shape: tuple[int | str, ...] = ("batch", 5, 4, 3)) -> bytes:

@@ -11,13 +11,13 @@ from training.engine.events import Event, Progress, ProgressEvent, TrainingError
 from training.engine.loop.augmentation import Draws
 from training.engine.loop.checkpoints import Checkpoints
 from training.engine.loop.inputs import Inputs, Rows, Source
-from training.engine.loop.loop import Fitted, Task, Trainee, Where, _batches, fit, refit
-from training.engine.loop.optimization import Plan
+from training.engine.loop.loop import Classifier, Fitted, RunContext, Task, _batches, fit, refit
+from training.engine.loop.optimization import TrainConfig
 from training.engine.networks.stages import Network
 from training.engine.request import TrainingRequest
 
-CPU = Where(torch.device("cpu"), seed=0)
-PLAN = Plan("adam", 0.03, 8, 6, one_cycle=True)
+CPU = RunContext(torch.device("cpu"), seed=0)
+CONFIG = TrainConfig("adam", 0.03, 8, 6, one_cycle=True)
 
 
 class Layer(nn.Module):
@@ -47,13 +47,13 @@ class Points(Source):
         return Points(self.values[torch.from_numpy(kept)])
 
 
-def trainee(cut: int = 0, start: int = 0) -> Trainee:
+def classifier(cut: int = 0, start: int = 0) -> Classifier:
     torch.manual_seed(1)
     stages = [
         Layer(nn.Linear(2, 16), nn.BatchNorm1d(16), nn.ReLU()),
         Layer(nn.Dropout(0.2), nn.Linear(16, 8)),
     ]
-    return Trainee(Network(stages, last_cut=1), nn.Linear(8, 3), start=start, cut=cut)
+    return Classifier(Network(stages, last_cut=1), nn.Linear(8, 3), start=start, cut=cut)
 
 
 def task(count: int = 90, noise: float = 0.2) -> Task:
@@ -69,18 +69,23 @@ class Watched:
     """A run of the loop and what it told."""
 
     def __init__(
-        self, *, plan: Plan = PLAN, where: Where = CPU, cut: int = 0, given: Task | None = None
+        self,
+        *,
+        config: TrainConfig = CONFIG,
+        context: RunContext = CPU,
+        cut: int = 0,
+        given: Task | None = None,
     ) -> None:
         self.events: list[Event] = []
         progress = Progress(self.events.append, lambda: False)
         progress.enter("train", "")
-        self.trainee = trainee(cut)
+        self.classifier = classifier(cut)
         request = TrainingRequest("t", "n", "", "", "", "", "", {}, "", "")
         self.fitted: Fitted = fit(
-            self.trainee,
+            self.classifier,
             given or task(),
-            plan,
-            where,
+            config,
+            context,
             progress=progress,
             checkpoints=Checkpoints(request, progress),
         )
@@ -94,42 +99,42 @@ def test_loop_learns() -> None:
 
 
 def test_same_seed_gives_the_same_weights_and_another_others() -> None:
-    first, again = (Watched().trainee.trained_state() for _ in range(2))
-    other = Watched(where=dataclasses.replace(CPU, seed=1)).trainee.trained_state()
+    first, again = (Watched().classifier.trained_state() for _ in range(2))
+    other = Watched(context=dataclasses.replace(CPU, seed=1)).classifier.trained_state()
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not all(torch.equal(first[name], other[name]) for name in first)
 
 
 def test_best_epoch_is_the_one_with_the_least_validation_loss_and_its_weights_are_back() -> None:
     """A rate far too high makes later epochs worse."""
-    watched = Watched(plan=Plan("sgd", 0.1, 8, 8), given=task(noise=1.0))
+    watched = Watched(config=TrainConfig("sgd", 0.1, 8, 8), given=task(noise=1.0))
     losses = [epoch.validation_loss for epoch in watched.fitted.epochs]
     assert watched.fitted.best_epoch == 1 + losses.index(min(losses))
     given = task(noise=1.0)
-    watched.trainee.eval()
+    watched.classifier.eval()
     with torch.inference_mode():
         value, mask = given.source.batch(given.validation, CPU.device, None)
-        found = watched.trainee(value, mask).softmax(1).numpy()
+        found = watched.classifier(value, mask).softmax(1).numpy()
     np.testing.assert_allclose(found, watched.fitted.probabilities, atol=1e-6)
 
 
 def test_early_stopping_ends_after_epochs_without_a_better_one() -> None:
-    fitted = Watched(plan=Plan("sgd", 0.5, 8, 40, early_stopping=2), given=task(noise=1.0)).fitted
+    fitted = Watched(config=TrainConfig("sgd", 0.5, 8, 40, early_stopping=2), given=task(noise=1.0)).fitted
     assert len(fitted.epochs) == fitted.best_epoch + 2 < 40
 
 
 def test_frozen_stages_stay_as_they_are() -> None:
-    before = trainee().network.stages[0].state_dict()
+    before = classifier().network.stages[0].state_dict()
     before = {name: value.clone() for name, value in before.items()}
     watched = Watched(cut=1)
-    after = watched.trainee.network.stages[0].state_dict()
+    after = watched.classifier.network.stages[0].state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
-    assert not torch.equal(trainee().network.stages[1].layers[1].weight, after_weight(watched))
-    assert all("stages.0" not in name for name in watched.trainee.trained_state())
+    assert not torch.equal(classifier().network.stages[1].layers[1].weight, after_weight(watched))
+    assert all("stages.0" not in name for name in watched.classifier.trained_state())
 
 
 def after_weight(watched: Watched) -> Tensor:
-    return watched.trainee.network.stages[1].layers[1].weight
+    return watched.classifier.network.stages[1].layers[1].weight
 
 
 def test_class_weights_help_a_rare_class() -> None:
@@ -141,7 +146,7 @@ def test_class_weights_help_a_rare_class() -> None:
     recall = []
     for weights in (False, True):
         guesses = Watched(
-            plan=dataclasses.replace(PLAN, class_weights=weights), given=given
+            config=dataclasses.replace(CONFIG, class_weights=weights), given=given
         ).fitted.probabilities
         recall.append((guesses.argmax(1)[truth == 0] == 0).mean())
     assert recall[1] > recall[0]
@@ -149,13 +154,13 @@ def test_class_weights_help_a_rare_class() -> None:
 
 def test_loss_that_is_no_number_names_the_learning_rate() -> None:
     with pytest.raises(TrainingError, match="learning rate 10 is too high"):
-        Watched(plan=Plan("sgd", 10.0, 2, 50), given=task(noise=1e18))
+        Watched(config=TrainConfig("sgd", 10.0, 2, 50), given=task(noise=1e18))
 
 
 def test_clipping_bounds_a_step() -> None:
-    start = trainee().trained_state()
-    plan = Plan("sgd", 1.0, 60, 1, gradient_clipping=1e-3)
-    end = Watched(plan=plan).trainee.trained_state()
+    start = classifier().trained_state()
+    config = TrainConfig("sgd", 1.0, 60, 1, gradient_clipping=1e-3)
+    end = Watched(config=config).classifier.trained_state()
     moved = sum(
         (end[name] - start[name]).square().sum()
         for name in start
@@ -196,9 +201,9 @@ def test_wish_to_stop_is_heard_within_an_epoch() -> None:
     request = TrainingRequest("t", "n", "", "", "", "", "", {}, "", "")
     with pytest.raises(TrainingStopped):
         fit(
-            trainee(),
+            classifier(),
             task(3000),
-            dataclasses.replace(PLAN, epochs=10_000),
+            dataclasses.replace(CONFIG, epochs=10_000),
             CPU,
             progress=progress,
             checkpoints=Checkpoints(request, progress),
@@ -207,11 +212,13 @@ def test_wish_to_stop_is_heard_within_an_epoch() -> None:
 
 def test_refit_goes_on_with_all_examples() -> None:
     given, watched = task(), Watched()
-    before = watched.trainee.trained_state()
+    before = watched.classifier.trained_state()
     progress = Progress(lambda _: None, lambda: False)
-    again = [watched.trainee, Watched().trainee]
+    again = [watched.classifier, Watched().classifier]
     for one in again:
-        refit(one, given, dataclasses.replace(PLAN, epochs=2), CPU, progress=progress, fitted=watched.fitted)
+        refit(
+            one, given, dataclasses.replace(CONFIG, epochs=2), CPU, progress=progress, fitted=watched.fitted
+        )
     first, second = (one.trained_state() for one in again)
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert not all(torch.equal(first[name], before[name]) for name in first)

@@ -8,10 +8,10 @@ from training.engine.events import TrainingError
 from training.engine.loop.optimization import (
     OPTIMIZERS,
     LearningRate,
-    Plan,
+    TrainConfig,
     balancing_weights,
     make_optimizer,
-    make_plan,
+    make_train_config,
 )
 from training.engine.request import Hyperparameters
 
@@ -37,14 +37,14 @@ def test_one_cycle_is_torchs(epochs: int) -> None:
     optimizer = torch.optim.SGD([parameter()], lr=0.1)
     theirs = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, epochs * STEPS, cycle_momentum=False)
     expected = rates_of(theirs, epochs * STEPS - 1)
-    ours = LearningRate(Plan("sgd", 0.1, 32, epochs, one_cycle=True), STEPS)
+    ours = LearningRate(TrainConfig("sgd", 0.1, 32, epochs, one_cycle=True), STEPS)
     assert [ours.at(step) for step in range(epochs * STEPS - 1)] == pytest.approx(expected)
 
 
 def test_step_lr_is_torchs() -> None:
     optimizer = torch.optim.SGD([parameter()], lr=0.1)
     expected = rates_of(torch.optim.lr_scheduler.StepLR(optimizer, 2, 0.3), 7)
-    ours = LearningRate(Plan("sgd", 0.1, 32, 7, step_lr={"step_size": 2, "gamma": 0.3}), STEPS)
+    ours = LearningRate(TrainConfig("sgd", 0.1, 32, 7, step_lr={"step_size": 2, "gamma": 0.3}), STEPS)
     assert [ours.at(epoch * STEPS) for epoch in range(7)] == pytest.approx(expected)
     assert ours.at(2 * STEPS - 1) == pytest.approx(0.1)
 
@@ -54,7 +54,7 @@ def test_reduce_lr_on_plateau_is_torchs(losses: list[float], patience: int) -> N
     optimizer = torch.optim.SGD([parameter()], lr=0.1)
     settings = {"factor": 0.5, "patience": patience, "min_lr": 0.002}
     theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, eps=0, **settings)
-    ours = LearningRate(Plan("sgd", 0.1, 32, 99, reduce_lr_on_plateau=settings), STEPS)
+    ours = LearningRate(TrainConfig("sgd", 0.1, 32, 99, reduce_lr_on_plateau=settings), STEPS)
     for epoch, loss in enumerate(losses):
         assert ours.at(epoch * STEPS) == pytest.approx(optimizer.param_groups[0]["lr"])
         theirs.step(loss)
@@ -62,8 +62,10 @@ def test_reduce_lr_on_plateau_is_torchs(losses: list[float], patience: int) -> N
 
 
 def test_plateau_goes_on_from_a_checkpoint() -> None:
-    plan = Plan("sgd", 0.1, 32, 9, reduce_lr_on_plateau={"factor": 0.1, "patience": 1, "min_lr": 0.0})
-    first, second = LearningRate(plan, STEPS), LearningRate(plan, STEPS)
+    config = TrainConfig(
+        "sgd", 0.1, 32, 9, reduce_lr_on_plateau={"factor": 0.1, "patience": 1, "min_lr": 0.0}
+    )
+    first, second = LearningRate(config, STEPS), LearningRate(config, STEPS)
     for loss in (1.0, 2.0):
         first.epoch_ended(loss)
     second.restore(first.state())
@@ -75,7 +77,7 @@ def test_plateau_goes_on_from_a_checkpoint() -> None:
 def test_optimizers_find_a_minimum(name: str) -> None:
     torch.manual_seed(0)
     body, head = nn.Linear(4, 4), nn.Linear(4, 1)
-    optimizer = make_optimizer(Plan(name, 0.01, 32, 1), body, head)
+    optimizer = make_optimizer(TrainConfig(name, 0.01, 32, 1), body, head)
     inputs = torch.randn(64, 4)
     losses = []
     for _ in range(200):
@@ -89,22 +91,22 @@ def test_optimizers_find_a_minimum(name: str) -> None:
 
 def test_frozen_parameters_are_left_out_and_only_matrices_decay() -> None:
     body, head = nn.Sequential(nn.Linear(2, 2).requires_grad_(False), nn.Linear(2, 2)), nn.Linear(2, 2)
-    groups = make_optimizer(Plan("adamw", 0.1, 1, 1, head_learning_rate=3.0), body, head).param_groups
+    groups = make_optimizer(TrainConfig("adamw", 0.1, 1, 1, head_learning_rate=3.0), body, head).param_groups
     assert [[value.ndim for value in group["params"]] for group in groups] == [[2], [1], [2, 1]]
     assert [group["weight_decay"] > 0 for group in groups] == [True, False, False]
     assert [group["share"] for group in groups] == [1.0, 1.0, 3.0]
 
 
 def test_what_is_given_wins_over_the_strategys_choice() -> None:
-    plan = make_plan(
+    config = make_train_config(
         Hyperparameters(optimizer="sgd", epochs=3, step_lr={"step_size": 1, "gamma": 0.5}), **DEFAULTS
     )
-    assert (plan.optimizer, plan.epochs, plan.learning_rate) == ("sgd", 3, 1e-3)
-    assert not plan.one_cycle  # a schedule that was asked for takes its place
+    assert (config.optimizer, config.epochs, config.learning_rate) == ("sgd", 3, 1e-3)
+    assert not config.one_cycle  # a schedule that was asked for takes its place
 
 
 def test_schedules_that_are_off_leave_the_one_cycle() -> None:
-    assert make_plan(Hyperparameters(step_lr={}, reduce_lr_on_plateau={}), **DEFAULTS).one_cycle
+    assert make_train_config(Hyperparameters(step_lr={}, reduce_lr_on_plateau={}), **DEFAULTS).one_cycle
 
 
 @pytest.mark.parametrize(
@@ -120,7 +122,7 @@ def test_schedules_that_are_off_leave_the_one_cycle() -> None:
 )
 def test_wrong_settings_are_named(given: Hyperparameters, words: str) -> None:
     with pytest.raises(TrainingError, match=words):
-        make_plan(given, **DEFAULTS)
+        make_train_config(given, **DEFAULTS)
 
 
 def test_classes_weigh_the_same_together() -> None:
