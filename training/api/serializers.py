@@ -10,9 +10,9 @@ from core.queue.app import why_unheard
 from models_registry.models import TaskType
 
 from ..datasets.models import Dataset, DatasetValidation
+from ..engine.specs.strategies import STRATEGIES, strategy_of
 from ..jobs.hyperparameters import PLATEAU, PLATEAU_DEFAULTS, STEP, STEP_DEFAULTS, Number
 from ..jobs.models import TrainingJob
-from ..jobs.presets import PRESETS, strategy_of
 from ..jobs.selectors import expected_start, position_in_queue
 
 
@@ -115,10 +115,14 @@ class JobSerializer(serializers.ModelSerializer):
     step_lr = StepLrSerializer(required=False, allow_null=True)
     architecture = serializers.CharField(required=False)
     preset = serializers.ChoiceField(
-        choices=[(preset.name, preset.label) for preset in PRESETS],
+        choices=[(spec.preset, spec.label) for spec in STRATEGIES.values()],
         required=False,
         write_only=True,
-        help_text="Another word for a strategy: fast for frozen, accurate for finetune, scratch.",
+        help_text="Another word for a strategy: "
+        + ", ".join(
+            f"{spec.preset} for {spec.name}" for spec in STRATEGIES.values() if spec.preset != spec.name
+        )
+        + ".",
     )
     accuracy = serializers.FloatField(
         source="registered_model.accuracy",

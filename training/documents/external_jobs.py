@@ -29,8 +29,9 @@ from models_registry.tokens import readable_name
 from ..datasets.files import dataset_key
 from ..datasets.models import Dataset
 from ..datasets.services import SUFFIXES, create_dataset, discard_dataset
-from ..engine.catalogue import SCRATCH, Architecture, get_architecture
+from ..engine.catalogue import Architecture, get_architecture
 from ..engine.data import LARGEST_INTEGER, DataError, ForeignDocument, Limits, parse_data_split, take_apart
+from ..engine.specs.strategies import FINETUNE, SCRATCH
 from ..jobs.models import TrainingJob
 from ..jobs.services import FOREIGN_TOKEN, JobSettings, make_room, submit_job
 
@@ -247,9 +248,9 @@ def choose_strategy(architecture: Architecture, pretrain_dataset: str | bool | N
     way than its owner asked for looks like theirs and is not.
     """
     if pretrain_dataset in FROM_SCRATCH:
-        strategy, wish = TrainingJob.Strategy.SCRATCH, f'"{SCRATCH}"'
+        strategy, wish = SCRATCH, f'"{SCRATCH}"'
     else:
-        strategy, wish = TrainingJob.Strategy.FINETUNE, json.dumps(pretrain_dataset)
+        strategy, wish = FINETUNE, json.dumps(pretrain_dataset)
         _check_pretrained_on(architecture, pretrain_dataset)
     reason = architecture.unavailable_because(strategy)
     if reason:

@@ -15,8 +15,9 @@ from documents.projections import StreamProjection
 from documents.schemas import TrainingDocument
 
 from ..datasets.models import Dataset
-from ..engine.catalogue import SCRATCH, get_architecture
+from ..engine.catalogue import get_architecture
 from ..engine.data import DataError, iter_training_document_dataset
+from ..engine.specs.strategies import SCRATCH, find_strategy
 from ..jobs.models import TrainingJob
 from .external_jobs import take_in_document
 
@@ -46,7 +47,7 @@ class TrainingProjection(StreamProjection):
 
 def job_settings(job: TrainingJob) -> dict[str, object]:
     """Return all of the document but the data set, in the format's order and words."""
-    scratch = job.strategy == job.Strategy.SCRATCH
+    pretrained = find_strategy(job.strategy).pretrained
     effective = job.effective
     return {
         "token": job.token,
@@ -58,7 +59,7 @@ def job_settings(job: TrainingJob) -> dict[str, object]:
         "epochs": effective.epochs,
         "data_split": job.data_split,
         "model": job.architecture,
-        "pretrain_dataset": SCRATCH if scratch else get_architecture(job.architecture).pretrained_on,
+        "pretrain_dataset": get_architecture(job.architecture).pretrained_on if pretrained else SCRATCH,
         "reduce_lr_on_plateau": job.reduce_lr_on_plateau or False,
         "step_lr": job.step_lr or False,
     }

@@ -14,8 +14,9 @@ from typing import Protocol
 from models_registry.artifacts import ImagePreprocessing, TextPreprocessing
 from models_registry.artifacts.images import IMAGENET_MEAN, IMAGENET_STD
 
+from .specs.strategies import FINETUNE, FROZEN, SCRATCH, STRATEGIES
+
 IMAGES, TEXTS = "imageclassification", "textclassification"
-FROZEN, FINETUNE, SCRATCH = STRATEGIES = ("frozen", "finetune", "scratch")
 PRETRAINED_FOLDER = "TRAINYARD_PRETRAINED"  # the folder of weights that an administrator put there
 CLAIMED_DIGEST = re.compile(r"-([0-9a-f]{8,64})\.(pth|safetensors)$")
 TIMM = "timm/"  # how the names of networks that are not listed here begin
@@ -187,7 +188,7 @@ class Architecture:
             if strategy == FROZEN:
                 return f"{self.label} has no pretrained layers that could stay as they are."
             return f"{self.label} cannot be trained by {strategy!r}."
-        if strategy == SCRATCH:
+        if not STRATEGIES[strategy].pretrained:
             return self._missing(self.tokenizer if self.kind == "encoder" else None, self.config)
         return self._missing(self.weights, self.tokenizer, self.config)
 
@@ -214,7 +215,7 @@ def _lite(number: int, size: int, digest: str) -> Architecture:
         name=f"efficientnet lite{number}",
         label=f"EfficientNet-Lite{number}",
         task_type=IMAGES,
-        strategies=STRATEGIES,
+        strategies=tuple(STRATEGIES),
         pretrained_on="imagenet",
         dimension=1280,
         weights=_wheel(number, digest),
@@ -235,7 +236,7 @@ def _timm(
         name=name,
         label=label,
         task_type=IMAGES,
-        strategies=STRATEGIES,
+        strategies=tuple(STRATEGIES),
         pretrained_on="imagenet",
         dimension=dimension,
         weights=DownloadedFile(repository, checkpoint),
@@ -251,7 +252,7 @@ def _hub(name: str) -> Architecture:
         name=name,
         label=repository,
         task_type=TEXTS,
-        strategies=STRATEGIES,
+        strategies=tuple(STRATEGIES),
         pretrained_on="texts",
         dimension=0,
         weights=DownloadedFile(repository),
@@ -311,7 +312,7 @@ ARCHITECTURES: dict[str, Architecture] = {
             name="minilm",
             label="MiniLM (6 layers)",
             task_type=TEXTS,
-            strategies=STRATEGIES,
+            strategies=tuple(STRATEGIES),
             pretrained_on="sentence pairs",
             dimension=384,
             weights=MINILM_WEIGHTS,

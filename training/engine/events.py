@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
-PHASES = ("prepare", "features", "fit", "train", "export", "verify")  # not every strategy has all
 NEWS_EVERY = 0.2  # seconds; more often nobody can read
 
 

@@ -4,28 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import median
 
+from ..engine.specs.strategies import STRATEGIES, Cost
 
-@dataclass(frozen=True)
-class Cost:
-    """What a training takes on two cores: seconds in any case, and for each example."""
-
-    base: float
-    example: float
-
-    def seconds(self, examples: int) -> float:
-        """Return the seconds for so many examples."""
-        return self.base + self.example * examples
-
-
-# Measured with 720 photos of flowers and 10,003 sentences of Banking77, defaults everywhere.
-COSTS = {
-    ("imageclassification", "frozen"): Cost(3, 0.008),
-    ("imageclassification", "finetune"): Cost(4, 0.035),
-    ("imageclassification", "scratch"): Cost(10, 0.6),
-    ("textclassification", "frozen"): Cost(4, 0.0018),
-    ("textclassification", "finetune"): Cost(5, 0.012),
-    ("textclassification", "scratch"): Cost(6, 0.016),
-}
 LEAST, MOST = 0.05, 20.0  # times what is measured: a machine outside of that has other reasons
 
 
@@ -47,19 +27,24 @@ def expected_seconds(
     What trainings of the same kind took here says how fast this machine is; those of another kind
     say it where there is none.
     """
-    cost = COSTS.get((task_type, strategy))
+    cost = _cost(task_type, strategy)
     if cost is None:
         return None
     alike: list[float] = []
     others: list[float] = []
     for job in ended:
-        measured = COSTS.get((job.task_type, job.strategy))
+        measured = _cost(job.task_type, job.strategy)
         if measured is None or job.seconds <= 0:
             continue
         ratio = job.seconds / measured.seconds(job.examples)
         (alike if (job.task_type, job.strategy) == (task_type, strategy) else others).append(ratio)
     pace = median(alike or others or [1.0])
     return cost.seconds(examples) * min(MOST, max(LEAST, pace))
+
+
+def _cost(task_type: str, strategy: str) -> Cost | None:
+    spec = STRATEGIES.get(strategy)
+    return spec.cost.get(task_type) if spec else None
 
 
 def in_words(seconds: float) -> str:

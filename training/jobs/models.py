@@ -17,6 +17,7 @@ from models_registry.models import RegisteredModel, TaskType
 
 from ..datasets.models import Dataset
 from ..engine.catalogue import get_architecture
+from ..engine.specs.strategies import DEFAULT_STRATEGY, strategy_choices
 from .hyperparameters import Defaults, defaults_of
 from .validators import OptionValidator, validate_advanced, validate_plateau, validate_step
 
@@ -68,13 +69,6 @@ class TrainingJob(TimestampedModel):
     HELD = (State.RUNNING, State.CANCELLING)
     UNFINISHED = (State.QUEUED, *HELD)
 
-    class Strategy(models.TextChoices):
-        """How the network is trained."""
-
-        FROZEN = "frozen", "Fast (frozen network)"
-        FINETUNE = "finetune", "Accurate (fine-tuned)"
-        SCRATCH = "scratch", "From scratch"
-
     class Optimizer(models.TextChoices):
         """The documents' words."""
 
@@ -105,7 +99,7 @@ class TrainingJob(TimestampedModel):
     dataset = models.ForeignKey(Dataset, on_delete=models.PROTECT, related_name="jobs")
     task_type = models.CharField(max_length=24, choices=TaskType)
     architecture = models.CharField(max_length=80)
-    strategy = models.CharField(max_length=16, choices=Strategy, default=Strategy.FROZEN)
+    strategy = models.CharField(max_length=16, choices=strategy_choices, default=DEFAULT_STRATEGY)
     downloadable = models.BooleanField(default=True)
 
     # Empty: the strategy chooses. `effective` has what is used then.

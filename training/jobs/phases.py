@@ -4,33 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-# What a job goes through, in order: name, title, what happens meanwhile.
-PHASES = (
-    ("queued", "Waiting in the queue", "A worker takes jobs in the order in which they came."),
-    (
-        "fetch",
-        "Fetching the data",
-        "The worker copies the data set and checks that it is the one you uploaded.",
-    ),
-    (
-        "prepare",
-        "Preparing the examples",
-        "Every example is read and put into the training or the validation part.",
-    ),
-    ("features", "Looking at every example", "The pretrained network turns each example into numbers."),
-    ("fit", "Learning your classes", "The last layer is fitted to the training part."),
-    ("train", "Training the network", "The network itself learns from the training part, epoch by epoch."),
-    ("export", "Writing the files", "The model is written as ONNX and as TorchScript."),
-    (
-        "verify",
-        "Comparing the files",
-        "Both files run on validation examples and must agree with the trained model.",
-    ),
-    ("publish", "Going live", "The files are uploaded and the model gets its address."),
-)
-NAMES = tuple(name for name, _, _ in PHASES)
-# Strategies leave out what they do not need.
-LEFT_OUT = {"frozen": ("train",), "finetune": ("fit",), "scratch": ("features", "fit")}
+from ..engine.specs.phases import ALL_PHASES, PHASES, Phase
+from ..engine.specs.strategies import FROZEN, STRATEGIES
+
 # What the worker writes that is no phase of its own.
 STANDS_FOR = {"claimed": "fetch", "done": "publish"}
 
@@ -62,18 +38,18 @@ def current_phase(state: str, progress: Mapping[str, Any]) -> str:
         return "publish"
     phase = str(progress.get("phase", "queued"))
     phase = STANDS_FOR.get(phase, phase)
-    return phase if phase in NAMES else "fetch"
+    return phase if phase in PHASES else "fetch"
 
 
-def steps_of(state: str, progress: Mapping[str, Any], strategy: str = "frozen") -> list[Step]:
+def steps_of(state: str, progress: Mapping[str, Any], strategy: str = FROZEN) -> list[Step]:
     """Return every phase of a strategy with how far it is; progress may lack any of its keys."""
     current = current_phase(state, progress)
-    left_out = LEFT_OUT.get(strategy, ())
-    phases = [phase for phase in PHASES if phase[0] == current or phase[0] not in left_out]
-    at = next(index for index, phase in enumerate(phases) if phase[0] == current)
+    usual = STRATEGIES[strategy].all_phases if strategy in STRATEGIES else ALL_PHASES
+    phases = [phase for phase in ALL_PHASES if phase.name == current or phase in usual]
+    at = phases.index(PHASES[current])
     spent = progress.get("phase_seconds") or {}
     return [
-        _step(phase, index - at, state, progress, spent.get(phase[0]) if isinstance(spent, dict) else None)
+        _step(phase, index - at, state, progress, spent.get(phase.name) if isinstance(spent, dict) else None)
         for index, phase in enumerate(phases)
     ]
 
@@ -81,7 +57,7 @@ def steps_of(state: str, progress: Mapping[str, Any], strategy: str = "frozen") 
 def progress_in_words(state: str, progress: Mapping[str, Any]) -> str:
     """Return what a job is doing (or was, when it ended) and how far it is, in a few words."""
     name = current_phase(state, progress)
-    title = next(title for phase, title, _ in PHASES if phase == name)
+    title = PHASES[name].title
     metrics = progress.get("metrics") or {}
     if name == "train" and metrics.get("epoch") and metrics.get("epochs"):
         return f"{title}, epoch {metrics['epoch']} of {metrics['epochs']}"
@@ -98,11 +74,9 @@ def where_it_goes_on(progress: Mapping[str, Any]) -> str:
     return f" at epoch {epoch} of {epochs}" if epochs else f" after epoch {epoch}"
 
 
-def _step(
-    phase: tuple[str, str, str], ahead: int, state: str, progress: Mapping[str, Any], seconds: float | None
-) -> Step:
+def _step(phase: Phase, ahead: int, state: str, progress: Mapping[str, Any], seconds: float | None) -> Step:
     """Describe a phase that is so many places ahead of the current one."""
-    name, title, words = phase
+    name, title, words = phase.name, phase.title, phase.words
     if ahead < 0 or state == "succeeded":
         return Step(name, title, words, "done", seconds=seconds)
     if ahead > 0:

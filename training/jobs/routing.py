@@ -2,13 +2,14 @@
 
 import structlog
 
+from ..engine.specs.strategies import STRATEGIES
 from .models import TrainingJob
 from .selectors import a_worker_is_alive
 
 logger = structlog.get_logger(__name__)
 
 CPU, GPU = "cpu", "gpu"
-WORTH_A_GPU = (TrainingJob.Strategy.FINETUNE, TrainingJob.Strategy.SCRATCH)
+WORTH_A_GPU = [spec.name for spec in STRATEGIES.values() if spec.trains_network]
 
 
 def route(strategy: str) -> str:

@@ -22,6 +22,7 @@ from ..datasets.models import Dataset
 from ..datasets.services import require_ready
 from ..engine.catalogue import ARCHITECTURES, get_architecture
 from ..engine.data import DataError, parse_data_split
+from ..engine.specs.strategies import DEFAULT_STRATEGY
 from ..task_names import RUN_TRAINING_JOB
 from . import transitions
 from .hyperparameters import ADVANCED
@@ -49,7 +50,7 @@ class JobSettings:
     """How to train. None leaves a choice to the strategy."""
 
     architecture: str | None = None
-    strategy: str = TrainingJob.Strategy.FROZEN
+    strategy: str = DEFAULT_STRATEGY
     data_split: str = "70 : 30"
     downloadable: bool = True
     seed: int = 0

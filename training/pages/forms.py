@@ -20,6 +20,8 @@ from core.pages.search import ListSearch
 from models_registry.models import TaskType
 
 from ..datasets.services import SUFFIXES
+from ..engine.catalogue import Architecture, available
+from ..engine.specs.strategies import DEFAULT_STRATEGY, STRATEGIES
 from ..jobs.hyperparameters import (
     ADVANCED,
     BATCH_SIZE,
@@ -36,7 +38,7 @@ from ..jobs.hyperparameters import (
     Option,
 )
 from ..jobs.models import TrainingJob
-from ..jobs.presets import PRESETS, networks, suitable_network, why_not_at_all
+from ..jobs.presets import suitable_network, why_not_at_all
 from ..jobs.services import JobSettings
 
 NAME_RULE = "Use letters, digits, spaces, hyphens and underscores."
@@ -56,17 +58,17 @@ class NetworkSelect(forms.Select):
         option: dict[str, Any] = super().create_option(name, value, *args, **kwargs)
         network = next((one for one in _networks(self.task_type) if one.name == value), None)
         if network is not None:
-            reasons = {preset.strategy: network.unavailable_because(preset.strategy) for preset in PRESETS}
+            reasons = {strategy: network.unavailable_because(strategy) for strategy in STRATEGIES}
             missing = {strategy: reason for strategy, reason in reasons.items() if reason}
             option["attrs"]["data-not-for"] = json.dumps(missing)
-            if len(missing) == len(PRESETS):
+            if len(missing) == len(STRATEGIES):
                 option["attrs"]["disabled"] = True
                 option["label"] = f"{network.label} (not available here)"
         return option
 
 
-def _networks(task_type: str) -> list[Any]:
-    return networks(task_type, settings.TRAINYARD["FURTHER_NETWORKS"])
+def _networks(task_type: str) -> list[Architecture]:
+    return available(task_type, settings.TRAINYARD["FURTHER_NETWORKS"])
 
 
 def models_of(task_type: str) -> list[tuple[str, str]]:
@@ -79,9 +81,9 @@ def why_models_are_missing(task_type: str) -> list[tuple[str, str, str]]:
     found = []
     for network in _networks(task_type):
         presets: dict[str, list[str]] = {}
-        for preset in PRESETS:
-            if reason := network.unavailable_because(preset.strategy):
-                presets.setdefault(reason, []).append(preset.label)
+        for strategy in STRATEGIES.values():
+            if reason := network.unavailable_because(strategy.name):
+                presets.setdefault(reason, []).append(strategy.label)
         found += [(network.label, " and ".join(labels), reason) for reason, labels in presets.items()]
     return found
 
@@ -89,7 +91,7 @@ def why_models_are_missing(task_type: str) -> list[tuple[str, str, str]]:
 def why_presets_are_missing(task_type: str) -> dict[str, str]:
     """Return the strategies that no network of a task can be trained by here, with the reason."""
     allowed = settings.TRAINYARD["FURTHER_NETWORKS"]
-    reasons = {preset.strategy: why_not_at_all(task_type, preset.strategy, allowed) for preset in PRESETS}
+    reasons = {strategy: why_not_at_all(task_type, strategy, allowed) for strategy in STRATEGIES}
     return {strategy: reason for strategy, reason in reasons.items() if reason}
 
 
@@ -209,8 +211,8 @@ class NewModelForm(forms.Form):
     )
     strategy = forms.ChoiceField(
         label="How to train",
-        choices=[(preset.strategy, preset.label) for preset in PRESETS],
-        initial=PRESETS[0].strategy,
+        choices=[(spec.name, spec.label) for spec in STRATEGIES.values()],
+        initial=DEFAULT_STRATEGY,
         widget=forms.RadioSelect,
     )
     network = forms.ChoiceField(label="Network", required=False)

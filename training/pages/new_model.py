@@ -30,10 +30,11 @@ from models_registry.inputs import UnclearColumns
 from ..datasets.models import Dataset
 from ..datasets.samples import samples_here
 from ..datasets.services import SUFFIXES, UnusableData, accept_dataset, create_dataset
+from ..engine.specs.strategies import DEFAULT_STRATEGY, STRATEGIES, StrategySpec
 from ..jobs.estimates import expected_seconds, in_words
 from ..jobs.hyperparameters import defaults_of
 from ..jobs.models import TrainingJob
-from ..jobs.presets import PRESETS, Preset, suitable_network
+from ..jobs.presets import suitable_network
 from ..jobs.selectors import ended_lately
 from ..jobs.services import submit_job
 from .dataset_report import summarise
@@ -49,9 +50,9 @@ WITHOUT_REPORT = ("pk", "name", "task_type", "examples", "created_at")
 
 @dataclass(frozen=True)
 class OfferedPreset:
-    """A preset as a data set's owner sees it: how long it takes, or why it cannot be had."""
+    """A strategy as a data set's owner sees it: how long it takes, or why it cannot be had."""
 
-    preset: Preset
+    preset: StrategySpec
     expected: str
     missing: str
     defaults: str  # JSON: what it works with when nothing else is chosen
@@ -195,8 +196,8 @@ def _number(text: str) -> int:
 
 def _untouched(dataset: Dataset) -> NewModelForm:
     missing = why_presets_are_missing(dataset.task_type)
-    usable = (preset.strategy for preset in PRESETS if preset.strategy not in missing)
-    initial = {"name": name_of(dataset.name), "strategy": next(usable, PRESETS[0].strategy)}
+    usable = (name for name in STRATEGIES if name not in missing)
+    initial = {"name": name_of(dataset.name), "strategy": next(usable, DEFAULT_STRATEGY)}
     return NewModelForm(task_type=dataset.task_type, initial=initial)
 
 
@@ -257,14 +258,14 @@ def _render(request: PageRequest, context: dict[str, Any], status: int) -> HttpR
 def _presets_for(dataset: Dataset) -> list[OfferedPreset]:
     ended, missing = ended_lately(), why_presets_are_missing(dataset.task_type)
     offered = []
-    for preset in PRESETS:
-        seconds = expected_seconds(dataset.task_type, preset.strategy, dataset.examples, ended)
+    for preset in STRATEGIES.values():
+        seconds = expected_seconds(dataset.task_type, preset.name, dataset.examples, ended)
         offered.append(
             OfferedPreset(
                 preset=preset,
                 expected="" if seconds is None else in_words(seconds),
-                missing=missing.get(preset.strategy, ""),
-                defaults=json.dumps(_defaults(dataset.task_type, preset.strategy)),
+                missing=missing.get(preset.name, ""),
+                defaults=json.dumps(_defaults(dataset.task_type, preset.name)),
             )
         )
     return offered

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from django.template.defaultfilters import filesizeformat
 
-MIB = 2**20
+from ..engine.specs.strategies import MIB, find_strategy
+
 FILES = 400 * MIB  # the model's files, and the export's drafts of them
 IMAGE_IN_CACHE = 240 * 240 * 3  # decoded and resized once, uint8
 FEATURES = 2 * 4 * 1280  # of an image, in float32, of both mirror images
-BASE_MEMORY = {"frozen": 350 * MIB, "finetune": 700 * MIB, "scratch": 700 * MIB}
 MEMORY_OF_EXAMPLE = 8 * MIB  # activations and gradients of one example in a step
 
 MEMINFO = Path("/proc/meminfo")
@@ -48,12 +48,11 @@ class Shortage:
 
 
 def needs_of(*, strategy: str, is_image: bool, dataset_bytes: int, examples: int, batch_size: int) -> Needs:
-    """Estimate what a training takes."""
-    trains_network = strategy != "frozen"
-    cache = examples * IMAGE_IN_CACHE if is_image and trains_network else 0
-    memory = BASE_MEMORY.get(strategy, BASE_MEMORY["finetune"])
-    memory += batch_size * MEMORY_OF_EXAMPLE if trains_network else examples * FEATURES
-    return Needs(disk=dataset_bytes + cache + FILES, memory=memory)
+    """Estimate what a training takes. Raises ValueError for an unknown strategy."""
+    spec = find_strategy(strategy)
+    cache = examples * IMAGE_IN_CACHE if is_image and spec.trains_network else 0
+    at_once = batch_size * MEMORY_OF_EXAMPLE if spec.trains_network else examples * FEATURES
+    return Needs(disk=dataset_bytes + cache + FILES, memory=spec.memory + at_once)
 
 
 def shortage_of(needs: Needs, machine: Machine) -> Shortage | None:

@@ -28,13 +28,14 @@ from torch import Tensor, nn
 from models_registry.artifacts import ImagePreprocessing
 from models_registry.artifacts.sessions import open_session
 
-from ..catalogue import ARCHITECTURES, FROZEN, SCRATCH, Architecture
+from ..catalogue import ARCHITECTURES, Architecture
 from ..events import TrainingError
 from ..export.constant_folding import fold_constants
 from ..export.onnx_graph import initializer_names, pour_weights, with_outputs
 from ..export.quantized import quantize
 from ..export.recurrent_graph import recurrent_graph
 from ..export.torchscript import load_script
+from ..specs.strategies import FROZEN, SCRATCH
 from .checksums import read_pinned
 from .stages import (
     EMBEDDING,

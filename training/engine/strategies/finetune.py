@@ -66,7 +66,7 @@ DEFAULTS: dict[tuple[str, str], dict[str, Any]] = {
 }
 
 
-def train_finetune(assignment: Assignment) -> TrainedModel:
+def train(assignment: Assignment) -> TrainedModel:
     """Go on training a pretrained network. Raises `DataError`, `TrainingError`, `TrainingStopped`."""
     architecture, given = assignment.architecture, assignment.request.hyperparameters
     torch.manual_seed(assignment.request.seed)

@@ -25,7 +25,7 @@ from .plot import draw_path
 NOT_FINITE = "The network gave features that are no numbers. Report this with the data set."
 
 
-def train_frozen(assignment: Assignment) -> TrainedModel:
+def train(assignment: Assignment) -> TrainedModel:
     """Train a head. Raises `DataError`, `TrainingError`, `TrainingStopped`."""
     request, examples, progress = assignment.request, assignment.examples, assignment.progress
     backbone = get_backbone(assignment.architecture, assignment.cache_dir)

@@ -20,10 +20,10 @@ from torch.nn import functional
 from models_registry.artifacts.ngrams import NgramVocabulary, WeightedNgrams
 from models_registry.artifacts.views import NETWORK, NETWORK_AND_NGRAMS, NGRAMS
 
-from ..catalogue import FROZEN
 from ..events import Progress
 from ..export.classifier import Head, NgramHead
 from ..loop.evaluation import evaluate
+from ..specs.strategies import find_strategy
 from .base import Assignment, TrainedModel
 from .linear_head import Array, Labels, Path, PathPoint, follow_path, minimise
 
@@ -114,7 +114,8 @@ def join_ngrams(assignment: Assignment, trained: TrainedModel) -> TrainedModel:
     }
     scores = {name: first * network + second * ngrams for name, (first, second) in candidates.items()}
     views = [_view(name, values, held_out) for name, values in scores.items()]
-    chosen = choose_view(views, needs_network=assignment.request.strategy != FROZEN).name
+    trains_network = find_strategy(assignment.request.strategy).trains_network
+    chosen = choose_view(views, needs_network=trains_network).name
     metrics = trained.metrics | {"views": [view.to_json() for view in views], "view": chosen}
     if chosen == NETWORK:
         return replace(trained, metrics=metrics)

@@ -30,7 +30,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 }
 
 
-def train_scratch(assignment: Assignment) -> TrainedModel:
+def train(assignment: Assignment) -> TrainedModel:
     """Train a whole network from random weights. Raises `DataError`, `TrainingError`, `TrainingStopped`."""
     architecture, given = assignment.architecture, assignment.request.hyperparameters
     is_image = isinstance(architecture.preprocessing, ImagePreprocessing)

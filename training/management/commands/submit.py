@@ -12,9 +12,9 @@ from core.exceptions import TrainyardError
 from models_registry.models import TaskType
 from training.management.watching import describe, fail_unless_succeeded, watch
 
+from ...engine.specs.strategies import DEFAULT_STRATEGY, STRATEGIES, strategy_of
 from ...jobs.hyperparameters import ADVANCED
 from ...jobs.models import TrainingJob
-from ...jobs.presets import PRESETS, strategy_of
 from ...jobs.services import JobSettings, settings_by_field
 from ...jobs.submissions import Submission, submit_upload
 
@@ -42,9 +42,13 @@ class Command(BaseCommand):
         parser.add_argument("--model", help="architecture (default: the task's own)")
         how = parser.add_mutually_exclusive_group()
         how.add_argument(
-            "--preset", choices=[preset.name for preset in PRESETS], help="how to train (default: fast)"
+            "--preset",
+            choices=[spec.preset for spec in STRATEGIES.values()],
+            help=f"how to train (default: {STRATEGIES[DEFAULT_STRATEGY].preset})",
         )
-        how.add_argument("--strategy", choices=TrainingJob.Strategy.values, help="the same in other words")
+        how.add_argument(
+            "--strategy", choices=STRATEGIES, default=DEFAULT_STRATEGY, help="the same in other words"
+        )
         parser.add_argument(
             "--data-split", default="70 : 30", help='"training : validation" (default: "70 : 30")'
         )
@@ -87,7 +91,7 @@ class Command(BaseCommand):
             raise CommandError(f"Cannot read {options['data']}: {error.strerror}.") from error
         choice = JobSettings(
             architecture=options["model"],
-            strategy=options["strategy"] or strategy_of(options["preset"] or PRESETS[0].name),
+            strategy=strategy_of(options["preset"]) if options["preset"] else options["strategy"],
             data_split=options["data_split"],
             downloadable=not options["not_downloadable"],
             seed=more.pop("seed", 0),

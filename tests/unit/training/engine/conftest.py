@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from training.engine.catalogue import default_architecture
-from training.engine.events import PHASES
 from training.engine.process import WAIT_POLICY
 from training.engine.request import TrainingRequest
+from training.engine.specs.strategies import FROZEN, STRATEGIES
 
 os.environ.setdefault(*WAIT_POLICY)  # as in workers; before any test loads torch
 
 SAMPLES = Path(__file__).resolve().parents[4] / "samples"
 DATA = {"imageclassification": SAMPLES / "digits.zip", "textclassification": SAMPLES / "banking.csv"}
-FROZEN_PHASES = tuple(phase for phase in PHASES if phase != "train")
+FROZEN_PHASES = ("prepare", *STRATEGIES[FROZEN].phases, "export", "verify")
 
 MakeRequest = Callable[..., TrainingRequest]
 

@@ -1,8 +1,10 @@
 import pytest
 
-from training.jobs.estimates import COSTS, MOST, Ended, expected_seconds, in_words
+from training.engine.specs.strategies import STRATEGIES
+from training.jobs.estimates import MOST, Ended, expected_seconds, in_words
 
 IMAGES = "imageclassification"
+COSTS = {(task, spec.name): cost for spec in STRATEGIES.values() for task, cost in spec.cost.items()}
 
 
 def test_machine_that_has_trained_nothing_is_taken_for_a_usual_one() -> None:

@@ -1,6 +1,7 @@
 import pytest
 
-from training.jobs.phases import LEFT_OUT, NAMES, steps_of, where_it_goes_on
+from training.engine.specs.strategies import STRATEGIES
+from training.jobs.phases import steps_of, where_it_goes_on
 
 
 def states(state: str, progress: dict[str, object]) -> dict[str, str]:
@@ -47,9 +48,9 @@ def test_job_that_waits_again_starts_at_the_queue() -> None:
 
 def test_progress_without_anything_is_fine() -> None:
     for state in ("queued", "running", "cancelling", "succeeded", "failed", "cancelled"):
-        for strategy, left_out in LEFT_OUT.items():
-            names = [step.name for step in steps_of(state, {}, strategy)]
-            assert names == [name for name in NAMES if name not in left_out]
+        for strategy in STRATEGIES.values():
+            names = [step.name for step in steps_of(state, {}, strategy.name)]
+            assert names == [phase.name for phase in strategy.all_phases]
 
 
 def test_strategies_have_the_steps_that_they_take() -> None:
