@@ -12,11 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 from .data import DataError
-from .events import Event, TrainingError, TrainingStopped
-from .request import TrainingRequest
+from .events import Event, FailureEvent, FailureKind, ResultEvent, TrainingError, TrainingStopped
+from .request import TrainingRequest, TrainingResult
 from .torchrun import relay
 
 LOG_NAME = "trainer.log"
@@ -28,7 +27,7 @@ class Job:
     """A training (`request`), or making the machine ready for one (`cache_dir`)."""
 
     log_dir: str
-    request: dict[str, Any] | None = None
+    request: TrainingRequest | None = None
     cache_dir: str = ""
 
 
@@ -40,16 +39,15 @@ def run_job(job: Job, events: Connection, commands: Connection) -> None:
     threading.Thread(target=_listen, args=(commands, stopping), name="commands", daemon=True).start()
     file = os.fdopen(os.dup(events.fileno()), "w", encoding="utf-8")
 
-    def emit(event: dict[str, Any]) -> None:
+    def emit(event: Event) -> None:
         try:
-            file.write(json.dumps(event) + "\n")
+            file.write(json.dumps(event.to_json()) + "\n")
             file.flush()
         except BrokenPipeError:
             os._exit(ORPHANED)
 
-    request = TrainingRequest.from_json(job.request) if job.request is not None else None
-    if request is not None and len(request.devices) > 1:
-        succeeded = relay(request, emit, stopping)
+    if job.request is not None and len(job.request.devices) > 1:
+        succeeded = relay(job.request, emit, stopping)
     else:
         succeeded = emit_events(lambda report: _work(job, report, stopping.is_set), emit)
     sys.stdout.flush()
@@ -57,35 +55,42 @@ def run_job(job: Job, events: Connection, commands: Connection) -> None:
 
 
 def emit_events(
-    work: Callable[[Callable[[Event], None]], dict[str, Any]], emit: Callable[[dict[str, Any]], None]
+    work: Callable[[Callable[[Event], None]], TrainingResult | None], emit: Callable[[Event], None]
 ) -> bool:
     """Do the work, turning its progress, its result or its error into events; says whether it succeeded."""
     try:
-        result = work(lambda event: emit({"event": event.kind, **event.to_json()}))
-    except DataError as error:
-        emit({"event": "error", "kind": "data", "message": str(error)})
-    except TrainingError as error:
-        emit({"event": "error", "kind": "training", "message": str(error)})
-    except TrainingStopped as error:
-        emit({"event": "error", "kind": "stopped", "message": str(error)})
+        result = work(emit)
     except Exception as error:
-        traceback.print_exc()
-        emit({"event": "error", "kind": "internal", "message": f"{type(error).__name__}: {error}"})
-    else:
-        emit({"event": "result", "result": result})
-        return True
-    return False
+        emit(_failure(error))
+        return False
+    emit(ResultEvent(result))
+    return True
 
 
-def _work(job: Job, report: Callable[[Event], None], should_stop: Callable[[], bool]) -> dict[str, Any]:
+def _failure(error: Exception) -> FailureEvent:
+    kinds: dict[type[Exception], FailureKind] = {
+        DataError: "data",
+        TrainingError: "training",
+        TrainingStopped: "stopped",
+    }
+    for kind, name in kinds.items():
+        if isinstance(error, kind):
+            return FailureEvent(name, str(error))
+    traceback.print_exception(error)
+    return FailureEvent("internal", f"{type(error).__name__}: {error}")
+
+
+def _work(
+    job: Job, report: Callable[[Event], None], should_stop: Callable[[], bool]
+) -> TrainingResult | None:
     if job.request is not None:
         from .training import train
 
-        return train(TrainingRequest.from_json(job.request), report, should_stop=should_stop).to_json()
+        return train(job.request, report, should_stop=should_stop)
     from .networks.backbones import prepare_all
 
     prepare_all(Path(job.cache_dir))
-    return {}
+    return None
 
 
 def _redirect_output(log: Path) -> None:

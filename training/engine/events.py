@@ -1,11 +1,24 @@
-"""What a training tells while it runs, and how it is told to stop. Knows no torch."""
+"""What a training tells while it runs, and how it is told to stop. Knows no torch.
 
+A trainer's child process writes each event as one JSON object, `to_json`; the worker reads it with
+`event_from_json`. Both are of one release, so that an event or a key which the reader does not know is an error.
+Metrics are kept in the rows of jobs as well, which older releases may have written: there, what is missing or no
+number is None, and unknown keys are ignored.
+"""
+
+import math
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, Literal, Self, TypeVar, get_args
+
+from .request import TrainingResult
 
 NEWS_EVERY = 0.2  # seconds; more often nobody can read
+
+# Whose fault a failure is: the data set's, the settings', nobody's (it was asked to stop), the trainer's own.
+FailureKind = Literal["data", "training", "stopped", "internal"]
+Value = TypeVar("Value")
 
 
 class TrainingError(ValueError):
@@ -16,21 +29,121 @@ class TrainingStopped(Exception):
     """Somebody asked the training to stop."""
 
 
+class UnknownEvent(ValueError):
+    """A line of a trainer is no event that this release knows."""
+
+
+@dataclass(frozen=True)
+class EpochMetrics:
+    """The figures of an epoch that is over, as they are shown: losses in nats, accuracies 0…1."""
+
+    epoch: int | None = None
+    train_loss: float | None = None
+    train_accuracy: float | None = None
+    validation_loss: float | None = None
+    validation_accuracy: float | None = None
+    learning_rate: float | None = None
+
+    def to_json(self) -> dict[str, float]:
+        """Return what is known, as plain data."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+    @classmethod
+    def from_json(cls, data: object) -> Self:
+        """Read what is known; anything but a number counts as unknown."""
+        given = data if isinstance(data, Mapping) else {}
+        return cls(
+            epoch=_whole(given.get("epoch")),
+            train_loss=_number(given.get("train_loss")),
+            train_accuracy=_number(given.get("train_accuracy")),
+            validation_loss=_number(given.get("validation_loss")),
+            validation_accuracy=_number(given.get("validation_accuracy")),
+            learning_rate=_number(given.get("learning_rate")),
+        )
+
+
+@dataclass(frozen=True)
+class RunningMetrics:
+    """What a training has measured so far; None is not measured, or not by this strategy.
+
+    Epochs and steps count from 1. Losses are in nats, accuracies 0…1: `loss` and `accuracy` those of the epoch
+    that runs, `validation_…` the newest ones. `strength` is the regularisation of a head that was just fitted,
+    and `train_…` its figures. `curve` has the epochs that are over.
+    """
+
+    epoch: int | None = None
+    epochs: int | None = None
+    step: int | None = None
+    steps: int | None = None
+    loss: float | None = None
+    accuracy: float | None = None
+    images_per_second: float | None = None
+    texts_per_second: float | None = None
+    seconds_left: float | None = None
+    validation_loss: float | None = None
+    validation_accuracy: float | None = None
+    strength: float | None = None
+    train_loss: float | None = None
+    train_accuracy: float | None = None
+    curve: tuple[EpochMetrics, ...] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what is known, as plain data."""
+        known = {name: value for name, value in vars(self).items() if value is not None}
+        return known if self.curve is None else {**known, "curve": [row.to_json() for row in self.curve]}
+
+    @classmethod
+    def from_json(cls, data: object) -> Self:
+        """Read what is known; anything but a number counts as unknown, and a curve's row that is no object."""
+        given = data if isinstance(data, Mapping) else {}
+        curve = given.get("curve")
+        return cls(
+            epoch=_whole(given.get("epoch")),
+            epochs=_whole(given.get("epochs")),
+            step=_whole(given.get("step")),
+            steps=_whole(given.get("steps")),
+            loss=_number(given.get("loss")),
+            accuracy=_number(given.get("accuracy")),
+            images_per_second=_number(given.get("images_per_second")),
+            texts_per_second=_number(given.get("texts_per_second")),
+            seconds_left=_number(given.get("seconds_left")),
+            validation_loss=_number(given.get("validation_loss")),
+            validation_accuracy=_number(given.get("validation_accuracy")),
+            strength=_number(given.get("strength")),
+            train_loss=_number(given.get("train_loss")),
+            train_accuracy=_number(given.get("train_accuracy")),
+            curve=_rows(curve) if isinstance(curve, list) else None,
+        )
+
+
 @dataclass(frozen=True)
 class ProgressEvent:
     """How far a phase is: `done` of `total` steps (0 of 0 when it has none to count)."""
 
-    kind: ClassVar[str] = "progress"
+    event: ClassVar[str] = "progress"
 
     phase: str
     done: int = 0
     total: int = 0
     message: str = ""
-    metrics: dict[str, Any] = field(default_factory=dict)
+    metrics: RunningMetrics = field(default_factory=RunningMetrics)
 
     def to_json(self) -> dict[str, Any]:
         """Return the event as plain data."""
-        return asdict(self)
+        return {"event": self.event, **vars(self), "metrics": self.metrics.to_json()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, object]) -> Self:
+        """Read what `to_json` made. Raises `UnknownEvent`."""
+        metrics = _of(dict, data, "metrics")
+        _only(metrics, RunningMetrics)
+        return cls(
+            phase=_of(str, data, "phase"),
+            done=_of(int, data, "done"),
+            total=_of(int, data, "total"),
+            message=_of(str, data, "message"),
+            metrics=RunningMetrics.from_json(metrics),
+        )
 
 
 @dataclass(frozen=True)
@@ -40,17 +153,85 @@ class CheckpointEvent:
     The files of one event belong together: keep all of them, or those of the event before.
     """
 
-    kind: ClassVar[str] = "checkpoint"
+    event: ClassVar[str] = "checkpoint"
 
     files: tuple[str, ...]
     epoch: int
 
     def to_json(self) -> dict[str, Any]:
         """Return the event as plain data."""
-        return {"files": list(self.files), "epoch": self.epoch}
+        return {"event": self.event, "files": list(self.files), "epoch": self.epoch}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, object]) -> Self:
+        """Read what `to_json` made. Raises `UnknownEvent`."""
+        return cls(files=tuple(map(str, _of(list, data, "files"))), epoch=_of(int, data, "epoch"))
 
 
-Event = ProgressEvent | CheckpointEvent
+@dataclass(frozen=True)
+class ResultEvent:
+    """The end of a training that succeeded, or (without a result) of making a machine ready."""
+
+    event: ClassVar[str] = "result"
+
+    result: TrainingResult | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the event as plain data."""
+        return {"event": self.event, "result": self.result.to_json() if self.result else {}}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, object]) -> Self:
+        """Read what `to_json` made. Raises `UnknownEvent`."""
+        result = _of(dict, data, "result")
+        try:
+            return cls(TrainingResult.from_json(result) if result else None)
+        except TypeError as error:
+            raise UnknownEvent(
+                f"The trainer's result is incomplete or of another release: {error}."
+            ) from error
+
+
+@dataclass(frozen=True)
+class FailureEvent:
+    """The end of a training that failed; `message` is for whoever `kind` names."""
+
+    event: ClassVar[str] = "error"
+
+    kind: FailureKind
+    message: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the event as plain data."""
+        return {"event": self.event, **vars(self)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, object]) -> Self:
+        """Read what `to_json` made. Raises `UnknownEvent`."""
+        given = _of(str, data, "kind")
+        for kind in get_args(FailureKind):
+            if kind == given:
+                return cls(kind, _of(str, data, "message"))
+        raise UnknownEvent(
+            f"The trainer failed in an unknown way, {given!r}. Known: {', '.join(get_args(FailureKind))}."
+        )
+
+
+Event = ProgressEvent | CheckpointEvent | ResultEvent | FailureEvent
+EVENTS: dict[str, type[Event]] = {
+    kind.event: kind for kind in (ProgressEvent, CheckpointEvent, ResultEvent, FailureEvent)
+}
+
+
+def event_from_json(data: object) -> Event:
+    """Read what an event's `to_json` made. Raises `UnknownEvent`, also for a key too many, too few or mistyped."""
+    given = data if isinstance(data, Mapping) else {}
+    name = given.get("event")
+    kind = EVENTS.get(name) if isinstance(name, str) else None
+    if kind is None:
+        raise UnknownEvent(f"The trainer told an unknown event, {name!r}. Known: {', '.join(EVENTS)}.")
+    _only({key: value for key, value in given.items() if key != "event"}, kind)
+    return kind.from_json(given)
 
 
 class Progress:
@@ -78,13 +259,13 @@ class Progress:
         self._phase = ""
 
     def tell(
-        self, done: int = 0, total: int = 0, message: str = "", metrics: dict[str, Any] | None = None
+        self, done: int = 0, total: int = 0, message: str = "", metrics: RunningMetrics | None = None
     ) -> None:
         """Report how far the phase is, unless that was done just now. Raises `TrainingStopped`."""
         self.check()
         if self.is_due() or (total and done >= total):
             self._told = time.monotonic()
-            self._report(ProgressEvent(self._phase, done, total, message, metrics or {}))
+            self._report(ProgressEvent(self._phase, done, total, message, metrics or RunningMetrics()))
 
     def is_due(self) -> bool:
         """Say whether `tell` would report now, for figures that cost something to find."""
@@ -98,3 +279,32 @@ class Progress:
         """Raise `TrainingStopped` when somebody asked for it."""
         if self._should_stop():
             raise TrainingStopped("The training was stopped.")
+
+
+def _rows(curve: list[object]) -> tuple[EpochMetrics, ...]:
+    return tuple(EpochMetrics.from_json(row) for row in curve if isinstance(row, Mapping))
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _of(kind: type[Value], data: Mapping[str, object], name: str) -> Value:
+    """Return a value that has to be there. Raises `UnknownEvent`."""
+    value = data.get(name)
+    if not isinstance(value, kind):
+        raise UnknownEvent(f"The trainer told {name} as {value!r}, which is no {kind.__name__}.")
+    return value
+
+
+def _only(data: Mapping[str, object], kind: type[RunningMetrics | Event]) -> None:
+    """Raise `UnknownEvent` for a key that a class has no field for."""
+    unknown = sorted(set(data) - {known.name for known in fields(kind)})
+    if unknown:
+        raise UnknownEvent(f"The trainer told what {kind.__name__} does not have: {', '.join(unknown)}.")

@@ -13,10 +13,9 @@ import time
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from typing import Any
 
 from .child import LOG_NAME, Job, run_job
-from .events import TrainingError
+from .events import Event, FailureEvent, ResultEvent, TrainingError, event_from_json
 from .request import TrainingRequest
 
 # The fork server imports these once. It ignores those it does not find, as this project's own are
@@ -59,21 +58,20 @@ class TrainerProcess:
 
     def start(self, request: TrainingRequest) -> None:
         """Start a training; its output goes to a log file in the request's output folder."""
-        self._start(Job(log_dir=request.output_dir, request=request.to_json()))
+        self._start(Job(log_dir=request.output_dir, request=request))
 
-    def next_event(self, timeout: float) -> dict[str, Any] | None:
+    def next_event(self, timeout: float) -> Event | None:
         """Return the next event, waiting for it up to `timeout` seconds.
 
         None means that none came, or that the pipe is at its end; `is_alive` tells which. The events
-        of a child that has ended are still delivered, those that it had written whole.
+        of a child that has ended are still delivered, those that it had written whole. Raises `UnknownEvent`.
         """
         deadline = time.monotonic() + timeout
         while True:
             line, newline, rest = self._received.partition(b"\n")
             if newline:
                 self._received = rest
-                event: dict[str, Any] = json.loads(line)
-                return event
+                return event_from_json(json.loads(line))
             left = max(0.0, deadline - time.monotonic())
             if self._events is None:
                 if self._process is not None:
@@ -167,9 +165,9 @@ def warm_up(cache_dir: str) -> None:
     try:
         while True:
             event = trainer.next_event(timeout=1.0)
-            if event is not None and event["event"] == "error":
-                raise TrainingError(f"The backbones cannot be prepared: {event['message']}")
-            if event is not None and event["event"] == "result":
+            if isinstance(event, FailureEvent):
+                raise TrainingError(f"The backbones cannot be prepared: {event.message}")
+            if isinstance(event, ResultEvent):
                 return
             if event is None and not trainer.is_alive():
                 raise TrainingError(

@@ -16,11 +16,11 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TextIO
 
 from .child import ORPHANED, emit_events
 from .data import DataError
-from .events import TrainingError
+from .events import Event, FailureEvent, TrainingError
 from .request import TrainingRequest
 
 
@@ -41,16 +41,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         threading.Thread(target=_listen, args=(stopping,), name="wishes", daemon=True).start()
     events, alone = _events_alone(), "RANK" not in os.environ
 
-    def emit(event: dict[str, Any]) -> None:
-        if alone or event.get("kind") != "internal":  # that may be the end of another rank, which ends all
-            events.write(json.dumps(event) + "\n")
+    def emit(event: Event) -> None:
+        internal = isinstance(event, FailureEvent) and event.kind == "internal"
+        if alone or not internal:  # that may be the end of another rank, which ends all
+            events.write(json.dumps(event.to_json()) + "\n")
             events.flush()
 
     from .training import train  # late: `--help` need not wait for torch
 
-    succeeded = emit_events(
-        lambda report: train(request, report, should_stop=stopping.is_set).to_json(), emit
-    )
+    succeeded = emit_events(lambda report: train(request, report, should_stop=stopping.is_set), emit)
     return 0 if succeeded else 1
 
 
@@ -67,7 +66,7 @@ def _assist(request: TrainingRequest, stopping: threading.Event) -> int:
     return 0
 
 
-def _events_alone() -> Any:
+def _events_alone() -> TextIO:
     """Return standard output for the events; what libraries print goes where errors go."""
     try:
         events = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")

@@ -11,17 +11,15 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+from .events import Event, FailureEvent, ResultEvent, event_from_json
 from .request import TrainingRequest
 
 ROOT = Path(__file__).resolve().parents[2]
 POLL = 0.1  # seconds
 
 
-def relay(
-    request: TrainingRequest, emit: Callable[[dict[str, Any]], None], stopping: threading.Event
-) -> bool:
+def relay(request: TrainingRequest, emit: Callable[[Event], None], stopping: threading.Event) -> bool:
     """Run a training on all of its devices and pass its events on; says whether it succeeded.
 
     Raises SystemExit when a rank dies without a word, as a process does that trains alone.
@@ -40,15 +38,15 @@ def relay(
         encoding="utf-8",
     )
     threading.Thread(target=_pass_on_wish, args=(process, stopping), name="stop", daemon=True).start()
-    last: dict[str, Any] = {}
+    last: Event | None = None
     assert process.stdout is not None
     for line in process.stdout:
         if line.startswith("{"):
-            last = json.loads(line)
+            last = event_from_json(json.loads(line))
             emit(last)
     code = process.wait()
-    if last.get("event") in ("result", "error"):
-        return bool(last["event"] == "result")
+    if isinstance(last, ResultEvent | FailureEvent):
+        return isinstance(last, ResultEvent)
     raise SystemExit(code or 1)
 
 

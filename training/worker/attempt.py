@@ -31,6 +31,7 @@ from models_registry.services import ModelDescription, StoredFile, publish_model
 
 from ..datasets.files import hash_file
 from ..datasets.models import Dataset
+from ..engine.events import CheckpointEvent, Event, FailureEvent, ProgressEvent, ResultEvent
 from ..engine.process import TrainerProcess
 from ..engine.request import Hyperparameters, TrainingRequest, TrainingResult
 from ..jobs import transitions
@@ -291,17 +292,12 @@ def _train(
     trainer.start(replace(_request(job, data, output), checkpoint_dir=str(keeper.local), device=device))
     try:
         for event in _events(trainer, heartbeat, deadline):
-            if event["event"] == "progress":
-                heartbeat.tell(progress=_shown(event, keeper), log_tail=trainer.log_tail(LOG_TAIL))
-            elif event["event"] == "checkpoint":
-                keeper.take(event["files"], event["epoch"])
-            elif event["event"] == "result":
-                result = TrainingResult.from_json(event["result"])
-                result.phase_seconds["fetch"] = round(fetched - began, 2)
-                logger.info("trainer.finished", job=job.pk, resumed_from=resumed_from)
-                return result
-            else:
+            if isinstance(event, FailureEvent):
                 raise _failure(event)
+            if isinstance(event, ResultEvent):
+                logger.info("trainer.finished", job=job.pk, resumed_from=resumed_from)
+                return _finished(event, fetch_seconds=round(fetched - began, 2))
+            _note(event, trainer, heartbeat, keeper)
         raise TrainerDied(f"the trainer died (exit code {trainer.exitcode})")
     except Interruption:
         _save_progress(trainer, heartbeat, keeper)
@@ -310,27 +306,39 @@ def _train(
         trainer.stop(STOP_GRACE)
 
 
-def _failure(event: dict[str, Any]) -> Exception:
+def _finished(event: ResultEvent, *, fetch_seconds: float) -> TrainingResult:
+    """Return what was trained, with what fetching the data took. Raises `TrainerDied` without a result."""
+    if event.result is None:
+        raise TrainerDied("the trainer ended without a model")
+    return replace(event.result, phase_seconds={**event.result.phase_seconds, "fetch": fetch_seconds})
+
+
+def _failure(event: FailureEvent) -> Exception:
     """Return what an error of the trainer means for the job."""
-    if event["kind"] in ("data", "training"):
-        return HopelessAttempt(event["message"])
-    if event["kind"] == "stopped":
+    if event.kind in ("data", "training"):
+        return HopelessAttempt(event.message)
+    if event.kind == "stopped":
         return TrainerDied("somebody stopped the trainer")
-    return HopelessAttempt(f"The trainer failed, which is not your data's fault: {event['message']}")
+    return HopelessAttempt(f"The trainer failed, which is not your data's fault: {event.message}")
+
+
+def _note(event: Event, trainer: TrainerProcess, heartbeat: Heartbeat, keeper: CheckpointKeeper) -> None:
+    """Carry progress to the row and a checkpoint to the bucket."""
+    if isinstance(event, CheckpointEvent):
+        keeper.take(event.files, event.epoch)
+    elif isinstance(event, ProgressEvent):
+        heartbeat.tell(progress=_shown(event, keeper), log_tail=trainer.log_tail(LOG_TAIL))
 
 
 def _save_progress(trainer: TrainerProcess, heartbeat: Heartbeat, keeper: CheckpointKeeper) -> None:
     """Let the trainer come to its end, and keep the last checkpoint that it wrote."""
     trainer.stop(SUSPEND_GRACE)
     while (event := trainer.next_event(timeout=0)) is not None:
-        if event["event"] == "checkpoint":
-            keeper.take(event["files"], event["epoch"])
-        elif event["event"] == "progress":
-            heartbeat.tell(progress=_shown(event, keeper), log_tail=trainer.log_tail(LOG_TAIL))
+        _note(event, trainer, heartbeat, keeper)
     keeper.flush(FLUSH_WITHIN)
 
 
-def _events(trainer: TrainerProcess, heartbeat: Heartbeat, deadline: float) -> Iterator[dict[str, Any]]:
+def _events(trainer: TrainerProcess, heartbeat: Heartbeat, deadline: float) -> Iterator[Event]:
     """Yield the child's events until it ends, and look around in every pause."""
     while True:
         heartbeat.check()
@@ -346,10 +354,9 @@ def _events(trainer: TrainerProcess, heartbeat: Heartbeat, deadline: float) -> I
             return
 
 
-def _shown(event: dict[str, Any], keeper: CheckpointKeeper) -> dict[str, Any]:
+def _shown(event: ProgressEvent, keeper: CheckpointKeeper) -> dict[str, Any]:
     """Return what the job's page shows of an event of the trainer."""
-    names = ("phase", "done", "total", "message", "metrics")
-    shown: dict[str, Any] = {name: event[name] for name in names if name in event}
+    shown = {name: value for name, value in event.to_json().items() if name != "event"}
     return {**shown, **_kept(keeper)}
 
 

@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 
-from ..events import Progress, TrainingError
+from ..events import EpochMetrics, Progress, RunningMetrics, TrainingError
 from ..fault_injection import crash_point
 from ..networks.stages import Network, State
 from .augmentation import Draws
@@ -93,10 +92,10 @@ class Epoch:
     validation_accuracy: float
     learning_rate: float
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the epoch as plain data."""
+    def shown(self) -> EpochMetrics:
+        """Return the figures to six digits, for people."""
         rounded = {name: float(f"{value:.6g}") for name, value in asdict(self).items()}
-        return {**rounded, "epoch": self.epoch}
+        return EpochMetrics.from_json({**rounded, "epoch": self.epoch})
 
 
 @dataclass(frozen=True)
@@ -391,22 +390,23 @@ class _Loop:
         state, config = self.train_state, self.config
         done, total = number * self.steps + step, config.epochs * self.steps
         speed = state.seen / max(state.seconds, 1e-9)
-        metrics: dict[str, Any] = {
-            "epoch": number + 1,
-            "epochs": config.epochs,
-            "step": step,
-            "steps": self.steps,
-            "loss": round(loss, 4),
-            "accuracy": round(accuracy, 4),
-            f"{self.context.unit}_per_second": round(speed, 1),
-            "seconds_left": round((total - done) * config.batch_size / max(speed, 1e-9)),
-            "curve": [epoch.to_json() for epoch in state.epochs],
-        }
+        last = state.epochs[-1] if state.epochs else None
+        metrics = RunningMetrics(
+            epoch=number + 1,
+            epochs=config.epochs,
+            step=step,
+            steps=self.steps,
+            loss=round(loss, 4),
+            accuracy=round(accuracy, 4),
+            images_per_second=round(speed, 1) if self.context.unit == "images" else None,
+            texts_per_second=round(speed, 1) if self.context.unit == "texts" else None,
+            seconds_left=round((total - done) * config.batch_size / max(speed, 1e-9)),
+            validation_loss=None if last is None else round(last.validation_loss, 4),
+            validation_accuracy=None if last is None else round(last.validation_accuracy, 4),
+            curve=tuple(epoch.shown() for epoch in state.epochs),
+        )
         message = f"Epoch {number + 1} of {config.epochs}"
-        if state.epochs:
-            last = state.epochs[-1]
-            metrics["validation_loss"] = round(last.validation_loss, 4)
-            metrics["validation_accuracy"] = round(last.validation_accuracy, 4)
+        if last is not None:
             message += f"; {100 * last.validation_accuracy:.1f} % of the validation part right so far"
         self.progress.tell(done, total, message, metrics)
 

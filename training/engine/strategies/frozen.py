@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..events import Progress, TrainingError
+from ..events import Progress, RunningMetrics, TrainingError
 from ..examples import Examples
 from ..fault_injection import crash_point
 from ..loop.evaluation import evaluate
@@ -86,7 +86,7 @@ def fit_head(
 
     def tell(number: int, point: PathPoint) -> None:
         shown = f"{100 * point.validation_accuracy:.1f} % of the validation part right"
-        progress.tell(number, len(STRENGTHS), shown, point.to_json())
+        progress.tell(number, len(STRENGTHS), shown, RunningMetrics.from_json(point.to_json()))
 
     train, validation = parts
     selection = select_head(

@@ -105,7 +105,7 @@ def _measure(material: Material, fitted: Fitted) -> dict[str, Any]:
     metrics |= {
         "train_examples": len(material.split.train),
         "validation_examples": len(validation),
-        "curve": [epoch.to_json() for epoch in fitted.epochs],
+        "curve": [epoch.shown().to_json() for epoch in fitted.epochs],
         "best_epoch": fitted.best_epoch,
         "chosen_point": fitted.best_epoch - 1,
     }

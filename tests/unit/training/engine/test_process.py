@@ -7,16 +7,15 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from models_registry.artifacts import Predictor
 from training.engine import process
-from training.engine.events import TrainingError
+from training.engine.events import Event, FailureEvent, ProgressEvent, ResultEvent, TrainingError
 from training.engine.networks.backbones import prepare_all
 from training.engine.process import TrainerProcess, warm_up
-from training.engine.request import TrainingRequest, TrainingResult
+from training.engine.request import TrainingRequest
 
 from . import probes
 from .conftest import FROZEN_PHASES, MakeRequest
@@ -39,9 +38,10 @@ def trainer() -> Iterator[TrainerProcess]:
     made.stop(0.0)
 
 
-def events_of(trainer: TrainerProcess) -> list[dict[str, Any]]:
+def events_of(trainer: TrainerProcess) -> list[Event]:
     """Everything that the child tells until its end."""
-    events, deadline = [], time.monotonic() + PATIENCE
+    events: list[Event] = []
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         event = trainer.next_event(1.0)
         if event is not None:
@@ -55,9 +55,9 @@ def wait_for_phase(trainer: TrainerProcess, phase: str) -> None:
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         event = trainer.next_event(1.0)
-        if event is not None and event.get("phase") == phase:
+        assert event is None or isinstance(event, ProgressEvent), event
+        if event is not None and event.phase == phase:
             return
-        assert event is None or event["event"] == "progress", event
     raise AssertionError(f"phase {phase} never came")
 
 
@@ -75,10 +75,12 @@ def test_training_in_a_child_gives_a_working_model(
     request = make_request(IMAGE)
     trainer.start(request)
     events = events_of(trainer)
-    assert [event["event"] for event in events[:-1]] == ["progress"] * (len(events) - 1)
-    assert list(dict.fromkeys(event["phase"] for event in events[:-1])) == list(FROZEN_PHASES)
-    assert events[-1]["event"] == "result", events[-1]
-    result = TrainingResult.from_json(events[-1]["result"])
+    progress = [event for event in events[:-1] if isinstance(event, ProgressEvent)]
+    assert len(progress) == len(events) - 1
+    assert list(dict.fromkeys(event.phase for event in progress)) == list(FROZEN_PHASES)
+    assert isinstance(events[-1], ResultEvent), events[-1]
+    result = events[-1].result
+    assert result is not None
     Predictor.from_bytes(Path(request.output_dir, result.artifacts["onnx"]).read_bytes())
     assert trainer.exitcode == 0
 
@@ -89,7 +91,7 @@ def test_events_wait_for_a_slow_reader(trainer: TrainerProcess, make_request: Ma
     assert trainer._process is not None
     trainer._process.join(PATIENCE)
     assert not trainer.is_alive()
-    assert events_of(trainer)[-1]["event"] == "result"
+    assert isinstance(events_of(trainer)[-1], ResultEvent)
 
 
 @pytest.mark.parametrize(
@@ -105,8 +107,9 @@ def test_errors_say_whose_they_are(
 ) -> None:
     trainer.start(make_request(IMAGE, **changes))
     error = events_of(trainer)[-1]
-    assert (error["event"], error["kind"]) == ("error", kind)
-    assert words in error["message"]
+    assert isinstance(error, FailureEvent)
+    assert error.kind == kind
+    assert words in error.message
     assert trainer.exitcode == 1
 
 
@@ -130,7 +133,7 @@ def test_stop_ends_every_phase_within_three_seconds(
     assert time.monotonic() - began < 3
     assert not trainer.is_alive()
     rest = events_of(trainer)
-    assert not rest or rest[-1]["event"] in ("error", "progress", "result")
+    assert not rest or isinstance(rest[-1], FailureEvent | ProgressEvent | ResultEvent)
     trainer.stop(2.0)  # once more does nothing
 
 
@@ -139,7 +142,8 @@ def test_stopped_child_says_so(trainer: TrainerProcess, make_request: MakeReques
     wait_for_phase(trainer, "features")
     trainer.stop(30.0)
     last = events_of(trainer)[-1]
-    assert (last["event"], last["kind"]) == ("error", "stopped")
+    assert isinstance(last, FailureEvent)
+    assert last.kind == "stopped"
 
 
 def test_child_that_does_not_listen_is_killed(trainer: TrainerProcess, make_request: MakeRequest) -> None:
@@ -156,7 +160,7 @@ def test_killed_child_is_seen(trainer: TrainerProcess, make_request: MakeRequest
     wait_for_phase(trainer, "features")
     assert trainer.pid is not None
     os.kill(trainer.pid, signal.SIGKILL)
-    assert all(event["event"] == "progress" for event in events_of(trainer))
+    assert all(isinstance(event, ProgressEvent) for event in events_of(trainer))
     assert trainer.exitcode == -signal.SIGKILL
 
 
@@ -192,7 +196,7 @@ def test_two_trainings_run_beside_each_other(make_request: MakeRequest) -> None:
     for trainer in trainers:
         trainer.start(make_request(IMAGE, threads=1))
     try:
-        assert [events_of(trainer)[-1]["event"] for trainer in trainers] == ["result", "result"]
+        assert all(isinstance(events_of(trainer)[-1], ResultEvent) for trainer in trainers)
     finally:
         for trainer in trainers:
             trainer.stop(0.0)

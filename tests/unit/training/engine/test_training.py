@@ -21,7 +21,7 @@ from models_registry.artifacts.metadata import NGRAMS_KEY
 from models_registry.artifacts.ngrams import NgramVocabulary
 from training.engine import training
 from training.engine.data import DataError
-from training.engine.events import ProgressEvent, TrainingError, TrainingStopped
+from training.engine.events import Event, ProgressEvent, TrainingError, TrainingStopped
 from training.engine.export.classifier import ExportedClassifier
 from training.engine.export.torchscript import load_torchscript
 from training.engine.request import Hyperparameters, TrainingRequest, TrainingResult
@@ -43,7 +43,7 @@ class Trained:
 
     def __init__(self, request: TrainingRequest) -> None:
         self.request = request
-        self.events: list[ProgressEvent] = []
+        self.events: list[Event] = []
         self.result: TrainingResult = train(request, self.events.append, should_stop=lambda: False)
 
     def file(self, kind: str) -> Path:
@@ -251,7 +251,8 @@ def test_wish_to_stop_is_heard_in_every_phase(
 ) -> None:
     phases = [""]
 
-    def note(event: ProgressEvent) -> None:
+    def note(event: Event) -> None:
+        assert isinstance(event, ProgressEvent)
         phases[0] = event.phase
 
     with pytest.raises(TrainingStopped):

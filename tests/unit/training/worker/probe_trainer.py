@@ -9,11 +9,10 @@ import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 from training.engine import child
-from training.engine.events import Progress
-from training.engine.request import TrainingRequest
+from training.engine.events import Event, Progress, RunningMetrics
+from training.engine.request import TrainingResult
 
 EPOCHS = 8
 SECONDS = 0.15  # of an epoch
@@ -21,14 +20,14 @@ SECONDS = 0.15  # of an epoch
 
 def run_job(job: child.Job, events: Connection, commands: Connection) -> None:
     """Stand in for `child.run_job`, with a training that counts."""
-    child._work = count  # type: ignore[assignment]
+    child._work = count
     child.run_job(job, events, commands)
 
 
-def count(job: child.Job, report: Callable[[Any], None], should_stop: Callable[[], bool]) -> dict[str, Any]:
+def count(job: child.Job, report: Callable[[Event], None], should_stop: Callable[[], bool]) -> TrainingResult:
     """Count epochs; die where the seed says so, in the first attempt only."""
     assert job.request is not None
-    request = TrainingRequest.from_json(job.request)
+    request = job.request
     progress = Progress(report, should_stop)
     saved = Path(request.checkpoint_dir, "checkpoint.json")
     first = json.loads(saved.read_text())["epoch"] + 1 if saved.exists() else 1
@@ -42,19 +41,19 @@ def count(job: child.Job, report: Callable[[Any], None], should_stop: Callable[[
         draft.write_text(json.dumps({"epoch": epoch, "first": first}))
         draft.replace(saved)
         progress.checkpoint((saved.name,), epoch)
-        progress.tell(epoch, EPOCHS, "Counting", {"epoch": epoch, "epochs": EPOCHS})
+        progress.tell(epoch, EPOCHS, "Counting", RunningMetrics(epoch=epoch, epochs=EPOCHS))
         if request.seed == epoch and first == 1:
             os._exit(9)
     progress.leave()
     names = {"onnx": f"{request.public_id}.onnx", "torchscript": f"{request.public_id}.pt"}
     for name in names.values():
         Path(request.output_dir, name).write_bytes(b"a model")
-    return {
-        "accuracy": 90.0,
-        "classes": ["daisy", "iris"],
-        "metrics": {"first_epoch": first},
-        "artifacts": names,
-        "accuracy_plot": "iVBORw0KGgo=",
-        "parity": {},
-        "phase_seconds": {},
-    }
+    return TrainingResult(
+        accuracy=90.0,
+        classes=["daisy", "iris"],
+        metrics={"first_epoch": first},
+        artifacts=names,
+        accuracy_plot="iVBORw0KGgo=",
+        parity={},
+        phase_seconds={},
+    )

@@ -1,7 +1,6 @@
 """Two processes that train one network together, as two GPUs would; here on the CPU, through gloo."""
 
 import dataclasses
-import json
 import os
 import signal
 import time
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 
 from models_registry.artifacts import Predictor
+from training.engine.events import Event, FailureEvent, ProgressEvent, ResultEvent
 from training.engine.process import TrainerProcess
 from training.engine.request import Hyperparameters, TrainingRequest, TrainingResult
 
@@ -22,11 +22,11 @@ IMAGE, TEXT = "imageclassification", "textclassification"
 PATIENCE = 240.0  # seconds, on a machine that others use as well
 
 
-def run(request: TrainingRequest, until: Callable[[dict[str, Any]], bool] = lambda _: False) -> Any:
+def run(request: TrainingRequest, until: Callable[[Event], bool] = lambda _: False) -> Any:
     """Train in a child process; returns the last event, or the process as soon as an event is waited for."""
     trainer, deadline = TrainerProcess(), time.monotonic() + PATIENCE
     trainer.start(request)
-    last: dict[str, Any] = {}
+    last: Event | None = None
     while time.monotonic() < deadline:
         event = trainer.next_event(timeout=1.0)
         if event is not None:
@@ -40,11 +40,16 @@ def run(request: TrainingRequest, until: Callable[[dict[str, Any]], bool] = lamb
     raise AssertionError(f"The training has not ended: {last} {trainer.log_tail(3000)}")
 
 
+def trains(event: Event) -> bool:
+    return isinstance(event, ProgressEvent) and event.phase == "train"
+
+
 def result_of(request: TrainingRequest) -> TrainingResult:
     event = run(request)
     log = Path(request.output_dir, "trainer.log").read_text(errors="replace")[-3000:]
-    assert event.get("event") == "result", f"{event} {log}"
-    return TrainingResult.from_json(event["result"])
+    assert isinstance(event, ResultEvent), f"{event} {log}"
+    assert event.result is not None
+    return event.result
 
 
 def descendants(pid: int) -> Iterator[int]:
@@ -141,7 +146,7 @@ def test_ranks_end_when_they_are_asked_to_and_when_one_of_them_dies(
         device="cpu,cpu",
         hyperparameters=Hyperparameters(epochs=500),
     )
-    trainer = run(request, until=lambda event: event.get("phase") == "train")
+    trainer = run(request, until=trains)
     ranks = ranks_of(trainer)
     assert len(ranks) == 2
     began = time.monotonic()
@@ -150,12 +155,12 @@ def test_ranks_end_when_they_are_asked_to_and_when_one_of_them_dies(
     gone(ranks)
 
     again = dataclasses.replace(request, output_dir=make_request(TEXT).output_dir)
-    trainer = run(again, until=lambda event: event.get("phase") == "train")
+    trainer = run(again, until=trains)
     ranks = ranks_of(trainer)
     os.kill(ranks[1], signal.SIGKILL)
     while (event := trainer.next_event(timeout=PATIENCE)) is not None:
-        assert event["event"] != "result"
-        assert event.get("kind") != "internal"  # another attempt may succeed
+        assert not isinstance(event, ResultEvent)
+        assert not isinstance(event, FailureEvent) or event.kind != "internal"  # another attempt may succeed
     assert not trainer.is_alive()
     gone(ranks)
 
@@ -171,5 +176,6 @@ def test_what_is_wrong_with_the_data_is_said_once(make_request: MakeRequest, tmp
     table = tmp_path / "one.csv"
     table.write_text("input,label\na,x\nb,x\n")
     event = run(make_request(TEXT, table, device="cpu,cpu"))
-    assert (event["event"], event["kind"]) == ("error", "data")
-    assert json.dumps(event).count("fewer than two classes") == 1
+    assert isinstance(event, FailureEvent)
+    assert event.kind == "data"
+    assert event.message.count("fewer than two classes") == 1

@@ -170,29 +170,18 @@ def test_clipping_bounds_a_step() -> None:
 
 
 def test_progress_tells_what_the_page_shows() -> None:
-    events = [event for event in Watched().events if isinstance(event, ProgressEvent) and event.metrics]
+    events = [event for event in Watched().events if isinstance(event, ProgressEvent)]
     last = events[-1]
     assert last.done == last.total == 6 * 8
-    assert last.metrics["epoch"] == last.metrics["epochs"] == 6
-    assert last.metrics["seconds_left"] == 0
-    assert [point["epoch"] for point in last.metrics["curve"]] == [1, 2, 3, 4, 5, 6]
-    assert {
-        "loss",
-        "accuracy",
-        "validation_loss",
-        "validation_accuracy",
-        "images_per_second",
-        "step",
-        "steps",
-    } <= set(last.metrics)
-    assert set(last.metrics["curve"][0]) == {
-        "epoch",
-        "train_loss",
-        "train_accuracy",
-        "validation_loss",
-        "validation_accuracy",
-        "learning_rate",
+    assert last.metrics.epoch == last.metrics.epochs == 6
+    assert last.metrics.seconds_left == 0
+    assert set(last.metrics.to_json()) == {
+        *("epoch", "epochs", "step", "steps", "loss", "accuracy", "images_per_second", "seconds_left"),
+        *("validation_loss", "validation_accuracy", "curve"),
     }
+    assert last.metrics.curve is not None
+    assert [point.epoch for point in last.metrics.curve] == [1, 2, 3, 4, 5, 6]
+    assert all(value is not None for point in last.metrics.curve for value in vars(point).values())
 
 
 def test_wish_to_stop_is_heard_within_an_epoch() -> None:
