@@ -84,3 +84,48 @@ def test_tree_of_the_architecture_is_the_tree() -> None:
     assert {f"{path.name}/" for path in ROOT.iterdir() if (path / "__init__.py").exists()} <= set(
         tree.split()
     )
+
+
+# Every environment variable is documented ---------------------------------------------------------
+
+READ = re.compile(r"\benv(?:\.\w+)?\(\s*\"([A-Z][A-Z0-9_]+)\"|environ(?:\.get)?[(\[]\"([A-Z][A-Z0-9_]+)\"")
+# What torchrun, the system or a library gives to a process; and what one process of ours gives to another.
+NOT_FOR_OPERATORS = {
+    *(
+        "DJANGO_SETTINGS_MODULE",
+        "FAULT",
+        "LOCAL_RANK",
+        "RANK",
+        "NOTIFY_SOCKET",
+        "PATH",
+        "PROMETHEUS_MULTIPROC_DIR",
+    ),
+    *("HF_HOME", "HF_HUB_CACHE", "XDG_CACHE_HOME", "AWS_DEFAULT_REGION", "PYTHONPATH"),
+}
+
+
+def variables_read() -> set[str]:
+    """Return the environment variables that the product reads."""
+    files = [
+        path
+        for room in ("platform", "models_registry", "training", "inference")
+        for path in (ROOT / room).rglob("*.py")
+    ]
+    return {name for path in files for pair in READ.findall(path.read_text()) for name in pair if name}
+
+
+def test_every_variable_that_is_read_is_documented() -> None:
+    text = (ROOT / "docs" / "operations.md").read_text()
+    assert sorted(name for name in variables_read() - NOT_FOR_OPERATORS if f"`{name}`" not in text) == []
+
+
+def test_every_variable_that_is_documented_is_read() -> None:
+    text = (ROOT / "docs" / "operations.md").read_text()
+    table = text[text.index("| variable |") :].split("\n\n")[0]
+    named = {
+        name
+        for row in table.splitlines()[2:]
+        for name in re.findall(r"`([A-Z][A-Z0-9_]+)`", row.split("|")[1])
+    }
+    assert len(named) > 50
+    assert sorted(named - variables_read()) == []

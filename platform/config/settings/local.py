@@ -3,7 +3,7 @@
 from core.home import prepare_home, secret_key
 from core.observability.logs import configure_logging
 
-from .base import *  # noqa: F403
+from .base import *
 from .base import ALLOWED_HOSTS, HOME, LOG_JSON, LOG_LEVEL, env
 
 prepare_home(HOME)

@@ -3,7 +3,7 @@
 from core.home import prepare_home
 from core.observability.logs import configure_logging
 
-from .base import *  # noqa: F403
+from .base import *
 from .base import HOME, LOG_LEVEL, STORAGES, env
 
 prepare_home(HOME)

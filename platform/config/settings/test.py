@@ -14,7 +14,7 @@ atexit.register(shutil.rmtree, _home, ignore_errors=True)
 from core.home import prepare_home  # noqa: E402
 from core.observability.logs import configure_logging  # noqa: E402
 
-from .base import *  # noqa: E402, F403
+from .base import *  # noqa: E402
 from .base import DATABASES, HOME, REST_FRAMEWORK, TRAINYARD  # noqa: E402
 
 prepare_home(HOME)
