@@ -14,6 +14,7 @@ from models_registry.inputs import (
     TABLE_SUFFIXES,
     ArchiveBudget,
     DataError,
+    ImageTooLarge,
     Limits,
     TooManyPixels,
     open_archive,
@@ -75,10 +76,10 @@ class ImageSource(Source):
         with open_archive(self.path, self.limits) as (archive, members):
             budget = ArchiveBudget(archive, members, self.limits)
             for member in members[start:]:
-                content = budget.read(member)
                 try:
+                    content = budget.read(member)
                     budget.count_pixels(content)
-                except TooManyPixels as error:
+                except (ImageTooLarge, TooManyPixels) as error:
                     yield Item(member.filename, "", str(error))
                 else:
                     yield Item(member.filename, content)

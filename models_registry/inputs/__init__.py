@@ -6,7 +6,7 @@ torch. Nothing is believed that a header claims: limits are checked on what real
 
 from .archives import Listing, count_entries, open_archive, open_listing, read_member
 from .budgets import ArchiveBudget, TooManyPixels
-from .errors import DataError
+from .errors import DataError, ImageTooLarge
 from .layout import SYSTEM_FILES, Entry, ImportPlan, Part, is_litter, plan_images, plan_labels, reasons
 from .limits import Limits
 from .tables import (
@@ -28,6 +28,7 @@ __all__ = [
     "Columns",
     "DataError",
     "Entry",
+    "ImageTooLarge",
     "ImportPlan",
     "Limits",
     "Listing",

@@ -21,7 +21,7 @@ from typing import NamedTuple
 from models_registry.artifacts.image_files import is_image_file
 
 from .entry_names import name_entries
-from .errors import DataError
+from .errors import DataError, ImageTooLarge
 from .layout import is_hidden_file
 from .limits import Limits
 
@@ -212,25 +212,29 @@ def _check_name(info: zipfile.ZipInfo, name: PurePosixPath) -> None:
 
 
 def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, limits: Limits) -> bytes:
-    """Return a file of an archive. Raises `DataError` for one that unpacks to more than the limits allow.
+    """Return a file of an archive.
 
-    A scan of an empty page may be packed to a thousandth of its size; what is no image may not.
+    Raises `ImageTooLarge` for an image, and `DataError` for any other file, that unpacks to more than the limits
+    allow. A scan of an empty page may be packed to a thousandth of its size; what is no image may not.
     """
     most_of_others = min(
         limits.max_entry_bytes, limits.max_compression_ratio * max(member.compress_size, 1024)
     )
-    pieces: list[bytes] = []
-    length = 0
+    content = io.BytesIO()  # hands its bytes over without a copy
+    is_image: bool | None = None
     for piece in _unpacked(archive, member):
-        length += len(piece)
-        pieces.append(piece)
-        most = limits.max_entry_bytes if is_image_file(pieces[0]) else most_of_others
-        if length > most:
-            raise DataError(
-                f"{member.filename!r} unpacks to more than {most:,} bytes, which no photo of its size does. "
-                "Remove it."
+        is_image = is_image_file(piece) if is_image is None else is_image
+        content.write(piece)
+        if is_image and content.tell() > limits.max_entry_bytes:
+            raise ImageTooLarge(
+                f"has more than {limits.max_entry_bytes:,} bytes, the limit of an image; save it as JPEG"
             )
-    return b"".join(pieces)
+        if not is_image and content.tell() > most_of_others:
+            raise DataError(
+                f"{member.filename!r} unpacks to more than {most_of_others:,} bytes, which no photo of its size "
+                "does. Remove it."
+            )
+    return content.getvalue()
 
 
 def _unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[bytes]:

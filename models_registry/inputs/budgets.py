@@ -6,7 +6,7 @@ from models_registry.artifacts.decoding import inspect
 from models_registry.artifacts.errors import InvalidInput
 
 from .archives import read_member
-from .errors import DataError
+from .errors import DataError, ImageTooLarge
 from .limits import Limits
 
 PIXELS_A_BYTE = 100  # of the archive; photos have 2 to 10, pages in black and white some 200
@@ -29,14 +29,24 @@ class ArchiveBudget:
         self._bytes = self._pixels = 0
 
     def read(self, member: zipfile.ZipInfo) -> bytes:
-        """Return a file of the archive. Raises `DataError` when it, or all together, are over the limits."""
-        content = read_member(self._archive, member, self._limits)
-        self._bytes += len(content)
+        """Return a file of the archive.
+
+        Raises `DataError` when it, or all together, are over the limits; `ImageTooLarge` for an image alone.
+        """
+        try:
+            content = read_member(self._archive, member, self._limits)
+        except ImageTooLarge:
+            self._count_bytes(self._limits.max_entry_bytes)
+            raise
+        self._count_bytes(len(content))
+        return content
+
+    def _count_bytes(self, count: int) -> None:
+        self._bytes += count
         if self._bytes > self._most_bytes:
             raise DataError(
                 f"The archive unpacks to more than {self._most_bytes:,} bytes, the limit for one of its size."
             )
-        return content
 
     def count_pixels(self, content: bytes) -> None:
         """Count an image, before it is decoded; what is none counts nothing. Raises `TooManyPixels`."""

@@ -11,7 +11,7 @@ class Limits:
 
     max_bytes: int = 4 * 2**30  # of all files of an archive together, decompressed
     max_entries: int = 200_000
-    max_entry_bytes: int = 50 * 2**20
+    max_entry_bytes: int = 96 * 2**20  # of one file; a TIFF of 24 megapixels has 72 MB
     max_compression_ratio: int = 200  # photos hardly compress; a bomb does
     max_pixels: int = MAX_PIXELS
     max_archive_pixels: int = (

@@ -21,6 +21,7 @@ from models_registry.inputs import (
     ArchiveBudget,
     DataError,
     Entry,
+    ImageTooLarge,
     ImportPlan,
     Limits,
     Listing,
@@ -149,16 +150,27 @@ def _checks(
     held = 0
     budget = ArchiveBudget(archive, [member.member for member in members], limits)
     for member in members:
-        content = budget.read(member.member)
-        budget.count_pixels(content)
-        result = pool.submit(_check, content, limits.max_pixels)
-        ahead.append(_Check(member, len(content), result))
-        held += len(content)
+        try:
+            content = budget.read(member.member)
+        except ImageTooLarge as error:
+            ahead.append(_Check(member, 0, _known(str(error))))
+        else:
+            budget.count_pixels(content)
+            result = pool.submit(_check, content, limits.max_pixels)
+            ahead.append(_Check(member, len(content), result))
+            held += len(content)
         while held > BYTES_AHEAD or len(ahead) > FILES_AHEAD:
             oldest = ahead.popleft()
             held -= oldest.size
             yield oldest
     yield from ahead
+
+
+def _known(reason: str) -> Future[tuple[str, str]]:
+    """Return the result of a check that has been made: the reason why a file is unreadable."""
+    result: Future[tuple[str, str]] = Future()
+    result.set_result(("", reason))
+    return result
 
 
 def _check(content: bytes, max_pixels: int) -> tuple[str, str]:

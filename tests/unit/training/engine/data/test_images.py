@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from devtools.bombs import GREY, blank_png
-from models_registry.inputs import ArchiveBudget, TooManyPixels, open_archive
+from models_registry.inputs import ArchiveBudget, TooManyPixels, budgets, open_archive
 from training.engine.data import DataError, Limits, build_report, images, read_image_archive
 from training.engine.data.images import thumbnail, why_unreadable
 from training.engine.examples import open_examples
@@ -243,12 +243,33 @@ def test_bomb_that_lies_about_its_size_is_refused(tmp_path: Path) -> None:
     [
         (Limits(max_entries=5), "entries"),
         (Limits(max_bytes=100), "bytes"),
-        (Limits(max_entry_bytes=10), "unpacks"),
     ],
 )
 def test_limits_are_enforced(tmp_path: Path, limits: Limits, message: str) -> None:
     with pytest.raises(DataError, match=message):
         read_image_archive(archive(tmp_path, two_classes()), limits)
+
+
+def test_image_of_too_many_bytes_is_left_out_alone(tmp_path: Path) -> None:
+    scan = io.BytesIO()
+    Image.new("RGB", (600, 600), "white").save(scan, "BMP")  # a white page is packed to almost nothing
+    path = archive(tmp_path, two_classes() | {"a/scan.bmp": scan.getvalue()}, zipfile.ZIP_DEFLATED)
+    found = read_image_archive(path, Limits(max_entry_bytes=1_000_000))
+    assert [example.name for example in found.examples] == sorted(two_classes())
+    [(name, reason)] = found.unreadable
+    assert name == "a/scan.bmp"
+    assert "more than 1,000,000 bytes" in reason and "JPEG" in reason
+    assert not read_image_archive(path).unreadable
+
+
+def test_images_of_too_many_bytes_count_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budgets, "BYTES_OF_A_SMALL_ONE", 50_000_000)
+    scan = io.BytesIO()
+    Image.new("RGB", (600, 600), "white").save(scan, "BMP")
+    files = two_classes() | {f"a/{number}.bmp": scan.getvalue() for number in range(100)}
+    path = archive(tmp_path, files, zipfile.ZIP_DEFLATED)
+    with pytest.raises(DataError, match="limit for one of its size"):
+        read_image_archive(path, Limits(max_entry_bytes=1_000_000))
 
 
 def test_archive_of_pictures_that_take_long_is_refused_before_most_are_decoded(tmp_path: Path) -> None:
