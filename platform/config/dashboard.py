@@ -102,7 +102,7 @@ def _work(alarms: list[Alarm]) -> dict[str, Any]:
         Figure("Workers", len(alive), "alive", reverse(WORKERS), "memory"),
     ]
     return {
-        "running_jobs": [(job, progress_in_words(job.state, job.progress)) for job in running[:SHOWN]],
+        "running_jobs": [(job, progress_in_words(job.state, job.how_far)) for job in running[:SHOWN]],
         "next_jobs": TrainingJob.objects.queued().select_related("owner").defer("log_tail")[:SHOWN],
         "failed_jobs": _failed_since(now - timedelta(days=1))[:SHOWN],
         "workers": [(worker, held.get(worker.name, [])) for worker in workers],

@@ -194,10 +194,7 @@ class JobSerializer(serializers.ModelSerializer):
     @extend_schema_field(serializers.DictField())
     def get_progress(self, job: TrainingJob) -> dict[str, Any]:
         """Return the progress without the course of all epochs, which is for one job at a time."""
-        metrics = {
-            name: value for name, value in (job.progress.get("metrics") or {}).items() if name != "curve"
-        }
-        return {**job.progress, "metrics": metrics}
+        return job.how_far.without_curve().to_json()
 
     def get_notice(self, job: TrainingJob) -> str:
         """Return what whoever sent the job should know."""
@@ -238,7 +235,7 @@ class JobDetailSerializer(JobSerializer):
     @extend_schema_field(serializers.DictField())
     def get_progress(self, job: TrainingJob) -> dict[str, Any]:
         """Return the progress with the curve."""
-        return job.progress
+        return job.how_far.to_json()
 
     def get_position(self, job: TrainingJob) -> int | None:
         """Return the place in the queue."""

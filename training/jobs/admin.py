@@ -154,7 +154,7 @@ class TrainingJobAdmin(MachineOwnedAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """Show the running jobs above the list."""
         running = TrainingJob.objects.running().select_related("owner").defer("log_tail")[:RUNNING_LISTED]
-        told = [(job, progress_in_words(job.state, job.progress)) for job in running]
+        told = [(job, progress_in_words(job.state, job.how_far)) for job in running]
         return super().changelist_view(request, {**(extra_context or {}), "running_jobs": told})
 
     def save_model(self, request: HttpRequest, obj: TrainingJob, form: Any, change: bool) -> None:
@@ -181,10 +181,10 @@ class TrainingJobAdmin(MachineOwnedAdmin):
     def progress_now(self, job: TrainingJob) -> str:
         """Say what a running job is doing and how far it is; of one that failed, where."""
         if job.state in (State.QUEUED, State.SUCCEEDED, State.CANCELLED):
-            return str(job.progress.get("message", "")) if job.state == State.QUEUED else ""
+            return job.how_far.message if job.state == State.QUEUED else ""
         if job.state == State.FAILED and not job.progress:
             return ""
-        return progress_in_words(job.state, job.progress)
+        return progress_in_words(job.state, job.how_far)
 
     @admin.display(description="took")
     def took(self, job: TrainingJob) -> str:

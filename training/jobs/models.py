@@ -19,6 +19,7 @@ from ..datasets.models import Dataset
 from ..engine.catalogue import get_architecture
 from ..engine.specs.strategies import DEFAULT_STRATEGY, strategy_choices
 from .hyperparameters import Defaults, defaults_of
+from .progress import JobProgress
 from .validators import OptionValidator, validate_advanced, validate_plateau, validate_step
 
 
@@ -151,7 +152,7 @@ class TrainingJob(TimestampedModel):
     spent = models.DurationField(
         default=timedelta, editable=False, help_text="What earlier attempts took of the time limit."
     )
-    progress = models.JSONField(default=dict, editable=False)
+    progress = models.JSONField(default=dict, editable=False)  # `JobProgress`; read it as `how_far`
     log_tail = models.TextField(blank=True, editable=False)
     error = models.TextField(blank=True, editable=False)
     registered_model = models.OneToOneField(
@@ -204,6 +205,11 @@ class TrainingJob(TimestampedModel):
     def is_final(self) -> bool:
         """Whether the job has ended."""
         return self.state not in self.UNFINISHED
+
+    @property
+    def how_far(self) -> JobProgress:
+        """What the row's progress says."""
+        return JobProgress.from_json(self.progress)
 
     @property
     def effective(self) -> Defaults:

@@ -1,11 +1,10 @@
 """A job's progress as the steps that its page draws; plain functions of plain data."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from ..engine.specs.phases import ALL_PHASES, PHASES, Phase
 from ..engine.specs.strategies import FROZEN, STRATEGIES
+from .progress import JobProgress
 
 # What the worker writes that is no phase of its own.
 STANDS_FOR = {"claimed": "fetch", "done": "publish"}
@@ -30,51 +29,48 @@ class Step:
         return bool(self.total) and self.done is not None
 
 
-def current_phase(state: str, progress: Mapping[str, Any]) -> str:
+def current_phase(state: str, progress: JobProgress) -> str:
     """Return the phase that a job is in, or was in when it ended."""
     if state == "queued":
         return "queued"
     if state == "succeeded":
         return "publish"
-    phase = str(progress.get("phase", "queued"))
-    phase = STANDS_FOR.get(phase, phase)
+    phase = STANDS_FOR.get(progress.phase, progress.phase or "queued")
     return phase if phase in PHASES else "fetch"
 
 
-def steps_of(state: str, progress: Mapping[str, Any], strategy: str = FROZEN) -> list[Step]:
-    """Return every phase of a strategy with how far it is; progress may lack any of its keys."""
+def steps_of(state: str, progress: JobProgress, strategy: str = FROZEN) -> list[Step]:
+    """Return every phase of a strategy with how far it is."""
     current = current_phase(state, progress)
     usual = STRATEGIES[strategy].all_phases if strategy in STRATEGIES else ALL_PHASES
     phases = [phase for phase in ALL_PHASES if phase.name == current or phase in usual]
     at = phases.index(PHASES[current])
-    spent = progress.get("phase_seconds") or {}
+    spent = progress.phase_seconds or {}
     return [
-        _step(phase, index - at, state, progress, spent.get(phase.name) if isinstance(spent, dict) else None)
-        for index, phase in enumerate(phases)
+        _step(phase, index - at, state, progress, spent.get(phase.name)) for index, phase in enumerate(phases)
     ]
 
 
-def progress_in_words(state: str, progress: Mapping[str, Any]) -> str:
+def progress_in_words(state: str, progress: JobProgress) -> str:
     """Return what a job is doing (or was, when it ended) and how far it is, in a few words."""
     name = current_phase(state, progress)
     title = PHASES[name].title
-    metrics = progress.get("metrics") or {}
-    if name == "train" and metrics.get("epoch") and metrics.get("epochs"):
-        return f"{title}, epoch {metrics['epoch']} of {metrics['epochs']}"
-    done, total = progress.get("done"), progress.get("total")
+    metrics = progress.measured
+    if name == "train" and metrics.epoch and metrics.epochs:
+        return f"{title}, epoch {metrics.epoch} of {metrics.epochs}"
+    done, total = progress.done, progress.total
     return f"{title}, {done:,} of {total:,}" if total and done is not None else title
 
 
-def where_it_goes_on(progress: Mapping[str, Any]) -> str:
+def where_it_goes_on(progress: JobProgress) -> str:
     """Return where a job that was interrupted takes up again, as the end of a sentence; "" when nowhere."""
-    checkpoint, metrics = progress.get("checkpoint") or {}, progress.get("metrics") or {}
-    epoch, epochs = checkpoint.get("epoch"), metrics.get("epochs")
+    epoch, epochs = progress.checkpoint_epoch, progress.measured.epochs
     if not epoch:
         return ""  # what was kept is no epoch yet, but what the network saw in the examples
     return f" at epoch {epoch} of {epochs}" if epochs else f" after epoch {epoch}"
 
 
-def _step(phase: Phase, ahead: int, state: str, progress: Mapping[str, Any], seconds: float | None) -> Step:
+def _step(phase: Phase, ahead: int, state: str, progress: JobProgress, seconds: float | None) -> Step:
     """Describe a phase that is so many places ahead of the current one."""
     name, title, words = phase.name, phase.title, phase.words
     if ahead < 0 or state == "succeeded":
@@ -88,7 +84,7 @@ def _step(phase: Phase, ahead: int, state: str, progress: Mapping[str, Any], sec
         title,
         words,
         "current",
-        done=progress.get("done"),
-        total=progress.get("total"),
-        message=str(progress.get("message") or ""),
+        done=progress.done,
+        total=progress.total,
+        message=progress.message,
     )

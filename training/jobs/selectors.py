@@ -79,9 +79,9 @@ def ended_lately() -> list[Ended]:
 
 def _seconds_left(job: TrainingJob, durations: Durations) -> float | None:
     """Return what a running job will still take, as its trainer or like jobs tell."""
-    told = (job.progress.get("metrics") or {}).get("seconds_left")
-    if isinstance(told, int | float):
-        return float(told)
+    told = job.how_far.measured.seconds_left
+    if told is not None:
+        return told
     usual = durations.of(_kind(job))
     return None if usual is None else max(0.0, usual - job.running_for.total_seconds())
 

@@ -28,6 +28,7 @@ from . import transitions
 from .hyperparameters import ADVANCED
 from .models import TrainingJob
 from .presets import suitable_network
+from .progress import JobProgress
 from .routing import route
 
 logger = structlog.get_logger(__name__)
@@ -112,7 +113,7 @@ def submit_job(
         if _is_ready(dataset, may_wait=waits_for_data):
             transaction.on_commit(lambda: announce(job.pk, queue=job.queue))
         else:
-            job.progress = {"phase": "queued", "message": "Its data is being checked first."}
+            job.progress = JobProgress("queued", message="Its data is being checked first.").to_json()
         job.save()
     job.refresh_from_db(fields=["announced_at"])
     logger.info("job.queued", job=job.pk, task_type=job.task_type)

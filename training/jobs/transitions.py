@@ -20,6 +20,7 @@ from documents.outbox import mark_changed
 
 from .models import TrainingJob
 from .phases import where_it_goes_on
+from .progress import JobProgress
 
 logger = structlog.get_logger(__name__)
 
@@ -72,7 +73,7 @@ def claim(job_id: int, *, worker: str, lease: timedelta) -> TrainingJob | None:
             "lease_expires_at": now + lease,
             "started_at": now,
             "not_before": None,
-            "progress": {**_kept(job.progress), "phase": "claimed"},
+            "progress": job.how_far.kept("claimed").to_json(),
         }
         if not _move(TrainingJob.objects.filter(~halted, pk=job_id), State.RUNNING, **changes):
             return None
@@ -120,12 +121,12 @@ def finish_cancelling(job_id: int, *, attempt: int) -> None:
         raise StaleAttempt(f"Attempt {attempt} does not hold the job any more.")
 
 
-def suspend(job_id: int, *, attempt: int, reason: str, progress: dict[str, Any]) -> None:
+def suspend(job_id: int, *, attempt: int, reason: str, progress: JobProgress) -> None:
     """Return a job to the queue through no fault of its own; it goes on from its last checkpoint."""
     _return(_held(job_id, attempt), attempt=attempt, reason=reason, progress=progress)
 
 
-def hand_back(job_id: int, *, attempt: int, reason: str, max_attempts: int, progress: dict[str, Any]) -> None:
+def hand_back(job_id: int, *, attempt: int, reason: str, max_attempts: int, progress: JobProgress) -> None:
     """Return a job whose trainer died to the queue, or fail it when that has happened too often."""
     held = _held(job_id, attempt)
     if held.filter(failures__gte=max_attempts - 1).exists():
@@ -141,14 +142,14 @@ def requeue(job_id: int) -> bool:
     job = jobs.first()
     if job is None:
         return False
-    changes = _queued_again(job, "Put back into the queue by an administrator", job.progress)
+    changes = _queued_again(job, "Put back into the queue by an administrator", job.how_far)
     return _move(jobs.filter(attempt=job.attempt), State.QUEUED, **changes)
 
 
 def postpone(job_id: int, *, until: datetime, reason: str) -> None:
     """Let a queued job wait, and others go before it."""
     TrainingJob.objects.filter(pk=job_id, state=State.QUEUED).update(
-        not_before=until, announced_at=None, progress={"phase": "queued", "message": reason}
+        not_before=until, announced_at=None, progress=JobProgress("queued", message=reason).to_json()
     )
 
 
@@ -181,13 +182,13 @@ def take_from_dead_worker(job: TrainingJob, *, now: datetime, max_attempts: int)
     if failures >= max_attempts:
         error = _gave_up(failures, reason)
         return State.FAILED if _move(row, State.FAILED, error=error, failures=failures, **over) else None
-    changes = _queued_again(job, f"Queued again: {reason}", job.progress, failures=failures)
+    changes = _queued_again(job, f"Queued again: {reason}", job.how_far, failures=failures)
     return State.QUEUED if _move(row.filter(state=State.RUNNING), State.QUEUED, **changes) else None
 
 
 @transaction.atomic
 def _return(
-    held: QuerySet[TrainingJob], *, attempt: int, reason: str, progress: dict[str, Any], **changes: Any
+    held: QuerySet[TrainingJob], *, attempt: int, reason: str, progress: JobProgress, **changes: Any
 ) -> None:
     """Put a held job back into the queue; one that was cancelled in this moment ends instead."""
     job = held.first()
@@ -198,7 +199,7 @@ def _return(
         finish_cancelling(job.pk, attempt=attempt)
 
 
-def _queued_again(job: TrainingJob, reason: str, progress: dict[str, Any], **changes: Any) -> dict[str, Any]:
+def _queued_again(job: TrainingJob, reason: str, progress: JobProgress, **changes: Any) -> dict[str, Any]:
     """Return what changes in a job that goes back to the queue; what it has reached stays in view."""
     now = timezone.now()
     return {
@@ -208,16 +209,8 @@ def _queued_again(job: TrainingJob, reason: str, progress: dict[str, Any], **cha
         "announced_at": None,
         "started_at": None,
         "spent": job.spent + (now - (job.started_at or now)),
-        "progress": {
-            **_kept(progress),
-            "phase": "queued",
-            "message": f"{reason}{where_it_goes_on(progress)}.",
-        },
+        "progress": progress.kept("queued", f"{reason}{where_it_goes_on(progress)}.").to_json(),
     }
-
-
-def _kept(progress: dict[str, Any]) -> dict[str, Any]:
-    return {name: progress[name] for name in ("metrics", "checkpoint") if name in progress}
 
 
 def _gave_up(failures: int, reason: str) -> str:

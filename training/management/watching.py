@@ -21,6 +21,7 @@ def describe(job: TrainingJob) -> dict[str, Any]:
     `seconds` is the time from acceptance to the end (or to now), of which `queued_seconds` were
     spent waiting for a worker.
     """
+    progress = job.how_far
     return {
         "token": job.token,
         "job": job.pk,
@@ -28,10 +29,10 @@ def describe(job: TrainingJob) -> dict[str, Any]:
         "accuracy": job.registered_model.accuracy if job.registered_model else None,
         "seconds": seconds(job.queued_for + job.running_for),
         "queued_seconds": seconds(job.queued_for),
-        "phase": job.progress.get("phase"),
-        "message": job.progress.get("message", ""),
-        "metrics": job.progress.get("metrics", {}),
-        "phase_seconds": job.progress.get("phase_seconds", {}),
+        "phase": progress.phase or None,
+        "message": progress.message,
+        "metrics": progress.measured.to_json(),
+        "phase_seconds": progress.phase_seconds or {},
         "attempt": job.attempt,
         "failures": job.failures,
         "error": job.error,
@@ -76,17 +77,13 @@ def fail_unless_succeeded(job: TrainingJob) -> None:
 
 def progress_line(job: TrainingJob) -> str:
     """Return one line that says how far a job is."""
+    progress = job.how_far
     if job.state == TrainingJob.State.QUEUED:
-        message = job.progress.get("message", "")
-        return f"queued, number {position_in_queue(job)} in the queue{message and f'. {message}'}"
-    phase, done, total = (job.progress.get(name) for name in ("phase", "done", "total"))
+        message = f". {progress.message}" if progress.message else ""
+        return f"queued, number {position_in_queue(job)} in the queue{message}"
+    phase, done, total = progress.phase, progress.done, progress.total
     if not done or not total:
-        return f"{phase or job.state} {job.progress.get('message', '')}".strip()
+        return f"{phase or job.state} {progress.message}".strip()
     filled = int(BAR * min(1, done / total))
-    said = [f"{done}/{total}", *(f"{label.lower()} {value}" for label, value in facts_of(_metrics(job)))]
+    said = [f"{done}/{total}", *(f"{label.lower()} {value}" for label, value in facts_of(progress.measured))]
     return f"{phase:10} {'█' * filled}{'·' * (BAR - filled)} {', '.join(said)}"
-
-
-def _metrics(job: TrainingJob) -> dict[str, Any]:
-    metrics: dict[str, Any] = job.progress.get("metrics") or {}
-    return metrics

@@ -1,9 +1,9 @@
 """What a training tells of its epochs, as facts and as lines to draw; plain functions of plain data."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+
+from ..engine.events import RunningMetrics
 
 WIDTH, HEIGHT = 320, 120  # of a drawing, in its own units
 LEAST_POINTS = 2  # fewer make no line
@@ -35,69 +35,70 @@ class Chart:
         return f"{self.title}: " + ", ".join(f"{line.label} {line.last}" for line in self.lines)
 
 
-def facts_of(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
+def facts_of(metrics: RunningMetrics) -> list[tuple[str, str]]:
     """Return what is worth saying about a training that runs: label and value."""
     found = []
-    epoch, epochs = metrics.get("epoch"), metrics.get("epochs")
-    if _is_number(epoch) and _is_number(epochs):
-        found.append(("Epoch", f"{epoch} of {epochs}"))
-    for name, label, write in (
-        ("loss", "Loss", _plain),
-        ("accuracy", "Training part right", _percent),
-        ("validation_accuracy", "Validation part right", _percent),
-        ("images_per_second", "Images per second", _rate),
-        ("texts_per_second", "Texts per second", _rate),
+    if metrics.epoch is not None and metrics.epochs is not None:
+        found.append(("Epoch", f"{metrics.epoch} of {metrics.epochs}"))
+    for label, value, write in (
+        ("Loss", metrics.loss, _plain),
+        ("Training part right", metrics.accuracy, _percent),
+        ("Validation part right", metrics.validation_accuracy, _percent),
+        ("Images per second", metrics.images_per_second, _rate),
+        ("Texts per second", metrics.texts_per_second, _rate),
     ):
-        value = metrics.get(name)
-        if _is_number(value):
-            found.append((label, write(float(value))))
+        if value is not None:
+            found.append((label, write(value)))
     return found
 
 
-def charts_of(metrics: Mapping[str, Any]) -> list[Chart]:
+def charts_of(metrics: RunningMetrics) -> list[Chart]:
     """Return the charts of the epochs so far; none before there are two."""
-    curve = [row for row in metrics.get("curve") or [] if isinstance(row, Mapping)]
+    curve = metrics.curve or ()
     if len(curve) < LEAST_POINTS:
         return []
-    told = metrics.get("epochs")
-    epochs = max(len(curve), int(told) if _is_number(told) else 0)
-    accuracy = {"train_accuracy": "training", "validation_accuracy": "validation"}
-    loss = {"train_loss": "training", "validation_loss": "validation"}
+    epochs = max(len(curve), metrics.epochs or 0)
+    accuracy = {
+        "training": [row.train_accuracy for row in curve],
+        "validation": [row.validation_accuracy for row in curve],
+    }
+    loss = {
+        "training": [row.train_loss for row in curve],
+        "validation": [row.validation_loss for row in curve],
+    }
     charts = [
-        _chart("Accuracy", curve, epochs, accuracy, _percent, top=1.0),
-        _chart("Loss", curve, epochs, loss, _plain, bottom=0.0),
+        _chart("Accuracy", accuracy, epochs, _percent, top=1.0),
+        _chart("Loss", loss, epochs, _plain, bottom=0.0),
     ]
     return [chart for chart in charts if chart is not None]
 
 
 def _chart(
     title: str,
-    curve: Sequence[Mapping[str, Any]],
+    columns: Mapping[str, Sequence[float | None]],
     epochs: int,
-    names: Mapping[str, str],
-    write: Any,
+    write: Callable[[float], str],
     *,
     bottom: float | None = None,
     top: float | None = None,
 ) -> Chart | None:
-    values = {name: _column(curve, name) for name in names}
-    values = {name: column for name, column in values.items() if column}
-    if not values:
+    """Return a chart of the columns that have a number for every epoch; None when none has."""
+    complete = {label: known for label, column in columns.items() if (known := _complete(column))}
+    if not complete:
         return None
-    everything = [value for column in values.values() for value in column]
+    everything = [value for column in complete.values() for value in column]
     low = min(everything) if bottom is None else bottom
     high = max(everything) if top is None else top
     lines = [
-        Line(names[name], names[name], _points(column, low, high, epochs), write(column[-1]))
-        for name, column in values.items()
+        Line(label, label, _points(column, low, high, epochs), write(column[-1]))
+        for label, column in complete.items()
     ]
     return Chart(title, lines, write(low), write(high), epochs)
 
 
-def _column(curve: Sequence[Mapping[str, Any]], name: str) -> list[float]:
-    """Return a figure of every epoch; nothing when one of them has no number for it."""
-    found = [float(value) for row in curve if _is_number(value := row.get(name))]
-    return found if len(found) == len(curve) else []
+def _complete(column: Sequence[float | None]) -> list[float]:
+    known = [value for value in column if value is not None]
+    return known if len(known) == len(column) else []
 
 
 def _points(column: Sequence[float], low: float, high: float, epochs: int) -> str:
@@ -106,10 +107,6 @@ def _points(column: Sequence[float], low: float, high: float, epochs: int) -> st
         f"{index * across:.1f},{HEIGHT - HEIGHT * min(1.0, max(0.0, (value - low) / span)):.1f}"
         for index, value in enumerate(column)
     )
-
-
-def _is_number(value: Any) -> TypeGuard[int | float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _percent(value: float) -> str:

@@ -115,10 +115,10 @@ def _job_of(request: HttpRequest, pk: int) -> TrainingJob:
 
 
 def _job_context(job: TrainingJob) -> dict[str, Any]:
-    progress = job.progress or {}
+    progress = job.how_far
     waits = job.state == TrainingJob.State.QUEUED
     steps = steps_of(job.state, progress, job.strategy)
-    metrics = progress.get("metrics") or {}
+    metrics = progress.measured
     at = current_phase(job.state, progress)
     return {
         "job": job,
@@ -126,13 +126,13 @@ def _job_context(job: TrainingJob) -> dict[str, Any]:
         "current": next((step for step in steps if step.name == at), None),
         "facts": facts_of(metrics) if job.state == TrainingJob.State.RUNNING else [],
         "charts": charts_of(metrics),
-        "seconds_left": metrics.get("seconds_left") if at == "train" else None,
+        "seconds_left": metrics.seconds_left if at == "train" else None,
         "position": position_in_queue(job) if waits else None,
         "expected_start": expected_start(job) if waits else None,
         "halted": waits and is_halted(),
         "unheard": why_unheard(job.announced_at) if waits else "",
         "worker_alive": a_worker_is_alive(job.queue) if waits else True,
-        "queued_again": progress.get("message", "") if waits else "",
+        "queued_again": progress.message if waits else "",
         "max_attempts": settings.TRAINYARD["MAX_ATTEMPTS"],
     }
 

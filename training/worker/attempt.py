@@ -37,6 +37,7 @@ from ..engine.request import Hyperparameters, TrainingRequest, TrainingResult
 from ..jobs import transitions
 from ..jobs.files import attempt_prefix, delete_checkpoints
 from ..jobs.models import TrainingJob
+from ..jobs.progress import JobProgress
 from ..jobs.services import announce
 from .checkpoint_uploads import CheckpointKeeper
 from .devices import DevicePool, visible_gpus
@@ -90,7 +91,7 @@ class Heartbeat:
 
     def __init__(self, job: TrainingJob) -> None:
         self.job = job
-        self.progress: dict[str, Any] = job.progress  # what was told last
+        self.progress = job.how_far  # what was told last
         self.lost = threading.Event()
         self.cancelled = threading.Event()
         self.halted = threading.Event()
@@ -108,11 +109,11 @@ class Heartbeat:
         self._done.set()
         self._thread.join()
 
-    def tell(self, **news: Any) -> None:
-        """Note fields of the job to write with the next renewal."""
+    def tell(self, progress: JobProgress, **news: Any) -> None:
+        """Note how far the job is, and other fields of it, to write with the next renewal."""
         with self._lock:
-            self._news.update(news)
-            self.progress = news.get("progress", self.progress)
+            self._news |= {**news, "progress": progress.to_json()}
+            self.progress = progress
             self._heard_at = time.monotonic()
 
     def check(self) -> None:
@@ -201,7 +202,7 @@ def _carry(job: TrainingJob, log: Any) -> None:
                 job.pk,
                 attempt=job.attempt,
                 reason=str(error),
-                progress={**heartbeat.progress, **_kept(keeper)},
+                progress=heartbeat.progress.with_checkpoint(keeper.kept_epoch),
             )
         log.info("job.suspended", reason=type(error).__name__, kept_epoch=keeper.kept_epoch)
         if isinstance(error, WorkerStops):  # another may go on at once; who ends maintenance announces it
@@ -215,7 +216,7 @@ def _carry(job: TrainingJob, log: Any) -> None:
                 attempt=job.attempt,
                 reason=reason,
                 max_attempts=limit,
-                progress={**heartbeat.progress, **_kept(keeper)},
+                progress=heartbeat.progress.with_checkpoint(keeper.kept_epoch),
             )
         announce(job.pk, queue=job.queue)
     finally:
@@ -280,8 +281,7 @@ def _train(
 ) -> TrainingResult:
     """Run the trainer in a child process until it has a result."""
     began = time.monotonic()
-    shown = {name: job.progress[name] for name in ("metrics", "checkpoint") if name in job.progress}
-    heartbeat.tell(progress={**shown, "phase": "fetch", "message": "Fetching the data set"})
+    heartbeat.tell(job.how_far.kept("fetch", "Fetching the data set"))
     data = fetch_dataset(job.dataset, folder, heartbeat.check)
     resumed_from = keeper.fetch()
     fetched = time.monotonic()
@@ -327,7 +327,8 @@ def _note(event: Event, trainer: TrainerProcess, heartbeat: Heartbeat, keeper: C
     if isinstance(event, CheckpointEvent):
         keeper.take(event.files, event.epoch)
     elif isinstance(event, ProgressEvent):
-        heartbeat.tell(progress=_shown(event, keeper), log_tail=trainer.log_tail(LOG_TAIL))
+        progress = JobProgress.of_event(event, keeper.kept_epoch)
+        heartbeat.tell(progress, log_tail=trainer.log_tail(LOG_TAIL))
 
 
 def _save_progress(trainer: TrainerProcess, heartbeat: Heartbeat, keeper: CheckpointKeeper) -> None:
@@ -352,16 +353,6 @@ def _events(trainer: TrainerProcess, heartbeat: Heartbeat, deadline: float) -> I
             yield event
         elif not trainer.is_alive():
             return
-
-
-def _shown(event: ProgressEvent, keeper: CheckpointKeeper) -> dict[str, Any]:
-    """Return what the job's page shows of an event of the trainer."""
-    shown = {name: value for name, value in event.to_json().items() if name != "event"}
-    return {**shown, **_kept(keeper)}
-
-
-def _kept(keeper: CheckpointKeeper) -> dict[str, Any]:
-    return {} if keeper.kept_epoch is None else {"checkpoint": {"epoch": keeper.kept_epoch}}
 
 
 def _request(job: TrainingJob, data: Path, output: Path) -> TrainingRequest:
@@ -409,7 +400,7 @@ def fetch_dataset(dataset: Dataset, folder: Path, check: Callable[[], None]) -> 
 def _publish(job: TrainingJob, result: TrainingResult, folder: Path, heartbeat: Heartbeat) -> None:
     """Upload the files, then make the model live and end the job in one transaction."""
     began = time.monotonic()
-    heartbeat.tell(progress={"phase": "publish", "message": "Uploading and publishing"})
+    heartbeat.tell(JobProgress("publish", message="Uploading and publishing"))
     prefix = attempt_prefix(job, job.attempt)
     files = []
     for kind, filename in result.artifacts.items():
@@ -435,8 +426,8 @@ def _publish(job: TrainingJob, result: TrainingResult, folder: Path, heartbeat: 
     )
     with transaction.atomic():
         model = publish_model(description=description, files=files)
-        progress = {"phase": "done", "phase_seconds": phases}
-        transitions.succeed(job.pk, attempt=job.attempt, model_id=model.pk, progress=progress)
+        progress = JobProgress("done", phase_seconds=phases)
+        transitions.succeed(job.pk, attempt=job.attempt, model_id=model.pk, progress=progress.to_json())
     logger.info(
         "job.succeeded", job=job.pk, attempt=job.attempt, accuracy=round(result.accuracy, 2), **phases
     )

@@ -29,6 +29,7 @@ from training.engine.catalogue import DownloadedFile, get_architecture
 from training.engine.data import take_apart
 from training.jobs import transitions
 from training.jobs.models import TrainingJob
+from training.jobs.progress import JobProgress
 
 pytestmark = pytest.mark.django_db
 
@@ -155,7 +156,9 @@ def running_job() -> TrainingJob:
 def suspended_job() -> TrainingJob:
     job = transitions.claim(TrainingJobFactory().pk, worker="w1", lease=timedelta(minutes=1))
     assert job is not None
-    transitions.suspend(job.pk, attempt=job.attempt, reason="Suspended for maintenance", progress={})
+    transitions.suspend(
+        job.pk, attempt=job.attempt, reason="Suspended for maintenance", progress=JobProgress()
+    )
     return job
 
 

@@ -2,10 +2,11 @@ import pytest
 
 from training.engine.specs.strategies import STRATEGIES
 from training.jobs.phases import steps_of, where_it_goes_on
+from training.jobs.progress import JobProgress
 
 
-def states(state: str, progress: dict[str, object]) -> dict[str, str]:
-    return {step.name: step.state for step in steps_of(state, progress)}
+def states(state: str, row: dict[str, object]) -> dict[str, str]:
+    return {step.name: step.state for step in steps_of(state, JobProgress.from_json(row))}
 
 
 def test_running_job_shows_what_is_done_current_and_ahead() -> None:
@@ -18,9 +19,9 @@ def test_running_job_shows_what_is_done_current_and_ahead() -> None:
 
 
 def test_current_step_counts_only_when_there_is_a_total() -> None:
-    counted = steps_of("running", {"phase": "features", "done": 0, "total": 12})[3]
+    counted = steps_of("running", JobProgress("features", 0, 12))[3]
     assert (counted.counts, counted.done, counted.total) == (True, 0, 12)
-    assert not steps_of("running", {"phase": "fit"})[4].counts
+    assert not steps_of("running", JobProgress("fit"))[4].counts
 
 
 @pytest.mark.parametrize(
@@ -31,7 +32,7 @@ def test_phases_of_the_worker_stand_for_a_step(phase: str, shown: str) -> None:
 
 
 def test_succeeded_job_has_every_step_done_with_its_seconds() -> None:
-    steps = steps_of("succeeded", {"phase": "done", "phase_seconds": {"fit": 0.6}})
+    steps = steps_of("succeeded", JobProgress("done", phase_seconds={"fit": 0.6}))
     assert {step.state for step in steps} == {"done"}
     assert {step.name: step.seconds for step in steps}["fit"] == 0.6
 
@@ -49,24 +50,24 @@ def test_job_that_waits_again_starts_at_the_queue() -> None:
 def test_progress_without_anything_is_fine() -> None:
     for state in ("queued", "running", "cancelling", "succeeded", "failed", "cancelled"):
         for strategy in STRATEGIES.values():
-            names = [step.name for step in steps_of(state, {}, strategy.name)]
+            names = [step.name for step in steps_of(state, JobProgress(), strategy.name)]
             assert names == [phase.name for phase in strategy.all_phases]
 
 
 def test_strategies_have_the_steps_that_they_take() -> None:
-    names = [step.name for step in steps_of("running", {"phase": "train"}, "scratch")]
+    names = [step.name for step in steps_of("running", JobProgress("train"), "scratch")]
     assert names == ["queued", "fetch", "prepare", "train", "export", "verify", "publish"]
-    assert "train" not in [step.name for step in steps_of("running", {}, "frozen")]
+    assert "train" not in [step.name for step in steps_of("running", JobProgress(), "frozen")]
 
 
 def test_phase_that_a_strategy_does_not_usually_have_is_shown_when_it_comes() -> None:
-    assert {step.name: step.state for step in steps_of("running", {"phase": "fit"}, "scratch")}[
+    assert {step.name: step.state for step in steps_of("running", JobProgress("fit"), "scratch")}[
         "fit"
     ] == "current"
 
 
 @pytest.mark.parametrize(
-    ("progress", "words"),
+    ("row", "words"),
     [
         ({}, ""),
         ({"metrics": {"epoch": 4, "epochs": 10}}, ""),
@@ -75,5 +76,5 @@ def test_phase_that_a_strategy_does_not_usually_have_is_shown_when_it_comes() ->
         ({"checkpoint": {"epoch": 3}}, " after epoch 3"),
     ],
 )
-def test_where_a_job_goes_on_is_its_last_checkpoint(progress: dict[str, object], words: str) -> None:
-    assert where_it_goes_on(progress) == words
+def test_where_a_job_goes_on_is_its_last_checkpoint(row: dict[str, object], words: str) -> None:
+    assert where_it_goes_on(JobProgress.from_json(row)) == words

@@ -12,8 +12,10 @@ from core.exceptions import StaleAttempt
 from documents import keys
 from models_registry.models import RegisteredModel
 from tests.factories import RegisteredModelFactory, TrainingJobFactory
+from training.engine.events import RunningMetrics
 from training.jobs import transitions
 from training.jobs.models import TrainingJob
+from training.jobs.progress import JobProgress
 from training.jobs.transitions import ALLOWED
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -147,23 +149,19 @@ def test_last_attempt_of_a_dead_worker_fails_with_the_reason() -> None:
 
 def test_hand_back_queues_again_until_the_last_attempt() -> None:
     job = claimed()
-    transitions.hand_back(job.pk, attempt=1, reason="killed", max_attempts=2, progress={})
+    transitions.hand_back(job.pk, attempt=1, reason="killed", max_attempts=2, progress=JobProgress())
     assert state(job) == State.QUEUED
     assert job.started_at is None
     transitions.claim(job.pk, worker="w2", lease=LEASE)
-    transitions.hand_back(job.pk, attempt=2, reason="killed", max_attempts=2, progress={})
+    transitions.hand_back(job.pk, attempt=2, reason="killed", max_attempts=2, progress=JobProgress())
     assert state(job) == State.FAILED
     assert "2 failed attempts" in job.error
 
 
 def test_suspension_is_no_failure_and_shows_what_was_reached() -> None:
     job = claimed()
-    progress = {
-        "phase": "train",
-        "metrics": {"epoch": 4, "epochs": 10},
-        "checkpoint": {"epoch": 3},
-        "done": 4,
-    }
+    metrics = RunningMetrics(epoch=4, epochs=10)
+    progress = JobProgress("train", done=4, metrics=metrics, checkpoint_epoch=3)
     transitions.suspend(job.pk, attempt=1, reason="Suspended for maintenance", progress=progress)
     assert state(job) == State.QUEUED
     assert (job.failures, job.announced_at, job.lease_expires_at) == (0, None, None)
@@ -176,9 +174,9 @@ def test_stopped_workers_never_use_up_a_job() -> None:
     job = TrainingJobFactory()
     for attempt in range(1, 6):
         assert transitions.claim(job.pk, worker="w", lease=LEASE)
-        transitions.suspend(job.pk, attempt=attempt, reason="Stopped", progress={})
+        transitions.suspend(job.pk, attempt=attempt, reason="Stopped", progress=JobProgress())
     transitions.claim(job.pk, worker="w", lease=LEASE)
-    transitions.hand_back(job.pk, attempt=6, reason="killed", max_attempts=3, progress={})
+    transitions.hand_back(job.pk, attempt=6, reason="killed", max_attempts=3, progress=JobProgress())
     assert state(job) == State.QUEUED
     assert (job.attempt, job.failures) == (6, 1)
 
@@ -186,7 +184,7 @@ def test_stopped_workers_never_use_up_a_job() -> None:
 def test_time_of_all_attempts_is_counted() -> None:
     job = claimed()
     TrainingJob.objects.filter(pk=job.pk).update(started_at=timezone.now() - timedelta(minutes=5))
-    transitions.suspend(job.pk, attempt=1, reason="Suspended", progress={})
+    transitions.suspend(job.pk, attempt=1, reason="Suspended", progress=JobProgress())
     job.refresh_from_db()
     assert timedelta(minutes=5) <= job.running_for < timedelta(minutes=6)
     transitions.claim(job.pk, worker="w2", lease=LEASE)
@@ -197,7 +195,7 @@ def test_time_of_all_attempts_is_counted() -> None:
 def test_job_that_is_cancelled_while_it_is_suspended_ends() -> None:
     job = claimed()
     transitions.cancel(job.pk)
-    transitions.suspend(job.pk, attempt=1, reason="Suspended", progress={})
+    transitions.suspend(job.pk, attempt=1, reason="Suspended", progress=JobProgress())
     assert state(job) == State.CANCELLED
 
 
@@ -208,9 +206,9 @@ def test_late_attempt_cannot_put_the_job_back(late: str) -> None:
     assert transitions.claim(job.pk, worker="w2", lease=LEASE)
     with pytest.raises(StaleAttempt):
         if late == "suspend":
-            transitions.suspend(job.pk, attempt=1, reason="late", progress={})
+            transitions.suspend(job.pk, attempt=1, reason="late", progress=JobProgress())
         else:
-            transitions.hand_back(job.pk, attempt=1, reason="late", max_attempts=3, progress={})
+            transitions.hand_back(job.pk, attempt=1, reason="late", max_attempts=3, progress=JobProgress())
     assert state(job) == State.RUNNING
 
 

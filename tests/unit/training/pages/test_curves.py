@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from training.engine.events import RunningMetrics
 from training.pages.curves import HEIGHT, WIDTH, charts_of, facts_of
 
 ANYTHING = st.recursive(
@@ -29,7 +30,7 @@ def test_facts_are_in_words_of_people() -> None:
         "validation_accuracy": 0.9625,
         "images_per_second": 1234.5,
     }
-    assert facts_of(metrics) == [
+    assert facts_of(RunningMetrics.from_json(metrics)) == [
         ("Epoch", "3 of 8"),
         ("Loss", "0.123"),
         ("Training part right", "90.0 %"),
@@ -39,11 +40,13 @@ def test_facts_are_in_words_of_people() -> None:
 
 
 def test_one_epoch_makes_no_chart() -> None:
-    assert charts_of({"curve": [epoch(1)]}) == []
+    assert charts_of(RunningMetrics.from_json({"curve": [epoch(1)]})) == []
 
 
 def test_lines_run_from_the_first_epoch_towards_the_last() -> None:
-    [right, loss] = charts_of({"epochs": 5, "curve": [epoch(1), epoch(2), epoch(3)]})
+    [right, loss] = charts_of(
+        RunningMetrics.from_json({"epochs": 5, "curve": [epoch(1), epoch(2), epoch(3)]})
+    )
     assert (right.title, right.high, right.epochs) == ("Accuracy", "100.0 %", 5)
     assert [line.label for line in loss.lines] == ["training", "validation"]
     places = [tuple(map(float, point.split(","))) for point in loss.lines[0].points.split()]
@@ -59,8 +62,9 @@ def test_lines_run_from_the_first_epoch_towards_the_last() -> None:
 def test_whatever_a_trainer_tells_is_drawn_within_the_frame_or_left_out(
     metrics: dict[str, Any], curve: list[Any]
 ) -> None:
-    facts_of(metrics)
-    for chart in charts_of({**metrics, "curve": curve}):
+    told = RunningMetrics.from_json({**metrics, "curve": curve})
+    facts_of(told)
+    for chart in charts_of(told):
         for line in chart.lines:
             for point in line.points.split():
                 across, down = map(float, point.split(","))
@@ -70,5 +74,5 @@ def test_whatever_a_trainer_tells_is_drawn_within_the_frame_or_left_out(
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, None, "1", True])
 def test_epoch_without_a_number_leaves_its_line_out(value: Any) -> None:
-    charts = charts_of({"curve": [epoch(1), epoch(2, validation_accuracy=value)]})
+    charts = charts_of(RunningMetrics.from_json({"curve": [epoch(1), epoch(2, validation_accuracy=value)]}))
     assert [chart.title for chart in charts] == ["Loss"]

@@ -20,6 +20,7 @@ from training.engine import process
 from training.jobs import transitions
 from training.jobs.files import attempt_prefix
 from training.jobs.models import TrainingJob
+from training.jobs.progress import JobProgress
 from training.worker import attempt
 from training.worker.attempt import HopelessAttempt, delete_unpublished_files, fetch_dataset
 
@@ -51,7 +52,7 @@ def test_files_of_a_commit_whose_answer_was_lost_stay(bucket: Path) -> None:
 
 def test_files_of_an_attempt_that_another_one_overtook_go(bucket: Path) -> None:
     job, name = claimed_with_file()
-    transitions.hand_back(job.pk, attempt=1, reason="killed", max_attempts=3, progress={})
+    transitions.hand_back(job.pk, attempt=1, reason="killed", max_attempts=3, progress=JobProgress())
     second = transitions.claim(job.pk, worker="w2", lease=timedelta(minutes=1))
     assert second is not None
     kept = storages["default"].save(f"{attempt_prefix(second, 2)}model.onnx", ContentFile(b"abc"))
