@@ -14,6 +14,7 @@ from django.utils import timezone
 from control.models import CleanupPolicy
 from core.exceptions import InvalidRequest
 
+from .artifacts.model_metrics import ModelMetrics
 from .models import UNCHECKED, Artifact, RegisteredModel
 from .selectors import missing_files
 
@@ -45,7 +46,7 @@ class ModelDescription:
     downloadable: bool
     accuracy: float
     accuracy_plot: str
-    metrics: dict[str, Any]
+    metrics: ModelMetrics
 
 
 @transaction.atomic

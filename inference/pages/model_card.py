@@ -1,10 +1,10 @@
-"""A model's metrics as its page shows them; tolerates what older and foreign models lack."""
+"""A model's metrics as its page shows them; tolerates what older and external models lack."""
 
 import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeGuard
 
 MATRIX_CLASSES = 16  # more would not fit a page; the list of confusions says it then
 CONFUSIONS = 8
@@ -109,6 +109,15 @@ class View:
 
 
 @dataclass(frozen=True)
+class FileParity:
+    """How far the answers of the .onnx and of the .pt were apart, on how many validation examples."""
+
+    samples: int | None
+    changed_labels: int | None
+    max_abs_difference: float | None
+
+
+@dataclass(frozen=True)
 class ModelCard:
     """What a model's page says about its quality."""
 
@@ -120,34 +129,33 @@ class ModelCard:
     confusions: Sequence[Confusion]
     mistakes: Sequence[Mistake]
     calibration: Calibration | None
-    parity: Mapping[str, Any]
+    parity: FileParity | None
     training_seconds: float | None
     views: Sequence[View]
     refitted: bool  # the published head has learned from the validation part as well, after the measuring
 
 
-def card_of(metrics: Mapping[str, Any], classes: Sequence[str]) -> ModelCard:
+def card_of(metrics: Mapping[str, object], classes: Sequence[str]) -> ModelCard:
     """Return what the metrics of a model hold, in the order and units of its page."""
     per_class = _per_class(metrics.get("per_class"), classes)
     matrix = _square(metrics.get("confusion_matrix"), len(classes))
-    parity, spent = metrics.get("parity"), metrics.get("phase_seconds")
     return ModelCard(
         macro_f1=_percent(metrics.get("macro_f1")),
         majority=_percent(metrics.get("majority_baseline")),
-        validation_examples=metrics.get("validation_examples"),
+        validation_examples=_count(metrics.get("validation_examples")),
         per_class=per_class,
         matrix=_rows(matrix, classes) if len(classes) <= MATRIX_CLASSES else (),
         confusions=_confusions(metrics.get("most_confused")),
         mistakes=_mistakes(metrics.get("worst_mistakes")),
         calibration=_calibration(metrics.get("calibration")),
-        parity=parity if isinstance(parity, dict) else {},
-        training_seconds=sum(spent.values()) if isinstance(spent, dict) and spent else None,
+        parity=_parity(metrics.get("parity")),
+        training_seconds=_total(metrics.get("phase_seconds")),
         views=_views(metrics),
         refitted=bool(metrics.get("refit_on_all")),
     )
 
 
-def _views(metrics: Mapping[str, Any]) -> list[View]:
+def _views(metrics: Mapping[str, object]) -> list[View]:
     chosen = metrics.get("view")
     return [
         View(str(row.get("name", "")), _percent(row.get("accuracy")), row.get("name") == chosen)
@@ -155,17 +163,43 @@ def _views(metrics: Mapping[str, Any]) -> list[View]:
     ]
 
 
-def _percent(value: Any) -> float | None:
+def _parity(value: object) -> FileParity | None:
+    if not isinstance(value, dict) or not value:
+        return None
+    difference = value.get("max_abs_difference")
+    return FileParity(
+        samples=_count(value.get("samples")),
+        changed_labels=_count(value.get("changed_labels")),
+        max_abs_difference=float(difference) if isinstance(difference, int | float) else None,
+    )
+
+
+def _total(spent: object) -> float | None:
+    """Return the seconds of all phases; None where no phase was measured."""
+    phases = spent.values() if isinstance(spent, dict) else ()
+    known = [seconds for seconds in phases if isinstance(seconds, int | float)]
+    return sum(known) if known else None
+
+
+def _is_count(value: object) -> TypeGuard[int]:
+    return isinstance(value, int)
+
+
+def _count(value: object) -> int | None:
+    return value if _is_count(value) else None
+
+
+def _percent(value: object) -> float | None:
     """Return a fraction as percent."""
     return 100 * float(value) if isinstance(value, int | float) else None
 
 
-def _objects(value: Any) -> list[Mapping[str, Any]]:
+def _objects(value: object) -> list[Mapping[str, object]]:
     """Return the objects of a list, and nothing of anything else."""
     return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
 
 
-def _per_class(value: Any, classes: Sequence[str]) -> list[ClassQuality]:
+def _per_class(value: object, classes: Sequence[str]) -> list[ClassQuality]:
     found = {str(row.get("class")): row for row in _objects(value)}
     return [
         ClassQuality(
@@ -173,18 +207,19 @@ def _per_class(value: Any, classes: Sequence[str]) -> list[ClassQuality]:
             precision=_percent(found[name].get("precision")),
             recall=_percent(found[name].get("recall")),
             f1=_percent(found[name].get("f1")),
-            support=found[name].get("support"),
+            support=_count(found[name].get("support")),
         )
         for name in classes
         if name in found
     ]
 
 
-def _square(value: Any, size: int) -> list[list[int]]:
+def _square(value: object, size: int) -> list[list[int]]:
     """Return a matrix of counts, or nothing when it does not fit the classes."""
     if not isinstance(value, list) or len(value) != size:
         return []
-    return value if all(isinstance(row, list) and len(row) == size for row in value) else []
+    fits = all(isinstance(row, list) and len(row) == size and all(map(_is_count, row)) for row in value)
+    return value if fits else []
 
 
 def _rows(matrix: list[list[int]], classes: Sequence[str]) -> list[tuple[str, list[Cell]]]:
@@ -199,14 +234,14 @@ def _rows(matrix: list[list[int]], classes: Sequence[str]) -> list[tuple[str, li
     return rows
 
 
-def _confusions(value: Any) -> list[Confusion]:
+def _confusions(value: object) -> list[Confusion]:
     return [
-        Confusion(str(row.get("label", "")), str(row.get("predicted", "")), int(row.get("count", 0)))
+        Confusion(str(row.get("label", "")), str(row.get("predicted", "")), _count(row.get("count")) or 0)
         for row in _objects(value)[:CONFUSIONS]
     ]
 
 
-def _mistakes(value: Any) -> list[Mistake]:
+def _mistakes(value: object) -> list[Mistake]:
     return [
         Mistake(
             name=str(row.get("input", "")),
@@ -219,12 +254,12 @@ def _mistakes(value: Any) -> list[Mistake]:
     ]
 
 
-def _picture(value: Any) -> str:
+def _picture(value: object) -> str:
     """Return the address of a JPEG in base64; nothing for anything else."""
     return f"data:image/jpeg;base64,{value}" if isinstance(value, str) and BASE64.fullmatch(value) else ""
 
 
-def _calibration(value: Any) -> Calibration | None:
+def _calibration(value: object) -> Calibration | None:
     """Return the bins that hold something, the least sure first; None without any."""
     bins = []
     for row in _objects(value):

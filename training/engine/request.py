@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
+from models_registry.artifacts.model_metrics import ModelMetrics, ParityMetrics
+
 
 @dataclass(frozen=True)
 class Hyperparameters:
@@ -80,10 +82,10 @@ class TrainingResult:
 
     accuracy: float
     classes: list[str]
-    metrics: dict[str, Any]
+    metrics: ModelMetrics
     artifacts: dict[str, str]
     accuracy_plot: str
-    parity: dict[str, float]
+    parity: ParityMetrics
     phase_seconds: dict[str, float]
 
     def to_json(self) -> dict[str, Any]:

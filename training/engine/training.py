@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from models_registry.artifacts import ModelMetadata, Predictor
 from models_registry.artifacts.metadata import IMAGE_CLASSIFICATION, TEXT_CLASSIFICATION
+from models_registry.artifacts.model_metrics import ModelMetrics, QuantizedMetrics
 
 from .catalogue import Architecture, get_architecture
 from .data.images import thumbnail
@@ -59,7 +59,10 @@ def train(
         progress.enter("verify", "Comparing the files on validation examples")
         samples = _samples(request, trained)
         parity, served = _verify(request, artifacts, onnx, samples, threads, progress)
-        metrics = {**trained.metrics, **_verify_quantized(request, artifacts, samples, served, threads)}
+        metrics = trained.metrics.copy()
+        quantized = _verify_quantized(request, artifacts, samples, served, threads)
+        if quantized is not None:
+            metrics["int8"] = quantized
         _picture_mistakes(request, metrics, trained)
         artifacts["evaluation"] = f"{request.public_id}_evaluation.json"
         evaluation = json.dumps({**json.loads(metadata.to_json()), "metrics": metrics}, ensure_ascii=False)
@@ -234,20 +237,20 @@ def _verify_quantized(
     samples: Sequence[bytes | str],
     served: Answers,
     threads: int,
-) -> dict[str, Any]:
+) -> QuantizedMetrics | None:
     """Remove the .onnx of eight bits, if there is one that answers otherwise; returns how it compares."""
     if "onnx-int8" not in artifacts:
-        return {}
+        return None
     path = Path(request.output_dir, artifacts["onnx-int8"])
     answers = Predictor.from_bytes(path.read_bytes(), threads=threads).probabilities(samples)
     parity = compare_quantized(served, answers)
     if not parity.holds:
         del artifacts["onnx-int8"]
         path.unlink()
-    return {"int8": {**parity.to_json(), "published": parity.holds}}
+    return {**parity.to_json(), "published": parity.holds}
 
 
-def _picture_mistakes(request: TrainingRequest, metrics: dict[str, Any], trained: TrainedModel) -> None:
+def _picture_mistakes(request: TrainingRequest, metrics: ModelMetrics, trained: TrainedModel) -> None:
     """Add a small JPEG, as base64, to each of the worst mistakes of an image model."""
     if request.task_type != IMAGE_CLASSIFICATION:
         return

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 
 from models_registry.artifacts import Predictor
+from models_registry.artifacts.model_metrics import ParityMetrics
 
 from .torchscript import load_torchscript
 
@@ -30,7 +31,7 @@ class Parity:
         """Whether the files may be published."""
         return self.max_abs_difference <= self.tolerance and not self.changed_labels
 
-    def to_json(self) -> dict[str, float]:
+    def to_json(self) -> ParityMetrics:
         """Return the figures as plain data."""
         return {
             "max_abs_difference": self.max_abs_difference,

@@ -1,11 +1,17 @@
 """How good a model is on its validation part, in figures that a page can show. All fractions are 0…1."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+from models_registry.artifacts.model_metrics import (
+    CalibrationBin,
+    ConfusedPair,
+    MistakeMetrics,
+    ModelMetrics,
+)
 
 MISTAKES = 12
 CONFUSIONS = 10
@@ -19,7 +25,7 @@ def evaluate(
     labels: npt.NDArray[np.int64],
     classes: Sequence[str],
     names: Sequence[str],
-) -> dict[str, Any]:
+) -> ModelMetrics:
     """Return the figures of N examples; `names` are entry names or texts, to show with mistakes."""
     predicted = probabilities.argmax(1)
     numbers = np.arange(len(classes))
@@ -46,7 +52,7 @@ def evaluate(
 
 def calibration(
     probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]
-) -> list[dict[str, float]]:
+) -> list[CalibrationBin]:
     """Return a reliability diagram: of each bin of confidences that has examples, their mean confidence, how
     many of them are right, and their share of all (each 0…1)."""
     confidence = probabilities.max(1)
@@ -74,7 +80,7 @@ def calibration_error(probabilities: npt.NDArray[np.float32], labels: npt.NDArra
     )
 
 
-def _most_confused(matrix: npt.NDArray[np.int64], classes: Sequence[str]) -> list[dict[str, Any]]:
+def _most_confused(matrix: npt.NDArray[np.int64], classes: Sequence[str]) -> list[ConfusedPair]:
     wrong = matrix.copy()
     np.fill_diagonal(wrong, 0)
     order = np.argsort(-wrong, axis=None, kind="stable")[:CONFUSIONS]
@@ -91,7 +97,7 @@ def _worst_mistakes(
     labels: npt.NDArray[np.int64],
     classes: Sequence[str],
     names: Sequence[str],
-) -> list[dict[str, Any]]:
+) -> list[MistakeMetrics]:
     """Return the mistakes that the model was surest of."""
     predicted = probabilities.argmax(1)
     wrong = np.flatnonzero(predicted != labels)

@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
+
+from models_registry.artifacts.model_metrics import ModelMetrics
 
 from ..catalogue import Architecture
 from ..events import Progress
@@ -52,7 +54,7 @@ class TrainedModel:
     state: State | None
     tokenizer: str | None
     classes: tuple[str, ...]
-    metrics: dict[str, Any]
+    metrics: ModelMetrics
     draw: Callable[[float], str]
     examples: Examples
     validation: tuple[int, ...]

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from models_registry.artifacts.model_metrics import ModelMetrics
+
 from ..catalogue import Architecture
 from ..data import Split
 from ..examples import Examples
@@ -98,7 +100,7 @@ def train_network(assignment: Assignment, material: Material, config: TrainConfi
     )
 
 
-def _measure(material: Material, fitted: Fitted) -> dict[str, Any]:
+def _measure(material: Material, fitted: Fitted) -> ModelMetrics:
     examples, validation = material.examples, list(material.split.validation)
     names = [examples.names[index] for index in validation]
     metrics = evaluate(fitted.probabilities, examples.labels[validation], examples.classes, names)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from models_registry.artifacts.model_metrics import ViewMetrics
 from models_registry.artifacts.ngrams import NgramVocabulary, WeightedNgrams
 from models_registry.artifacts.views import NETWORK, NETWORK_AND_NGRAMS, NGRAMS
 
@@ -70,7 +71,7 @@ class View:
     loss: float
     accuracy: float
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> ViewMetrics:
         """Return the view as plain data."""
         return {"name": self.name, "loss": round(self.loss, 4), "accuracy": round(self.accuracy, 4)}
 

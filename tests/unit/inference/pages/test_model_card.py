@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from inference.pages.model_card import card_of
+from inference.pages.model_card import FileParity, card_of
 
 METRICS: dict[str, Any] = {
     "macro_f1": 0.9,
@@ -62,9 +62,24 @@ def test_metrics_of_another_shape_are_left_out() -> None:
         [],
         [],
         [],
-        {},
+        None,
         None,
     )
+
+
+def test_figures_that_are_no_numbers_are_left_out() -> None:
+    """As an external model's document may have them."""
+    odd = {
+        "confusion_matrix": [[1, "2"], [None, 3]],
+        "most_confused": [{"label": "a", "predicted": "b", "count": "many"}],
+        "parity": {"samples": "all", "max_abs_difference": 1e-6},
+        "phase_seconds": {"fit": "long", "export": 1.5},
+        "validation_examples": "20",
+    }
+    card = card_of(odd, ["a", "b"])
+    assert (list(card.matrix), card.confusions[0].count, card.validation_examples) == ([], 0, None)
+    assert card.parity == FileParity(None, None, 1e-6)
+    assert card.training_seconds == 1.5
 
 
 def test_calibration_leaves_out_empty_bins_and_weighs_by_share() -> None:

@@ -1,0 +1,100 @@
+"""What is known of a model's quality: the shape of its metrics, as training writes and its page reads them.
+
+Fractions are 0…1, losses in nats. What comes from another platform or an older release may lack any key, so that
+whoever reads metrics from a row or a document takes them for a mapping of anything.
+"""
+
+from typing import TypedDict
+
+ClassMetrics = TypedDict(
+    "ClassMetrics", {"class": str, "precision": float, "recall": float, "f1": float, "support": int}
+)
+
+
+class CalibrationBin(TypedDict):
+    """Answers of alike confidence: its mean, how many of them are right, and their share of all."""
+
+    confidence: float
+    accuracy: float
+    share: float
+
+
+class ConfusedPair(TypedDict):
+    """How many examples of one class, `label`, are taken for another."""
+
+    label: str
+    predicted: str
+    count: int
+
+
+class MistakeMetrics(TypedDict, total=False):
+    """An example that the model is wrong about; an image has a small JPEG in base64."""
+
+    input: str
+    label: str
+    predicted: str
+    probability: float
+    thumbnail: str
+
+
+class ViewMetrics(TypedDict):
+    """What a text model could read, and its mean loss and accuracy."""
+
+    name: str
+    loss: float
+    accuracy: float
+
+
+class ParityMetrics(TypedDict):
+    """How far two files of a model differ on validation examples."""
+
+    max_abs_difference: float
+    changed_labels: int
+    samples: int
+
+
+class QuantizedMetrics(ParityMetrics):
+    """How the .onnx of eight bits compares with the full one, and whether it is published."""
+
+    published: bool
+
+
+class Evaluation(TypedDict):
+    """The figures of the validation part; the confusion matrix is None with too many classes."""
+
+    accuracy: float
+    macro_f1: float
+    majority_baseline: float
+    calibration_error: float
+    calibration: list[CalibrationBin]
+    per_class: list[ClassMetrics]
+    confusion_matrix: list[list[int]] | None
+    most_confused: list[ConfusedPair]
+    worst_mistakes: list[MistakeMetrics]
+
+
+class ModelMetrics(Evaluation, total=False):
+    """The evaluation and how the model came about.
+
+    `curve` has the figures of every epoch, or of every strength of a head's regularisation, and `chosen_point` an
+    index of it; `settings` are the hyperparameters that were used, `unused_settings` names those that were given
+    for nothing. `phase_seconds` and `parity` are added when the model is published.
+    """
+
+    train_examples: int
+    validation_examples: int
+    curve: list[dict[str, float]]
+    chosen_point: int
+    best_epoch: int
+    resumed_from_epoch: int
+    regularisation: float
+    refit_on_all: bool
+    unreadable: int
+    settings: dict[str, object]
+    unused_settings: list[str]
+    trained_stages: int
+    views: list[ViewMetrics]
+    view: str
+    int8: QuantizedMetrics
+    parity: ParityMetrics
+    phase_seconds: dict[str, float]
