@@ -14,7 +14,7 @@ class ModelsRegistryConfig(AppConfig):
     def ready(self) -> None:
         from core import periodic
         from documents.drift import register_files
-        from documents.projections import register
+        from documents.registration import register
 
         from . import signals  # noqa: F401
         from .checks import check_imported_models

@@ -19,8 +19,8 @@ from documents.merge import Json
 from documents.projections import Edit, News
 from documents.schemas import ENTRY_KINDS, parse_date, read_entry
 
+from .entries import render_entry
 from .models import UNCHECKED, Artifact, RegisteredModel
-from .projections import render_entry
 from .tokens import readable_name
 
 logger = structlog.get_logger(__name__)

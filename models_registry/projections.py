@@ -1,16 +1,16 @@
 """How live models appear in inference.json."""
 
 from collections.abc import Collection
-from datetime import UTC
-from typing import Any
 
 from documents import keys
 from documents.merge import Json, Ownership
 from documents.projections import EntriesProjection, News
-from documents.schemas import DATE_FORMAT, InferenceDocument, read_entry
+from documents.schemas import InferenceDocument, read_entry
 from documents.serialise import entry_name
 
-from .models import Artifact, RegisteredModel, TaskType
+from .entries import render_entry
+from .import_entries import take_news
+from .models import RegisteredModel
 from .selectors import missing_files
 
 FOLLOWED = frozenset(
@@ -68,26 +68,4 @@ class InferenceProjection(EntriesProjection):
         )
 
     def take(self, news: News) -> dict[str, str]:
-        from .import_entries import take_news
-
         return take_news(news)
-
-
-def render_entry(model: RegisteredModel) -> Json:
-    """Return a model's entry; keys as the documents' format names them."""
-    files = {artifact.kind: artifact.key for artifact in model.artifacts.all()}
-    entry: dict[str, Any] = {
-        "task_type": model.task_type,
-        "model_filename": files.get(Artifact.Kind.TORCHSCRIPT, ""),
-        "model_filename_onnx": files.get(Artifact.Kind.ONNX, ""),
-    }
-    if model.task_type == TaskType.IMAGE:
-        entry["classes"] = model.classes
-    else:
-        entry["metadata_filename"] = files.get(Artifact.Kind.METADATA, "")
-    return entry | {
-        "downloadable": model.downloadable,
-        "accuracy": round(model.accuracy, 2),
-        "accuracy_plot": model.accuracy_plot,
-        "created": model.live_at.astimezone(UTC).strftime(DATE_FORMAT),
-    }

@@ -18,7 +18,7 @@ class TrainingConfig(AppConfig):
         from core import periodic
         from core.observability import health, metrics
         from documents.drift import register_files
-        from documents.projections import register
+        from documents.registration import register
         from models_registry.models import TaskType
 
         from . import checks, signals  # noqa: F401

@@ -10,7 +10,7 @@ class ControlConfig(AppConfig):
     verbose_name = "Switches"
 
     def ready(self) -> None:
-        from documents.projections import register
+        from documents.registration import register
 
         from . import signals  # noqa: F401
         from .projections import CleanupProjection, StatusProjection

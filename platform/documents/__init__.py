@@ -1,5 +1,5 @@
 """The four canonical documents: their keys, their schemas, the store they live in, the way to it.
 
 This package knows no other app. Apps register what their tables look like in a document
-(`projections.register`) and say when that changed (`outbox.mark_changed`).
+(`registration.register`) and say when that changed (`outbox.mark_changed`).
 """

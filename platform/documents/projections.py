@@ -4,12 +4,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import partial
 from typing import Any, BinaryIO, ClassVar
 
 from pydantic import BaseModel
 
-from core import periodic
 from core.exceptions import TrainyardError
 
 from .merge import Json, Ownership
@@ -132,17 +130,9 @@ class StreamProjection(Projection):
 _registered: dict[str, Projection] = {}
 
 
-def register(projection: Projection) -> None:
-    """Make a document known and keep it in step; called while the owning app becomes ready."""
+def add(projection: Projection) -> None:
+    """Make a projection known under its document's key, in place of one that was known before."""
     _registered[projection.key] = projection
-    work = partial(_bring_into_step, projection.key)
-    periodic.register(f"sync {projection.key}", work, may_take=projection.may_take)
-
-
-def _bring_into_step(key: str) -> str:
-    from .publish import bring_into_step
-
-    return bring_into_step(key)
 
 
 def get(key: str) -> Projection:

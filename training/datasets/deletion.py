@@ -9,7 +9,7 @@ from core.exceptions import InvalidRequest
 from work.models import State
 
 from .models import Dataset, DatasetValidation
-from .outcomes import make_unusable, sweep
+from .outcomes import sweep
 from .services import discard_dataset
 
 logger = structlog.get_logger(__name__)
@@ -39,7 +39,7 @@ def _delete_file(dataset: Dataset) -> None:
         return
     if row.jobs.unfinished().exists():
         raise InvalidRequest(f"{row.name} is used by a job that has not ended. Wait for it, or cancel it.")
-    make_unusable(row.pk, DELETED)
+    Dataset.objects.make_unusable(row.pk, DELETED)
     ended = {"state": State.SUCCEEDED, "finished_at": timezone.now()}
     validation, _ = DatasetValidation.objects.get_or_create(dataset=row, defaults=ended)
     transaction.on_commit(lambda: sweep(validation), robust=True)

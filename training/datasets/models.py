@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 from core.indexes import PrefixIndex
 from core.models import OwnedQuerySet, TimestampedModel
@@ -12,6 +13,16 @@ from models_registry.models import TaskType
 from work.models import LeasedWork
 
 from ..task_names import VALIDATE_DATASET
+from .signals import dataset_unusable
+
+
+class DatasetQuerySet(OwnedQuerySet):
+    """Data sets."""
+
+    def make_unusable(self, pk: int, reason: str) -> None:
+        """Note why a data set cannot be trained on, and tell who waits for it (`signals.dataset_unusable`)."""
+        self.filter(pk=pk).update(state=Dataset.State.UNUSABLE, reason=reason, updated_at=timezone.now())
+        dataset_unusable.send(sender=Dataset, dataset_id=pk, reason=reason)
 
 
 class Dataset(TimestampedModel):
@@ -42,7 +53,7 @@ class Dataset(TimestampedModel):
     examples = models.PositiveIntegerField()
     report = models.JSONField(default=dict, blank=True, help_text="What the validation found.")
 
-    objects = OwnedQuerySet.as_manager()
+    objects = DatasetQuerySet.as_manager()
 
     class Meta:
         verbose_name = "data set"
@@ -92,6 +103,4 @@ class DatasetValidation(LeasedWork):
 
     def when_failed(self, reason: str) -> None:
         """Tell the owner of the data set, and those who wait to train on it."""
-        from .outcomes import make_unusable
-
-        make_unusable(self.dataset_id, reason)
+        Dataset.objects.make_unusable(self.dataset_id, reason)

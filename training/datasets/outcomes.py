@@ -10,7 +10,7 @@ from django.utils import timezone
 from work import transitions
 
 from .models import Dataset, DatasetValidation
-from .signals import dataset_ready, dataset_unusable
+from .signals import dataset_ready
 
 
 def conclude(validation: DatasetValidation, report: dict[str, Any]) -> None:
@@ -32,14 +32,6 @@ def conclude(validation: DatasetValidation, report: dict[str, Any]) -> None:
         transitions.succeed(validation, done=read, total=read)
         data.update(state=Dataset.State.READY, **found)
         dataset_ready.send(sender=Dataset, dataset_id=validation.dataset_id)
-
-
-def make_unusable(dataset_id: int, reason: str) -> None:
-    """Note why a data set cannot be trained on; jobs that wait for it end with that."""
-    Dataset.objects.filter(pk=dataset_id).update(
-        state=Dataset.State.UNUSABLE, reason=reason, updated_at=timezone.now()
-    )
-    dataset_unusable.send(sender=Dataset, dataset_id=dataset_id, reason=reason)
 
 
 def unswept() -> QuerySet[DatasetValidation]:
