@@ -147,7 +147,7 @@ def take_data(camera: Photographer) -> None:
         page.goto("/new/")
         table.write_text("input,label\nLovely,good\nNice,good\nDreadful,bad\n,bad\nOdd,\n")
         page.locator("#id_file").set_input_files(table)
-        page.get_by_role("heading", name="What was found").wait_for()
+        page.get_by_role("heading", name="Validation report").wait_for()
         camera.take("new-model-refused")
 
 
@@ -173,13 +173,13 @@ def make_image_model(camera: Photographer) -> None:
     )
     page.locator(".prediction-image").last.wait_for()
     camera.take("model")
-    page.get_by_role("link", name="What was found in it").click()
+    page.get_by_role("link", name="Validation report").click()
     camera.take("dataset")
     page.goto(model)
     page.get_by_role("button", name="Delete", exact=True).click()
     page.get_by_text("This model is deleted").wait_for()
     camera.take("model-deleted")
-    page.get_by_role("button", name="Undo: bring it back").click()
+    page.get_by_role("button", name="Restore").click()
     page.get_by_text("is live again.").wait_for()
 
 
@@ -227,7 +227,7 @@ def take_account(camera: Photographer, mailbox: Path, address: str) -> None:
     camera.take("email", "/accounts/email/")
     camera.take("email-link-old", "/accounts/confirm-email/old/")
     page.goto("/accounts/tokens/")
-    page.get_by_role("button", name="Make a token").click()
+    page.get_by_role("button", name="Create a token").click()
     camera.take("tokens")
     camera.take("storage", "/accounts/storage/")
     camera.take("api-docs", "/api/v1/docs/")

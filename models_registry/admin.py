@@ -85,7 +85,7 @@ class ArtifactInline(TabularInline):
         """Let the long number break."""
         return format_html('<code class="admin-break">{}</code>', artifact.sha256)
 
-    @admin.display(description="where it lies")
+    @admin.display(description="key in the bucket")
     def where(self, artifact: Artifact) -> str:
         """Show the key with the token masked: it is the right to predict."""
         token = artifact.model.token
@@ -126,7 +126,7 @@ class RegisteredModelAdmin(PlatformAdmin):
             None,
             {"fields": ("name", "state_label", "unusable_because", "owner", "token_whole", "description")},
         ),
-        ("How long it lives, and for whom", {"fields": ("expires_at", "pinned", "downloadable")}),
+        ("Expiry and access", {"fields": ("expires_at", "pinned", "downloadable")}),
         (
             "What it is",
             {
@@ -276,9 +276,9 @@ class RegisteredModelAdmin(PlatformAdmin):
     @confirmed(
         Confirmation(
             title="Let predict again",
-            does="They predict again although they took too much; files from outside are looked at first.",
+            does="They predict again although they took too much; external files are checked first.",
             undo="They are switched off again when they break their limits twice.",
-            done="They predict again, or are looked at within a minute.",
+            done="They predict again, or are checked within a minute.",
             together=True,
             fits=lambda model: model.is_live and bool(model.unusable_because) and model.broken_limits > 0,
             needs="live models that were switched off for breaking their limits",
@@ -345,8 +345,8 @@ class RegisteredModelAdmin(PlatformAdmin):
     @confirmed(
         Confirmation(
             title="Allow downloads",
-            does="Whoever has a model's token may download its files.",
-            undo="It can be forbidden again; files that somebody has, they keep.",
+            does="Anyone with a model's token may download its files.",
+            undo="It can be forbidden again; files already downloaded stay with their owners.",
             done="Downloads allowed.",
             together=True,
             fits=lambda model: model.is_live and not model.downloadable,

@@ -118,7 +118,7 @@ def keep_model(*, model: RegisteredModel, extra: timedelta) -> None:
 
 @transaction.atomic
 def forgive_model(*, model: RegisteredModel) -> None:
-    """Let a model that was switched off for breaking limits predict again; files from outside are looked at first."""
+    """Let a model that was switched off for breaking limits predict again; external files are checked first."""
     switched_off = RegisteredModel.objects.live().exclude(unusable_because="").filter(broken_limits__gt=0)
     news = {
         "broken_limits": 0,

@@ -35,7 +35,7 @@ class BatchAdmin(MachineOwnedAdmin):
         ),
         ("The file", {"fields": ("bytes", "column", "result_bytes", "expires_at")}),
         (
-            "In the queue and at work",
+            "Queue and worker",
             {
                 "fields": (
                     *("created", "queued_at", "announced_at", "started_at", "finished_at"),

@@ -92,7 +92,7 @@ class DescribeForm(forms.ModelForm):
             "description": "What it is for, what it was trained on, what it should not be used for. Empty lines make "
             "paragraphs, lines that begin with - a list, # a heading, **stars** bold, `ticks` code.",
         }
-        labels: ClassVar[dict[str, str]] = {"downloadable": "Whoever has the token may download the files"}
+        labels: ClassVar[dict[str, str]] = {"downloadable": "Anyone with the token may download the files"}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("label_suffix", "")

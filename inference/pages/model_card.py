@@ -89,14 +89,14 @@ class Calibration:
     def words(self) -> str:
         """Say what it comes to."""
         if self.error < GOOD_CALIBRATION:
-            return "When it says that it is sure, it is right about that often."
+            return "Well calibrated: its confidence matches how often it is right."
         sure, right = (
             sum(one.share * value for one, value in zip(self.bins, values, strict=True))
             for values in ([one.confidence for one in self.bins], [one.accuracy for one in self.bins])
         )
         if sure > right:
-            return "It is surer of itself than it should be: take its percentages with a grain of salt."
-        return "It is right more often than it says: its percentages are on the careful side."
+            return "Overconfident: it is right less often than its confidence says."
+        return "Underconfident: it is right more often than its confidence says."
 
 
 @dataclass(frozen=True)

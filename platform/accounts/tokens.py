@@ -21,7 +21,7 @@ def good_tokens(user: Any) -> QuerySet[AuthToken]:
 
 
 def make_token(*, user: Any, days: int) -> tuple[AuthToken, str]:
-    """Make a token; returns its row and, this once, the token. Raises `InvalidRequest` when there are too many."""
+    """Create a token; returns its row and, this once, the token. Raises `InvalidRequest` when there are too many."""
     if good_tokens(user).count() >= MOST_TOKENS:
         raise InvalidRequest(f"You have {MOST_TOKENS} API tokens, which is the most. Revoke one first.")
     made, token = AuthToken.objects.create(user=user, expiry=timedelta(days=days))

@@ -75,7 +75,7 @@ class DocumentAdmin(MachineOwnedAdmin):
 
     @display(
         description="state",
-        label={"in step": "success", "waiting": "info", "failed": "danger", "rejected": "warning"},
+        label={"in sync": "success", "waiting": "info", "failed": "danger", "rejected": "warning"},
     )
     def state_label(self, document: Any) -> str:
         """Say in a word how the document is, as far as the database knows."""
@@ -83,12 +83,12 @@ class DocumentAdmin(MachineOwnedAdmin):
             return "failed"
         if document.rejected_etag:
             return "rejected"
-        return "waiting" if document.waiting_changes else "in step"
+        return "waiting" if document.waiting_changes else "in sync"
 
     @confirmed(
         Confirmation(
-            title="Publish and take in now",
-            does="What changed here is written into the bucket, and what others wrote there is taken in, at once "
+            title="Publish and import now",
+            does="What changed here is written into the bucket, and what others wrote there is imported, now "
             "instead of within half a minute.",
             undo="Nothing is lost: both sides are merged.",
             done="Published.",
@@ -102,11 +102,11 @@ class DocumentAdmin(MachineOwnedAdmin):
 
     @confirmed(
         Confirmation(
-            title="Write anew from the database",
+            title="Rewrite from the database",
             does="The document becomes what the database says. Entries and keys of others are kept; what others did "
             "to this platform's own entries is lost.",
             undo="",
-            done="Written anew from the database.",
+            done="Rewritten from the database.",
         ),
         permission="publish",
         icon="build",
@@ -193,7 +193,7 @@ class PublishedEntryAdmin(MachineOwnedAdmin):
 
 @admin.register(OverruledChange)
 class OverruledChangeAdmin(MachineOwnedAdmin):
-    """Changes that lost against the other side's."""
+    """Overruled changes."""
 
     list_display = ("created_at", "document", "entry", "field", "winner")
     list_filter = ("winner",)

@@ -119,9 +119,9 @@ def _entry_problems(projection: EntriesProjection, document: Json) -> Iterator[s
             yield f"{token} {'is missing' if found is None else 'differs from the database'}"
     for token, found in document.items():
         if known.pop(entry_name(token), None) != digest_entry(found):
-            yield f"{token} was changed by others and is not taken in yet"
+            yield f"{token} was changed by others and is not imported yet"
     for name in known:
-        yield f"{name} was removed by others and is not taken in yet"
+        yield f"{name} was removed by others and is not imported yet"
 
 
 def _file_problems(store: Bucket) -> Iterator[str]:

@@ -71,12 +71,12 @@ def is_expected(complaint: str, answers: Collection[int]) -> bool:
 
 
 def sign_up(page: Page, name: str) -> None:
-    """Make an account from the front page; ends on the form of a new model."""
+    """Create an account from the front page; ends on the form of a new model."""
     page.goto("/")
-    page.get_by_role("link", name="Make an account").first.click()
+    page.get_by_role("link", name="Create an account").first.click()
     page.get_by_label("Username").fill(name)
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Make an account").click()
+    page.get_by_role("button", name="Create an account").click()
     page.wait_for_url("**/new/")
 
 

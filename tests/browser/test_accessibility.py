@@ -65,7 +65,7 @@ def pages_of_a_model(
         job = page.url.removeprefix(platform.base_url)
         page.wait_for_url("**/models/*/", timeout=TRAINED_WITHIN)
         model = page.url.removeprefix(platform.base_url)
-        data = page.get_by_role("link", name="What was found in it").get_attribute("href")
+        data = page.get_by_role("link", name="Validation report").get_attribute("href")
         table = tmp_path_factory.mktemp("batch") / "questions.csv"
         table.write_text("input\nWhere is my card?\n\nWhat is the exchange rate?\n")
         page.locator("#id_batch_file").set_input_files(table)
@@ -130,7 +130,7 @@ def test_forms_that_say_what_is_wrong(page: Page, request: pytest.FixtureRequest
     table = tmp_path / "few.csv"
     table.write_text("input,label\na,x\nb,y\n")
     page.locator("#id_file").set_input_files(table)
-    page.get_by_role("heading", name="What was found").wait_for()
+    page.get_by_role("heading", name="Validation report").wait_for()
     assert findings_here(page) == []
 
 

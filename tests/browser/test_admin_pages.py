@@ -143,14 +143,14 @@ def test_dashboard_renews_itself(platform: PlatformProcess, chromium_browser: Br
     with open_page(chromium_browser, platform.base_url, **MODES["light"]) as page:
         sign_in(page)
         dashboard = page.locator("#dashboard")
-        expect(dashboard).to_contain_text("Looking at every example, 3 of 7")
+        expect(dashboard).to_contain_text("Extracting features, 3 of 7")
         platform.manage(
             "shell",
             "-c",
             "from training.models import TrainingJob; "
             "TrainingJob.objects.filter(name='Birds').update(progress={'phase': 'export'})",
         )
-        expect(dashboard).to_contain_text("Writing the files")
+        expect(dashboard).to_contain_text("Exporting the files")
 
 
 def test_list_of_workers_renews_itself(platform: PlatformProcess, chromium_browser: Browser) -> None:

@@ -74,7 +74,7 @@ def test_large_data_is_checked_in_the_background(
     expect(page.get_by_role("alert").get_by_text("There is only one class")).to_be_visible(
         timeout=CHECKED_WITHIN
     )
-    expect(page.get_by_role("heading", name="What was found in lonely.zip")).to_be_visible()
+    expect(page.get_by_role("heading", name="Validation report: lonely.zip")).to_be_visible()
     expect(page.locator("#data-form")).to_be_visible()
 
 

@@ -67,13 +67,13 @@ def test_first_time_takes_eight_clicks_at_most(page: Page) -> None:
         dialog.value.set_files(file)
 
     page.goto("/")
-    click("link", "Make an account")
+    click("link", "Create an account")
     expect(page.get_by_label("Username")).to_be_focused()
     page.keyboard.type("newcomer")
     for _ in range(2):
         page.keyboard.press("Tab")
     page.keyboard.type(PASSWORD)
-    click("button", "Make an account")
+    click("button", "Create an account")
     choose("#file-zone", SAMPLES / "digits.zip")
     expect(page.get_by_text("Every example could be read")).to_be_visible()
     expect(page.get_by_alt_text("An example of 7").first).to_be_visible()
@@ -89,7 +89,7 @@ def test_first_time_takes_eight_clicks_at_most(page: Page) -> None:
 def test_photos_from_the_form_to_a_prediction(page: Page, tmp_path: Path) -> None:
     sign_up(page, "photographer")
     hand_in(page, SAMPLES / "digits.zip")
-    expect(page.locator("[data-sum=split]")).to_have_text("280, tested on 120")
+    expect(page.locator("[data-sum=split]")).to_have_text("280 for training, 120 for validation")
     start(page, "Digits")
     expect(page.get_by_role("heading", name="Digits")).to_be_visible()
     page.wait_for_url(MODEL_ADDRESS, timeout=TRAINED_WITHIN)
@@ -219,7 +219,7 @@ def test_what_was_filled_in_survives_errors_and_a_reload(page: Page, tmp_path: P
     table.write_text("input,label\none,same\ntwo,same\n")
     page.locator("#id_file").set_input_files(table)
     expect(page.get_by_role("alert").filter(has_text="two classes")).to_be_focused()
-    expect(page.get_by_role("heading", name="What was found")).to_be_visible()
+    expect(page.get_by_role("heading", name="Validation report")).to_be_visible()
 
     with page.expect_file_chooser() as dialog:
         page.locator("#file-zone").click()
@@ -257,7 +257,7 @@ def test_session_that_ended_meanwhile_costs_nothing(page: Page, tmp_path: Path) 
 def test_sentences_by_keyboard_alone(page: Page) -> None:
     """No pointer: Tab, Space and Enter lead from the front page to a prediction and to deleting and undoing."""
     page.goto("/")
-    tab_to(page, "Make an account")
+    tab_to(page, "Create an account")
     page.keyboard.press("Enter")
     expect(page.get_by_label("Username")).to_be_focused()
     page.keyboard.type("typist")
@@ -290,7 +290,7 @@ def delete_and_undo_by_keyboard(page: Page) -> None:
         tab_to(page, "Delete")
         page.keyboard.press(key)
         expect(page.get_by_text("This model is deleted")).to_be_visible()
-        tab_to(page, "Undo: bring it back")
+        tab_to(page, "Restore")
         page.keyboard.press(key)
         expect(page.get_by_text("is live again.")).to_be_visible()
     tab_to(page, "Delete")
@@ -300,7 +300,7 @@ def delete_and_undo_by_keyboard(page: Page) -> None:
     page.keyboard.press("Enter")
     page.wait_for_url("**/models/")
     expect(page.locator(".model-card .state")).to_have_text("Deleted")
-    tab_to(page, "Bring back")
+    tab_to(page, "Restore")
     page.keyboard.press("Enter")
     expect(page.get_by_text("is live again.")).to_be_visible()
 

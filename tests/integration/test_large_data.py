@@ -159,10 +159,10 @@ def test_large_data_by_the_page_shows_its_progress_and_then_the_model(
 
     def is_over() -> bool:
         answer = session.get(fragment, headers={"HX-Request": "true"}, timeout=60)
-        seen.update(line.strip() for line in answer.text.splitlines() if "looked at" in line)
+        seen.update(line.strip() for line in answer.text.splitlines() if "files checked" in line)
         return answer.headers.get("HX-Refresh") == "true"
 
     wait_until("a worker has looked", is_over)
-    assert any(f"of {PHOTOS:,} files looked at" in line for line in seen), seen
+    assert any(f"of {PHOTOS:,} files checked" in line for line in seen), seen
     assert "Start training</button>" in session.get(page, timeout=60).text
     assert ended(platform, pk) == ["ready", str(PHOTOS), "succeeded", "1", "0"]

@@ -92,12 +92,12 @@ class DatasetAdmin(MachineOwnedAdmin):
         """Show the state in its colour."""
         return label(dataset.get_state_display(), DATASET_STATES)
 
-    @admin.display(description="looked at")
+    @admin.display(description="validation")
     def checked(self, dataset: Dataset) -> str:
         """Say how far a worker is, or was, with a large one."""
         validation = getattr(dataset, "validation", None)
         if validation is None:
-            return "at once, when it was uploaded"
+            return "validated during the upload"
         of = f" of {validation.total:,}" if validation.total else ""
         waits = f" {validation.message}" if validation.message and not validation.is_final else ""
         return f"{validation.done:,}{of}, {validation.get_state_display()}.{waits}"
@@ -130,7 +130,7 @@ class DatasetAdmin(MachineOwnedAdmin):
         """Let the long number break."""
         return format_html('<span class="admin-break">{}</span>', dataset.sha256)
 
-    @admin.display(description="where it lies")
+    @admin.display(description="key in the bucket")
     def where(self, dataset: Dataset) -> str:
         """Let the long key break."""
         return format_html('<span class="admin-break">{}</span>', dataset.key)

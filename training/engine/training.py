@@ -56,7 +56,7 @@ def train(
         metadata = _describe(request, architecture, trained.classes)
         artifacts, onnx = _export(request, architecture, trained, metadata, progress)
         crash_point("export.done")
-        progress.enter("verify", "Comparing the files on validation examples")
+        progress.enter("verify", "Verifying the files on validation examples")
         samples = _samples(request, trained)
         parity, served = _verify(request, artifacts, onnx, samples, threads, progress)
         metrics = trained.metrics.copy()

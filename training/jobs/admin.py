@@ -102,11 +102,11 @@ class TrainingJobAdmin(MachineOwnedAdmin):
     fieldsets = (
         (None, {"fields": ("name", "state_label", "progress_now", "priority", "owner", "error")}),
         (
-            "Where it comes from, what it made",
+            "Source and result",
             {"fields": ("dataset_link", "model_link", "token_whole", "origin")},
         ),
         (
-            "What was asked for",
+            "Settings",
             {
                 "fields": (
                     *("task_type", "architecture", "strategy", "data_split", "seed", "downloadable"),
@@ -116,7 +116,7 @@ class TrainingJobAdmin(MachineOwnedAdmin):
             },
         ),
         (
-            "In the queue and at work",
+            "Queue and worker",
             {
                 "fields": (
                     *("queue", "queued_at", "announced_at", "not_before", "started_at", "finished_at"),
@@ -222,7 +222,7 @@ class TrainingJobAdmin(MachineOwnedAdmin):
     @confirmed(
         Confirmation(
             title="Cancel",
-            does="Jobs that wait end at once, running ones within seconds. What they have reached is lost.",
+            does="Jobs that wait end at once, running ones within seconds. Their progress is lost.",
             undo="",
             done="Cancelled.",
             fits=lambda job: not job.is_final,
@@ -311,7 +311,7 @@ class TrainedModelAdmin(RegisteredModelAdmin):
     readonly_fields = (*RegisteredModelAdmin.readonly_fields, "job_link", "dataset_link")
     fieldsets = (
         *RegisteredModelAdmin.fieldsets,
-        ("Where it comes from", {"fields": ("job_link", "dataset_link")}),
+        ("Source", {"fields": ("job_link", "dataset_link")}),
     )
 
     def has_retrain_permission(self, request: HttpRequest, obj: Any = None) -> bool:

@@ -64,7 +64,7 @@ def watch(job: TrainingJob, *, timeout: float, stdout: OutputWrapper, stderr: Ou
     if job.registered_model:
         accuracy = job.registered_model.accuracy
         stdout.write(
-            f"Live after {seconds(job.queued_for + job.running_for)} s: {accuracy:.2f} % of the validation part right."
+            f"Live after {seconds(job.queued_for + job.running_for)} s: {accuracy:.2f} % validation accuracy."
         )
     return job
 

@@ -42,8 +42,8 @@ def facts_of(metrics: RunningMetrics) -> list[tuple[str, str]]:
         found.append(("Epoch", f"{metrics.epoch} of {metrics.epochs}"))
     for label, value, write in (
         ("Loss", metrics.loss, _plain),
-        ("Training part right", metrics.accuracy, _percent),
-        ("Validation part right", metrics.validation_accuracy, _percent),
+        ("Training accuracy", metrics.accuracy, _percent),
+        ("Validation accuracy", metrics.validation_accuracy, _percent),
         ("Images per second", metrics.images_per_second, _rate),
         ("Texts per second", metrics.texts_per_second, _rate),
     ):

@@ -42,7 +42,7 @@ from ..jobs.presets import suitable_network, why_not_at_all
 from ..jobs.services import JobSettings
 
 NAME_RULE = "Use letters, digits, spaces, hyphens and underscores."
-OPEN = "The preset's choice"
+OPEN = "Default"
 SWITCH = (("", OPEN), ("on", "On"), ("off", "Off"))
 
 
@@ -216,10 +216,10 @@ class NewModelForm(forms.Form):
         widget=forms.RadioSelect,
     )
     network = forms.ChoiceField(label="Network", required=False)
-    train_percent = number_field("Share for training, in percent", TRAIN_PERCENT, initial=70, required=True)
+    train_percent = number_field("Training split, in percent", TRAIN_PERCENT, initial=70, required=True)
     seed = number_field("Seed", SEED, initial=0, required=True)
     downloadable = forms.BooleanField(
-        label="Whoever has the token may download the files",
+        label="Anyone with the token may download the files",
         required=False,
         initial=True,
         help_text="Off: others can only predict. You can always download your own model.",
@@ -235,7 +235,7 @@ class NewModelForm(forms.Form):
     learning_rate = number_field("Learning rate", LEARNING_RATE)
     batch_size = number_field("Batch size", BATCH_SIZE)
     epochs = number_field("Epochs", EPOCHS)
-    trainable = option_field("trainable", "Layers to train")
+    trainable = option_field("trainable", "Trainable layers")
     augmentation = option_field("augmentation", "Augmentation")
     early_stopping = option_field("early_stopping", "Early stopping")
     class_weights = option_field("class_weights", "Class weights")

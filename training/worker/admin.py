@@ -15,7 +15,7 @@ from core.templatetags.durations import short
 
 from ..jobs.models import TrainingJob, WorkerHeartbeat
 
-HEALTH = {"ready": "success", "warming up": "info", "silent": "danger"}
+HEALTH = {"ready": "success", "warming up": "info", "not responding": "danger"}
 
 
 @admin.register(WorkerHeartbeat)
@@ -42,7 +42,7 @@ class WorkerHeartbeatAdmin(MachineOwnedAdmin):
     @admin.display(description="state")
     def state_label(self, worker: WorkerHeartbeat) -> str:
         """Say whether the worker was heard of lately, and whether it is prepared."""
-        state = "silent" if not worker.is_alive else "ready" if worker.ready else "warming up"
+        state = "not responding" if not worker.is_alive else "ready" if worker.ready else "warming up"
         return label(state, HEALTH)
 
     @admin.display(description="queues")
@@ -69,7 +69,7 @@ class WorkerHeartbeatAdmin(MachineOwnedAdmin):
         """Say how long the process has been there."""
         return short(worker.seen_at - worker.started_at)
 
-    @admin.display(description="heard of", ordering="seen_at")
+    @admin.display(description="last seen", ordering="seen_at")
     def heard_of(self, worker: WorkerHeartbeat) -> str:
         """Say how long ago the worker was last heard of."""
         return naturaltime(worker.seen_at)

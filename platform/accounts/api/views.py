@@ -28,7 +28,7 @@ class ApiTokensView(APIView):
 
     @extend_schema(request=ApiTokenWishSerializer, responses={201: NewApiTokenSerializer})
     def post(self, request: Request) -> Response:
-        """Make a token, with a password or a session: a token cannot prolong itself by another one."""
+        """Create a token, with a password or a session: a token cannot prolong itself by another one."""
         if isinstance(request.auth, AuthToken):
             raise PermissionDenied("Sign in, or send your name and password, to make an API token.")
         wish = ApiTokenWishSerializer(data=request.data)

@@ -52,7 +52,7 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer 403."""
     if _is_program(request):
-        return refuse(request, 403, "You may not do this.")
+        return refuse(request, 403, "Permission denied.")
     return _page(403, exception=str(exception))
 
 

@@ -85,5 +85,5 @@ def _detail(error: Exception) -> str:
     if isinstance(error, Http404):
         return "There is nothing here, or it is not yours."
     if isinstance(error, PermissionDenied):
-        return "You may not do this."
+        return "Permission denied."
     return str(getattr(error, "detail", error))

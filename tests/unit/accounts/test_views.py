@@ -95,12 +95,12 @@ def test_forgotten_password_is_replaced_by_a_link_that_works_once() -> None:
     page = client.post(form.redirect_chain[-1][0], fields, follow=True).content.decode()
     assert "Your new password is set" in page
     assert client.login(username=person.username, password=password)
-    assert "This link is too old" in Client().get(link_in(message), follow=True).content.decode()
+    assert "This link has expired" in Client().get(link_in(message), follow=True).content.decode()
 
 
 def test_address_without_an_account_gets_a_message_that_says_so() -> None:
     page = Client().post("/accounts/password/reset/", {"email": "nobody@example.org"}, follow=True)
-    assert "Look into your inbox" in page.content.decode()
+    assert "Check your inbox" in page.content.decode()
     (message,) = mail.outbox
     assert message.to == ["nobody@example.org"]
     assert "no account there has the address nobody@example.org" in message.body
@@ -114,7 +114,7 @@ def test_address_is_confirmed_by_its_owner_once() -> None:
     assert "Does <strong" in client.get(link).content.decode()
     client.post(link)
     assert EmailAddress.objects.get(user=person).verified
-    assert "This link is too old" in client.get(link).content.decode()
+    assert "This link has expired" in client.get(link).content.decode()
 
 
 def test_account_that_is_switched_off_is_told_so() -> None:

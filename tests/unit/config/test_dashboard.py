@@ -55,16 +55,16 @@ def test_dashboard_shows_jobs_models_documents_and_workers(root: Client) -> None
     shown = page(root)
     for words in (
         "Birds",
-        "Looking at every example, 3 of 7",
+        "Extracting features, 3 of 7",
         "Cats",
         "Add a class.",
         "3.0\xa0MB",
         "w1",
         "ready",
-        "in step",
+        "in sync",
     ):
         assert words in shown
-    assert "in step" in shown
+    assert "in sync" in shown
     assert "Latest models" in shown
     assert "What needs a hand" not in shown
 
@@ -97,7 +97,7 @@ def test_dashboard_hides_what_one_may_not_see(client: Client) -> None:
 def test_health_of_the_parts_is_told(root: Client) -> None:
     shown = root.get(reverse("admin:platform_health")).content.decode()
     assert "database" in shown
-    assert "well" in shown
+    assert "healthy" in shown
 
 
 def test_health_is_for_those_who_may_look(client: Client) -> None:
@@ -114,4 +114,4 @@ def test_dashboard_takes_the_same_queries_for_any_number_of_rows(
         run_job(f"Job {number}")
     with django_assert_max_num_queries(30):
         shown = page(root)
-    assert shown.count("Looking at every example, 3 of 7") > 1
+    assert shown.count("Extracting features, 3 of 7") > 1

@@ -43,7 +43,7 @@ def test_document_in_step_says_so(root: Client, key: str) -> None:
     publish_waiting()
     check_bucket()
     shown = page(root, key)
-    assert "says what the database says" in shown
+    assert "the database are in sync" in shown
     assert "Edits of others are safe" in shown
 
 
@@ -54,8 +54,8 @@ def test_document_that_differs_lists_what_and_repair_mends_it(root: Client, buck
     assert f"{model.token} is missing" in shown
     assert "theirs was changed by others" in shown
     answer = root.post(address("documents_document_repair"), YES, follow=True).content.decode()
-    assert "says what the database says" in answer
-    assert "Entries of others that are no models here" in answer
+    assert "the database are in sync" in answer
+    assert "External entries that are no models here" in answer
     assert set(json.loads((bucket / keys.INFERENCE).read_text())) == {model.token, "theirs"}
 
 
@@ -92,7 +92,7 @@ def test_buttons_are_for_those_who_may_change_documents(client: Client, button: 
     viewer = UserFactory(is_staff=True)
     viewer.user_permissions.add(Permission.objects.get(codename="view_document"))
     client.force_login(viewer)
-    assert "Write anew" not in page(client)
+    assert "Rewrite from" not in page(client)
     assert client.get(address(button)).status_code == 403
     assert client.post(address(button), YES).status_code == 403
     viewer.user_permissions.add(Permission.objects.get(codename="change_document"))

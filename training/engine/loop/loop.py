@@ -407,7 +407,7 @@ class _Loop:
         )
         message = f"Epoch {number + 1} of {config.epochs}"
         if last is not None:
-            message += f"; {100 * last.validation_accuracy:.1f} % of the validation part right so far"
+            message += f"; {100 * last.validation_accuracy:.1f} % validation accuracy so far"
         self.progress.tell(done, total, message, metrics)
 
 

@@ -22,17 +22,19 @@ ALL_PHASES = (
     Phase(
         "prepare",
         "Preparing the examples",
-        "Every example is read and put into the training or the validation part.",
+        "Every example is read and put into the training or the validation set.",
     ),
-    Phase("features", "Looking at every example", "The pretrained network turns each example into numbers."),
-    Phase("fit", "Learning your classes", "The last layer is fitted to the training part."),
     Phase(
-        "train", "Training the network", "The network itself learns from the training part, epoch by epoch."
+        "features", "Extracting features", "The pretrained network computes the features of every example."
     ),
-    Phase("export", "Writing the files", "The model is written as ONNX and as TorchScript."),
+    Phase(
+        "fit", "Fitting the last layer", "A linear classifier is fitted to the features of the training set."
+    ),
+    Phase("train", "Training the network", "The network is trained on the training set, epoch by epoch."),
+    Phase("export", "Exporting the files", "The model is written as ONNX and as TorchScript."),
     Phase(
         "verify",
-        "Comparing the files",
+        "Verifying the files",
         "Both files run on validation examples and must agree with the trained model.",
     ),
     Phase("publish", "Going live", "The files are uploaded and the model gets its address."),

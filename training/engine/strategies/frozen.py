@@ -85,7 +85,7 @@ def fit_head(
     progress.enter("fit", "The classifier learns the classes", len(STRENGTHS))
 
     def tell(number: int, point: PathPoint) -> None:
-        shown = f"{100 * point.validation_accuracy:.1f} % of the validation part right"
+        shown = f"{100 * point.validation_accuracy:.1f} % validation accuracy"
         progress.tell(number, len(STRENGTHS), shown, RunningMetrics.from_json(point.to_json()))
 
     train, validation = parts

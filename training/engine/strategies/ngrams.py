@@ -180,7 +180,7 @@ def _some(train: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.int64]:
 
 
 def _tell(progress: Progress, number: int, point: PathPoint) -> None:
-    shown = f"{100 * point.validation_accuracy:.1f} % of the validation part right"
+    shown = f"{100 * point.validation_accuracy:.1f} % validation accuracy"
     progress.tell(number, len(STRENGTHS), shown)
 
 

@@ -1,4 +1,4 @@
-"""Make a token for the REST API: sent as `Authorization: Token …`, it acts for its user."""
+"""Create a token for the REST API: sent as `Authorization: Token …`, it acts for its user."""
 
 from datetime import timedelta
 from typing import Any

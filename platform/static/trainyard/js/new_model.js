@@ -200,7 +200,7 @@ document.addEventListener("htmx:xhr:progress", ({ target, detail }) => {
   if (target.id !== "data-form" || !detail.lengthComputable) return;
   const { loaded, total } = detail;
   if (loaded < total) showUpload(`Uploading… ${readableSize(loaded)} of ${readableSize(total)}`, loaded / total);
-  else showUpload("Uploaded. Looking at every example…", null);
+  else showUpload("Uploaded. Checking the data…", null);
 });
 
 // Model, review -----------------------------------------------------------------------------------------
@@ -239,8 +239,8 @@ function refresh(form) {
 function showDefaults(form, defaults) {
   for (const [name, value] of Object.entries(defaults)) {
     const field = form.querySelector(`#id_${name}`);
-    if (field.tagName === "SELECT") field.options[0].textContent = `The preset's choice: ${value}`;
-    else field.placeholder = `The preset's choice: ${value}`;
+    if (field.tagName === "SELECT") field.options[0].textContent = `Default: ${value}`;
+    else field.placeholder = `Default: ${value}`;
   }
 }
 
@@ -256,7 +256,7 @@ function sumUp(form, preset) {
   const percent = Number(form.querySelector("#id_train_percent").value);
   const examples = Number(form.querySelector('[data-sum="split"]').dataset.examples);
   const learned = Math.round((examples * percent) / 100);
-  show("split", percent > 0 && percent < 100 ? `${learned}, tested on ${examples - learned}` : "");
+  show("split", percent > 0 && percent < 100 ? `${learned} for training, ${examples - learned} for validation` : "");
 }
 
 // Both --------------------------------------------------------------------------------------------------

@@ -43,7 +43,7 @@ def test_a_fault_of_ours_is_a_plain_page() -> None:
 def test_views_of_django_use_our_pages() -> None:
     request = RequestFactory().get("/")
     assert "cannot be understood" in defaults.bad_request(request, SuspiciousOperation()).content.decode()
-    assert "You may not do this" in defaults.permission_denied(request, PermissionDenied()).content.decode()
+    assert "Permission denied" in defaults.permission_denied(request, PermissionDenied()).content.decode()
     assert "There is nothing here" in defaults.page_not_found(request, Exception()).content.decode()
 
 

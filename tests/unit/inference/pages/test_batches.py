@@ -114,7 +114,7 @@ def test_halted_platform_takes_no_batch(client: Client, model: RegisteredModel) 
 def test_page_from_form_to_result(client: Client, model: RegisteredModel) -> None:
     owner = UserFactory()
     client.force_login(owner)
-    assert "Many at once" in client.get(reverse("inference:model", args=[model.token])).content.decode()
+    assert "Batch prediction" in client.get(reverse("inference:model", args=[model.token])).content.decode()
     sent = client.post(reverse("inference:batches", args=[model.token]), {"file": photos()})
     batch = Batch.objects.get()
     assert (batch.owner_id, sent.url) == (

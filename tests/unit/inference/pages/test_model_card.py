@@ -93,12 +93,12 @@ def test_calibration_leaves_out_empty_bins_and_weighs_by_share() -> None:
     assert calibration is not None
     assert [round(one.confidence) for one in calibration.bins] == [55, 95]
     assert round(calibration.error, 3) == 7.5
-    assert "surer of itself" in calibration.words
+    assert "Overconfident" in calibration.words
 
 
 @pytest.mark.parametrize(
     ("accuracy", "words"),
-    [(0.93, "about that often"), (0.5, "surer of itself"), (1.0, "careful side")],
+    [(0.93, "Well calibrated"), (0.5, "Overconfident"), (1.0, "Underconfident")],
 )
 def test_calibration_is_said_in_words(accuracy: float, words: str) -> None:
     confidence = 0.9

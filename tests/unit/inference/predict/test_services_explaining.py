@@ -120,7 +120,7 @@ def test_page_lays_a_heat_map_over_the_photo() -> None:
     start = page.index("data:image/png;base64,") + len("data:image/png;base64,")
     content = base64.b64decode(page[start : page.index('"', start)])
     assert Image.open(io.BytesIO(content)).size == (SIDE, SIDE)
-    assert "Show where the model looks" in page
+    assert "Show the heat map" in page
 
 
 def test_page_highlights_words_and_says_by_how_much_in_words() -> None:

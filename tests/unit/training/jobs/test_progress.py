@@ -35,7 +35,7 @@ ROWS = [
         "phase": "fit",
         "done": 1,
         "total": 12,
-        "message": "90.0 % of the validation part right",
+        "message": "90.0 % validation accuracy",
         "metrics": {
             "strength": 0.1,
             "train_accuracy": 0.9,

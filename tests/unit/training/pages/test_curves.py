@@ -33,8 +33,8 @@ def test_facts_are_in_words_of_people() -> None:
     assert facts_of(RunningMetrics.from_json(metrics)) == [
         ("Epoch", "3 of 8"),
         ("Loss", "0.123"),
-        ("Training part right", "90.0 %"),
-        ("Validation part right", "96.2 %"),
+        ("Training accuracy", "90.0 %"),
+        ("Validation accuracy", "96.2 %"),
         ("Images per second", "1,234"),
     ]
 

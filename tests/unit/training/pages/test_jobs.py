@@ -87,7 +87,7 @@ def test_owner_and_staff_see_a_job(name: str, who: str) -> None:
     response = client.get(reverse(f"training:{name}", args=[job.pk]))
     assert response.status_code == 200
     page = response.content.decode()
-    assert "Looking at every example" in page
+    assert "Extracting features" in page
     assert 'max="12"' in page
     assert "a line of the log" in page
 
@@ -194,7 +194,7 @@ def test_settings_that_were_asked_for_are_shown() -> None:
     )
     page = " ".join(as_(job.owner).get(f"/jobs/{job.pk}/").content.decode().split())
     assert '<dd class="number"> 7 </dd>' in page
-    assert "preset's choice" in page.replace("&#x27;", "'")
+    assert "default" in page.replace("&#x27;", "'")
     for words in ("One cycle", "off", "Augmentation", "light", "step size 2, gamma 0.5"):
         assert words in page, words
 
@@ -233,7 +233,7 @@ def test_job_list_is_the_persons_own() -> None:
 
 
 def test_empty_job_list_says_what_to_do_next() -> None:
-    assert "Make your first model" in as_(UserFactory()).get("/jobs/").content.decode()
+    assert "Create your first model" in as_(UserFactory()).get("/jobs/").content.decode()
 
 
 @pytest.mark.parametrize("count", [1, 30])
@@ -259,7 +259,7 @@ def test_job_list_is_searched_by_name_and_state() -> None:
     assert "Autumn leaves" not in page
     assert "Spring again" not in page
     page = client.get("/jobs/?q=winter").content.decode()
-    assert "Nothing fits" in page
+    assert "No results" in page
     assert "Spring flowers" in client.get("/jobs/?state=nonsense").content.decode()
     assert "Spring flowers" in client.get("/jobs/?q=flowers").content.decode()
 
@@ -270,4 +270,4 @@ def test_everybodys_jobs_are_searched_by_how_their_names_begin() -> None:
     page = client.get("/jobs/?whose=everyone&q=SPRING").content.decode()
     assert "Spring flowers" in page
     assert 'placeholder="Beginning of a name"' in page
-    assert "Nothing fits" in client.get("/jobs/?whose=everyone&q=flowers").content.decode()
+    assert "No results" in client.get("/jobs/?whose=everyone&q=flowers").content.decode()

@@ -97,7 +97,7 @@ def test_upload_over_htmx_shows_the_other_steps_and_keeps_the_choice_in_the_addr
     assert response["HX-Replace-Url"] == f"/new/?dataset={Dataset.objects.get().pk}"
     assert "<html" not in page
     assert page.count("data:image/jpeg;base64,") == 6
-    assert "nothing looks odd" in page
+    assert "no problems found" in page
 
 
 @BOTH
@@ -106,7 +106,7 @@ def test_data_that_cannot_be_trained_on_is_refused_with_what_was_found(headers: 
     page = response.content.decode()
     assert response.status_code == 422
     assert "fewer than 2 different examples" in page
-    assert "What was found" in page
+    assert "Validation report" in page
     assert ("<html" in page) == (not headers)
     assert not Dataset.objects.exists()
 
@@ -310,10 +310,10 @@ def test_large_upload_shows_how_far_its_check_is(everything_is_large: None, head
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({}, "Waits for a worker."),
+        ({}, "Waiting for a worker."),
         ({"message": "Waits again: its worker stopped answering."}, "its worker stopped answering"),
-        ({"state": "running", "done": 1204, "total": 5000}, "1,204 of 5,000 files looked at"),
-        ({"state": "running", "done": 70_000}, "70,000 rows looked at"),
+        ({"state": "running", "done": 1204, "total": 5000}, "1,204 of 5,000 files checked"),
+        ({"state": "running", "done": 70_000}, "70,000 rows checked"),
         ({"state": "running"}, "Opening the file"),
     ],
 )
@@ -370,12 +370,12 @@ def test_unusable_data_shows_what_to_mend_and_takes_another_file() -> None:
     dataset = DatasetFactory(state="unusable", reason=report["problems"][0], report=report, classes=["daisy"])
     page = as_(dataset.owner).get(f"/new/?dataset={dataset.pk}").content.decode()
     assert "There is only one class" in page
-    assert "What was found" in page
+    assert "Validation report" in page
     assert 'id="data-form"' in page
     dataset = DatasetFactory(state="unusable", reason="Row 7 is not UTF-8 text.")
     page = as_(dataset.owner).get(f"/new/?dataset={dataset.pk}").content.decode()
     assert "Row 7 is not UTF-8 text." in page
-    assert "What was found" not in page
+    assert "Validation report" not in page
 
 
 @pytest.mark.parametrize("state", ["validating", "unusable"])
