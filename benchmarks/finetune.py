@@ -26,7 +26,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmarks.time_to_live import DATA, ROOT, Labelled, hold_out, read_csv, read_zip, write_csv, write_zip
+from benchmarks.labelled_data import CACHE, DATA, Labelled, hold_out, read_csv, read_zip, write_csv, write_zip
+from devtools.platform_process import ROOT
 from models_registry.artifacts import ImagePreprocessing, Predictor
 from models_registry.artifacts.texts import TextEncoder, pad
 from training.engine.catalogue import Architecture, get_architecture
@@ -42,7 +43,6 @@ from training.engine.networks.stages import Network, build, pretrained_state
 from training.engine.request import Hyperparameters, TrainingRequest
 from training.engine.training import train
 
-CACHE = Path(os.environ.get("TRAINYARD_HOME", ROOT / ".data")) / "backbones"
 EPOCHS = int(os.environ.get("TRAINYARD_BENCH_EPOCHS", "8"))
 SEEDS = int(os.environ.get("TRAINYARD_BENCH_SEEDS", "3"))
 ROUNDS = 3

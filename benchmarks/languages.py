@@ -7,13 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.time_to_live import DATA, Labelled, read_csv, write_csv
+from benchmarks.labelled_data import CACHE, DATA, Labelled, read_csv, write_csv
 from models_registry.artifacts import Predictor
 from training.engine.catalogue import get_architecture
 from training.engine.request import TrainingRequest
 from training.engine.training import train
-
-from .finetune import CACHE
 
 SETS = {
     "arabic": "languages/ar_ajgt",

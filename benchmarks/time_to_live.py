@@ -7,29 +7,23 @@ Real data is taken from `../shared/data` (or the folder that TRAINYARD_BENCH_DAT
 there; otherwise the samples stand in, every fifth example held out for the test.
 """
 
-import csv
-import io
 import os
 import statistics
 import tempfile
 import time
-import zipfile
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import requests
 
+from benchmarks.labelled_data import CACHE, DATA, Labelled, hold_out, read_csv, read_zip, write_csv, write_zip
 from devtools.platform_process import ROOT, WholePlatform
 
-DATA = Path(os.environ.get("TRAINYARD_BENCH_DATA", ROOT.parent / "shared" / "data"))
 RUNS = int(os.environ.get("TRAINYARD_BENCH_RUNS", "3"))
-HELD_OUT = 5
 POLL = 0.2  # seconds; what is measured are the server's times
 BATCH = 32
-
-Labelled = list[tuple[bytes | str, str]]  # raw input and its true class
 
 
 def image() -> dict[str, Any]:
@@ -118,7 +112,6 @@ def _embedding_seconds(texts: list[str]) -> float:
     """Return what the network alone takes for all texts, as a job runs it; the median of as many runs."""
     import numpy as np
 
-    from benchmarks.finetune import CACHE
     from training.engine.catalogue import get_architecture
     from training.engine.events import Progress
     from training.engine.examples import Examples
@@ -176,39 +169,3 @@ def accuracy_over_rest(base_url: str, token: str, test: Labelled) -> float:
 def in_batches(examples: Sequence[Any]) -> Iterator[Sequence[Any]]:
     """Cut a sequence into pieces of one call's size."""
     return (examples[start : start + BATCH] for start in range(0, len(examples), BATCH))
-
-
-def hold_out(examples: Labelled) -> tuple[Labelled, Labelled]:
-    """Split off every fifth example for the test."""
-    test = examples[::HELD_OUT]
-    return [example for index, example in enumerate(examples) if index % HELD_OUT], test
-
-
-def read_zip(path: Path) -> Labelled:
-    """Read a zip with a folder for each class."""
-    with zipfile.ZipFile(path) as archive:
-        names = [name for name in sorted(archive.namelist()) if not name.endswith("/")]
-        return [(archive.read(name), PurePosixPath(name).parent.name) for name in names]
-
-
-def write_zip(examples: Labelled) -> bytes:
-    """Write a zip with a folder for each class."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for number, (content, label) in enumerate(examples):
-            archive.writestr(f"{label}/{number:05}.img", content)
-    return buffer.getvalue()
-
-
-def read_csv(path: Path) -> Labelled:
-    """Read a table with the columns input and label."""
-    with path.open(newline="", encoding="utf-8") as file:
-        return [(row["input"], row["label"]) for row in csv.DictReader(file)]
-
-
-def write_csv(examples: Labelled) -> bytes:
-    """Write a table with the columns input and label."""
-    buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer)
-    writer.writerows([("input", "label"), *examples])
-    return buffer.getvalue().encode()
