@@ -81,7 +81,7 @@ class Photographer:
 @contextmanager
 def at_work(browser: Browser, platform: PlatformProcess, mode: str) -> Iterator[Photographer]:
     """Open a page of the mode, without anybody signed in."""
-    with open_page(browser, platform.base_url, answers=(*errors.ANSWERS, 422), **VIEWS[mode]) as page:
+    with open_page(browser, platform.base_url, answers=errors.ANSWERS, **VIEWS[mode]) as page:
         yield Photographer(page, mode)
 
 

@@ -20,7 +20,7 @@ from django.utils.text import slugify
 from bucket.base import Missing
 from bucket.factory import get_bucket
 from core.exceptions import BucketError, TrainyardError
-from core.http.problems import problem_response
+from core.http.problems import Problem, problem_response
 from models_registry.models import Artifact, RegisteredModel
 from models_registry.selectors import stored_size
 
@@ -144,7 +144,7 @@ def stream_file(request: HttpRequest, artifact: Artifact) -> HttpResponseBase:
     if etag and request.headers.get("If-None-Match") == etag:
         response = HttpResponse(status=304)
     elif span is not None and span.start >= size:
-        response = problem_response(416, f"The file has {size:,} bytes.")
+        response = problem_response(Problem(416, f"The file has {size:,} bytes."))
         response["Content-Range"] = f"bytes */{size}"
         return response
     else:

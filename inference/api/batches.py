@@ -1,6 +1,5 @@
 """REST views of batches: many inputs in one file, a CSV as answer."""
 
-from django.http import Http404
 from django.http.response import HttpResponseBase
 from django.urls import path, reverse
 from drf_spectacular.types import OpenApiTypes
@@ -22,7 +21,6 @@ from ..batches.models import Batch
 from ..batches.selectors import find_batch, why_waiting
 from ..batches.services import cancel_batch, create_batch
 from ..predict.admission import require_model
-from ..predict.lookup import UnknownModel
 
 
 class BatchRequestSerializer(serializers.Serializer):
@@ -103,10 +101,7 @@ class BatchListView(APIView):
         wish = BatchRequestSerializer(data=request.data)
         wish.is_valid(raise_exception=True)
         owner = request.user if request.user.is_authenticated else None
-        try:
-            batch = create_batch(token=token, owner=owner, **wish.validated_data)
-        except UnknownModel as error:
-            raise Http404 from error
+        batch = create_batch(token=token, owner=owner, **wish.validated_data)
         answer = BatchSerializer(batch, context={"request": request}).data
         return Response(answer, status=status.HTTP_202_ACCEPTED, headers={"Location": answer["url"]})
 

@@ -3,14 +3,17 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
+from core.http.middleware import sessionless
+
 from . import batches
-from .views import DownloadView, PredictView, RegisteredModelViewSet
+from .predict import PredictView
+from .views import DownloadView, RegisteredModelViewSet
 
 router = SimpleRouter()
 router.register("models", RegisteredModelViewSet, basename="api-model")
 
 urlpatterns = [
-    path("models/<str:token>/predict/", PredictView.as_view(), name="api-predict"),
+    path("models/<str:token>/predict/", sessionless(PredictView.as_view()), name="api-predict"),
     path("models/<str:token>/download/", DownloadView.as_view(), name="api-model-download"),
     *batches.urlpatterns,
     *router.urls,

@@ -1,44 +1,30 @@
-"""REST views of models and predictions: parse, authorise, call one service."""
+"""REST views of models: parse, authorise, call one service."""
 
-from collections.abc import Sequence
 from datetime import timedelta
 
-from django.conf import settings
-from django.core.files.uploadedfile import UploadedFile
 from django.db.models import QuerySet
-from django.http import Http404
 from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import mixins, status, viewsets
 from rest_framework.decorators import action
-from rest_framework.parsers import FormParser, MultiPartParser
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from core.exceptions import InvalidRequest
-from core.http.parsers import FirstRenderer, TextsParser
+from core.http.parsers import FirstRenderer
 from core.http.schema import problems
-from core.http.throttles import PerAddressPredict, PerModelToken
 from inference.downloads import DOWNLOADS, find_download, send_file
 from models_registry.models import RegisteredModel
 from models_registry.services import change_model, keep_model, restore_model, retire_model
 
-from ..predict.admission import require_model
-from ..predict.services import UnknownModel, explain, predict
 from .filters import ModelFilter
 from .serializers import (
-    AnswerSerializer,
     DownloadSerializer,
-    HowToPredictSerializer,
     KeepSerializer,
     ModelChangesSerializer,
-    PredictFilesSerializer,
-    PredictTextsSerializer,
     RegisteredModelSerializer,
-    answer_json,
 )
 
 
@@ -87,68 +73,6 @@ class RegisteredModelViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, v
         model: RegisteredModel = self.get_object()
         restore_model(model=model)
         return Response(self.get_serializer(model).data)
-
-
-class PredictView(APIView):
-    """Predict by token: the token is the right to do so, no account is needed."""
-
-    authentication_classes = ()
-    permission_classes = (AllowAny,)
-    parser_classes = (MultiPartParser, FormParser, TextsParser)
-    throttle_classes = (PerModelToken, PerAddressPredict)
-
-    def admit(self, request: Request, token: str) -> None:
-        """Refuse what is sent to no model."""
-        require_model(token)
-
-    @extend_schema(
-        request={
-            "multipart/form-data": PredictFilesSerializer,
-            "application/json": PredictTextsSerializer,
-            "application/x-www-form-urlencoded": PredictTextsSerializer,
-        },
-        parameters=[HowToPredictSerializer],
-        responses=AnswerSerializer,
-    )
-    def post(self, request: Request, token: str) -> Response:
-        """Classify image files (multipart `file`) or texts (JSON `{"texts": […]}`); with `explain=1`, say why."""
-        answer_to = explain if _asks_why(request) else predict
-        try:
-            answer = answer_to(token=token, inputs=_inputs(request))
-        except UnknownModel as error:
-            raise Http404 from error
-        return Response(answer_json(answer))
-
-
-def _asks_why(request: Request) -> bool:
-    if not request.query_params:
-        return False
-    wish = HowToPredictSerializer(data=request.query_params)
-    wish.is_valid(raise_exception=True)
-    return bool(wish.validated_data["explain"])
-
-
-def _files(request: Request) -> list[UploadedFile]:
-    """Return a form's files as Django itself reads them; REST framework's way around it takes twice as long."""
-    sent = request._request
-    return sent.FILES.getlist("file") if sent.content_type == "multipart/form-data" else []
-
-
-def _inputs(request: Request) -> Sequence[bytes | str]:
-    files = _files(request)
-    if files:
-        limit = settings.TRAINYARD["MAX_PREDICT_BYTES"]
-        if sum(file.size or 0 for file in files) > limit:
-            raise InvalidRequest(f"The files of one call may have {limit // 2**20} MB together.")
-        return [file.read() for file in files]
-    if not isinstance(request.data, dict):
-        raise InvalidRequest('Send JSON like {"texts": ["…"]}, or image files as multipart `file`.')
-    texts = request.data.getlist("texts") if hasattr(request.data, "getlist") else request.data.get("texts")
-    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        raise InvalidRequest(
-            'Send {"texts": ["…", …]}, a list of strings, or image files as multipart `file`.'
-        )
-    return texts
 
 
 class DownloadView(APIView):

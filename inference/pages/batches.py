@@ -9,7 +9,7 @@ from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.http import FileResponse, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
@@ -17,8 +17,9 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from django_htmx.http import HttpResponseClientRedirect
 
 from accounts.roles import is_operator
-from core.exceptions import BucketError, InvalidRequest, MaintenanceMode, TrainyardError
+from core.exceptions import InvalidRequest, MaintenanceMode, TrainyardError
 from core.http.admission import admits
+from core.http.errors import status_of
 from core.pages.requests import PageRequest
 
 from ..batches.downloads import send_result
@@ -49,14 +50,12 @@ def send(request: PageRequest, token: str) -> HttpResponse:
     form = BatchForm(request.POST, request.FILES)
     try:
         batch = _send(request, token, form)
-    except UnknownModel as error:
-        raise Http404 from error
-    except (MaintenanceMode, BucketError) as error:
+    except UnknownModel:
+        raise
+    except TrainyardError as error:
         if not request.htmx and isinstance(error, MaintenanceMode):
             raise
-        return _refuse(request, token, error, 503)
-    except TrainyardError as error:
-        return _refuse(request, token, error, 422)
+        return _refuse(request, token, error)
     address = reverse("inference:batch", args=[token, batch.identifier])
     return HttpResponseClientRedirect(address) if request.htmx else redirect(address)
 
@@ -118,9 +117,11 @@ def _send(request: HttpRequest, token: str, form: BatchForm) -> Batch:
     )
 
 
-def _refuse(request: PageRequest, token: str, error: TrainyardError, status: int) -> HttpResponse:
+def _refuse(request: PageRequest, token: str, error: TrainyardError) -> HttpResponse:
     if request.htmx:
-        return render(request, "inference/batch_problem.html", {"problem": str(error)}, status=status)
+        return render(
+            request, "inference/batch_problem.html", {"problem": str(error)}, status=status_of(error)
+        )
     messages.error(request, str(error))
     return redirect("inference:model", token=token)
 

@@ -21,14 +21,11 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from accounts.roles import is_operator
 from core.admin.paginator import BoundedPaginator
 from core.exceptions import (
-    BucketError,
     InvalidRequest,
-    LimitExceeded,
-    MaintenanceMode,
-    TooManyRequests,
     TrainyardError,
 )
 from core.http.admission import admits
+from core.http.errors import status_of
 from core.http.throttles import client_of, require_rate
 from core.pages.requests import PageRequest
 from core.pages.search import ANYWHERE, BEGINNING
@@ -97,16 +94,10 @@ def try_model(request: PageRequest, token: str) -> HttpResponse:
         require_rate("predict-address", client_of(request))
         require_rate("predict-token", token)
         context |= try_inputs(model, form)
-    except TooManyRequests as error:
-        context["problem"], status = str(error), 429
-    except UnknownModel as error:
-        if not request.htmx:
-            raise Http404 from error
-        context["problem"], status = str(error), 404
-    except (MaintenanceMode, BucketError, LimitExceeded) as error:
-        context["problem"], status = str(error), 503
     except TrainyardError as error:
-        context["problem"], status = str(error), 422
+        if isinstance(error, UnknownModel) and not request.htmx:
+            raise
+        context["problem"], status = str(error), status_of(error)
     if request.htmx:
         return render(request, "inference/predictions.html", context, status=status)
     return render(
@@ -176,7 +167,7 @@ def describe(request: HttpRequest, token: str) -> HttpResponse:
         else:
             messages.success(request, "The card is changed.")
         return redirect("inference:model", token=token)
-    status = 422 if request.method == "POST" else 200
+    status = 400 if request.method == "POST" else 200
     return render(request, "inference/describe.html", {"model": model, "form": form}, status=status)
 
 

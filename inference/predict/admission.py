@@ -1,20 +1,17 @@
 """What has to hold before a large body is read that is sent to a model."""
 
-from django.http import Http404, HttpRequest
+from django.http import HttpRequest
 
 from accounts.quota import require_room
 from core.http.admission import claimed_by_file
 from core.http.throttles import client_of, peek
 
-from .lookup import UnknownModel, find_served_model
+from .lookup import find_served_model
 
 
 def require_model(token: str) -> None:
-    """Raise `Http404` for the token of no live model, and whatever else `find_served_model` raises."""
-    try:
-        find_served_model(token)
-    except UnknownModel as error:
-        raise Http404 from error
+    """Raise `UnknownModel` for the token of no live model, and whatever else `find_served_model` raises."""
+    find_served_model(token)
 
 
 def before_batch(request: HttpRequest, token: str) -> None:

@@ -14,7 +14,7 @@ from django.db.models import Exists, OuterRef, Subquery
 
 from control.models import PlatformStatus
 from control.selectors import require_operation
-from core.exceptions import BucketError, InvalidRequest, MaintenanceMode
+from core.exceptions import BucketError, InvalidRequest, MaintenanceMode, NotFound
 from models_registry.models import Artifact, RegisteredModel
 
 TOKEN = "<token>"  # noqa: S105 - where the parameters of the compiled statement hold the token
@@ -24,7 +24,7 @@ MODEL_FIELDS = tuple(
 )
 
 
-class UnknownModel(InvalidRequest):
+class UnknownModel(NotFound):
     """No live model has this token; expired, retired and never known look the same."""
 
     def __init__(self) -> None:

@@ -49,7 +49,7 @@ def api_tokens(request: HttpRequest) -> HttpResponse:
     form, token, status = TokenForm(), "", 200
     if request.method == "POST":
         form = TokenForm(request.POST)
-        status = 422
+        status = 400
         if form.is_valid():
             try:
                 _, token = make_token(user=request.user, days=form.cleaned_data["days"])

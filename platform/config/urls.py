@@ -11,6 +11,7 @@ from inference.flash.urls import urlpatterns as flash_inference_urls
 from training.flash.urls import urlpatterns as flash_training_urls
 
 urlpatterns = [
+    path("api/v1/", include("inference.api.urls")),
     path("", home, name="home"),
     path("health/", health, name="health"),
     path("health/live/", live, name="health-live"),
@@ -27,7 +28,6 @@ urlpatterns = [
     ),
     path("api/v1/", include("accounts.api.urls")),
     path("api/v1/", include("training.api.urls")),
-    path("api/v1/", include("inference.api.urls")),
     path("flash/", include(([*flash_training_urls, *flash_inference_urls], "flash"))),
     path("", include("training.pages.urls")),
     path("", include("inference.pages.urls")),

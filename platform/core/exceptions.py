@@ -11,6 +11,10 @@ class InvalidRequest(TrainyardError):
     """What was sent cannot be used: the caller has to change it."""
 
 
+class NotFound(InvalidRequest):
+    """What was asked for is not there, or not for whoever asks: over HTTP both look the same."""
+
+
 class QuotaExceeded(InvalidRequest):
     """There is no room left for what somebody wants to keep here."""
 

@@ -19,7 +19,7 @@ ARGUMENTS = [
 ]
 PATIENCE = 15_000  # milliseconds that an element may take to show up
 PASSWORD = "correct horse battery"
-ANSWERS = (404, 422)  # of a page that is not there, and of a form that cannot be used
+ANSWERS = (404, 400)  # of a page that is not there, and of a form that cannot be used
 
 
 @contextlib.contextmanager

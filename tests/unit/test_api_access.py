@@ -385,7 +385,7 @@ def test_a_fault_of_ours_is_a_problem_without_its_cause(monkeypatch: pytest.Monk
     def fail(**_: object) -> None:
         raise RuntimeError("secret of the code")
 
-    monkeypatch.setattr("inference.api.views.predict", fail)
+    monkeypatch.setattr("inference.api.predict.predict", fail)
     client = Client(raise_request_exception=False)
     response = client.post("/api/v1/models/x/predict/", TEXTS, "application/json")
     assert_problem(response, 500)

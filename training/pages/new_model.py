@@ -21,8 +21,9 @@ from django_htmx.http import HttpResponseClientRedirect, replace_url
 
 from accounts.quota import require_room
 from control.selectors import is_halted, require_operation
-from core.exceptions import BucketError, MaintenanceMode, TooManyRequests, TrainyardError
+from core.exceptions import TrainyardError
 from core.http.admission import admits, claimed_by_file, require_sign_in
+from core.http.errors import status_of
 from core.http.throttles import peek, require_rate
 from core.pages.requests import PageRequest
 from models_registry.inputs import UnclearColumns
@@ -41,9 +42,7 @@ from .dataset_report import summarise
 from .datasets import checking_context
 from .forms import DataForm, NewModelForm, name_of, why_models_are_missing, why_presets_are_missing
 
-REFUSED = 422
-TOO_MANY = 429
-UNAVAILABLE = 503
+REFUSED = 400
 CHOSEN_AGAIN = 20  # data sets that are offered once more
 WITHOUT_REPORT = ("pk", "name", "task_type", "examples", "created_at")
 
@@ -153,10 +152,7 @@ def _refuse_data(request: PageRequest, form: DataForm, error: TrainyardError) ->
     if isinstance(cause, UnclearColumns):
         asked = DataForm(request.POST, request.FILES, found=cause.found)
         return _show_data(request, asked, status=REFUSED, problems=[str(error)], ask_columns=True)
-    status = UNAVAILABLE if isinstance(error, MaintenanceMode | BucketError) else REFUSED
-    if isinstance(error, TooManyRequests):
-        status = TOO_MANY
-    return _show_data(request, form, status=status, problems=[str(error)])
+    return _show_data(request, form, status=status_of(error), problems=[str(error)])
 
 
 def _start(request: PageRequest) -> HttpResponse:
@@ -177,8 +173,7 @@ def _start(request: PageRequest) -> HttpResponse:
         )
     except TrainyardError as error:
         form.add_error(None, str(error))
-        away = isinstance(error, MaintenanceMode | BucketError)
-        return _show_model(request, dataset, form, status=UNAVAILABLE if away else REFUSED)
+        return _show_model(request, dataset, form, status=status_of(error))
     address = reverse("training:job", args=[job.pk])
     return HttpResponseClientRedirect(address) if request.htmx else redirect(address)
 

@@ -17,10 +17,10 @@ from rest_framework.authentication import SessionAuthentication
 from rest_framework.exceptions import PermissionDenied, UnsupportedMediaType
 from rest_framework.request import Request
 
-from ..exceptions import QuotaExceeded, TooManyRequests, TrainyardError
-from .error_views import NOTHING_HERE, refuse
+from ..exceptions import InvalidRequest, NotFound, QuotaExceeded, TrainyardError
+from .error_views import refuse, refuse_error
+from .errors import NOTHING_HERE
 from .head_only import ASKED_ABOVE, HEAD_ONLY
-from .problems import RETRY_AFTER
 from .throttles import COUNTED
 
 OVERHEAD = 2**20  # bytes of a form around its files
@@ -83,13 +83,10 @@ def refusal(
 
 
 def _answer(request: HttpRequest, error: TrainyardError) -> HttpResponse | None:
-    """Say in the words of who asks what a view would have said itself; what only the view can say, it will."""
-    if isinstance(error, TooManyRequests):
-        return refuse(request, 429, str(error), retry_after=error.seconds)
-    seconds = next((known for kind, known in RETRY_AFTER.items() if isinstance(error, kind)), None)
-    if seconds is not None:
-        return refuse(request, 503, str(error), retry_after=seconds)
-    return refuse(request, 413, str(error)) if isinstance(error, QuotaExceeded) else None
+    """Answer an error as a view would; None for what a view says beside its form."""
+    if isinstance(error, InvalidRequest) and not isinstance(error, NotFound | QuotaExceeded):
+        return None
+    return refuse_error(request, error)
 
 
 def _forged(request: HttpRequest) -> HttpResponse | None:

@@ -16,8 +16,8 @@ from django.urls import reverse
 ADMIN_NEEDS = {"script-src": [UNSAFE_EVAL], "style-src": [UNSAFE_INLINE]}
 
 
-class PolicyMiddleware:
-    """One policy for everything, a wider one for the admin; both are the same for every answer."""
+class CspMiddleware:
+    """One Content-Security-Policy for everything, a wider one for the admin; both are the same for every answer."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -27,18 +27,18 @@ class PolicyMiddleware:
         response = self.get_response(request)
         if settings.DEBUG and response.status_code in (404, 500):  # Django's own pages bring their styles
             return response
-        policy = _admins_policy() if request.path_info.startswith(_admin()) else _policy()
-        response.headers.setdefault(HEADER, policy)
+        csp = _admin_csp() if request.path_info.startswith(_admin()) else _csp()
+        response.headers.setdefault(HEADER, csp)
         return response
 
 
 @cache
-def _policy() -> str:
+def _csp() -> str:
     return str(build_policy())
 
 
 @cache
-def _admins_policy() -> str:
+def _admin_csp() -> str:
     return str(build_policy(update=ADMIN_NEEDS))
 
 

@@ -3,11 +3,17 @@
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
+from ..exceptions import TrainyardError
+from .errors import NOT_ALLOWED, NOTHING_HERE, retry_after, status_of, words_of
 from .flash import FAULT_OF_OURS, FLASH_PREFIX, flash_error, flash_failure
-from .problems import problem_response
+from .problems import Problem, problem_response
 
 API_PREFIX = "/api/"
-NOTHING_HERE = "There is nothing here, or it is not yours."
+
+
+def refuse_error(request: HttpRequest, error: TrainyardError) -> HttpResponse:
+    """Answer an expected error that no view has put into its page."""
+    return refuse(request, status_of(error), words_of(error), retry_after=retry_after(error))
 
 
 def refuse(request: HttpRequest, code: int, detail: str, *, retry_after: int | None = None) -> HttpResponse:
@@ -23,7 +29,7 @@ def _answer(request: HttpRequest, code: int, detail: str) -> HttpResponse:
         return flash_failure() if code == 500 else flash_error(detail, status=404 if code == 404 else 200)
     if _wants_page(request):
         return _page(code, message=detail)
-    return problem_response(code, detail)
+    return problem_response(Problem(code, detail))
 
 
 def _page(code: int, **context: str) -> HttpResponse:
@@ -52,7 +58,7 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer 403."""
     if _is_program(request):
-        return refuse(request, 403, "Permission denied.")
+        return refuse(request, 403, NOT_ALLOWED)
     return _page(403, exception=str(exception))
 
 

@@ -3,20 +3,24 @@
 import re
 import uuid
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from django.conf import settings
+from django.core.handlers.exception import convert_exception_to_response
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.urls import Resolver404, resolve
 from django_structlog.middlewares import RequestMiddleware
 
+from ..exceptions import TrainyardError
 from .admission import OVERHEAD, claimed_bytes, refusal, too_large
-from .error_views import page_not_found, refuse
+from .error_views import page_not_found, refuse, refuse_error
 from .head_only import ASKED_ABOVE, HEAD_ONLY
-from .problems import problem_response
+from .problems import Problem, problem_response
 from .throttles import client_of
 
+View = TypeVar("View", bound=Callable[..., Any])
 REQUEST_ID = re.compile(r"[\w.-]{1,100}", re.ASCII)
 
 # Django spools a multipart body to disk before a view sees it, whoever sent it.
@@ -111,16 +115,78 @@ class BodyLimitMiddleware:
         self, request: HttpRequest, view: Callable[..., Any], args: Any, kwargs: Any
     ) -> HttpResponseBase | None:
         """Look before any other middleware reads the body."""
-        if "HTTP_TRANSFER_ENCODING" in request.META:
-            return problem_response(411, "Send the body in one piece, with its Content-Length.")
-        name = request.resolver_match.view_name if request.resolver_match else ""
-        setting = LIMITS.get(name, "MAX_PREDICT_BYTES")
-        limit = settings.TRAINYARD[setting]
-        most = limit * 4 // 3 if name in IN_BASE64 else limit
-        claimed = claimed_bytes(request)
-        if claimed > most + (0 if setting in WITHOUT_FILES else OVERHEAD):
-            return too_large(request, limit)
-        if claimed <= ASKED_ABOVE:
-            return None
-        refused = refusal(request, view, kwargs)
-        return HttpResponse(status=100) if refused is None and HEAD_ONLY in request.META else refused
+        return refuse_body(request, view, kwargs)
+
+
+SESSIONLESS = "sessionless"  # attribute of a view
+
+
+def sessionless(view: View) -> View:
+    """Let a view be called ahead of sessions, forms and people's rights: it has none of them to look at."""
+    setattr(view, SESSIONLESS, True)
+    return view
+
+
+class SessionlessMiddleware:
+    """Calls views that are marked `sessionless` right here, without the middleware behind this one.
+
+    After each run of a network the processor's caches hold none of Python: what counts is how much different code
+    a request passes through.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+        self._call: Callable[[HttpRequest], Any] = RequestLogMiddleware(
+            convert_exception_to_response(_call_view)
+        )
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        try:
+            request.resolver_match = resolve(request.path_info)
+        except Resolver404:
+            return self.get_response(request)
+        here = hasattr(request.resolver_match.func, SESSIONLESS)
+        return self._call(request) if here else self.get_response(request)
+
+
+def _call_view(request: HttpRequest) -> HttpResponseBase:
+    found = request.resolver_match
+    assert found is not None
+    request.get_host()  # raises `DisallowedHost`
+    answer = refuse_body(request, found.func, found.kwargs)
+    if answer is None:
+        answer = found.func(request, *found.args, **found.kwargs)
+    return answer.render() if hasattr(answer, "render") else answer
+
+
+class ErrorMiddleware:
+    """Answers expected errors that a view has not dealt with, as whoever asked understands them."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        """Leave what is no expected error to Django."""
+        return refuse_error(request, error) if isinstance(error, TrainyardError) else None
+
+
+def refuse_body(
+    request: HttpRequest, view: Callable[..., Any], kwargs: dict[str, Any]
+) -> HttpResponseBase | None:
+    """Return the answer to a request whose body is not wanted, or that the server should go on reading (100)."""
+    if "HTTP_TRANSFER_ENCODING" in request.META:
+        return problem_response(Problem(411, "Send the body in one piece, with its Content-Length."))
+    name = request.resolver_match.view_name if request.resolver_match else ""
+    setting = LIMITS.get(name, "MAX_PREDICT_BYTES")
+    limit = settings.TRAINYARD[setting]
+    most = limit * 4 // 3 if name in IN_BASE64 else limit
+    claimed = claimed_bytes(request)
+    if claimed > most + (0 if setting in WITHOUT_FILES else OVERHEAD):
+        return too_large(request, limit)
+    if claimed <= ASKED_ABOVE:
+        return None
+    refused = refusal(request, view, kwargs)
+    return HttpResponse(status=100) if refused is None and HEAD_ONLY in request.META else refused

@@ -172,17 +172,6 @@ def _give_back(scope: str, who: str, *, at: float) -> None:
         logger.warning("throttle.cache_away", scope=scope, error=repr(error))
 
 
-def count_once(request: HttpRequest, limits: dict[str, str]) -> bool:
-    """Count a request for so many scopes, ahead of its view, which then does not count it again.
-
-    False when there were too many; then it is for the view to count and to refuse it.
-    """
-    if any(take(scope, who) for scope, who in limits.items()):
-        return False
-    request.META[COUNTED] = True
-    return True
-
-
 class _Throttle(BaseThrottle):
     """One limit of a view."""
 
@@ -225,7 +214,8 @@ class PerAddress(_Throttle):
 
     def who(self, request: Request, view: Any) -> str | None:
         """Return the address; of IPv6 the network, which is one customer's."""
-        if request.user and request.user.is_authenticated:
+        user = getattr(request, "user", None)  # views ahead of sessions know none
+        if user and user.is_authenticated:
             return None
         return client_of(request)
 
@@ -261,6 +251,7 @@ def client_of(request: HttpRequest | Request) -> str:
     return network_of(str(BaseThrottle().get_ident(cast("Request", request)) or ""))
 
 
+@lru_cache(maxsize=1024)
 def network_of(address: str) -> str:
     """Return what stands for a client: an IPv4 address, or the /64 of an IPv6 address.
 

@@ -132,7 +132,7 @@ def test_the_page_says_what_there_is(limit: Any) -> None:
     client = Client()
     client.force_login(UserFactory())
     response = client.post(reverse("training:upload"), {"file": ContentFile(TABLE, name="a.csv")})
-    assert response.status_code == 422
+    assert response.status_code == 413
     assert "100 bytes" in response.content.decode().replace("\xa0", " ")
 
 

@@ -64,6 +64,14 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   window.location.assign(answered);
 });
 
+// A form says itself that there is no room; what is refused before it is read is answered with a whole page.
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const { xhr } = event.detail;
+  if (xhr.status !== 413 || /^\s*<!doctype/i.test(xhr.responseText)) return;
+  event.detail.shouldSwap = true;
+  event.detail.isError = false;
+});
+
 function report(words) {
   const place = document.getElementById("connection");
   if (!place) return;

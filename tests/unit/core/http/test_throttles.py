@@ -225,7 +225,7 @@ def test_tries_on_the_page_count_with_the_others(rates: Any) -> None:
     rates(predict_token="1/day")
     token = live_colour_model().token
     client = Client()
-    assert client.post(f"/models/{token}/try/", {}).status_code == 422
+    assert client.post(f"/models/{token}/try/", {}).status_code == 400
     response = client.post(f"/models/{token}/try/", {})
     assert response.status_code == 429
     assert "Too many requests" in response.content.decode()

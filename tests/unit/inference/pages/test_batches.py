@@ -136,7 +136,7 @@ def test_page_says_what_is_wrong_with_a_file(client: Client, model: RegisteredMo
     address = reverse("inference:batches", args=[model.token])
     wrong = SimpleUploadedFile("photos.zip", b"no zip")
     refused = client.post(address, {"file": wrong}, headers={"hx-request": "true"})
-    assert refused.status_code == 422
+    assert refused.status_code == 400
     assert "not a zip archive" in refused.content.decode()
     wrong.seek(0)
     page = client.post(address, {"file": wrong}, follow=True)

@@ -104,7 +104,7 @@ def test_upload_over_htmx_shows_the_other_steps_and_keeps_the_choice_in_the_addr
 def test_data_that_cannot_be_trained_on_is_refused_with_what_was_found(headers: dict[str, str]) -> None:
     response = as_(UserFactory()).post(UPLOAD, photos(daisy=1, iris=1), headers=headers)
     page = response.content.decode()
-    assert response.status_code == 422
+    assert response.status_code == 400
     assert "fewer than 2 different examples" in page
     assert "Validation report" in page
     assert ("<html" in page) == (not headers)
@@ -119,7 +119,7 @@ def test_columns_that_cannot_be_guessed_are_asked_for(headers: dict[str, str]) -
     content = "\n".join(["utterings,kind,remarks", *remarks])  # two columns read like texts
     response = client.post(UPLOAD, table(content), headers=headers)
     page = response.content.decode()
-    assert response.status_code == 422
+    assert response.status_code == 400
     assert page.count('<option value="utterings">') == 2
     client.post(UPLOAD, table(content, input_column="utterings", label_column="kind"))
     assert Dataset.objects.get().columns == {"input": "utterings", "label": "kind"}
@@ -129,13 +129,13 @@ def test_columns_that_cannot_be_guessed_are_asked_for(headers: dict[str, str]) -
     ("data", "words"),
     [
         ({}, "Choose the file"),
-        (table(filename="data.pdf"), "data.pdf is not a .zip or .tar"),
+        (table(filename="data.pdf"), "data.pdf is not a .zip or .csv"),
         (table("input,label\n\0,x\n"), "NUL"),
     ],
 )
 def test_file_that_no_reader_takes_is_named(data: dict[str, Any], words: str) -> None:
     response = as_(UserFactory()).post(UPLOAD, data)
-    assert response.status_code == 422
+    assert response.status_code == 400
     assert words in response.content.decode()
 
 
@@ -219,7 +219,7 @@ def test_start_with_what_cannot_be_used_keeps_everything(headers: dict[str, str]
     dataset = DatasetFactory()
     response = as_(dataset.owner).post("/new/", filled_in(dataset, seed=77, epochs=501), headers=headers)
     page = response.content.decode()
-    assert response.status_code == 422
+    assert response.status_code == 400
     assert 'value="My intents"' in page
     assert 'value="77"' in page
     assert f'name="dataset" value="{dataset.pk}"' in " ".join(page.split())
@@ -230,7 +230,7 @@ def test_start_with_what_cannot_be_used_keeps_everything(headers: dict[str, str]
 
 def test_start_without_data_asks_for_it() -> None:
     response = as_(UserFactory()).post("/new/", {"name": "x"})
-    assert response.status_code == 422
+    assert response.status_code == 400
     assert "Choose your data first." in response.content.decode()
 
 
@@ -241,7 +241,7 @@ def test_start_that_is_refused_keeps_the_data_set(bucket: Path) -> None:
     as_(user).post(UPLOAD, table())
     dataset = Dataset.objects.get(owner=user)
     response = as_(user).post("/new/", filled_in(dataset))
-    assert response.status_code == 422
+    assert response.status_code == 409
     assert "A model is being trained" in response.content.decode()
     assert (bucket / dataset.key).is_file()
 
@@ -385,5 +385,5 @@ def test_data_that_is_not_ready_is_not_offered_and_not_trained_on(state: str) ->
     client = as_(user)
     assert f'<option value="{dataset.pk}"' not in client.get("/new/").content.decode()
     response = client.post("/new/", filled_in(dataset))
-    assert response.status_code == 422
+    assert response.status_code == 400
     assert not TrainingJob.objects.exists()
