@@ -20,51 +20,53 @@ def hide_tokens(_: object, __: str, event: structlog.types.EventDict) -> structl
     return event
 
 
+# What every record gets, whoever logs it.
+SHARED: list[structlog.types.Processor] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.StackInfoRenderer(),
+]
+LIBRARIES = ("botocore", "boto3", "celery", "django_structlog")  # heard from WARNING on
+
+
 def configure_logging(*, level: str, as_json: bool) -> None:
     """Send the standard library's and structlog's records through one formatter to stderr."""
-    shared: list[structlog.types.Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_logger_name,
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.StackInfoRenderer(),
-    ]
-    renderer: structlog.types.Processor = (
-        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=False)
-    )
     logging.config.dictConfig(
         {
             "version": 1,
             "disable_existing_loggers": False,
-            "formatters": {
-                "structured": {
-                    "()": structlog.stdlib.ProcessorFormatter,
-                    "processors": [
-                        structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                        structlog.processors.format_exc_info,
-                        hide_tokens,
-                        renderer,
-                    ],
-                    "foreign_pre_chain": shared,
-                }
-            },
+            "formatters": {"structured": _formatter(as_json=as_json)},
             "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structured"}},
             "root": {"handlers": ["stderr"], "level": level},
-            "loggers": {
-                "botocore": {"level": "WARNING"},
-                "boto3": {"level": "WARNING"},
-                "celery": {"level": "WARNING"},
-                "django_structlog": {"level": "WARNING"},
-            },
+            "loggers": {name: {"level": "WARNING"} for name in LIBRARIES},
         }
     )
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
-            *shared,
+            *SHARED,
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+
+
+def _formatter(*, as_json: bool) -> dict[str, object]:
+    """Return a formatter that hides tokens, as `dictConfig` reads it."""
+    renderer: structlog.types.Processor = (
+        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=False)
+    )
+    return {
+        "()": structlog.stdlib.ProcessorFormatter,
+        "processors": [
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
+            hide_tokens,
+            renderer,
+        ],
+        "foreign_pre_chain": SHARED,
+    }

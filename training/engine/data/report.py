@@ -3,7 +3,7 @@
 import base64
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -97,104 +97,139 @@ def build_report(
     `progress` is told of each example how many have been read, of how many (0: not known).
     """
     limits = limits or Limits()
-    found_columns: dict[str, str] = {}
-    plans: list[ArchivePlan] = []
-    reader: TableReader | None = None
-    lengths = _Lengths()
-    if task_type == "imageclassification":
-        examples = _images(path, limits, progress, plans.append)
-    elif task_type == "textclassification":
-        reader = open_table(path, limits)
-        found = find_columns_of(reader, columns)
-        found_columns = {"input": found.text, "label": found.label}
-        examples = _texts(reader, found, lengths, progress)
-    else:
-        raise DataError(f"{task_type!r} is no task. Known: imageclassification, textclassification.")
-    counter, samples, unreadable, given = (
-        DuplicateCounter(limits),
-        _Samples(),
-        _UnreadableList(limits),
-        _GivenSplit(),
-    )
-    for example in examples:
-        if isinstance(example, Unreadable):
-            unreadable.add(example)
-        else:
-            counter.add(example.label, example.digest)
-            samples.add(example)
-            given.add(example)
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    report = DataReport(
-        task_type=task_type,
-        bytes=path.stat().st_size,
-        sha256=digest,
-        classes=dict(sorted(counter.counts.items())),
-        examples=counter.counts.total(),
-        columns=found_columns,
-        unreadable=unreadable.listed,
-        unreadable_count=unreadable.count,
-        samples={
-            label: [name[:SAMPLE_CHARACTERS] for name in names] for label, names in samples.names.items()
-        },
-    )
-    if task_type == "imageclassification":
-        report.thumbnails = _thumbnails(path, samples.names)
-    for plan in plans:
-        report.left_out = [
-            {"reason": reason, "count": count, "names": names} for reason, count, names in plan.left_out
-        ]
-        report.warnings += [*plan.notes, *_left_out(report)]
-    gone = unreadable.labels - counter.counts.keys()
-    if reader is not None:
-        report.warnings += [*reader.notes, *lengths.warnings()]
-        if reason := why_no_classes(report.classes):
-            report.problems.append(reason)
-            return report
-        if alike := tell_alike(report.classes):
-            report.warnings.append(alike)
-    copies = counter.copies(TRAIN_SHARE)
+    source = _open_source(path, task_type, columns, limits, progress)
+    seen = _Seen(limits)
+    for example in source.examples():
+        seen.add(example)
+    report = _count(path, task_type, seen)
+    source.describe(report, seen)
+    if report.problems:
+        return report
+    copies = seen.counter.copies(TRAIN_SHARE)
     lone = _leave_out_lone_classes(report, copies)
-    report.validation = given.used(lone)
-    report.warnings += given.notes
+    report.validation = seen.given.used(lone)
+    report.warnings += seen.given.notes
     _judge(report, copies, limits)
-    if reader is not None and gone and len(report.classes) > 1:
-        report.warnings.append(
-            f"Nothing of these classes can be read, so they are left out: {_named(sorted(gone))}."
-        )
-    else:
-        _judge_classes_without_examples(report, gone)
-    if reader is not None and not report.classes and report.unreadable:
-        first = report.unreadable[0]
-        report.problems.append(f"{first['name'].capitalize()} cannot be used: {first['reason']}.")
+    source.judge_unreadable(report, sorted(seen.unreadable.labels - seen.counter.counts.keys()))
     return report
 
 
-def _images(
-    path: Path, limits: Limits, progress: Progress | None, planned: Callable[[ArchivePlan], None]
-) -> Iterator[_Example | Unreadable]:
-    for image in iter_image_archive(path, limits, progress=progress, planned=planned):
-        if isinstance(image, Unreadable):
-            yield image
-        else:
-            yield _Example(image.name, image.label, bytes.fromhex(image.sha256), image.part)
+def _open_source(
+    path: Path, task_type: str, columns: dict[str, str], limits: Limits, progress: Progress | None
+) -> "_Archive | _Table":
+    """Return what reads the examples of a task. Raises `DataError`."""
+    if task_type == "imageclassification":
+        return _Archive(path, limits, progress)
+    if task_type == "textclassification":
+        reader = open_table(path, limits)
+        return _Table(reader, find_columns_of(reader, columns), progress)
+    raise DataError(f"{task_type!r} is no task. Known: imageclassification, textclassification.")
 
 
-def _texts(
-    reader: TableReader, columns: Columns, lengths: "_Lengths", progress: Progress | None
-) -> Iterator[_Example | Unreadable]:
-    for done, row in enumerate(iter_rows(reader, columns), start=1):
-        if progress is not None:
-            progress(done, 0)
-        if isinstance(row, Unreadable):
-            yield row
-        else:
-            lengths.add(row.text)
-            yield _Example(
-                row.text[:SAMPLE_CHARACTERS],
-                row.label,
-                hashlib.blake2b(row.text.encode(), digest_size=8).digest(),
+def _count(path: Path, task_type: str, seen: "_Seen") -> DataReport:
+    """Return the report of what was seen, without conclusions."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    counts, names = seen.counter.counts, seen.samples.names
+    return DataReport(
+        task_type=task_type,
+        bytes=path.stat().st_size,
+        sha256=digest,
+        classes=dict(sorted(counts.items())),
+        examples=counts.total(),
+        unreadable=seen.unreadable.listed,
+        unreadable_count=seen.unreadable.count,
+        samples={label: [name[:SAMPLE_CHARACTERS] for name in some] for label, some in names.items()},
+    )
+
+
+class _Archive:
+    """Photos in an archive."""
+
+    def __init__(self, path: Path, limits: Limits, progress: Progress | None) -> None:
+        self._path, self._limits, self._progress = path, limits, progress
+        self._plans: list[ArchivePlan] = []
+
+    def examples(self) -> Iterator[_Example | Unreadable]:
+        """Yield every example."""
+        planned = self._plans.append
+        for image in iter_image_archive(self._path, self._limits, progress=self._progress, planned=planned):
+            if isinstance(image, Unreadable):
+                yield image
+            else:
+                yield _Example(image.name, image.label, bytes.fromhex(image.sha256), image.part)
+
+    def describe(self, report: DataReport, seen: "_Seen") -> None:
+        """Add what is to be said of the archive; called when all examples were read."""
+        report.thumbnails = _thumbnails(self._path, seen.samples.names)
+        for plan in self._plans:
+            report.left_out = [
+                {"reason": reason, "count": count, "names": names} for reason, count, names in plan.left_out
+            ]
+            report.warnings += [*plan.notes, *_left_out(report)]
+
+    def judge_unreadable(self, report: DataReport, gone: list[str]) -> None:
+        """Refuse an archive that has classes of which nothing can be read."""
+        _refuse_classes_without_examples(report, gone)
+
+
+class _Table:
+    """Texts in a table."""
+
+    def __init__(self, reader: TableReader, columns: Columns, progress: Progress | None) -> None:
+        self._reader, self._columns, self._progress = reader, columns, progress
+        self._lengths = _Lengths()
+
+    def examples(self) -> Iterator[_Example | Unreadable]:
+        """Yield every example."""
+        for done, row in enumerate(iter_rows(self._reader, self._columns), start=1):
+            if self._progress is not None:
+                self._progress(done, 0)
+            if isinstance(row, Unreadable):
+                yield row
+            else:
+                self._lengths.add(row.text)
+                digest = hashlib.blake2b(row.text.encode(), digest_size=8).digest()
+                yield _Example(row.text[:SAMPLE_CHARACTERS], row.label, digest)
+
+    def describe(self, report: DataReport, seen: "_Seen") -> None:
+        """Add what is to be said of the table; a problem where its labels are none."""
+        report.columns = {"input": self._columns.text, "label": self._columns.label}
+        report.warnings += [*self._reader.notes, *self._lengths.warnings()]
+        if reason := why_no_classes(report.classes):
+            report.problems.append(reason)
+        elif alike := tell_alike(report.classes):
+            report.warnings.append(alike)
+
+    def judge_unreadable(self, report: DataReport, gone: list[str]) -> None:
+        """Leave out classes of which nothing can be read where others remain; else say what is in the way."""
+        if gone and len(report.classes) > 1:
+            report.warnings.append(
+                f"Nothing of these classes can be read, so they are left out: {_named(gone)}."
             )
+        else:
+            _refuse_classes_without_examples(report, gone)
+        if not report.classes and report.unreadable:
+            first = report.unreadable[0]
+            report.problems.append(f"{first['name'].capitalize()} cannot be used: {first['reason']}.")
+
+
+class _Seen:
+    """All that is kept of the examples, in bounded memory."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.counter = DuplicateCounter(limits)
+        self.samples = _Samples()
+        self.unreadable = _UnreadableList(limits)
+        self.given = _GivenSplit()
+
+    def add(self, example: _Example | Unreadable) -> None:
+        if isinstance(example, Unreadable):
+            self.unreadable.add(example)
+            return
+        self.counter.add(example.label, example.digest)
+        self.samples.add(example)
+        self.given.add(example)
 
 
 class _Lengths:
@@ -350,9 +385,9 @@ def _named(labels: Sequence[str]) -> str:
     return ", ".join(map(repr, labels[:NAMED])) + more
 
 
-def _judge_classes_without_examples(report: DataReport, labels: set[str]) -> None:
+def _refuse_classes_without_examples(report: DataReport, labels: list[str]) -> None:
     """A class must not vanish silently because nothing of it can be read."""
-    for label in sorted(labels)[:NAMED]:
+    for label in labels[:NAMED]:
         report.problems.append(f"Nothing of class {label!r} can be read. Mend it, or remove the class.")
 
 
