@@ -9,6 +9,7 @@ from .budgets import ArchiveBudget, TooManyPixels
 from .errors import DataError, ImageTooLarge
 from .layout import SYSTEM_FILES, Entry, ImportPlan, Part, is_litter, plan_images, plan_labels, reasons
 from .limits import Limits
+from .repacking import TAR_SUFFIXES, repack
 from .tables import (
     TABLE_SUFFIXES,
     Columns,
@@ -24,6 +25,7 @@ from .tables import (
 __all__ = [
     "SYSTEM_FILES",
     "TABLE_SUFFIXES",
+    "TAR_SUFFIXES",
     "ArchiveBudget",
     "Columns",
     "DataError",
@@ -47,6 +49,7 @@ __all__ = [
     "plan_labels",
     "read_member",
     "reasons",
+    "repack",
     "resolve_columns",
     "resolve_text_column",
 ]

@@ -222,7 +222,7 @@ def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, limits: Limit
     )
     content = io.BytesIO()  # hands its bytes over without a copy
     is_image: bool | None = None
-    for piece in _unpacked(archive, member):
+    for piece in iter_member(archive, member):
         is_image = is_image_file(piece) if is_image is None else is_image
         content.write(piece)
         if is_image and content.tell() > limits.max_entry_bytes:
@@ -237,7 +237,7 @@ def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, limits: Limit
     return content.getvalue()
 
 
-def _unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[bytes]:
+def iter_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[bytes]:
     """Yield a file's content in pieces of bounded length, whatever compression makes of a few bytes."""
     if member.compress_type not in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
         with archive.open(member) as file:

@@ -43,6 +43,7 @@ print(sorted({'torch', 'torchvision', 'timm', 'transformers', 'sklearn', 'matplo
 ACROSS_MODULES = {
     "test_admin_roles",
     "test_api_access",
+    "test_contributing",
     "test_documentation",
     "test_hostile_requests",
     "test_layout",

@@ -4,6 +4,7 @@ import contextlib
 import tempfile
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from accounts.quota import Kept, require_room, take_room
 from control.selectors import require_operation
 from core.exceptions import InvalidRequest
 from core.models import check_fields
+from models_registry.inputs import TAR_SUFFIXES, Limits, repack
 from models_registry.models import TaskType
 from work.queue import announce
 
@@ -28,7 +30,7 @@ from .size import Patience, TakesTooLong, is_large
 
 logger = structlog.get_logger(__name__)
 
-SUFFIXES = {TaskType.IMAGE: (".zip",), TaskType.TEXT: (*TABLE_SUFFIXES, ".zip")}
+SUFFIXES = {TaskType.IMAGE: (".zip", *TAR_SUFFIXES), TaskType.TEXT: (*TABLE_SUFFIXES, ".zip")}
 
 
 class UnusableData(InvalidRequest):
@@ -118,15 +120,31 @@ def _arrived(file: File, *, owner: Any, task_type: str) -> Iterator[Path]:
     `InvalidRequest` for a file of another kind or with more bytes than a data set may have.
     """
     require_operation()
-    suffix = Path(file.name or "").suffix.lower()
     expected = SUFFIXES[TaskType(task_type)]
-    if suffix not in expected:
+    if not (file.name or "").lower().endswith(expected):
         raise InvalidRequest(f"{file.name or 'The file'} is not a {' or '.join(expected)} file.")
+    is_image = task_type == TaskType.IMAGE
+    suffix = ".zip" if is_image else Path(file.name or "").suffix.lower()
     with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:
         path = Path(folder) / f"dataset{suffix}"
         _copy_bounded(file, path, settings.TRAINYARD["MAX_DATASET_BYTES"])
+        if is_image:
+            path = _as_zip(path)
         require_room(owner, path.stat().st_size)  # so that nobody waits for the report of what cannot be kept
         yield path
+
+
+def _as_zip(path: Path) -> Path:
+    """Return an archive of images as a plain zip. Raises `InvalidRequest` for one that cannot be made into one."""
+    target = path.with_name("repacked.zip")
+    limit = settings.TRAINYARD["MAX_DATASET_BYTES"]
+    try:
+        if not repack(path, target, replace(Limits(), max_bytes=min(limit, Limits().max_bytes))):
+            return path
+    except DataError as error:
+        raise InvalidRequest(str(error)) from error
+    path.unlink()
+    return target
 
 
 def _copy_bounded(file: File, path: Path, limit: int) -> None:

@@ -190,13 +190,14 @@ class DataForm(forms.Form):
 
 def task_of(filename: str) -> TaskType | None:
     """Return the task that a file's ending is for; None for any other file."""
-    suffix = Path(filename).suffix.lower()
-    return next((task for task, suffixes in SUFFIXES.items() if suffix in suffixes), None)
+    name = filename.lower()
+    return next((task for task, suffixes in SUFFIXES.items() if name.endswith(suffixes)), None)
 
 
 def name_of(filename: str) -> str:
     """Return a name to begin with, in words: "my_flowers-2.zip" is "My flowers-2"."""
-    words = " ".join(re.sub(r"[^\w -]|_", " ", Path(filename).stem).split())[:100].strip()
+    stem = Path(filename).stem.removesuffix(".tar")
+    words = " ".join(re.sub(r"[^\w -]|_", " ", stem).split())[:100].strip()
     return words[:1].upper() + words[1:] or "Untitled"
 
 

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO, ClassVar, cast
 
 from ..archives import UNREADABLE_ARCHIVE, open_archive, read_member
+from ..bounded_file import buffered
 from ..errors import DataError
 from ..limits import Limits
 from .base import Row, TableReader
@@ -20,50 +21,6 @@ TEXT_SUFFIXES = (*CsvReader.suffixes, *JsonReader.suffixes)
 LEFT_OUT = 10  # names that a note lists
 
 
-class BoundedFile(io.RawIOBase):
-    """What is unpacked from a file. Raises `DataError` beyond `most` bytes, and for damaged data."""
-
-    def __init__(self, file: IO[bytes], most: int) -> None:
-        super().__init__()
-        self._file, self._left, self._most = file, most, most
-
-    def readable(self) -> bool:
-        """Return that it is."""
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        """Unpack into a buffer."""
-        try:
-            piece = self._file.read(len(buffer))
-        except (
-            OSError,
-            EOFError,
-            ValueError,
-            zipfile.BadZipFile,
-            NotImplementedError,
-            RuntimeError,
-        ) as error:
-            raise DataError(f"This file cannot be unpacked ({error}). Make it anew.") from error
-        except Exception as error:  # zlib.error, lzma.LZMAError and the like
-            raise DataError(f"This file is damaged ({error}). Make it anew.") from error
-        self._left -= len(piece)
-        if self._left < 0:
-            raise DataError(f"The table unpacks to more than {self._most:,} bytes, the limit.")
-        buffer[: len(piece)] = piece
-        return len(piece)
-
-    def close(self) -> None:
-        """Close the file that is unpacked."""
-        if not self.closed:
-            self._file.close()
-        super().close()
-
-
-def buffered(file: IO[bytes], limits: Limits) -> BinaryIO:
-    """Return a file that is unpacked as it is read, with what `limits` allow it."""
-    return cast("BinaryIO", io.BufferedReader(BoundedFile(file, limits.max_bytes), 1 << 16))
-
-
 @dataclass(frozen=True)
 class GzipCsvReader(CsvReader):
     """A CSV packed by gzip."""
@@ -72,7 +29,7 @@ class GzipCsvReader(CsvReader):
 
     def open_bytes(self) -> BinaryIO:
         """Open what is packed."""
-        return buffered(cast("IO[bytes]", gzip.open(self.path)), self.limits)
+        return buffered(cast("IO[bytes]", gzip.open(self.path)), self.limits.max_bytes)
 
     def bytes_count(self) -> int | None:
         """Return None: the size stands at the end of the file, and may lie."""
@@ -121,7 +78,7 @@ class ZippedCsvReader(CsvReader):
 
     def open_bytes(self) -> BinaryIO:
         """Open the member."""
-        return buffered(cast("IO[bytes]", _Member(self.path, self.member)), self.limits)
+        return buffered(cast("IO[bytes]", _Member(self.path, self.member)), self.limits.max_bytes)
 
     def bytes_count(self) -> int | None:
         """Return None: what a zip says of it need not be true."""

@@ -185,7 +185,7 @@ def test_what_cannot_be_used_is_named_at_its_field(changes: dict[str, Any], fiel
     [
         ("", b"", "Choose the file with your data."),
         ("d.csv", b"", "The submitted file is empty."),
-        ("d.pdf", b"PK", "d.pdf is not a .zip or .csv"),
+        ("d.pdf", b"PK", "d.pdf is not a .zip or .tar"),
         ("d.csv", b"x" * 11, "d.csv is larger than the 10"),
     ],
 )

@@ -129,7 +129,7 @@ def test_columns_that_cannot_be_guessed_are_asked_for(headers: dict[str, str]) -
     ("data", "words"),
     [
         ({}, "Choose the file"),
-        (table(filename="data.pdf"), "data.pdf is not a .zip or .csv"),
+        (table(filename="data.pdf"), "data.pdf is not a .zip or .tar"),
         (table("input,label\n\0,x\n"), "NUL"),
     ],
 )

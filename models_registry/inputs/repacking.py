@@ -1,0 +1,238 @@
+"""Archives of other kinds, made into the zip that is read: tar archives, and zips whose photos lie in zips.
+
+Entries are copied one after the other in memory of some kilobytes; nothing is extracted to a path made from a
+name, and what comes out of a decompressor is counted.
+"""
+
+import bz2
+import contextlib
+import gzip
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import IO, BinaryIO, cast
+
+from .archives import Listing, count_entries, iter_member, open_listing
+from .bounded_file import buffered
+from .entry_names import guess_code_page
+from .errors import DataError
+from .layout import Entry, is_hidden_file, plan_images
+from .limits import Limits
+
+TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2")
+CHUNK = 1 << 20  # bytes
+SMALL = 1 << 30  # bytes that any archive may unpack to; more only in proportion to its size
+LONGEST_HEADER = 1 << 20  # bytes of one extended header of a tar, which is read in one piece
+MOST_ENTRIES_AROUND = 5_000  # of a zip that holds zips: one a class, and what lies beside them
+TAR_BLOCK = 512  # bytes; an archive that ends within one was cut off
+PACKED: tuple[tuple[bytes, type[gzip.GzipFile] | type[bz2.BZ2File]], ...] = (
+    (b"\x1f\x8b", gzip.GzipFile),
+    (b"BZh", bz2.BZ2File),
+)
+SAMPLES = "-samples"  # Teachable Machine calls the download of a class so
+HEADERS = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
+
+
+def repack(path: Path, target: Path, limits: Limits) -> bool:
+    """Write what an archive of another kind holds to `target`, a zip; return False, and nothing, for others.
+
+    Raises `DataError` for a tar archive that is damaged, holds links, or more than the limits allow, and for what
+    `open_listing` raises of a zip inside a zip.
+    """
+    most = min(limits.max_bytes, SMALL + limits.max_compression_ratio * path.stat().st_size)
+    if _is_tar(path):
+        _repack_tar(path, target, limits, most)
+        return True
+    try:
+        if count_entries(path) > MOST_ENTRIES_AROUND:
+            return False
+        with open_listing(path, limits) as listing:
+            inner = _inner_zips(listing)
+    except DataError:  # no zip, or one that may not be read: who reads it says so
+        return False
+    if inner:
+        with open_listing(path, limits) as listing:
+            _repack_zips(listing, _inner_zips(listing), target, limits, most)
+    return bool(inner)
+
+
+class _Writer:
+    """Writes entries to a zip without compressing them, and counts files and bytes."""
+
+    def __init__(self, archive: zipfile.ZipFile, limits: Limits, most: int) -> None:
+        self._archive, self._limits = archive, limits
+        self._files, self._left, self._most = 0, most, most
+
+    def add(self, name: str, pieces: Iterator[bytes]) -> None:
+        """Copy a file. Raises `DataError` beyond the limits."""
+        self._count_file()
+        info = zipfile.ZipInfo(name)
+        with self._archive.open(info, "w", force_zip64=True) as file:
+            for piece in pieces:
+                self._left -= len(piece)
+                if self._left < 0:
+                    raise DataError(
+                        f"The archive unpacks to more than {self._most:,} bytes, the limit for one of its size."
+                    )
+                file.write(piece)
+
+    def add_folder(self, name: str) -> None:
+        """Add a folder, which may be empty."""
+        self._count_file()
+        self._archive.writestr(zipfile.ZipInfo(f"{name.rstrip('/')}/"), b"")
+
+    def _count_file(self) -> None:
+        self._files += 1
+        if self._files > self._limits.max_entries:
+            raise DataError(f"The archive has more than {self._limits.max_entries:,} entries, the limit.")
+
+
+@contextlib.contextmanager
+def _written(target: Path, limits: Limits, most: int) -> Iterator[_Writer]:
+    with zipfile.ZipFile(target, "w") as archive:
+        yield _Writer(archive, limits, most)
+
+
+class _BoundedHeaders(tarfile.TarInfo):
+    """A tar's entry whose extended headers are small: tarfile reads each of them in one piece."""
+
+    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.type in HEADERS and self.size > LONGEST_HEADER:
+            raise DataError(f"A header of this tar archive has {self.size:,} bytes. Make it anew.")
+        return cast("tarfile.TarInfo", super()._proc_member(archive))  # type: ignore[misc]
+
+
+def _is_tar(path: Path) -> bool:
+    """Tell whether the first block is that of a tar archive, packed by gzip or bzip2 or not at all."""
+    try:
+        with _unpacked(path, 1 << 20) as file:
+            block = file.read(TAR_BLOCK)
+    except DataError:
+        return False
+    try:
+        tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+    except tarfile.HeaderError:
+        return False
+    return True
+
+
+def _unpacked(path: Path, most: int) -> BinaryIO:
+    with path.open("rb") as file:
+        head = file.read(3)
+    kind = next((kind for magic, kind in PACKED if head.startswith(magic)), None)
+    return buffered(cast("IO[bytes]", kind(path)) if kind else path.open("rb"), most)
+
+
+def _repack_tar(path: Path, target: Path, limits: Limits, most: int) -> None:
+    names = _copy_tar(path, target, limits, most, "utf-8")
+    if not all(name.isascii() or _is_text(name) for name in names):
+        page = guess_code_page([name.encode("utf-8", "surrogateescape") for name in names])
+        _copy_tar(path, target, limits, most, page)
+
+
+def _copy_tar(path: Path, target: Path, limits: Limits, most: int, encoding: str) -> list[str]:
+    """Copy a tar's files and return their names; bytes that are no text in the encoding stand as surrogates."""
+    names: list[str] = []
+    try:
+        with (
+            _unpacked(path, most + limits.max_entries * TAR_BLOCK) as file,
+            tarfile.open(
+                fileobj=file,
+                mode="r|",
+                tarinfo=_BoundedHeaders,
+                encoding=encoding,
+                errors="surrogateescape",
+                ignore_zeros=False,
+            ) as archive,
+            _written(target, limits, most) as writer,
+        ):
+            for member in archive:
+                names.append(member.name)
+                _copy_member(archive, member, writer)
+    except (tarfile.TarError, EOFError) as error:
+        raise DataError(f"This tar archive cannot be read ({error}). Make it anew.") from error
+    return names
+
+
+def _copy_member(archive: tarfile.TarFile, member: tarfile.TarInfo, writer: _Writer) -> None:
+    name = member.name.encode("utf-8", "replace").decode()
+    if member.isdir():
+        writer.add_folder(name)
+    elif member.issym() or member.islnk():
+        raise DataError(f"{name!r} is a link. Put the file itself into the archive.")
+    elif not member.isreg() or member.issparse():
+        raise DataError(f"{name!r} is no plain file. Remove it from the archive.")
+    else:
+        content = archive.extractfile(member)
+        assert content is not None  # of a regular file
+        writer.add(name, iter(lambda: content.read(CHUNK), b""))
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _inner_zips(listing: Listing) -> list[zipfile.ZipInfo]:
+    """Return the zips inside a zip when all photos must lie in them: there are none beside them."""
+    inner = [info for info in listing.entries if _is_inner_zip(info.filename)]
+    if not inner:
+        return []
+    entries = [Entry(info.filename, info.file_size, info.is_dir()) for info in listing.entries]
+    plan = plan_images(entries)
+    return [] if plan.examples or plan.is_flat else inner
+
+
+def _is_inner_zip(name: str) -> bool:
+    return name.lower().endswith(".zip") and not is_hidden_file(tuple(name.split("/")))
+
+
+def _repack_zips(
+    listing: Listing, inner: list[zipfile.ZipInfo], target: Path, limits: Limits, most: int
+) -> None:
+    """Copy the files of the zips inside a zip, each into a folder called as its zip is."""
+    folders = [str(PurePosixPath(info.filename).with_suffix("")) for info in inner]
+    if all(folder.endswith(SAMPLES) for folder in folders):
+        folders = [folder.removesuffix(SAMPLES) for folder in folders]
+    with (
+        tempfile.TemporaryDirectory(dir=target.parent) as temporary,
+        _written(target, limits, most) as writer,
+    ):
+        unpacked = Path(temporary) / "inner.zip"
+        for info, folder in zip(inner, folders, strict=True):
+            _copy_bounded(iter_member(listing.archive, info), unpacked, most, info.filename)
+            _copy_zip(unpacked, folder, writer, limits)
+
+
+def _copy_bounded(pieces: Iterator[bytes], path: Path, most: int, name: str) -> None:
+    written = 0
+    with path.open("wb") as file:
+        for piece in pieces:
+            written += len(piece)
+            if written > most:
+                raise DataError(f"{name!r} unpacks to more than {most:,} bytes, the limit.")
+            file.write(piece)
+
+
+def _copy_zip(path: Path, folder: str, writer: _Writer, limits: Limits) -> None:
+    try:
+        with open_listing(path, limits) as (archive, entries, _):
+            for info in entries:
+                name = f"{folder}/{info.filename}"
+                if info.filename.endswith("/"):
+                    writer.add_folder(name)
+                else:
+                    writer.add(name, iter_member(archive, info))
+    except DataError as error:
+        raise DataError(f"In {PurePosixPath(folder).name}.zip: {error}") from error

@@ -1,0 +1,156 @@
+"""Archives of other kinds become zips of the same files, or are refused before they cost much."""
+
+import bz2
+import gzip
+import io
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from devtools.costs import cost_of
+from models_registry.inputs import DataError, Limits, repack
+from models_registry.inputs.repacking import LONGEST_HEADER
+
+MB = 2**20
+PHOTO = b"\xff\xd8\xff\xe0 a photo"
+FILES = {f"{label}/{number}.jpg": PHOTO + bytes([number]) for label in ("cat", "dog") for number in range(3)}
+
+
+def tar(files: dict[str, bytes], *, encoding: str = "utf-8", mode: str = "w", **kind: int) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=mode, encoding=encoding, **kind) as archive:  # type: ignore[call-overload]
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def zipped(files: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def repacked(tmp_path: Path, content: bytes, limits: Limits | None = None) -> dict[str, bytes] | None:
+    """Repack a file; return what the zip holds, or None when it was left as it is."""
+    source, target = tmp_path / "source", tmp_path / "target.zip"
+    source.write_bytes(content)
+    if not repack(source, target, limits or Limits()):
+        assert not target.exists()
+        return None
+    with zipfile.ZipFile(target) as archive:
+        return {info.filename: archive.read(info) for info in archive.infolist()}
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress], ids=["tar", "tar.gz", "tar.bz2"])
+@pytest.mark.parametrize("kind", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT])
+def test_tar_is_repacked(tmp_path: Path, pack: type[bytes], kind: int) -> None:
+    long = {f"{'d' * 60}/{'e' * 60}/{number}.jpg": PHOTO for number in range(2)}
+    assert repacked(tmp_path, pack(tar({**FILES, **long}, format=kind))) == {**FILES, **long}
+
+
+def test_folders_of_a_tar_are_kept_even_empty(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        folder = tarfile.TarInfo("empty")
+        folder.type = tarfile.DIRTYPE
+        archive.addfile(folder)
+    assert repacked(tmp_path, buffer.getvalue()) == {"empty/": b""}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp866", "gbk"])
+def test_names_of_a_tar_are_read_in_their_code_page(tmp_path: Path, encoding: str) -> None:
+    names = {"utf-8": "Löwenzahn", "cp866": "подсолнух", "gbk": "向日葵"}
+    files = {f"{names[encoding]}/{number}.jpg": PHOTO for number in range(3)}
+    assert repacked(tmp_path, tar(files, encoding=encoding, format=tarfile.GNU_FORMAT)) == files
+
+
+def test_plain_zip_and_other_files_are_left_as_they_are(tmp_path: Path) -> None:
+    assert repacked(tmp_path, zipped(FILES)) is None
+    assert repacked(tmp_path, zipped({**FILES, "notes.zip": zipped({"a.txt": b"x"})})) is None
+    assert repacked(tmp_path, PHOTO) is None
+    assert repacked(tmp_path, b"") is None
+    assert repacked(tmp_path, gzip.compress(b"text,label\na,b\n" * 100)) is None
+
+
+def test_each_zip_inside_a_zip_is_a_folder(tmp_path: Path) -> None:
+    inner = {f"{label}-samples.zip": zipped({"1.jpg": PHOTO, "2.jpg": PHOTO}) for label in ("cat", "dog")}
+    found = repacked(tmp_path, zipped(inner))
+    assert found == {f"{label}/{n}.jpg": PHOTO for label in ("cat", "dog") for n in (1, 2)}
+
+
+def test_zip_inside_a_zip_keeps_its_own_folders(tmp_path: Path) -> None:
+    found = repacked(tmp_path, zipped({"README.md": b"photos", "flowers.zip": zipped(FILES)}))
+    assert found == {f"flowers/{name}": content for name, content in FILES.items()}
+
+
+def test_system_files_beside_are_no_inner_zips(tmp_path: Path) -> None:
+    found = repacked(tmp_path, zipped({"__MACOSX/._cat.zip": b"junk", "cat.zip": zipped({"1.jpg": PHOTO})}))
+    assert found == {"cat/1.jpg": PHOTO}
+
+
+def test_damaged_inner_zip_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"In dog\.zip"):
+        repacked(tmp_path, zipped({"cat.zip": zipped({"1.jpg": PHOTO}), "dog.zip": b"PK\3\4 cut off"}))
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE])
+def test_tar_with_what_is_no_file_is_refused(tmp_path: Path, kind: bytes) -> None:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        info = tarfile.TarInfo("cat/1.jpg")
+        info.type, info.linkname = kind, "/etc/passwd"
+        archive.addfile(info)
+    with pytest.raises(DataError, match=r"'cat/1\.jpg' is (a link|no plain file)"):
+        repacked(tmp_path, buffer.getvalue())
+
+
+def test_tar_that_was_cut_off_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="Make it anew"):
+        repacked(tmp_path, tar({"cat/1.jpg": PHOTO * 1000})[:3000])
+    with pytest.raises(DataError, match="Make it anew"):
+        repacked(tmp_path, gzip.compress(tar({"cat/1.jpg": bytes(range(256)) * 5000}))[:-200])
+
+
+def test_limits_hold(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="more than 3 entries"):
+        repacked(tmp_path, tar(FILES), Limits(max_entries=3))
+    with pytest.raises(DataError, match="unpacks to more than 40 bytes"):
+        repacked(tmp_path, tar(FILES), Limits(max_bytes=40))
+    many = zipped({f"{label}.zip": zipped({"1.jpg": PHOTO, "2.jpg": PHOTO}) for label in ("cat", "dog")})
+    with pytest.raises(DataError, match="more than 3 entries"):
+        repacked(tmp_path, many, Limits(max_entries=3))
+    scans = zipped({f"{label}.zip": zipped({"1.bmp": b"\0" * 20_000}) for label in ("cat", "dog")})
+    with pytest.raises(DataError, match="unpacks to more than 30,000 bytes"):
+        repacked(tmp_path, scans, Limits(max_bytes=30_000))
+
+
+def test_header_of_gigabytes_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    info = tarfile.TarInfo("pax")
+    info.type, info.size = tarfile.XHDTYPE, 2 * 2**30
+    content = gzip.compress(info.tobuf() + b"\0" * (300 * MB))
+    assert len(content) < MB
+    (tmp_path / "bomb.tar.gz").write_bytes(content)
+    cost = cost_of(repack_file, str(tmp_path / "bomb.tar.gz"))
+    assert cost.error.startswith("DataError: A header of this tar archive has 2,147,483,648 bytes")
+    assert cost.peak_growth < 40 * MB
+    assert LONGEST_HEADER < 40 * MB
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress], ids=["gzip", "bzip2"])
+def test_bomb_costs_what_its_limit_allows(tmp_path: Path, pack: type[bytes]) -> None:
+    (tmp_path / "bomb.tar").write_bytes(pack(tar({"cat/1.jpg": b"\0" * (200 * MB)})))
+    assert (tmp_path / "bomb.tar").stat().st_size < MB
+    cost = cost_of(repack_file, str(tmp_path / "bomb.tar"))
+    assert "unpacks to more than" in cost.error
+    assert cost.peak_growth < 40 * MB
+
+
+def repack_file(path: str) -> None:
+    """Repack as a data set of 50 MB at most, in a process that is measured."""
+    repack(Path(path), Path(path).with_name("target.zip"), Limits(max_bytes=50 * MB))
