@@ -219,7 +219,7 @@ class _Loop:
         self.progress, self.checkpoints = progress, checkpoints
         self.optimizer = make_optimizer(config, classifier.network, classifier.head)
         self.steps = max(1, math.ceil(len(task.train) / config.batch_size))
-        self.rate = LearningRate(config, self.steps)
+        self.rate = LearningRate(config, self.optimizer, self.steps)
         self.labels = torch.from_numpy(task.labels).to(context.device)
         train_labels = self.labels[torch.from_numpy(task.train).to(context.device)]
         self.weights = balancing_weights(train_labels, task.classes) if config.class_weights else None
@@ -242,8 +242,9 @@ class _Loop:
         kept, best = found
         self.classifier.restore(kept["state"])
         self.optimizer.load_state_dict(kept["optimizer"])
-        self.rate.restore(kept["rate"])
         self.train_state.epochs = [Epoch(**values) for values in kept["epochs"]]
+        losses = [epoch.validation_loss for epoch in self.train_state.epochs]
+        self.rate = LearningRate(self.config, self.optimizer, self.steps, losses)
         self.train_state.best, self.train_state.best_state = kept["best"], best["state"]
         self.train_state.seen, self.train_state.seconds = kept["seen"], kept["seconds"]
         return len(self.train_state.epochs)
@@ -299,7 +300,7 @@ class _Loop:
         for step, (rows, (value, mask)) in enumerate(self._inputs(batches, generator)):
             if step == self.steps // 2:
                 crash_point("epoch.middle")
-            rate = self._set_rate(number * self.steps + step)
+            rate = self.rate.value
             losses, right = self._step(value, mask, rows)
             sums += torch.stack([losses * len(rows), right])
             seen += len(rows)
@@ -333,6 +334,7 @@ class _Loop:
         if self.config.gradient_clipping:
             nn.utils.clip_grad_norm_(self.classifier.parameters(), self.config.gradient_clipping)
         self.optimizer.step()
+        self.rate.step_taken()
         return loss.detach(), counts * (logits.detach().argmax(1) == truth).sum()
 
     def _weight_of(self, rows: Rows) -> Tensor | int:
@@ -364,12 +366,6 @@ class _Loop:
         kind = self.context.device.type
         return torch.autocast(kind, torch.bfloat16) if self.half else contextlib.nullcontext()
 
-    def _set_rate(self, step: int) -> float:
-        rate = self.rate.at(step)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate * group["share"]
-        return rate
-
     def _keep(self, is_best: bool) -> None:
         if self.checkpoints is None or not self.checkpoints.enabled:
             return
@@ -377,7 +373,6 @@ class _Loop:
         kept = {
             "state": self.classifier.trained_state(),
             "optimizer": self.optimizer.state_dict(),
-            "rate": self.rate.state(),
             "epochs": [asdict(epoch) for epoch in reached.epochs],
             "best": reached.best,
             "seen": reached.seen,

@@ -1,12 +1,15 @@
 """How a network is optimised: settings with their defaults, optimizers, and learning rates over time."""
 
 import math
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau, StepLR
 
 from ..events import TrainingError
 from ..request import Hyperparameters
@@ -34,7 +37,6 @@ class TrainConfig:
     gradient_clipping: float = 0.0  # of the gradient's norm; 0 for none
     augmentation: str = "none"
     mixed_precision: bool = False
-    head_learning_rate: float = 1.0  # times the learning rate
 
 
 def make_train_config(given: Hyperparameters, **defaults: Any) -> TrainConfig:
@@ -67,13 +69,13 @@ def _check(config: TrainConfig) -> None:
 
 
 def make_optimizer(config: TrainConfig, body: nn.Module, head: nn.Module) -> torch.optim.Optimizer:
-    """Return the optimizer of what is trainable in two modules, the head with a learning rate of its own."""
+    """Return the optimizer of what is trainable in two modules; only the body's matrices decay."""
     matrices = [value for value in body.parameters() if value.requires_grad and value.ndim > 1]
     vectors = [value for value in body.parameters() if value.requires_grad and value.ndim <= 1]
     groups = [
-        {"params": matrices, "share": 1.0, "weight_decay": WEIGHT_DECAY},
-        {"params": vectors, "share": 1.0, "weight_decay": 0.0},
-        {"params": list(head.parameters()), "share": config.head_learning_rate, "weight_decay": 0.0},
+        {"params": matrices, "weight_decay": WEIGHT_DECAY},
+        {"params": vectors, "weight_decay": 0.0},
+        {"params": list(head.parameters()), "weight_decay": 0.0},
     ]
     return OPTIMIZERS[config.optimizer]([group for group in groups if group["params"]], config.learning_rate)
 
@@ -98,52 +100,64 @@ OPTIMIZERS = {"sgd": _sgd, "adam": _adam, "adamw": _adamw}
 
 
 class LearningRate:
-    """The learning rate at every step; only what the validation loss has decided needs to be kept."""
+    """The learning rate of an optimizer over a training, set by torch's schedulers.
 
-    def __init__(self, config: TrainConfig, steps_in_epoch: int) -> None:
-        self._config = config
-        self._steps_in_epoch = steps_in_epoch
-        self.reduction = 1.0  # by plateaus so far
-        self.best_loss = math.inf
-        self.bad_epochs = 0
+    A one-cycle changes it at every step, steps and plateaus between epochs. `losses` are the validation
+    losses of the epochs that an earlier attempt has trained: they decide all that follows, so that nothing
+    else needs to be kept.
+    """
 
-    def at(self, step: int) -> float:
-        """Return the rate for a step, counted from 0 over all epochs."""
-        config = self._config
+    def __init__(
+        self,
+        config: TrainConfig,
+        optimizer: torch.optim.Optimizer,
+        steps_in_epoch: int,
+        losses: Sequence[float] = (),
+    ) -> None:
+        self._optimizer = optimizer
+        for group in optimizer.param_groups:
+            group["lr"] = group["initial_lr"] = config.learning_rate
+        self._by_step: LRScheduler | None = None
+        self._by_epoch: LRScheduler | None = None
+        self._plateau: ReduceLROnPlateau | None = None
         if config.one_cycle:
-            return config.learning_rate * one_cycle(step, config.epochs * self._steps_in_epoch)
-        rate = config.learning_rate
+            share = partial(one_cycle, steps=config.epochs * steps_in_epoch)
+            self._by_step = LambdaLR(optimizer, share, last_epoch=len(losses) * steps_in_epoch - 1)
         if config.step_lr:
-            epoch = step // self._steps_in_epoch
-            rate *= float(config.step_lr["gamma"]) ** (epoch // int(config.step_lr["step_size"]))
-        floor = float(config.reduce_lr_on_plateau.get("min_lr", 0.0))
-        return max(rate * self.reduction, min(floor, rate))
+            self._by_epoch = StepLR(
+                optimizer, int(config.step_lr["step_size"]), float(config.step_lr["gamma"])
+            )
+        if config.reduce_lr_on_plateau:
+            self._plateau = ReduceLROnPlateau(optimizer, eps=0, **config.reduce_lr_on_plateau)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Detected call of `lr_scheduler.step", UserWarning)
+            for loss in losses:
+                self.epoch_ended(loss)
+
+    @property
+    def value(self) -> float:
+        """Return the learning rate of the next step."""
+        rate: float = self._optimizer.param_groups[0]["lr"]
+        return rate
+
+    def step_taken(self) -> None:
+        """Go on after a step of the optimizer."""
+        if self._by_step:
+            self._by_step.step()
 
     def epoch_ended(self, validation_loss: float) -> None:
-        """Reduce the rate when the validation loss has not fallen for longer than the patience."""
-        plateau = self._config.reduce_lr_on_plateau
-        if not plateau:
-            return
-        if validation_loss < self.best_loss * (1 - 1e-4):
-            self.best_loss, self.bad_epochs = validation_loss, 0
-        else:
-            self.bad_epochs += 1
-        if self.bad_epochs > int(plateau.get("patience", 5)):
-            self.reduction *= float(plateau.get("factor", 0.1))
-            self.bad_epochs = 0
-
-    def state(self) -> dict[str, float]:
-        """Return what a checkpoint must keep."""
-        return {"reduction": self.reduction, "best_loss": self.best_loss, "bad_epochs": self.bad_epochs}
-
-    def restore(self, state: dict[str, float]) -> None:
-        """Go on from what `state` returned."""
-        self.reduction, self.best_loss = state["reduction"], state["best_loss"]
-        self.bad_epochs = int(state["bad_epochs"])
+        """Go on after an epoch."""
+        if self._by_epoch:
+            self._by_epoch.step()
+        if self._plateau:
+            self._plateau.step(validation_loss)
 
 
 def one_cycle(step: int, steps: int) -> float:
-    """Return the share of the highest rate at a step of a one-cycle: up in 30 %, then down, along cosines."""
+    """Return the share of the highest rate at a step of a one-cycle: up in 30 %, then down, along cosines.
+
+    It is torch's OneCycleLR, which ends trainings of a few steps at its lowest rate before they have learnt.
+    """
     peak = max(1.0, WARM_UP * steps - 1)
     if step <= peak:
         return _between(1 / START_DIVISOR, 1.0, step / peak)

@@ -1,3 +1,6 @@
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given
@@ -12,11 +15,19 @@ from training.engine.loop.optimization import (
     balancing_weights,
     make_optimizer,
     make_train_config,
+    one_cycle,
 )
 from training.engine.request import Hyperparameters
 
 DEFAULTS = {"optimizer": "adamw", "learning_rate": 1e-3, "batch_size": 32, "epochs": 8, "one_cycle": True}
 STEPS = 7
+
+
+LOSSES = st.lists(st.floats(0.01, 10), min_size=1, max_size=30)
+
+
+def optimizer_of(rate: float = 0.1) -> torch.optim.Optimizer:
+    return torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=rate)
 
 
 def rates_of(scheduler: torch.optim.lr_scheduler.LRScheduler, steps: int) -> list[float]:
@@ -28,49 +39,67 @@ def rates_of(scheduler: torch.optim.lr_scheduler.LRScheduler, steps: int) -> lis
     return rates
 
 
-def parameter() -> nn.Parameter:
-    return nn.Parameter(torch.zeros(1))
+def our_rates(config: TrainConfig, losses: Sequence[float], *, known: int = 0) -> list[float]:
+    """Return the rate of every step; the losses of the first epochs come from an earlier attempt."""
+    optimizer = optimizer_of()
+    ours, rates = LearningRate(config, optimizer, STEPS, losses[:known]), []
+    for loss in losses[known:]:
+        for _ in range(STEPS):
+            rates.append(ours.value)
+            optimizer.step()
+            ours.step_taken()
+        ours.epoch_ended(loss)
+    return rates
 
 
 @pytest.mark.parametrize("epochs", [1, 3, 10])
 def test_one_cycle_is_torchs(epochs: int) -> None:
-    optimizer = torch.optim.SGD([parameter()], lr=0.1)
-    theirs = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, epochs * STEPS, cycle_momentum=False)
+    theirs = torch.optim.lr_scheduler.OneCycleLR(optimizer_of(), 0.1, epochs * STEPS, cycle_momentum=False)
     expected = rates_of(theirs, epochs * STEPS - 1)
-    ours = LearningRate(TrainConfig("sgd", 0.1, 32, epochs, one_cycle=True), STEPS)
-    assert [ours.at(step) for step in range(epochs * STEPS - 1)] == pytest.approx(expected)
+    ours = our_rates(TrainConfig("sgd", 0.1, 32, epochs, one_cycle=True), [1.0] * epochs)
+    assert ours[:-1] == pytest.approx(expected)
 
 
-def test_step_lr_is_torchs() -> None:
-    optimizer = torch.optim.SGD([parameter()], lr=0.1)
-    expected = rates_of(torch.optim.lr_scheduler.StepLR(optimizer, 2, 0.3), 7)
-    ours = LearningRate(TrainConfig("sgd", 0.1, 32, 7, step_lr={"step_size": 2, "gamma": 0.3}), STEPS)
-    assert [ours.at(epoch * STEPS) for epoch in range(7)] == pytest.approx(expected)
-    assert ours.at(2 * STEPS - 1) == pytest.approx(0.1)
+@pytest.mark.parametrize("steps", range(1, 7))
+def test_one_cycle_of_a_few_steps_rises_first_and_has_learnt_at_its_end(steps: int) -> None:
+    shares = [one_cycle(step, steps) for step in range(steps)]
+    assert shares[0] == pytest.approx(1 / 25)
+    assert steps == 1 or shares[1] == pytest.approx(1)
+    assert steps < 3 or shares[-1] == pytest.approx(4e-6)
 
 
-@given(st.lists(st.floats(0.01, 10), min_size=1, max_size=30), st.integers(0, 4))
-def test_reduce_lr_on_plateau_is_torchs(losses: list[float], patience: int) -> None:
-    optimizer = torch.optim.SGD([parameter()], lr=0.1)
-    settings = {"factor": 0.5, "patience": patience, "min_lr": 0.002}
-    theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, eps=0, **settings)
-    ours = LearningRate(TrainConfig("sgd", 0.1, 32, 99, reduce_lr_on_plateau=settings), STEPS)
-    for epoch, loss in enumerate(losses):
-        assert ours.at(epoch * STEPS) == pytest.approx(optimizer.param_groups[0]["lr"])
-        theirs.step(loss)
-        ours.epoch_ended(loss)
+def test_step_lr_lowers_the_rate_between_epochs() -> None:
+    config = TrainConfig("sgd", 0.1, 32, 7, step_lr={"step_size": 2, "gamma": 0.3})
+    rates = our_rates(config, [1.0] * 7)
+    assert rates[::STEPS] == pytest.approx([0.1 * 0.3 ** (epoch // 2) for epoch in range(7)])
+    assert rates[2 * STEPS - 1] == pytest.approx(0.1)
 
 
-def test_plateau_goes_on_from_a_checkpoint() -> None:
-    config = TrainConfig(
-        "sgd", 0.1, 32, 9, reduce_lr_on_plateau={"factor": 0.1, "patience": 1, "min_lr": 0.0}
-    )
-    first, second = LearningRate(config, STEPS), LearningRate(config, STEPS)
-    for loss in (1.0, 2.0):
-        first.epoch_ended(loss)
-    second.restore(first.state())
-    second.epoch_ended(2.0)
-    assert second.at(0) == pytest.approx(0.01)
+def test_plateau_lowers_the_rate_after_its_patience_and_not_below_its_least() -> None:
+    plateau = {"factor": 0.1, "patience": 1, "min_lr": 0.005}
+    rates = our_rates(TrainConfig("sgd", 0.1, 32, 9, reduce_lr_on_plateau=plateau), [1, 0.9, *[0.95] * 6])
+    assert rates[::STEPS] == pytest.approx([0.1, 0.1, 0.1, 0.1, 0.01, 0.01, 0.005, 0.005])
+
+
+@given(losses=LOSSES, schedules=st.sets(st.sampled_from(["step_lr", "reduce_lr_on_plateau"])), data=st.data())
+def test_rates_go_on_exactly_from_a_checkpoint(losses: list[float], schedules: set[str], data: Any) -> None:
+    settings = {
+        "step_lr": {"step_size": 2, "gamma": 0.3},
+        "reduce_lr_on_plateau": {"factor": 0.5, "patience": 1, "min_lr": 0.002},
+    }
+    chosen = {name: settings[name] for name in schedules} or {"one_cycle": True}
+    config = TrainConfig("sgd", 0.1, 32, len(losses), **chosen)
+    known = data.draw(st.integers(0, len(losses)))
+    assert our_rates(config, losses, known=known) == our_rates(config, losses)[known * STEPS :]
+
+
+def test_rate_goes_on_with_an_optimizer_that_an_earlier_release_has_kept() -> None:
+    kept = optimizer_of(0.004).state_dict()
+    kept["param_groups"][0]["share"] = 1.0
+    optimizer = optimizer_of()
+    optimizer.load_state_dict(kept)
+    config = TrainConfig("sgd", 0.1, 32, 9, step_lr={"step_size": 1, "gamma": 0.5})
+    assert LearningRate(config, optimizer, STEPS, [1.0, 1.0]).value == pytest.approx(0.025)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
@@ -91,10 +120,9 @@ def test_optimizers_find_a_minimum(name: str) -> None:
 
 def test_frozen_parameters_are_left_out_and_only_matrices_decay() -> None:
     body, head = nn.Sequential(nn.Linear(2, 2).requires_grad_(False), nn.Linear(2, 2)), nn.Linear(2, 2)
-    groups = make_optimizer(TrainConfig("adamw", 0.1, 1, 1, head_learning_rate=3.0), body, head).param_groups
+    groups = make_optimizer(TrainConfig("adamw", 0.1, 1, 1), body, head).param_groups
     assert [[value.ndim for value in group["params"]] for group in groups] == [[2], [1], [2, 1]]
     assert [group["weight_decay"] > 0 for group in groups] == [True, False, False]
-    assert [group["share"] for group in groups] == [1.0, 1.0, 3.0]
 
 
 def test_what_is_given_wins_over_the_strategys_choice() -> None:
