@@ -36,11 +36,11 @@ from training.engine.events import Progress
 from training.engine.loop.checkpoints import Checkpoints
 from training.engine.loop.inputs import Pixels
 from training.engine.loop.loop import Classifier, RunContext, Task, fit
-from training.engine.loop.optimization import TrainConfig
 from training.engine.networks.backbones import get_backbone
 from training.engine.networks.checksums import read_pinned
 from training.engine.networks.stages import Network, build, pretrained_state
-from training.engine.request import Hyperparameters, TrainingRequest
+from training.engine.request import TrainingRequest
+from training.engine.specs.hyperparameters import Hyperparameters, TrainConfig
 from training.engine.training import train
 
 EPOCHS = int(os.environ.get("TRAINYARD_BENCH_EPOCHS", "8"))

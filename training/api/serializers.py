@@ -10,8 +10,9 @@ from core.queue.app import why_unheard
 from models_registry.models import TaskType
 
 from ..datasets.models import Dataset, DatasetValidation
+from ..engine.specs.hyperparameters import PLATEAU, STEP
+from ..engine.specs.options import Group, Number
 from ..engine.specs.strategies import STRATEGIES, strategy_of
-from ..jobs.hyperparameters import PLATEAU, PLATEAU_DEFAULTS, STEP, STEP_DEFAULTS, Number
 from ..jobs.models import TrainingJob
 from ..jobs.selectors import expected_start, position_in_queue
 
@@ -81,30 +82,40 @@ class DatasetUploadSerializer(serializers.Serializer):
         return {role: column for role, column in given.items() if column}
 
 
-def _number(option: Number, default: Any) -> serializers.Field:
-    """Return a field for a number of the table of hyperparameters."""
-    if option.whole:
+def _number(number: Number) -> serializers.Field:
+    """Return a field for a number of a group."""
+    if number.whole:
         return serializers.IntegerField(
-            default=default, min_value=int(option.least), max_value=int(option.most), help_text=option.why
+            default=None if number.default is None else int(number.default),
+            min_value=int(number.least),
+            max_value=int(number.most),
+            help_text=number.why,
         )
     return serializers.FloatField(
-        default=default, min_value=option.least, max_value=option.most, help_text=option.why
+        default=number.default, min_value=number.least, max_value=number.most, help_text=number.why
     )
 
 
-class ReduceLrOnPlateauSerializer(serializers.Serializer):
+class GroupSerializer(serializers.Serializer):
+    """Numbers that are set together; one that is left out has its usual value."""
+
+    group: Group
+
+    def get_fields(self) -> dict[str, serializers.Field]:
+        """Return a field for each."""
+        return {name: _number(number) for name, number in self.group.options.items()}
+
+
+class ReduceLrOnPlateauSerializer(GroupSerializer):
     """Lower the learning rate when validation stops getting better."""
 
-    factor = _number(PLATEAU["factor"], PLATEAU_DEFAULTS["factor"])
-    patience = _number(PLATEAU["patience"], PLATEAU_DEFAULTS["patience"])
-    min_lr = _number(PLATEAU["min_lr"], PLATEAU_DEFAULTS["min_lr"])
+    group = PLATEAU
 
 
-class StepLrSerializer(serializers.Serializer):
+class StepLrSerializer(GroupSerializer):
     """Multiply the learning rate by gamma every so many epochs."""
 
-    step_size = _number(STEP["step_size"], STEP_DEFAULTS["step_size"])
-    gamma = _number(STEP["gamma"], STEP_DEFAULTS["gamma"])
+    group = STEP
 
 
 class JobSerializer(serializers.ModelSerializer):
@@ -140,15 +151,6 @@ class JobSerializer(serializers.ModelSerializer):
 
     class Meta:
         model = TrainingJob
-        settings_fields = (
-            "optimizer",
-            "learning_rate",
-            "batch_size",
-            "epochs",
-            "reduce_lr_on_plateau",
-            "step_lr",
-            "advanced",
-        )
         fields: tuple[str, ...] = (
             "id",
             "token",
@@ -161,7 +163,7 @@ class JobSerializer(serializers.ModelSerializer):
             "data_split",
             "downloadable",
             "seed",
-            *settings_fields,
+            *TrainingJob.SETTINGS,
             "state",
             "queue",
             "priority",

@@ -107,7 +107,7 @@ class JobViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gene
         serializer.is_valid(raise_exception=True)
         values: dict[str, Any] = dict(serializer.validated_data)
         dataset, name = values.pop("dataset"), values.pop("name")
-        more = {field: values.pop(field) for field in JobSerializer.Meta.settings_fields if field in values}
+        more = {field: values.pop(field) for field in TrainingJob.SETTINGS if field in values}
         job = submit_job(
             owner=request.user,
             dataset=dataset,

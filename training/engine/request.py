@@ -5,30 +5,7 @@ from typing import Any, Self
 
 from models_registry.artifacts.model_metrics import ModelMetrics, ParityMetrics
 
-
-@dataclass(frozen=True)
-class Hyperparameters:
-    """How to optimise; None leaves a choice to the strategy. The frozen strategy needs none of them.
-
-    `reduce_lr_on_plateau` has factor, patience (epochs) and min_lr, `step_lr` has step_size (epochs) and
-    gamma; `early_stopping` is a patience in epochs; `trainable` says which layers `finetune` trains:
-    "head", "last" or "all".
-    """
-
-    optimizer: str | None = None
-    learning_rate: float | None = None
-    batch_size: int | None = None
-    epochs: int | None = None
-    reduce_lr_on_plateau: dict[str, Any] | None = None
-    step_lr: dict[str, Any] | None = None
-    one_cycle: bool | None = None
-    early_stopping: int | None = None
-    class_weights: bool | None = None
-    augmentation: str | None = None
-    mixed_precision: bool | None = None
-    gradient_clipping: float | None = None
-    label_smoothing: float | None = None
-    trainable: str | None = None
+from .specs.hyperparameters import Hyperparameters
 
 
 @dataclass(frozen=True)

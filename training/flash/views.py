@@ -28,7 +28,7 @@ from models_registry.models import RegisteredModel, TaskType
 from ..datasets.services import accept_dataset
 from ..documents.external_jobs import WantedTraining, choice_of, read_as, require_suffix
 from ..engine.data import DataError, Limits, take_apart
-from ..jobs.hyperparameters import PLATEAU_DEFAULTS, STEP_DEFAULTS
+from ..engine.specs.hyperparameters import PLATEAU, STEP
 from ..jobs.models import TrainingJob
 from ..jobs.submissions import Submission, submit_upload
 
@@ -90,14 +90,10 @@ class TrainRequest(BaseModel):
                 "batch_size": self.batchSize,
                 "epochs": self.epochs,
                 "pretrain_dataset": self.pretrainDataset,
-                "reduce_lr_on_plateau": self.reduceLrOnPlateau and _or_usual(plateau, PLATEAU_DEFAULTS),
-                "step_lr": self.stepLr and _or_usual(step, STEP_DEFAULTS),
+                "reduce_lr_on_plateau": self.reduceLrOnPlateau and PLATEAU.completed(plateau),
+                "step_lr": self.stepLr and STEP.completed(step),
             },
         )
-
-
-def _or_usual(given: dict[str, Any], usual: Any) -> dict[str, Any]:
-    return {name: usual[name] if value is None else value for name, value in given.items()}
 
 
 class StatusView(FlashView):

@@ -17,8 +17,8 @@ from models_registry.models import RegisteredModel, TaskType
 
 from ..datasets.models import Dataset
 from ..engine.catalogue import get_architecture
-from ..engine.specs.strategies import DEFAULT_STRATEGY, strategy_choices
-from .hyperparameters import Defaults, defaults_of
+from ..engine.specs.hyperparameters import IN_DOCUMENTS, OPTIMIZER, Hyperparameters, TrainConfig, completed
+from ..engine.specs.strategies import DEFAULT_STRATEGY, find_strategy, strategy_choices
 from .progress import JobProgress
 from .validators import OptionValidator, validate_advanced, validate_plateau, validate_step
 
@@ -67,15 +67,10 @@ class TrainingJob(TimestampedModel):
         FAILED = "failed", "failed"
         CANCELLED = "cancelled", "cancelled"
 
+    SETTINGS = (*IN_DOCUMENTS, "advanced")  # the fields that hold hyperparameters
+
     HELD = (State.RUNNING, State.CANCELLING)
     UNFINISHED = (State.QUEUED, *HELD)
-
-    class Optimizer(models.TextChoices):
-        """The documents' words."""
-
-        SGD = "sgd", "SGD"
-        ADAM = "adam", "Adam"
-        ADAMW = "adamw", "AdamW"
 
     class Origin(models.TextChoices):
         """How a job came in."""
@@ -104,7 +99,7 @@ class TrainingJob(TimestampedModel):
     downloadable = models.BooleanField(default=True)
 
     # Empty: the strategy chooses. `effective` has what is used then.
-    optimizer = models.CharField(max_length=8, choices=Optimizer, blank=True, default="")
+    optimizer = models.CharField(max_length=8, choices=list(OPTIMIZER.words.items()), blank=True, default="")
     learning_rate = models.FloatField(null=True, blank=True, validators=[OptionValidator("learning_rate")])
     batch_size = models.PositiveIntegerField(
         null=True, blank=True, validators=[OptionValidator("batch_size")]
@@ -212,20 +207,18 @@ class TrainingJob(TimestampedModel):
         return JobProgress.from_json(self.progress)
 
     @property
-    def effective(self) -> Defaults:
-        """Concrete optimizer, learning rate, batch size and epochs, chosen by the owner or the strategy."""
-        chosen = defaults_of(
-            self.strategy,
-            get_architecture(self.architecture).kind,
-            trainable=self.advanced.get("trainable") or "",
-            optimizer=self.optimizer,
-        )
-        return Defaults(
-            optimizer=self.optimizer or chosen.optimizer,
-            learning_rate=chosen.learning_rate if self.learning_rate is None else self.learning_rate,
-            batch_size=self.batch_size or chosen.batch_size,
-            epochs=self.epochs or chosen.epochs,
-        )
+    def hyperparameters(self) -> Hyperparameters:
+        """What the owner has set."""
+        columns = {name: getattr(self, name) for name in IN_DOCUMENTS}
+        return Hyperparameters(**columns | {"optimizer": self.optimizer or None}, **self.advanced)
+
+    @property
+    def effective(self) -> TrainConfig:
+        """All settings with their values, chosen by the owner or the strategy."""
+        given = self.hyperparameters
+        kind = get_architecture(self.architecture).kind
+        spec = find_strategy(self.strategy)
+        return completed(given, spec.config(kind, layers=given.trainable, optimizer=given.optimizer))
 
     @property
     def queued_for(self) -> timedelta:

@@ -22,10 +22,10 @@ from ..datasets.models import Dataset
 from ..datasets.services import require_ready
 from ..engine.catalogue import ARCHITECTURES, get_architecture
 from ..engine.data import DataError, parse_data_split
+from ..engine.specs.hyperparameters import ADVANCED, contradiction
 from ..engine.specs.strategies import DEFAULT_STRATEGY
 from ..task_names import RUN_TRAINING_JOB
 from . import transitions
-from .hyperparameters import ADVANCED
 from .models import TrainingJob
 from .presets import suitable_network
 from .progress import JobProgress
@@ -34,15 +34,6 @@ from .routing import route
 logger = structlog.get_logger(__name__)
 
 ANNOUNCED_AT_ONCE = 10  # the head of the queue; the others follow as it moves
-HYPERPARAMETERS = (
-    "optimizer",
-    "learning_rate",
-    "batch_size",
-    "epochs",
-    "reduce_lr_on_plateau",
-    "step_lr",
-    "advanced",
-)
 FOREIGN_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,160}")
 
 
@@ -162,11 +153,8 @@ def _check_together(job: TrainingJob) -> None:
         parse_data_split(job.data_split)
     except DataError as error:
         raise InvalidRequest(str(error)) from error
-    if job.advanced.get("one_cycle") and (job.reduce_lr_on_plateau or job.step_lr):
-        raise InvalidRequest(
-            "One-cycle sets the learning rate of every step, so it leaves nothing to a plateau or to steps. "
-            "Choose one of the three."
-        )
+    if problem := contradiction(vars(job.hyperparameters)):
+        raise InvalidRequest(problem)
 
 
 def _foreign_token(token: str) -> str:
@@ -254,7 +242,7 @@ def _submit_again(job: TrainingJob, owner: Any) -> TrainingJob:
         data_split=job.data_split,
         downloadable=job.downloadable,
         seed=job.seed,
-        more={name: getattr(job, name) for name in HYPERPARAMETERS},
+        more={name: getattr(job, name) for name in TrainingJob.SETTINGS},
     )
     return submit_job(
         owner=owner, dataset=job.dataset, name=job.name, choice=choice, origin=TrainingJob.Origin.RETRY

@@ -1,28 +1,13 @@
 """The ranges of hyperparameters as validators of a job's fields."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.utils.deconstruct import deconstructible
 
-from .hyperparameters import (
-    ADVANCED,
-    BATCH_SIZE,
-    EPOCHS,
-    LEARNING_RATE,
-    PLATEAU,
-    SEED,
-    STEP,
-    Option,
-    check_options,
-)
-
-OPTIONS: dict[str, Option] = {
-    "learning_rate": LEARNING_RATE,
-    "batch_size": BATCH_SIZE,
-    "epochs": EPOCHS,
-    "seed": SEED,
-}
+from ..engine.specs.hyperparameters import ADVANCED, OPTIONS, PLATEAU, SEED, STEP
+from ..engine.specs.options import check_options
 
 
 @deconstructible
@@ -34,10 +19,8 @@ class OptionValidator:
 
     def __call__(self, value: Any) -> None:
         """Raise ValidationError for a value out of range."""
-        try:
-            OPTIONS[self.name].check(value)
-        except ValueError as error:
-            raise ValidationError(str(error)) from error
+        option = SEED if self.name == "seed" else OPTIONS[self.name]
+        _validate(option.check, value)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, OptionValidator) and other.name == self.name
@@ -47,21 +30,21 @@ class OptionValidator:
 
 def validate_plateau(value: Any) -> None:
     """Check `reduce_lr_on_plateau`, which has all of its options."""
-    _validate(value, PLATEAU, complete=True)
+    _validate(PLATEAU.check, value)
 
 
 def validate_step(value: Any) -> None:
     """Check `step_lr`, which has all of its options."""
-    _validate(value, STEP, complete=True)
+    _validate(STEP.check, value)
 
 
 def validate_advanced(value: Any) -> None:
     """Check the further settings, each of which may be missing."""
-    _validate(value, ADVANCED)
+    _validate(lambda given: check_options(given, ADVANCED), value)
 
 
-def _validate(value: Any, known: Any, *, complete: bool = False) -> None:
+def _validate(check: Callable[[Any], object], value: Any) -> None:
     try:
-        check_options(value, known, complete=complete)
+        check(value)
     except ValueError as error:
         raise ValidationError(str(error)) from error

@@ -21,22 +21,16 @@ from models_registry.models import TaskType
 
 from ..datasets.services import SUFFIXES
 from ..engine.catalogue import Architecture, available
-from ..engine.specs.strategies import DEFAULT_STRATEGY, STRATEGIES
-from ..jobs.hyperparameters import (
+from ..engine.specs.hyperparameters import (
     ADVANCED,
-    BATCH_SIZE,
-    EPOCHS,
-    LEARNING_RATE,
-    PLATEAU,
-    PLATEAU_DEFAULTS,
+    IN_DOCUMENTS,
+    OPTIONS,
     SEED,
-    STEP,
-    STEP_DEFAULTS,
     TRAIN_PERCENT,
-    Choice,
-    Number,
-    Option,
+    contradiction,
 )
+from ..engine.specs.options import Choice, Group, Number, Option, Switch
+from ..engine.specs.strategies import DEFAULT_STRATEGY, STRATEGIES
 from ..jobs.models import TrainingJob
 from ..jobs.presets import suitable_network, why_not_at_all
 from ..jobs.services import JobSettings
@@ -44,6 +38,17 @@ from ..jobs.services import JobSettings
 NAME_RULE = "Use letters, digits, spaces, hyphens and underscores."
 OPEN = "Default"
 SWITCH = (("", OPEN), ("on", "On"), ("off", "Off"))
+# How the form's fields are called whose hyperparameters are set together: a switch, and a field for each value.
+GROUPS = {name: option for name, option in OPTIONS.items() if isinstance(option, Group)}
+SWITCHES = {"reduce_lr_on_plateau": "use_plateau", "step_lr": "use_step"}
+GROUP_FIELDS = {
+    "reduce_lr_on_plateau": {
+        "factor": "plateau_factor",
+        "patience": "plateau_patience",
+        "min_lr": "plateau_min_lr",
+    },
+    "step_lr": {"step_size": "step_size", "gamma": "step_gamma"},
+}
 
 
 class NetworkSelect(forms.Select):
@@ -95,11 +100,11 @@ def why_presets_are_missing(task_type: str) -> dict[str, str]:
     return {strategy: reason for strategy, reason in reasons.items() if reason}
 
 
-def number_field(label: str, number: Number, *, initial: Any = None, required: bool = False) -> forms.Field:
+def number_field(number: Number, *, required: bool = False) -> forms.Field:
     """Return a field for a number, which states its range and why."""
-    stated = {
-        "label": label,
-        "initial": initial,
+    stated: dict[str, Any] = {
+        "label": number.label,
+        "initial": number.default,
         "required": required,
         "help_text": f"{number.span}. {number.why}",
     }
@@ -109,27 +114,23 @@ def number_field(label: str, number: Number, *, initial: Any = None, required: b
     else:
         field = forms.FloatField(min_value=number.least, max_value=number.most, **stated)
     field.widget.attrs["step"] = "1" if number.whole else "any"
-    if initial is None:
+    if number.default is None:
         field.widget.attrs["placeholder"] = OPEN
     return field
 
 
-def option_field(name: str, label: str) -> forms.Field:
-    """Return a field for a further setting, empty for the preset's choice."""
-    option: Option = ADVANCED[name]
+def option_field(option: Option) -> forms.Field:
+    """Return a field for a hyperparameter, empty for the preset's choice; for a group its switch."""
+    stated: dict[str, Any] = {"label": option.label, "required": False, "help_text": option.why}
     if isinstance(option, Number):
-        return number_field(label, option)
+        return number_field(option)
     if isinstance(option, Choice):
-        choices = [("", OPEN), *((word, word.capitalize()) for word in option.words)]
-        return forms.ChoiceField(label=label, choices=choices, required=False, help_text=option.why)
-    return forms.TypedChoiceField(
-        label=label,
-        choices=SWITCH,
-        required=False,
-        coerce=lambda word: word == "on",
-        empty_value=None,
-        help_text=option.why,
-    )
+        return forms.ChoiceField(choices=[("", OPEN), *option.words.items()], **stated)
+    if isinstance(option, Switch):
+        return forms.TypedChoiceField(
+            choices=SWITCH, coerce=lambda word: word == "on", empty_value=None, **stated
+        )
+    return forms.BooleanField(**stated)
 
 
 class DataForm(forms.Form):
@@ -217,8 +218,8 @@ class NewModelForm(forms.Form):
         widget=forms.RadioSelect,
     )
     network = forms.ChoiceField(label="Network", required=False)
-    train_percent = number_field("Training split, in percent", TRAIN_PERCENT, initial=70, required=True)
-    seed = number_field("Seed", SEED, initial=0, required=True)
+    train_percent = number_field(TRAIN_PERCENT, required=True)
+    seed = number_field(SEED, required=True)
     downloadable = forms.BooleanField(
         label="Anyone with the token may download the files",
         required=False,
@@ -226,54 +227,13 @@ class NewModelForm(forms.Form):
         help_text="Off: others can only predict. You can always download your own model.",
     )
 
-    optimizer = forms.ChoiceField(
-        label="Optimizer",
-        choices=[("", OPEN), *TrainingJob.Optimizer.choices],
-        required=False,
-        help_text="Adam and AdamW find their own step sizes; SGD often ends a little better when the learning "
-        "rate is right.",
-    )
-    learning_rate = number_field("Learning rate", LEARNING_RATE)
-    batch_size = number_field("Batch size", BATCH_SIZE)
-    epochs = number_field("Epochs", EPOCHS)
-    trainable = option_field("trainable", "Trainable layers")
-    augmentation = option_field("augmentation", "Augmentation")
-    early_stopping = option_field("early_stopping", "Early stopping")
-    class_weights = option_field("class_weights", "Class weights")
-    label_smoothing = option_field("label_smoothing", "Label smoothing")
-    gradient_clipping = option_field("gradient_clipping", "Gradient clipping")
-    mixed_precision = option_field("mixed_precision", "Mixed precision")
-    one_cycle = option_field("one_cycle", "One-cycle learning rate")
-    use_plateau = forms.BooleanField(
-        label="Reduce the learning rate on a plateau",
-        required=False,
-        help_text="Takes smaller steps once the validation loss has stopped falling.",
-    )
-    plateau_factor = number_field("Factor", PLATEAU["factor"], initial=PLATEAU_DEFAULTS["factor"])
-    plateau_patience = number_field("Patience", PLATEAU["patience"], initial=PLATEAU_DEFAULTS["patience"])
-    plateau_min_lr = number_field(
-        "Smallest learning rate", PLATEAU["min_lr"], initial=PLATEAU_DEFAULTS["min_lr"]
-    )
-    use_step = forms.BooleanField(
-        label="Lower the learning rate in steps",
-        required=False,
-        help_text="Takes smaller steps after a fixed number of epochs, whatever the loss does.",
-    )
-    step_size = number_field("Step size", STEP["step_size"], initial=STEP_DEFAULTS["step_size"])
-    step_gamma = number_field("Gamma", STEP["gamma"], initial=STEP_DEFAULTS["gamma"])
-
-    GROUPS = {
-        "use_plateau": {
-            "factor": "plateau_factor",
-            "patience": "plateau_patience",
-            "min_lr": "plateau_min_lr",
-        },
-        "use_step": {"step_size": "step_size", "gamma": "step_gamma"},
-    }
-
     def __init__(self, *args: Any, task_type: str, **kwargs: Any) -> None:
         kwargs.setdefault("label_suffix", "")
         super().__init__(*args, **kwargs)
+        for name, option in OPTIONS.items():
+            self.fields[SWITCHES.get(name, name)] = option_field(option)
+            for key, member in GROUP_FIELDS.get(name, {}).items():
+                self.fields[member] = number_field(GROUPS[name].options[key])
         network = cast("forms.ChoiceField", self.fields["network"])
         network.widget = NetworkSelect(task_type)
         network.choices = models_of(task_type)
@@ -296,24 +256,33 @@ class NewModelForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """Check what concerns several fields."""
         values = super().clean() or self.cleaned_data
-        for switch, group in self.GROUPS.items():
-            for name in group.values() if values.get(switch) else ():
-                if name not in self.errors and values.get(name) is None:
-                    self.add_error(name, f"Give a value, or switch off “{self.fields[switch].label}”.")
-        if values.get("one_cycle") and (values.get("use_plateau") or values.get("use_step")):
-            self.add_error(
-                "one_cycle", "One-cycle sets the whole course of the learning rate. Choose one way."
-            )
+        for name, group in GROUPS.items():
+            for field in GROUP_FIELDS[name].values() if values.get(SWITCHES[name]) else ():
+                if field not in self.errors and values.get(field) is None:
+                    self.add_error(field, f"Give a value, or switch off “{group.label}”.")
+        if problem := contradiction({name: values.get(SWITCHES.get(name, name)) for name in OPTIONS}):
+            self.add_error("one_cycle", problem)
         return values
+
+    @property
+    def setting_pairs(self) -> list[list[forms.BoundField]]:
+        """The hyperparameters that are set one by one, two a row."""
+        shown = [self[name] for name in OPTIONS if name not in GROUPS]
+        return [shown[place : place + 2] for place in range(0, len(shown), 2)]
+
+    @property
+    def setting_groups(self) -> list[tuple[forms.BoundField, list[forms.BoundField]]]:
+        """The hyperparameters that are set together: each switch with its fields."""
+        return [
+            (self[SWITCHES[name]], [self[field] for field in GROUP_FIELDS[name].values()]) for name in GROUPS
+        ]
 
     @property
     def job_settings(self) -> JobSettings:
         """The choices as the service takes them."""
         values = self.cleaned_data
-        more = {name: values[name] for name in ("optimizer", "learning_rate", "batch_size", "epochs")}
+        more = {name: self._group(name) if name in GROUPS else values[name] for name in IN_DOCUMENTS}
         more["advanced"] = {name: values[name] for name in ADVANCED if values[name] not in (None, "")}
-        more["reduce_lr_on_plateau"] = self._group("use_plateau")
-        more["step_lr"] = self._group("use_step")
         return JobSettings(
             architecture=values["network"] or None,
             strategy=values["strategy"],
@@ -334,20 +303,21 @@ class NewModelForm(forms.Form):
             "train_percent": int(job.data_split.split(" : ")[0]),
             "seed": job.seed,
             "downloadable": job.downloadable,
-            **{name: getattr(job, name) for name in ("optimizer", "learning_rate", "batch_size", "epochs")},
+            **{name: getattr(job, name) for name in IN_DOCUMENTS if name not in GROUPS},
         }
         for name, value in job.advanced.items():
             values[name] = ("on" if value else "off") if isinstance(value, bool) else value
-        for switch, group in (("use_plateau", job.reduce_lr_on_plateau), ("use_step", job.step_lr)):
-            values[switch] = bool(group)
-            values |= {cls.GROUPS[switch][key]: value for key, value in (group or {}).items()}
-        return {name: value for name, value in values.items() if name in cls.base_fields}
+        for name in GROUPS:
+            group = getattr(job, name) or {}
+            values[SWITCHES[name]] = bool(group)
+            values |= {field: group[key] for key, field in GROUP_FIELDS[name].items() if key in group}
+        return values
 
-    def _group(self, switch: str) -> dict[str, Any] | None:
+    def _group(self, name: str) -> dict[str, Any] | None:
         values = self.cleaned_data
-        if not values[switch]:
+        if not values[SWITCHES[name]]:
             return None
-        return {key: values[name] for key, name in self.GROUPS[switch].items()}
+        return {key: values[field] for key, field in GROUP_FIELDS[name].items()}
 
 
 class DatasetSearch(ListSearch):

@@ -19,6 +19,8 @@ from core.exceptions import MaintenanceMode, TrainyardError
 from core.pages.search import ANYWHERE, BEGINNING
 from core.queue.app import why_unheard
 
+from ..engine.specs.hyperparameters import OPTIONS
+from ..engine.specs.options import Group, Option
 from ..jobs.estimates import expected_seconds, in_words
 from ..jobs.models import TrainingJob
 from ..jobs.phases import current_phase, steps_of
@@ -29,7 +31,6 @@ from .dataset_report import summarise
 from .forms import JobSearch
 
 PAGE_SIZE = 25
-SCHEDULE_FIELDS = ("factor", "patience", "min_lr", "step_size", "gamma")
 
 
 @login_required
@@ -146,16 +147,19 @@ def _usual(job: TrainingJob) -> str:
 
 
 def _further_settings(job: TrainingJob) -> list[tuple[str, str]]:
-    """Return what was set beside the usual, in words."""
-    groups = {"Plateau": job.reduce_lr_on_plateau, "Steps": job.step_lr}
-    found = [(label, _words(group)) for label, group in groups.items() if group]
-    for name, value in job.advanced.items():
-        words = "on" if value is True else "off" if value is False else str(value)
-        found.append((name.replace("_", " ").capitalize(), words))
-    return found
+    """Return what was set beside the usual, each setting by its label and its value in words."""
+    given = {"reduce_lr_on_plateau": job.reduce_lr_on_plateau, "step_lr": job.step_lr, **job.advanced}
+    return [
+        (OPTIONS[name].label, _words(OPTIONS[name], value))
+        for name, value in given.items()
+        if value not in (None, {})
+    ]
 
 
-def _words(group: dict[str, Any]) -> str:
-    """Name a schedule's values in the form's order: a database may keep them in another."""
-    told = [(name, group[name]) for name in SCHEDULE_FIELDS if name in group]
-    return ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in told)
+def _words(option: Option, value: Any) -> str:
+    """Return a value in words; a group's in the form's order: a database may keep them in another."""
+    if isinstance(option, Group):
+        return ", ".join(
+            f"{name.replace('_', ' ')} {value[name]:g}" for name in option.options if name in value
+        )
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)

@@ -33,7 +33,6 @@ from ..datasets.samples import samples_here
 from ..datasets.services import SUFFIXES, UnusableData, accept_dataset, create_dataset
 from ..engine.specs.strategies import DEFAULT_STRATEGY, STRATEGIES, StrategySpec
 from ..jobs.estimates import expected_seconds, in_words
-from ..jobs.hyperparameters import defaults_of
 from ..jobs.models import TrainingJob
 from ..jobs.presets import suitable_network
 from ..jobs.selectors import ended_lately
@@ -260,13 +259,13 @@ def _presets_for(dataset: Dataset) -> list[OfferedPreset]:
                 preset=preset,
                 expected="" if seconds is None else in_words(seconds),
                 missing=missing.get(preset.name, ""),
-                defaults=json.dumps(_defaults(dataset.task_type, preset.name)),
+                defaults=json.dumps(_defaults(dataset.task_type, preset)),
             )
         )
     return offered
 
 
-def _defaults(task_type: str, strategy: str) -> dict[str, Any]:
-    network = suitable_network(task_type, strategy)
-    kind = network.kind
-    return vars(defaults_of(strategy, kind))
+def _defaults(task_type: str, strategy: StrategySpec) -> dict[str, Any]:
+    """Return what a strategy chooses for the network that suits it."""
+    config = strategy.config(suitable_network(task_type, strategy.name).kind)
+    return {name: getattr(config, name) for name in ("optimizer", "learning_rate", "batch_size", "epochs")}

@@ -33,7 +33,7 @@ from ..datasets.files import hash_file
 from ..datasets.models import Dataset
 from ..engine.events import CheckpointEvent, Event, FailureEvent, ProgressEvent, ResultEvent
 from ..engine.process import TrainerProcess
-from ..engine.request import Hyperparameters, TrainingRequest, TrainingResult
+from ..engine.request import TrainingRequest, TrainingResult
 from ..jobs import transitions
 from ..jobs.files import attempt_prefix, delete_checkpoints
 from ..jobs.models import TrainingJob
@@ -367,15 +367,7 @@ def _request(job: TrainingJob, data: Path, output: Path) -> TrainingRequest:
         columns=job.dataset.columns,
         data_split=job.data_split,
         seed=job.seed,
-        hyperparameters=Hyperparameters(
-            optimizer=job.optimizer or None,
-            learning_rate=job.learning_rate,
-            batch_size=job.batch_size,
-            epochs=job.epochs,
-            reduce_lr_on_plateau=job.reduce_lr_on_plateau,
-            step_lr=job.step_lr,
-            **job.advanced,
-        ),
+        hyperparameters=job.hyperparameters,
         output_dir=str(output),
         cache_dir=str(settings.HOME / "backbones"),
         threads=settings.TRAINYARD["TRAINER_THREADS"],

@@ -22,11 +22,12 @@ from torch.nn.parallel import DistributedDataParallel
 from ..events import EpochMetrics, Progress, RunningMetrics, TrainingError
 from ..fault_injection import crash_point
 from ..networks.stages import Network, State
+from ..specs.hyperparameters import TrainConfig
 from .augmentation import Draws
 from .checkpoints import Checkpoints
 from .distributed import ALONE, Ranks
 from .inputs import Inputs, Rows, Source
-from .optimization import LearningRate, TrainConfig, balancing_weights, make_optimizer
+from .optimization import LearningRate, balancing_weights, make_optimizer
 from .precision import half_pays
 
 BUCKETS = 32  # batches of texts among which alike lengths are gathered

@@ -1,9 +1,8 @@
-"""How a network is optimised: settings with their defaults, optimizers, and learning rates over time."""
+"""How a network is optimised: its settings, optimizers, and learning rates over time."""
 
 import math
 import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -12,7 +11,8 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau, StepLR
 
 from ..events import TrainingError
-from ..request import Hyperparameters
+from ..specs.hyperparameters import OPTIONS, Hyperparameters, TrainConfig, completed, contradiction
+from ..specs.options import UnusableOptions, check_options
 
 MOMENTUM = 0.9
 WEIGHT_DECAY = 0.01  # AdamW's own default; of matrices and convolutions only, as is usual
@@ -20,52 +20,16 @@ WEIGHT_DECAY = 0.01  # AdamW's own default; of matrices and convolutions only, a
 WARM_UP, START_DIVISOR, END_DIVISOR = 0.3, 25.0, 1e4
 
 
-@dataclass(frozen=True)
-class TrainConfig:
-    """All settings of one training, each with a value: what the user set, and a strategy's choices."""
-
-    optimizer: str
-    learning_rate: float
-    batch_size: int
-    epochs: int
-    one_cycle: bool = False
-    step_lr: dict[str, Any] = field(default_factory=dict)
-    reduce_lr_on_plateau: dict[str, Any] = field(default_factory=dict)
-    early_stopping: int = 0  # epochs; 0 for never
-    class_weights: bool = False
-    label_smoothing: float = 0.0
-    gradient_clipping: float = 0.0  # of the gradient's norm; 0 for none
-    augmentation: str = "none"
-    mixed_precision: bool = False
-
-
-def make_train_config(given: Hyperparameters, **defaults: Any) -> TrainConfig:
-    """Return the settings that are given, completed by a strategy's defaults. Raises `TrainingError`."""
-    names = set(TrainConfig.__dataclass_fields__)
-    chosen = {name: value for name, value in vars(given).items() if name in names and value is not None}
-    # {} is how older requests say that a schedule is off.
-    schedules = [name for name in ("step_lr", "reduce_lr_on_plateau") if chosen.get(name)]
-    if chosen.get("one_cycle") and schedules:
-        raise TrainingError(
-            f"one_cycle sets the whole course of the learning rate. Leave {schedules[0]} out."
-        )
-    if schedules:
-        defaults["one_cycle"] = False
-    config = TrainConfig(**{**defaults, **chosen})
-    _check(config)
-    return config
-
-
-def _check(config: TrainConfig) -> None:
-    if config.optimizer not in OPTIMIZERS:
-        raise TrainingError(f"There is no optimizer {config.optimizer!r}. Known: {', '.join(OPTIMIZERS)}.")
-    for name, least in (("batch_size", 1), ("epochs", 1), ("early_stopping", 0), ("gradient_clipping", 0)):
-        if getattr(config, name) < least:
-            raise TrainingError(f"{name} is {getattr(config, name)}; it must be at least {least}.")
-    if not 0 < config.learning_rate <= 10:
-        raise TrainingError(f"learning_rate is {config.learning_rate}; it must be over 0 and at most 10.")
-    if not 0 <= config.label_smoothing < 1:
-        raise TrainingError(f"label_smoothing is {config.label_smoothing}; it must be from 0 to below 1.")
+def make_train_config(given: Hyperparameters, default: TrainConfig) -> TrainConfig:
+    """Return the settings that are given, completed by a strategy's. Raises `TrainingError`."""
+    chosen = {name: value for name, value in vars(given).items() if value is not None and value != {}}
+    try:
+        check_options(chosen, OPTIONS)
+    except UnusableOptions as error:
+        raise TrainingError(str(error)) from error
+    if problem := contradiction(chosen):
+        raise TrainingError(problem)
+    return completed(given, default)
 
 
 def make_optimizer(config: TrainConfig, body: nn.Module, head: nn.Module) -> torch.optim.Optimizer:

@@ -1,13 +1,16 @@
 """The strategies: how each is called, what it goes through, what it costs and where it is worth running."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from models_registry.artifacts.metadata import IMAGE_CLASSIFICATION, TEXT_CLASSIFICATION
 
+from .hyperparameters import TrainConfig
 from .phases import ALL_PHASES, COMMON, Phase
 
 MIB = 2**20
+SGD_FACTOR = 10.0  # plain gradients need about so much higher a rate than Adam's, which are scaled to 1
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,9 @@ class StrategySpec:
     720 photos of flowers and 10,003 sentences of Banking77, defaults everywhere. `memory` is what a
     training takes without its examples, in bytes. `trains_network` is whether more than a last layer
     learns, which is when a GPU pays; `pretrained` whether it starts from pretrained weights. `suits` names,
-    by task, a network that suits it better than the first one of the catalogue.
+    by task, a network that suits it better than the first one of the catalogue. `configs` has its default
+    settings by kind of network and by the layers that are trained, the usual ones first; a kind that is not in
+    it cannot be trained.
     """
 
     name: str
@@ -41,6 +46,7 @@ class StrategySpec:
     promise: str
     icon: str
     phases: tuple[str, ...]
+    configs: Mapping[str, Mapping[str, TrainConfig]]
     cost: Mapping[str, Cost]
     memory: int
     trains_network: bool = True
@@ -52,6 +58,37 @@ class StrategySpec:
         """Return what a job goes through, in order."""
         return tuple(phase for phase in ALL_PHASES if phase.name in (*COMMON, *self.phases))
 
+    def config(self, kind: str, *, layers: str | None = None, optimizer: str | None = None) -> TrainConfig:
+        """Return the settings for a kind of network when nothing else was chosen. Raises ValueError.
+
+        `layers` and `optimizer` are what was chosen of them, if anything: others want other learning rates.
+        Which layers are best is chosen by the size of the data and the device; the usual ones are for a CPU.
+        """
+        configs = self.configs.get(kind)
+        if configs is None:
+            raise ValueError(f"{self.label} trains no {kind!r}. Known: {', '.join(self.configs)}.")
+        found = configs.get(layers or "", next(iter(configs.values())))
+        if self.trains_network and optimizer == "sgd":
+            return replace(found, learning_rate=found.learning_rate * SGD_FACTOR)
+        return found
+
+
+def _network(learning_rate: float, batch_size: int, epochs: int, **more: Any) -> TrainConfig:
+    """Return what training a network by gradients usually needs."""
+    usual = TrainConfig(
+        optimizer="adamw",
+        learning_rate=learning_rate,
+        batch_size=batch_size,
+        epochs=epochs,
+        one_cycle=True,
+        label_smoothing=0.1,
+        mixed_precision=True,
+    )
+    return replace(usual, **more)
+
+
+# The last layer is computed directly: these are what training.json shows of it.
+DIRECT = {"head": TrainConfig(optimizer="adam", learning_rate=1e-3, batch_size=32, epochs=10)}
 
 FROZEN, FINETUNE, SCRATCH = "frozen", "finetune", "scratch"
 
@@ -69,6 +106,7 @@ STRATEGIES = {
             "Done in seconds, and good with few examples.",
             icon="icons/bolt.svg",
             phases=("features", "fit"),
+            configs={"image": DIRECT, "encoder": DIRECT},
             cost={IMAGE_CLASSIFICATION: Cost(3, 0.008), TEXT_CLASSIFICATION: Cost(4, 0.0018)},
             memory=350 * MIB,
             trains_network=False,
@@ -82,6 +120,19 @@ STRATEGIES = {
             "Takes longer, and makes fewer mistakes.",
             icon="icons/target.svg",
             phases=("features", "train"),
+            configs={
+                "image": {
+                    "last": _network(1e-3, 32, 3),
+                    "head": _network(1e-3, 32, 8),
+                    "all": _network(5e-4, 32, 10, augmentation="light"),
+                },
+                "encoder": {
+                    "last": _network(1e-3, 32, 3, gradient_clipping=1.0),
+                    "head": _network(1e-3, 32, 4),
+                    "all": _network(2e-4, 32, 4, gradient_clipping=1.0),
+                },
+                "recurrent": {"all": _network(2e-3, 32, 6, optimizer="adam", gradient_clipping=1.0)},
+            },
             cost={IMAGE_CLASSIFICATION: Cost(4, 0.035), TEXT_CLASSIFICATION: Cost(5, 0.012)},
             memory=700 * MIB,
         ),
@@ -94,6 +145,11 @@ STRATEGIES = {
             "for data unlike anything on the web.",
             icon="icons/seed.svg",
             phases=("train",),
+            configs={
+                "image": {"all": _network(2e-3, 32, 30, augmentation="light")},
+                "encoder": {"all": _network(5e-4, 32, 20, gradient_clipping=1.0)},
+                "recurrent": {"all": _network(3e-3, 64, 15, gradient_clipping=1.0)},
+            },
             cost={IMAGE_CLASSIFICATION: Cost(10, 0.6), TEXT_CLASSIFICATION: Cost(6, 0.016)},
             memory=700 * MIB,
             pretrained=False,

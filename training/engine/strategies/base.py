@@ -17,8 +17,11 @@ from ..examples import Examples
 from ..export.classifier import Head, NgramHead
 from ..loop.checkpoints import Checkpoints
 from ..loop.distributed import ALONE, Ranks
+from ..loop.optimization import make_train_config
 from ..networks.stages import State
 from ..request import TrainingRequest
+from ..specs.hyperparameters import TrainConfig
+from ..specs.strategies import StrategySpec, find_strategy
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,17 @@ class Assignment:
     def cache_dir(self) -> Path:
         """Return the folder of the prepared networks."""
         return Path(self.request.cache_dir)
+
+    @property
+    def strategy(self) -> StrategySpec:
+        """Return what is known of the strategy."""
+        return find_strategy(self.request.strategy)
+
+    def train_config(self, layers: str | None = None) -> TrainConfig:
+        """Return the settings to train those layers with. Raises `TrainingError` for what cannot be used."""
+        given = self.request.hyperparameters
+        default = self.strategy.config(self.architecture.kind, layers=layers, optimizer=given.optimizer)
+        return make_train_config(given, default)
 
 
 @dataclass(frozen=True)

@@ -9,26 +9,23 @@ Out-of-Distribution", 2022).
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from models_registry.artifacts import ImagePreprocessing, TextPreprocessing
 
-from ..events import TrainingError
 from ..loop.inputs import ImageActivations, Pixels, Source, TextActivations, Tokens, Vectors, fits_on_disk
-from ..loop.optimization import TrainConfig, make_train_config
 from ..networks.backbones import PreparedBackbone, example_inputs, get_backbone
 from ..networks.checksums import read_pinned
 from ..networks.stages import EMBEDDING, Network, build, pretrained_state
+from ..specs.hyperparameters import TrainConfig
 from .base import Assignment, TrainedModel
 from .features import Extracted, Wanted, encode, extract
 from .frozen import fit_head
 from .network_training import (
     Material,
     compact,
-    for_optimizer,
     known_head,
     new_head,
     probe,
@@ -36,34 +33,7 @@ from .network_training import (
     without_unreadable,
 )
 
-TRAINABLE = ("head", "last", "all")
 WHOLE_FROM = 5_000  # examples, from which a GPU trains the whole network unless told otherwise
-COMMON: dict[str, Any] = {
-    "optimizer": "adamw",
-    "one_cycle": True,
-    "label_smoothing": 0.1,
-    "mixed_precision": True,
-}
-DEFAULTS: dict[tuple[str, str], dict[str, Any]] = {
-    ("image", "head"): {"learning_rate": 1e-3, "batch_size": 32, "epochs": 8},
-    ("image", "last"): {"learning_rate": 1e-3, "batch_size": 32, "epochs": 3},
-    ("image", "all"): {
-        "learning_rate": 5e-4,
-        "batch_size": 32,
-        "epochs": 10,
-        "augmentation": "light",
-    },
-    ("encoder", "head"): {"learning_rate": 1e-3, "batch_size": 32, "epochs": 4},
-    ("encoder", "last"): {"learning_rate": 1e-3, "batch_size": 32, "epochs": 3, "gradient_clipping": 1.0},
-    ("encoder", "all"): {"learning_rate": 2e-4, "batch_size": 32, "epochs": 4, "gradient_clipping": 1.0},
-    ("recurrent", "all"): {
-        "optimizer": "adam",
-        "learning_rate": 2e-3,
-        "batch_size": 32,
-        "epochs": 6,
-        "gradient_clipping": 1.0,
-    },
-}
 
 
 def train(assignment: Assignment) -> TrainedModel:
@@ -71,22 +41,19 @@ def train(assignment: Assignment) -> TrainedModel:
     architecture, given = assignment.architecture, assignment.request.hyperparameters
     torch.manual_seed(assignment.request.seed)
     if architecture.family == "recurrent":
-        config = _config(assignment, "recurrent", "all")
-        return train_network(assignment, _recurrent(assignment), config)
+        return train_network(assignment, _recurrent(assignment), assignment.train_config())
     backbone = get_backbone(architecture, assignment.cache_dir)
     network = build(architecture)
     content = read_pinned(architecture.weights)
     network.load_state_dict(pretrained_state(architecture, network, content))
     trainable = choose_trainable(given.trainable, network, assignment)
-    config = _config(assignment, architecture.kind, trainable)
+    config = assignment.train_config(trainable)
     cut = {"head": len(network.stages), "last": network.last_cut, "all": 0}[trainable]
     return train_network(assignment, _pretrained(assignment, backbone, network, cut, config), config)
 
 
 def choose_trainable(wanted: str | None, network: Network, assignment: Assignment) -> str:
-    """Return which part to train. Raises `TrainingError` for an unknown one."""
-    if wanted is not None and wanted not in TRAINABLE:
-        raise TrainingError(f"trainable is {wanted!r}; it must be one of {', '.join(TRAINABLE)}.")
+    """Return which part to train."""
     if wanted == "last" and not network.last_cut:
         return "all"  # a network whose stages are not known
     if wanted is not None:
@@ -94,11 +61,6 @@ def choose_trainable(wanted: str | None, network: Network, assignment: Assignmen
     on_gpu = assignment.device.type == "cuda"
     whole = not network.last_cut or (on_gpu and len(assignment.examples) >= WHOLE_FROM)
     return "all" if whole else "last"
-
-
-def _config(assignment: Assignment, kind: str, trainable: str) -> TrainConfig:
-    given = assignment.request.hyperparameters
-    return make_train_config(given, **for_optimizer(COMMON | DEFAULTS[kind, trainable], given.optimizer))
 
 
 def _pretrained(

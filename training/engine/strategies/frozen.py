@@ -16,7 +16,7 @@ from ..examples import Examples
 from ..fault_injection import crash_point
 from ..loop.evaluation import evaluate
 from ..networks.backbones import get_backbone
-from ..request import Hyperparameters
+from ..specs.hyperparameters import Hyperparameters
 from .base import Assignment, TrainedModel
 from .features import Features, extract_features
 from .linear_head import STRENGTHS, PathPoint, Selection, refit_head, select_head

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,14 +17,12 @@ from ..export.classifier import Head
 from ..loop.evaluation import evaluate
 from ..loop.inputs import Source
 from ..loop.loop import Classifier, Fitted, RunContext, Task, fit, refit
-from ..loop.optimization import TrainConfig
 from ..loop.precision import half_pays
 from ..networks.backbones import example_inputs
 from ..networks.stages import EMBEDDING, Network, State
+from ..specs.hyperparameters import TrainConfig
 from .base import Assignment, TrainedModel
 from .plot import draw_epochs
-
-SGD_FACTOR = 10.0  # plain gradients need about so much higher a rate than Adam's, which are scaled to 1
 
 # With few examples, the validation part is worth too much to be left unused. So once the last stages have been
 # measured, they go on with all examples: with few of them for long enough to forget that there was a first part
@@ -158,12 +155,6 @@ def known_head(found: Head) -> nn.Linear:
     return head
 
 
-def for_optimizer(defaults: dict[str, Any], optimizer: str | None) -> dict[str, Any]:
-    """Return a strategy's defaults with the learning rate that suits the optimizer asked for."""
-    factor = SGD_FACTOR if optimizer == "sgd" else 1.0
-    return {**defaults, "learning_rate": defaults["learning_rate"] * factor}
-
-
 def without_unreadable(
     examples: Examples, source: Source, unreadable: dict[int, str]
 ) -> tuple[Examples, Source]:
@@ -182,7 +173,7 @@ def unused_settings(assignment: Assignment, material: Material) -> list[str]:
         unused.append("augmentation")
     if given.mixed_precision and not half_pays(assignment.device, material.network.stages[material.cut :]):
         unused.append("mixed_precision")
-    if given.trainable and assignment.request.strategy == "scratch":
+    if given.trainable and len(assignment.strategy.configs[assignment.architecture.kind]) == 1:
         unused.append("trainable")
     return unused
 

@@ -24,7 +24,6 @@ from models_registry.artifacts.views import NETWORK, NETWORK_AND_NGRAMS, NGRAMS
 from ..events import Progress
 from ..export.classifier import Head, NgramHead
 from ..loop.evaluation import evaluate
-from ..specs.strategies import find_strategy
 from .base import Assignment, TrainedModel
 from .linear_head import Array, Labels, Path, PathPoint, follow_path, minimise
 
@@ -115,8 +114,7 @@ def join_ngrams(assignment: Assignment, trained: TrainedModel) -> TrainedModel:
     }
     scores = {name: first * network + second * ngrams for name, (first, second) in candidates.items()}
     views = [_view(name, values, held_out) for name, values in scores.items()]
-    trains_network = find_strategy(assignment.request.strategy).trains_network
-    chosen = choose_view(views, needs_network=trains_network).name
+    chosen = choose_view(views, needs_network=assignment.strategy.trains_network).name
     metrics = trained.metrics | {"views": [view.to_json() for view in views], "view": chosen}
     if chosen == NETWORK:
         return replace(trained, metrics=metrics)

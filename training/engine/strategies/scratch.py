@@ -1,7 +1,6 @@
 """The strategy `scratch`: a network with random weights, for data unlike any that networks are pretrained on."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -9,33 +8,20 @@ import torch
 from models_registry.artifacts import ImagePreprocessing, TextPreprocessing
 
 from ..loop.inputs import Pixels, Source, Tokens
-from ..loop.optimization import TrainConfig, make_train_config
 from ..networks.checksums import read_pinned
 from ..networks.stages import EMBEDDING, VOCABULARY, build
 from ..networks.vocabulary import make_tokenizer, vocabulary_size
+from ..specs.hyperparameters import TrainConfig
 from .base import Assignment, TrainedModel
 from .features import decode, encode
-from .network_training import Material, compact, for_optimizer, new_head, train_network, without_unreadable
-
-COMMON: dict[str, Any] = {
-    "optimizer": "adamw",
-    "one_cycle": True,
-    "label_smoothing": 0.1,
-    "mixed_precision": True,
-}
-DEFAULTS: dict[str, dict[str, Any]] = {
-    "image": {"learning_rate": 2e-3, "batch_size": 32, "epochs": 30, "augmentation": "light"},
-    "encoder": {"learning_rate": 5e-4, "batch_size": 32, "epochs": 20, "gradient_clipping": 1.0},
-    "recurrent": {"learning_rate": 3e-3, "batch_size": 64, "epochs": 15, "gradient_clipping": 1.0},
-}
+from .network_training import Material, compact, new_head, train_network, without_unreadable
 
 
 def train(assignment: Assignment) -> TrainedModel:
     """Train a whole network from random weights. Raises `DataError`, `TrainingError`, `TrainingStopped`."""
-    architecture, given = assignment.architecture, assignment.request.hyperparameters
+    architecture = assignment.architecture
     is_image = isinstance(architecture.preprocessing, ImagePreprocessing)
-    defaults = COMMON | DEFAULTS[architecture.kind]
-    config = make_train_config(given, **for_optimizer(defaults, given.optimizer))
+    config = assignment.train_config()
     torch.manual_seed(assignment.request.seed)
     if is_image:
         material = _images(assignment, config)

@@ -12,17 +12,13 @@ from core.exceptions import TrainyardError
 from models_registry.models import TaskType
 from training.management.watching import describe, fail_unless_succeeded, watch
 
+from ...engine.specs.hyperparameters import OPTIONS
 from ...engine.specs.strategies import DEFAULT_STRATEGY, STRATEGIES, strategy_of
-from ...jobs.hyperparameters import ADVANCED
 from ...jobs.models import TrainingJob
 from ...jobs.services import JobSettings, settings_by_field
 from ...jobs.submissions import Submission, submit_upload
 
-SETTABLE = (
-    *("optimizer", "learning_rate", "batch_size", "epochs", "seed", "priority"),
-    *("reduce_lr_on_plateau", "step_lr"),
-    *ADVANCED,
-)
+SETTABLE = ("seed", "priority", *OPTIONS)
 
 
 class Command(BaseCommand):

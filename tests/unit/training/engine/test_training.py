@@ -24,7 +24,8 @@ from training.engine.data import DataError
 from training.engine.events import Event, ProgressEvent, TrainingError, TrainingStopped
 from training.engine.export.classifier import ExportedClassifier
 from training.engine.export.torchscript import load_torchscript
-from training.engine.request import Hyperparameters, TrainingRequest, TrainingResult
+from training.engine.request import TrainingRequest, TrainingResult
+from training.engine.specs.hyperparameters import Hyperparameters
 from training.engine.strategies import frozen
 from training.engine.training import train
 

@@ -19,7 +19,8 @@ from models_registry.artifacts.views import NETWORK
 from training.engine.catalogue import ARCHITECTURES
 from training.engine.examples import open_examples
 from training.engine.loop.optimization import OPTIMIZERS
-from training.engine.request import Hyperparameters, TrainingRequest, TrainingResult
+from training.engine.request import TrainingRequest, TrainingResult
+from training.engine.specs.hyperparameters import Hyperparameters
 from training.engine.strategies.factory import STRATEGIES
 from training.engine.training import train
 

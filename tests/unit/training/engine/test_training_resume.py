@@ -11,7 +11,8 @@ from models_registry.artifacts import Predictor
 from training.engine import fault_injection, process
 from training.engine.fault_injection import CRASH_POINTS
 from training.engine.loop.checkpoints import BEST, DESCRIPTION, TRAINING, fingerprint
-from training.engine.request import Hyperparameters, TrainingRequest
+from training.engine.request import TrainingRequest
+from training.engine.specs.hyperparameters import Hyperparameters
 
 from . import probes
 from .conftest import MakeRequest

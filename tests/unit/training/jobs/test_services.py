@@ -13,6 +13,7 @@ from core.exceptions import InvalidRequest, MaintenanceMode, PlatformBusy
 from core.queue.app import app
 from tests.factories import DatasetFactory, RegisteredModelFactory, TrainingJobFactory
 from training.datasets.services import create_dataset
+from training.engine.specs.hyperparameters import TrainConfig
 from training.jobs import transitions
 from training.jobs.models import TrainingJob
 from training.jobs.services import (
@@ -70,12 +71,7 @@ def failed(**fields: Any) -> TrainingJob:
 def test_choices_left_open_are_the_strategys() -> None:
     job = submit(choice=JobSettings(strategy="frozen"))
     assert (job.optimizer, job.learning_rate, job.batch_size, job.epochs) == ("", None, None, None)
-    assert vars(job.effective) == {
-        "optimizer": "adam",
-        "learning_rate": 0.001,
-        "batch_size": 32,
-        "epochs": 10,
-    }
+    assert job.effective == TrainConfig("adam", 0.001, 32, 10)
 
 
 def test_own_choices_are_used() -> None:
@@ -91,7 +87,7 @@ def test_own_choices_are_used() -> None:
         ({"learning_rate": 0}, "0.000001 to 2"),
         ({"optimizer": "rmsprop"}, "optimizer"),
         ({"advanced": {"gradient_clipping": float("nan")}}, "gradient_clipping"),
-        ({"advanced": {"unheard": 1}}, "known are one_cycle"),
+        ({"advanced": {"unheard": 1}}, "known are trainable"),
         ({"reduce_lr_on_plateau": {"factor": 0.1}}, "patience"),
         ({"step_lr": {"step_size": 0, "gamma": 0.1}}, "step_size"),
         ({"advanced": {"one_cycle": True}, "step_lr": {"step_size": 2, "gamma": 0.1}}, "One-cycle"),

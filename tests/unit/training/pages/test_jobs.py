@@ -195,7 +195,7 @@ def test_settings_that_were_asked_for_are_shown() -> None:
     page = " ".join(as_(job.owner).get(f"/jobs/{job.pk}/").content.decode().split())
     assert '<dd class="number"> 7 </dd>' in page
     assert "default" in page.replace("&#x27;", "'")
-    for words in ("One cycle", "off", "Augmentation", "light", "step size 2, gamma 0.5"):
+    for words in ("One-cycle learning rate", "off", "Augmentation", "light", "step size 2, gamma 0.5"):
         assert words in page, words
 
 

@@ -19,7 +19,8 @@ import pytest
 from models_registry.artifacts import Predictor
 from training.engine.catalogue import get_architecture
 from training.engine.export.parity import compare
-from training.engine.request import Hyperparameters, TrainingResult
+from training.engine.request import TrainingResult
+from training.engine.specs.hyperparameters import Hyperparameters
 from training.engine.training import train
 
 from ..conftest import DATA, SAMPLES, MakeRequest

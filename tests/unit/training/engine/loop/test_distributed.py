@@ -13,7 +13,8 @@ import pytest
 from models_registry.artifacts import Predictor
 from training.engine.events import Event, FailureEvent, ProgressEvent, ResultEvent
 from training.engine.process import TrainerProcess
-from training.engine.request import Hyperparameters, TrainingRequest, TrainingResult
+from training.engine.request import TrainingRequest, TrainingResult
+from training.engine.specs.hyperparameters import Hyperparameters
 
 from ..conftest import DATA, MakeRequest
 from ..small_data import few_digits, few_sentences

@@ -12,9 +12,9 @@ from training.engine.loop.augmentation import Draws
 from training.engine.loop.checkpoints import Checkpoints
 from training.engine.loop.inputs import Inputs, Rows, Source
 from training.engine.loop.loop import Classifier, Fitted, RunContext, Task, _batches, fit, refit
-from training.engine.loop.optimization import TrainConfig
 from training.engine.networks.stages import Network
 from training.engine.request import TrainingRequest
+from training.engine.specs.hyperparameters import TrainConfig
 
 CPU = RunContext(torch.device("cpu"), seed=0)
 CONFIG = TrainConfig("adam", 0.03, 8, 6, one_cycle=True)

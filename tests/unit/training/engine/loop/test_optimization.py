@@ -11,15 +11,14 @@ from training.engine.events import TrainingError
 from training.engine.loop.optimization import (
     OPTIMIZERS,
     LearningRate,
-    TrainConfig,
     balancing_weights,
     make_optimizer,
     make_train_config,
     one_cycle,
 )
-from training.engine.request import Hyperparameters
+from training.engine.specs.hyperparameters import OPTIMIZER, Hyperparameters, TrainConfig
 
-DEFAULTS = {"optimizer": "adamw", "learning_rate": 1e-3, "batch_size": 32, "epochs": 8, "one_cycle": True}
+DEFAULT = TrainConfig("adamw", 1e-3, 32, 8, one_cycle=True)
 STEPS = 7
 
 
@@ -102,6 +101,10 @@ def test_rate_goes_on_with_an_optimizer_that_an_earlier_release_has_kept() -> No
     assert LearningRate(config, optimizer, STEPS, [1.0, 1.0]).value == pytest.approx(0.025)
 
 
+def test_every_optimizer_on_offer_is_made() -> None:
+    assert list(OPTIMIZERS) == list(OPTIMIZER.words)
+
+
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_optimizers_find_a_minimum(name: str) -> None:
     torch.manual_seed(0)
@@ -127,30 +130,30 @@ def test_frozen_parameters_are_left_out_and_only_matrices_decay() -> None:
 
 def test_what_is_given_wins_over_the_strategys_choice() -> None:
     config = make_train_config(
-        Hyperparameters(optimizer="sgd", epochs=3, step_lr={"step_size": 1, "gamma": 0.5}), **DEFAULTS
+        Hyperparameters(optimizer="sgd", epochs=3, step_lr={"step_size": 1, "gamma": 0.5}), DEFAULT
     )
     assert (config.optimizer, config.epochs, config.learning_rate) == ("sgd", 3, 1e-3)
     assert not config.one_cycle  # a schedule that was asked for takes its place
 
 
 def test_schedules_that_are_off_leave_the_one_cycle() -> None:
-    assert make_train_config(Hyperparameters(step_lr={}, reduce_lr_on_plateau={}), **DEFAULTS).one_cycle
+    assert make_train_config(Hyperparameters(step_lr={}, reduce_lr_on_plateau={}), DEFAULT).one_cycle
 
 
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        (Hyperparameters(optimizer="lion"), "Known: sgd, adam, adamw"),
-        (Hyperparameters(epochs=0), "epochs is 0"),
-        (Hyperparameters(batch_size=0), "batch_size is 0"),
-        (Hyperparameters(learning_rate=0.0), "learning_rate is 0"),
-        (Hyperparameters(label_smoothing=1.0), "label_smoothing is 1"),
-        (Hyperparameters(one_cycle=True, step_lr={"step_size": 1, "gamma": 0.1}), "Leave step_lr out"),
+        (Hyperparameters(optimizer="lion"), "none of sgd, adam, adamw"),
+        (Hyperparameters(epochs=0), "epochs: 0 is not from"),
+        (Hyperparameters(batch_size=0), "batch_size: 0 is not from"),
+        (Hyperparameters(learning_rate=0.0), "learning_rate: 0 is not from"),
+        (Hyperparameters(label_smoothing=1.0), "label_smoothing: 1 is not from"),
+        (Hyperparameters(one_cycle=True, step_lr={"step_size": 1, "gamma": 0.1}), "Choose one of the three"),
     ],
 )
 def test_wrong_settings_are_named(given: Hyperparameters, words: str) -> None:
     with pytest.raises(TrainingError, match=words):
-        make_train_config(given, **DEFAULTS)
+        make_train_config(given, DEFAULT)
 
 
 def test_classes_weigh_the_same_together() -> None:

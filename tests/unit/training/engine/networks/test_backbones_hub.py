@@ -12,7 +12,7 @@ from training.engine.catalogue import MINILM_TOKENIZER, get_architecture
 from training.engine.events import TrainingError
 from training.engine.networks.backbones import get_backbone
 from training.engine.networks.checksums import git_id
-from training.engine.request import Hyperparameters
+from training.engine.specs.hyperparameters import Hyperparameters
 from training.engine.training import train
 
 from ..conftest import MakeRequest

@@ -5,6 +5,8 @@ import types
 import pytest
 
 from models_registry.artifacts.metadata import TASK_TYPES
+from training.engine.specs.hyperparameters import LAYERS, OPTIONS
+from training.engine.specs.options import check_options
 from training.engine.specs.phases import ALL_PHASES, COMMON
 from training.engine.specs.strategies import (
     DEFAULT_STRATEGY,
@@ -18,6 +20,7 @@ from training.engine.specs.strategies import (
 from training.engine.strategies.factory import get_strategy
 from training.jobs.estimates import expected_seconds
 from training.jobs.phases import steps_of
+from training.jobs.progress import JobProgress
 from training.worker.resources import needs_of
 
 
@@ -56,7 +59,39 @@ def test_new_strategy_needs_its_entry_and_its_module(monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(STRATEGIES, "probe", probe)
     assert get_strategy("probe") is module.train
     assert ("probe", "Probe") in strategy_choices()
-    assert [step.name for step in steps_of("running", {}, "probe")][3] == "train"
+    assert [step.name for step in steps_of("running", JobProgress(), "probe")][3] == "train"
     assert expected_seconds(TASK_TYPES[0], "probe", 10) == like.cost[TASK_TYPES[0]].seconds(10)
     needs = needs_of(strategy="probe", is_image=False, dataset_bytes=0, examples=1, batch_size=0)
     assert needs.memory == 7
+
+
+@pytest.mark.parametrize("spec", STRATEGIES.values(), ids=STRATEGIES)
+def test_defaults_can_be_used(spec: StrategySpec) -> None:
+    for configs in spec.configs.values():
+        for layers, config in configs.items():
+            LAYERS.check(layers)
+            given = {name: getattr(config, name) for name in OPTIONS if hasattr(config, name)}
+            check_options({name: value for name, value in given.items() if value}, OPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "kind", "chosen", "rate", "epochs"),
+    [
+        ("frozen", "image", {}, 0.001, 10),
+        ("frozen", "image", {"optimizer": "sgd"}, 0.001, 10),
+        ("finetune", "image", {}, 0.001, 3),
+        ("finetune", "image", {"layers": "all"}, 0.0005, 10),
+        ("finetune", "recurrent", {"layers": "head"}, 0.002, 6),
+        ("scratch", "encoder", {"optimizer": "sgd"}, 0.005, 20),
+    ],
+)
+def test_defaults_depend_on_what_is_trained(
+    strategy: str, kind: str, chosen: dict[str, str], rate: float, epochs: int
+) -> None:
+    found = find_strategy(strategy).config(kind, **chosen)
+    assert (found.learning_rate, found.epochs) == (rate, epochs)
+
+
+def test_kind_of_network_that_a_strategy_does_not_train_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"Fast trains no 'recurrent'. Known: image, encoder"):
+        find_strategy("frozen").config("recurrent")
