@@ -176,11 +176,7 @@ def plan_labels(entries: Sequence[Entry], rows: Iterable[tuple[str, str]], table
     examples = tuple(Placed(index, labels[index], "") for index in sorted(labels) if index not in conflicting)
     for index in photos.keys() - {placed.place for placed in examples}:
         left_out[index] = UNLABELLED
-    notes = [f"The labels are those of {table}."]
-    if missing:
-        notes.append(f"Rows of {table} without a photo or a label: {missing:,}.")
-    if conflicting:
-        notes.append(f"Photos with two labels in {table}, which are left out: {len(conflicting):,}.")
+    notes = _notes_of_labels(table, missing=missing, conflicting=len(conflicting))
     problem = "" if examples else f"No row of {table} names a photo of the archive. {LAYOUT}"
     return ImportPlan(
         examples,
@@ -189,6 +185,15 @@ def plan_labels(entries: Sequence[Entry], rows: Iterable[tuple[str, str]], table
         problem=problem,
         is_flat=not examples,
     )
+
+
+def _notes_of_labels(table: str, *, missing: int, conflicting: int) -> list[str]:
+    notes = [f"The labels are those of {table}."]
+    if missing:
+        notes.append(f"Rows of {table} without a photo or a label: {missing:,}.")
+    if conflicting:
+        notes.append(f"Photos with two labels in {table}, which are left out: {conflicting:,}.")
+    return notes
 
 
 def normalised(name: str) -> str:

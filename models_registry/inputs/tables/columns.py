@@ -74,22 +74,26 @@ def find_columns_of(reader: TableReader, wanted: Mapping[str, str]) -> Columns:
         found = guessed
         reader.note(f"Taken as the texts: {found.text!r}; as their labels: {found.label!r}.")
     if _says_nothing(wanted):
-        is_document = found == ("input", "label")  # whose columns nobody mixes up
-        if (
-            not is_document
-            and _reads_like_labels(sample, found.text)
-            and _reads_like_texts(sample, found.label)
-        ):
-            reader.note(
-                f"The columns {found.text!r} and {found.label!r} seem to be swapped: the texts are in {found.label!r}."
-            )
-            found = Columns(found.label, found.text)
-        if names_of_labels := _names_of_labels(names, sample, found.label):
-            reader.note(
-                f"The classes' names are in {names_of_labels!r}; it is used in the place of {found.label!r}."
-            )
-            found = Columns(found.text, names_of_labels)
+        found = _corrected(reader, names, sample, found)
     _note_split(reader, names, sample)
+    return found
+
+
+def _corrected(
+    reader: TableReader, names: list[str], sample: list[dict[str, str]], found: Columns
+) -> Columns:
+    """Return the columns that people mean who named none: not swapped, and classes by name, not by number."""
+    is_document = found == ("input", "label")  # whose columns nobody mixes up
+    if not is_document and _reads_like_labels(sample, found.text) and _reads_like_texts(sample, found.label):
+        reader.note(
+            f"The columns {found.text!r} and {found.label!r} seem to be swapped: the texts are in {found.label!r}."
+        )
+        found = Columns(found.label, found.text)
+    if names_of_labels := _names_of_labels(names, sample, found.label):
+        reader.note(
+            f"The classes' names are in {names_of_labels!r}; it is used in the place of {found.label!r}."
+        )
+        found = Columns(found.text, names_of_labels)
     return found
 
 

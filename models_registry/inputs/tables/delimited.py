@@ -107,7 +107,7 @@ class CsvReader(TextFile):
         """Yield the rows, each named by the number of its first line in the file."""
         header, skipped = self.columns(), self._layout.skipped
         wanted = [header.index(name) for name in (text, label) if name is not None]
-        width, separator = len(header), self._dialect.delimiter
+        width = len(header)
         with self.lines() as lines:
             seen = count = 0
             for record in self._records(lines, width=width):
@@ -126,16 +126,18 @@ class CsvReader(TextFile):
                 if record.problem:
                     yield Row(place, "", problem=record.problem)
                 elif len(fields) > width:
-                    shown = {"\t": "tab"}.get(separator, separator)
-                    yield Row(
-                        place,
-                        "",
-                        problem=f"has {len(fields)} fields, the table {width} columns; put a text that holds "
-                        f'the separator ({shown}) into double quotes (")',
-                    )
+                    yield Row(place, "", problem=self._too_wide(len(fields), width))
                 else:
                     fields += [""] * (width - len(fields))
                     yield Row(place, *(fields[index] for index in wanted))
+
+    def _too_wide(self, fields: int, width: int) -> str:
+        separator = self._dialect.delimiter
+        shown = {"\t": "tab"}.get(separator, separator)
+        return (
+            f"has {fields} fields, the table {width} columns; put a text that holds "
+            f'the separator ({shown}) into double quotes (")'
+        )
 
     def _records(self, lines: Iterator[str], width: int | None = None) -> Iterator[Record]:
         return read_records(lines, self._dialect, longest=self.limits.max_line_chars, width=width)

@@ -64,6 +64,20 @@ def find_encoding(pieces: list[bytes]) -> Encoding:
             return Encoding(name, "surrogateescape" if name == "utf-8-sig" else "strict")
     if b"\0" in start and (wide := _without_mark(start)):
         return Encoding(wide)
+    lines, bad, is_utf8 = _not_in_utf8(pieces)
+    if not bad or (len(bad) <= max(1, RARE * lines) and lines > FEW and (is_utf8 or len(bad) < FEW)):
+        return Encoding("utf-8", "surrogateescape")
+    name = _guess(b"\n".join(bad)[:GUESSED_ON])
+    return Encoding(
+        name,
+        "surrogateescape",
+        f"The file is not in UTF-8; it is read as {name}, a guess. Where letters look wrong below, save it "
+        'as "CSV UTF-8" and upload it again.',
+    )
+
+
+def _not_in_utf8(pieces: list[bytes]) -> tuple[int, list[bytes], bool]:
+    """Return how many lines there are, those that are not UTF-8, and whether others beyond ASCII are."""
     bad, lines, is_utf8 = [], 0, False
     for piece in pieces:
         if len(piece) >= START:  # it may end within a character
@@ -79,15 +93,7 @@ def find_encoding(pieces: list[bytes]) -> Encoding:
                 is_utf8 = True
             except UnicodeDecodeError:
                 bad.append(line)
-    if not bad or (len(bad) <= max(1, RARE * lines) and lines > FEW and (is_utf8 or len(bad) < FEW)):
-        return Encoding("utf-8", "surrogateescape")
-    name = _guess(b"\n".join(bad)[:GUESSED_ON])
-    return Encoding(
-        name,
-        "surrogateescape",
-        f"The file is not in UTF-8; it is read as {name}, a guess. Where letters look wrong below, save it "
-        'as "CSV UTF-8" and upload it again.',
-    )
+    return lines, bad, is_utf8
 
 
 def encoding_of(path: Path) -> Encoding:

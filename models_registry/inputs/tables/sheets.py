@@ -17,6 +17,7 @@ from datetime import date, datetime, time, timedelta
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
+from typing import TextIO
 
 from ..errors import DataError
 from .base import SAMPLE_ROWS, Row, TableReader
@@ -105,9 +106,8 @@ class SheetReader(TableReader):
                 process.kill()
 
 
-def main() -> int:
-    """Print the rows of a file's first filled sheet; returns the exit code."""
-    path, most_columns = sys.argv[1], int(sys.argv[2])
+def _limit_this_process() -> None:
+    """Bound memory and time; a file may make a library want any of both."""
     for what, most in (
         (resource.RLIMIT_AS, MEMORY),
         (resource.RLIMIT_CPU, SECONDS),
@@ -115,26 +115,37 @@ def main() -> int:
     ):
         _, hard = resource.getrlimit(what)
         resource.setrlimit(what, (most if hard == resource.RLIM_INFINITY else min(most, hard),) * 2)
+
+
+def _write_rows(path: Path, out: TextIO, most_columns: int) -> None:
+    """Write the names of the filled sheets, and a line for each row of the first; blank ones above it included."""
+    import python_calamine
+
+    with path.open("rb") as file:
+        book = python_calamine.CalamineWorkbook.from_filelike(file)
+        visible = [
+            one.name
+            for one in book.sheets_metadata
+            if one.visible == python_calamine.SheetVisibleEnum.Visible
+        ]
+        sheets = {name: book.get_sheet_by_name(name) for name in visible}
+        filled = [name for name, sheet in sheets.items() if sheet.height] or visible[:1]
+        out.write(json.dumps({"sheets": filled}) + "\n")
+        sheet = sheets[filled[0]]
+        for _ in range(sheet.start[0] if sheet.start else 0):
+            out.write("[]\n")
+        for row in sheet.iter_rows():
+            cells = trimmed([as_text(cell) for cell in row[: most_columns + 1]], 0)
+            out.write(json.dumps(cells) + "\n")
+
+
+def main() -> int:
+    """Print the rows of a file's first filled sheet; returns the exit code."""
+    path, most_columns = sys.argv[1], int(sys.argv[2])
+    _limit_this_process()
     out = os.fdopen(1, "w", encoding="utf-8", errors="surrogatepass")
     try:
-        import python_calamine
-
-        with Path(path).open("rb") as file:
-            book = python_calamine.CalamineWorkbook.from_filelike(file)
-            visible = [
-                one.name
-                for one in book.sheets_metadata
-                if one.visible == python_calamine.SheetVisibleEnum.Visible
-            ]
-            sheets = {name: book.get_sheet_by_name(name) for name in visible}
-            filled = [name for name, sheet in sheets.items() if sheet.height] or visible[:1]
-            out.write(json.dumps({"sheets": filled}) + "\n")
-            sheet = sheets[filled[0]]
-            for _ in range(sheet.start[0] if sheet.start else 0):
-                out.write("[]\n")
-            for row in sheet.iter_rows():
-                cells = trimmed([as_text(cell) for cell in row[: most_columns + 1]], 0)
-                out.write(json.dumps(cells) + "\n")
+        _write_rows(Path(path), out, most_columns)
     except MemoryError:
         return TOO_LARGE
     except Exception as error:  # whatever the library raises on damaged files
