@@ -8,7 +8,6 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.paginator import Paginator
 from django.http import FileResponse, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -16,10 +15,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django_htmx.http import HttpResponseClientRedirect
 
-from accounts.roles import is_operator
 from core.exceptions import InvalidRequest, MaintenanceMode, TrainyardError
 from core.http.admission import admits
 from core.http.errors import status_of
+from core.pages.lists import list_context
 from core.pages.requests import PageRequest
 
 from ..batches.downloads import send_result
@@ -96,14 +95,10 @@ def result(request: HttpRequest, token: str, identifier: str) -> FileResponse:
 @require_GET
 def batch_list(request: HttpRequest) -> HttpResponse:
     """Show a person's batches, newest first; operators may ask for everybody's."""
-    everyone = is_operator(request.user) and request.GET.get("whose") == "everyone"
     batches = Batch.objects.select_related("model", "owner").defer(
         "parts", "model__metrics", "model__accuracy_plot", "model__classes"
     )
-    if not everyone:
-        batches = batches.filter(owner_id=request.user.pk)
-    page = Paginator(batches, PAGE_SIZE).get_page(request.GET.get("page"))
-    return render(request, "inference/batches.html", {"page": page, "everyone": everyone})
+    return render(request, "inference/batches.html", list_context(request, batches, page_size=PAGE_SIZE))
 
 
 def _send(request: HttpRequest, token: str, form: BatchForm) -> Batch:

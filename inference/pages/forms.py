@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.template.defaultfilters import filesizeformat
 
-from core.pages.search import ListSearch
+from core.pages.search import ListSearch, choice
 from models_registry.models import RegisteredModel, TaskType
 
 
@@ -89,8 +89,8 @@ class DescribeForm(forms.ModelForm):
             "downloadable": forms.CheckboxInput(attrs={"class": "form-check-input"}),
         }
         help_texts: ClassVar[dict[str, str]] = {
-            "description": "What it is for, what it was trained on, what it should not be used for. Empty lines make "
-            "paragraphs, lines that begin with - a list, # a heading, **stars** bold, `ticks` code.",
+            "description": "What it is for, what it was trained on, what it should not be used for. Markdown: "
+            "- lists, # headings, **bold**, *italic*, `code`.",
         }
         labels: ClassVar[dict[str, str]] = {"downloadable": "Anyone with the token may download the files"}
 
@@ -101,19 +101,13 @@ class DescribeForm(forms.ModelForm):
 
 
 class ModelSearch(ListSearch):
-    """What models can be looked for by."""
+    """By what models can be searched for."""
 
-    task_type = forms.ChoiceField(
-        label="Kind", choices=[("", "Images and texts"), *TaskType.choices], required=False
-    )
-    state = forms.ChoiceField(
-        label="State",
-        choices=[
-            ("", "Live and deleted"),
-            (RegisteredModel.State.LIVE.value, "Live"),
-            (RegisteredModel.State.RETIRED.value, "Deleted"),
-        ],
-        required=False,
+    task_type = choice("Kind", TaskType.choices, everything="Images and texts")
+    state = choice(
+        "State",
+        [(RegisteredModel.State.LIVE.value, "Live"), (RegisteredModel.State.RETIRED.value, "Deleted")],
+        everything="Live and deleted",
     )
 
 

@@ -18,8 +18,6 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from accounts.roles import is_operator
-from core.admin.paginator import BoundedPaginator
 from core.exceptions import (
     InvalidRequest,
     TrainyardError,
@@ -27,8 +25,8 @@ from core.exceptions import (
 from core.http.admission import admits
 from core.http.errors import status_of
 from core.http.throttles import client_of, require_rate
+from core.pages.lists import list_context
 from core.pages.requests import PageRequest
-from core.pages.search import ANYWHERE, BEGINNING
 from models_registry.artifacts.views import NETWORK, NETWORK_AND_NGRAMS, NGRAMS
 from models_registry.models import Artifact, RegisteredModel, TaskType
 from models_registry.services import change_model, keep_model, restore_model, retire_model
@@ -60,14 +58,9 @@ SHOWN_STATES = (RegisteredModel.State.LIVE, RegisteredModel.State.RETIRED)
 @require_GET
 def model_list(request: HttpRequest) -> HttpResponse:
     """Show a person's models, newest first; operators may ask for everybody's."""
-    everyone = is_operator(request.user) and request.GET.get("whose") == "everyone"
     models = RegisteredModel.objects.filter(state__in=SHOWN_STATES).select_related("owner")
     models = models.defer("metrics", "accuracy_plot")
-    if not everyone:
-        models = models.filter(owner_id=request.user.pk)
-    search = ModelSearch(request.GET, where=BEGINNING if everyone else ANYWHERE)
-    page = BoundedPaginator(search.narrow(models), PAGE_SIZE).get_page(request.GET.get("page"))
-    context = {"page": page, "everyone": everyone, "search": search}
+    context = list_context(request, models, page_size=PAGE_SIZE, search=ModelSearch)
     return render(request, "inference/models.html", context)
 
 

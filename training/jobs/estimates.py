@@ -45,13 +45,3 @@ def expected_seconds(
 def _cost(task_type: str, strategy: str) -> Cost | None:
     spec = STRATEGIES.get(strategy)
     return spec.cost.get(task_type) if spec else None
-
-
-def in_words(seconds: float) -> str:
-    """Return a span as people guess it: "about 10 seconds", "about 3 minutes"."""
-    for size, unit in ((3600, "hour"), (60, "minute")):
-        if seconds >= 1.5 * size:
-            count = round(seconds / size)
-            return f"about {count} {unit}s" if count > 1 else f"about 1 {unit}"
-    rounded = max(5, 5 * round(seconds / 5))
-    return "about 1 minute" if rounded >= 60 else f"about {rounded} seconds"

@@ -12,8 +12,8 @@ from django.views.decorators.http import require_GET, require_POST
 from django_htmx.http import HttpResponseClientRefresh
 
 from control.selectors import is_halted
-from core.admin.paginator import BoundedPaginator
 from core.exceptions import InvalidRequest
+from core.pages.lists import list_context
 from work.models import State as WorkState
 
 from ..datasets.deletion import delete_dataset
@@ -31,11 +31,9 @@ JOBS_SHOWN = 20
 @require_GET
 def dataset_list(request: HttpRequest) -> HttpResponse:
     """Show a person's data sets, newest first."""
-    search = DatasetSearch(request.GET)
-    datasets = search.narrow(Dataset.objects.filter(owner_id=request.user.pk)).defer("report")
-    datasets = datasets.annotate(uses=Count("jobs")).order_by("-created_at")
-    page = BoundedPaginator(datasets, PAGE_SIZE).get_page(request.GET.get("page"))
-    return render(request, "training/datasets.html", {"page": page, "search": search})
+    datasets = Dataset.objects.defer("report").annotate(uses=Count("jobs")).order_by("-created_at")
+    context = list_context(request, datasets, page_size=PAGE_SIZE, search=DatasetSearch, for_operators=False)
+    return render(request, "training/datasets.html", context)
 
 
 @login_required

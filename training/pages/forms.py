@@ -16,7 +16,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.core.validators import RegexValidator
 from django.template.defaultfilters import filesizeformat
 
-from core.pages.search import ListSearch
+from core.pages.search import ListSearch, choice
 from models_registry.models import TaskType
 
 from ..datasets.services import SUFFIXES
@@ -321,23 +321,18 @@ class NewModelForm(forms.Form):
 
 
 class DatasetSearch(ListSearch):
-    """What data sets can be looked for by."""
+    """By what data sets can be searched for."""
 
-    task_type = forms.ChoiceField(
-        label="Kind", choices=[("", "Images and texts"), *TaskType.choices], required=False
-    )
+    task_type = choice("Kind", TaskType.choices, everything="Images and texts")
 
 
 class JobSearch(DatasetSearch):
-    """What jobs can be looked for by."""
+    """By what jobs can be searched for."""
 
-    state = forms.ChoiceField(
-        label="State",
-        choices=[
-            ("", "Any state"),
-            *((state.value, str(state.label).capitalize()) for state in TrainingJob.State),
-        ],
-        required=False,
+    state = choice(
+        "State",
+        [(state.value, str(state.label).capitalize()) for state in TrainingJob.State],
+        everything="Any state",
     )
 
 

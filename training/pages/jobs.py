@@ -12,16 +12,15 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 from django_htmx.http import HttpResponseClientRedirect
 
-from accounts.roles import is_operator
 from control.selectors import is_halted
-from core.admin.paginator import BoundedPaginator
 from core.exceptions import MaintenanceMode, TrainyardError
-from core.pages.search import ANYWHERE, BEGINNING
+from core.pages.lists import list_context
 from core.queue.app import why_unheard
+from core.templatetags.durations import about
 
 from ..engine.specs.hyperparameters import OPTIONS
 from ..engine.specs.options import Group, Option
-from ..jobs.estimates import expected_seconds, in_words
+from ..jobs.estimates import expected_seconds
 from ..jobs.models import TrainingJob
 from ..jobs.phases import current_phase, steps_of
 from ..jobs.selectors import a_worker_is_alive, ended_lately, expected_start, position_in_queue
@@ -37,15 +36,10 @@ PAGE_SIZE = 25
 @require_GET
 def job_list(request: HttpRequest) -> HttpResponse:
     """Show a person's jobs, newest first; operators may ask for everybody's."""
-    everyone = is_operator(request.user) and request.GET.get("whose") == "everyone"
     jobs = TrainingJob.objects.select_related("registered_model", "dataset", "owner").defer(
         "log_tail", "dataset__report", "registered_model__metrics", "registered_model__accuracy_plot"
     )
-    if not everyone:
-        jobs = jobs.filter(owner_id=request.user.pk)
-    search = JobSearch(request.GET, where=BEGINNING if everyone else ANYWHERE)
-    page = BoundedPaginator(search.narrow(jobs), PAGE_SIZE).get_page(request.GET.get("page"))
-    context = {"page": page, "everyone": everyone, "search": search}
+    context = list_context(request, jobs, page_size=PAGE_SIZE, search=JobSearch)
     return render(request, "training/jobs.html", context)
 
 
@@ -143,7 +137,7 @@ def _usual(job: TrainingJob) -> str:
     if job.is_final:
         return ""
     seconds = expected_seconds(job.task_type, job.strategy, job.dataset.examples, ended_lately())
-    return "" if seconds is None else in_words(seconds)
+    return "" if seconds is None else about(seconds)
 
 
 def _further_settings(job: TrainingJob) -> list[tuple[str, str]]:

@@ -26,13 +26,14 @@ from core.http.admission import admits, claimed_by_file, require_sign_in
 from core.http.errors import status_of
 from core.http.throttles import peek, require_rate
 from core.pages.requests import PageRequest
+from core.templatetags.durations import about
 from models_registry.inputs import UnclearColumns
 
 from ..datasets.models import Dataset
 from ..datasets.samples import samples_here
 from ..datasets.services import SUFFIXES, UnusableData, accept_dataset, create_dataset
 from ..engine.specs.strategies import DEFAULT_STRATEGY, STRATEGIES, StrategySpec
-from ..jobs.estimates import expected_seconds, in_words
+from ..jobs.estimates import expected_seconds
 from ..jobs.models import TrainingJob
 from ..jobs.presets import suitable_network
 from ..jobs.selectors import ended_lately
@@ -257,7 +258,7 @@ def _presets_for(dataset: Dataset) -> list[OfferedPreset]:
         offered.append(
             OfferedPreset(
                 preset=preset,
-                expected="" if seconds is None else in_words(seconds),
+                expected="" if seconds is None else about(seconds),
                 missing=missing.get(preset.name, ""),
                 defaults=json.dumps(_defaults(dataset.task_type, preset)),
             )

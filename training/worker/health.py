@@ -4,24 +4,24 @@ from datetime import datetime
 
 from django.utils import timezone
 
-from core.observability.health import NotWell
+from core.observability.health import Unhealthy
 from core.periodic import PERIODS_UNTIL_LATE, late_tasks
 
 from ..jobs.models import WorkerHeartbeat
 
 
 def look_for_worker() -> None:
-    """Raise `NotWell` when no worker was heard of lately."""
+    """Raise `Unhealthy` when no worker was heard of lately."""
     if _up_since() is None:
-        raise NotWell("none is alive")
+        raise Unhealthy("none is alive")
 
 
 def look_at_periodic_tasks() -> None:
-    """Raise `NotWell` when tasks have not ended well for too long; without a worker nobody runs them."""
+    """Raise `Unhealthy` when tasks have not ended well for too long; without a worker nobody runs them."""
     up_since = _up_since()
     late = late_tasks(up_since=up_since) if up_since is not None else []
     if late:
-        raise NotWell(f"not ended well within {PERIODS_UNTIL_LATE} periods: {', '.join(late)}")
+        raise Unhealthy(f"not ended well within {PERIODS_UNTIL_LATE} periods: {', '.join(late)}")
 
 
 def _up_since() -> datetime | None:

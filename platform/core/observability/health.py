@@ -1,7 +1,6 @@
-"""Is the platform well? Each part names a check; they run side by side and none is waited for long.
+"""The health of the platform: each part registers a check; all run in parallel within one time limit.
 
-A part that hangs is asked by one thread at a time, however many callers want to know, and what it
-said is good for a moment: asking costs next to nothing.
+A part that hangs occupies one thread, however many callers ask, and a result is reused for a second.
 """
 
 import threading
@@ -19,12 +18,12 @@ FRESH = 1.0  # seconds for which an answer is good
 OK, AWAY, NO_ANSWER = "ok", "away", f"no answer within {PATIENCE:g} s"
 
 
-class NotWell(Exception):
-    """A part answers, but not as it should; the message is shown to everybody."""
+class Unhealthy(Exception):
+    """A part answers, but is not healthy; the message is public."""
 
 
 class Check:
-    """One part's check: raises `NotWell`, or whatever it runs into, when the part is not well."""
+    """One part's check: raises any exception when the part is not healthy; only the message of `Unhealthy` is shown."""
 
     def __init__(self, name: str, look: Callable[[], None]) -> None:
         self.name = name
@@ -49,7 +48,7 @@ class Check:
         try:
             self._look()
             said = OK
-        except NotWell as error:
+        except Unhealthy as error:
             said = str(error)
         except Exception as error:  # whatever the part's client raises
             logger.warning("health.away", part=self.name, error=repr(error))
@@ -69,7 +68,7 @@ def register(name: str, look: Callable[[], None]) -> None:
 
 
 def examine(*names: str, patience: float = PATIENCE) -> dict[str, str]:
-    """Return what each part says, "ok" when it is well; all parts when none is named."""
+    """Return the result of each named part (of all, when none is named): "ok", or why it is not healthy."""
     chosen = [_checks[name] for name in names] if names else list(_checks.values())
     deadline = time.monotonic() + patience
     answers = [(check.name, check.ask()) for check in chosen]

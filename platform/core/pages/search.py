@@ -1,54 +1,43 @@
-"""The line above a list by which it is narrowed: some letters of a name, and one choice or two.
+"""The search above a list: some letters of a name, and the choices that a subclass adds.
 
-A person's own list is looked through for letters anywhere in a name. Everybody's has a million rows, and
-no index knows the middle of a name: there the search is for how names begin.
+A person's own list is searched for letters anywhere in a name. A list of all users has a million rows,
+and no index serves the middle of a name: there the search is for the beginning of names.
 """
 
 from typing import Any
 
 from django import forms
-from django.db.models import QuerySet
+from django_filters import CharFilter, ChoiceFilter, FilterSet
 
-ANYWHERE, BEGINNING = "name__icontains", "name__istartswith"
-WORDS = {ANYWHERE: "Search by name", BEGINNING: "Beginning of a name"}
+ANYWHERE, BEGINNING = "icontains", "istartswith"
+LABELS = {ANYWHERE: "Search by name", BEGINNING: "Beginning of a name"}
 
 
-class ListSearch(forms.Form):
-    """What a person looks for in a list; what cannot be understood narrows nothing.
+def choice(label: str, choices: Any, *, everything: str) -> ChoiceFilter:
+    """Return a filter by one of a column's values; `everything` names the choice that narrows nothing."""
+    widget = forms.Select(attrs={"class": "form-select"})
+    return ChoiceFilter(label=label, choices=choices, empty_label=everything, widget=widget)
+
+
+class ListSearch(FilterSet):
+    """A list narrowed by what the address asks for; a value that is no choice narrows nothing.
 
     A subclass adds choices, each named like the column that it compares.
     """
 
-    q = forms.CharField(max_length=100, required=False)
+    q = CharFilter(
+        field_name="name",
+        max_length=100,
+        widget=forms.TextInput(attrs={"type": "search", "class": "form-control"}),
+    )
 
-    def __init__(self, *args: Any, where: str = ANYWHERE, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, lookup: str = ANYWHERE, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.where = where
-        self.fields["q"].label = WORDS[where]
-        self.fields["q"].widget = forms.TextInput(
-            attrs={"type": "search", "placeholder": WORDS[where], "class": "form-control"}
-        )
-        for name in self.choices:
-            self.fields[name].widget.attrs["class"] = "form-select"
-
-    @property
-    def choices(self) -> list[str]:
-        """Return the names of the choices."""
-        return [name for name in self.fields if name != "q"]
+        self.filters["q"].lookup_expr = lookup
+        field = self.form.fields["q"]
+        field.label = field.widget.attrs["placeholder"] = LABELS[lookup]
 
     @property
     def is_narrow(self) -> bool:
-        """Tell whether something is looked for."""
-        return any(self._given().values())
-
-    def narrow(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        """Return the rows that are looked for."""
-        given = self._given()
-        words = given.pop("q", "")
-        if words:
-            rows = rows.filter(**{self.where: words})
-        return rows.filter(**{name: value for name, value in given.items() if value})
-
-    def _given(self) -> dict[str, Any]:
-        self.is_valid()
-        return dict(self.cleaned_data)
+        """Tell whether something is searched for."""
+        return self.form.is_valid() and any(self.form.cleaned_data.values())

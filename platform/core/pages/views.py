@@ -23,14 +23,14 @@ def home(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def health(request: HttpRequest) -> JsonResponse:
-    """Tell how each part of the platform is: 200 when all are well, else 503."""
+    """Return the health of each part: 200 when all are healthy, else 503."""
     return _health(examine())
 
 
 @never_cache
 @require_safe
 def live(request: HttpRequest) -> JsonResponse:
-    """Tell whether this process can answer: what a balancer asks before it sends requests here."""
+    """Return whether this process can answer, for load balancers."""
     return _health(examine("database"))
 
 

@@ -1,4 +1,4 @@
-"""Spans of time in the words of people."""
+"""Spans of time in words: exact (`duration`), for a column of a table (`short`), estimated (`about`)."""
 
 from datetime import timedelta
 
@@ -37,6 +37,15 @@ def short(span: timedelta) -> str:
         return f"{minutes} min {left} s"
     hours, left = divmod(minutes, 60)
     return f"{hours} h {left} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
+
+
+def about(seconds: float) -> str:
+    """Return an estimate, rounded as people would: "about 10 seconds", "about 3 minutes"."""
+    for size, one, many in UNITS[1:3]:
+        if seconds >= 1.5 * size:
+            return f"about {_counted(round(seconds / size), one, many)}"
+    rounded = max(5, 5 * round(seconds / 5))
+    return "about 1 minute" if rounded >= 60 else f"about {rounded} seconds"
 
 
 def _counted(count: int, one: str, many: str) -> str:

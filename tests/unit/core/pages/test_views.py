@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from core.observability import health
-from core.observability.health import AWAY, NO_ANSWER, OK, Check, NotWell
+from core.observability.health import AWAY, NO_ANSWER, OK, Check, Unhealthy
 from documents.outbox import mark_changed
 from tests.factories import TrainingJobFactory, UserFactory
 from training.jobs.models import TrainingJob, WorkerHeartbeat
@@ -105,7 +105,7 @@ def test_an_answer_is_good_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.parametrize(
-    ("error", "said"), [(NotWell("it is tired"), "it is tired"), (OSError("secret"), AWAY)]
+    ("error", "said"), [(Unhealthy("it is tired"), "it is tired"), (OSError("secret"), AWAY)]
 )
 def test_what_a_part_says(error: Exception, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def look() -> None:

@@ -14,6 +14,8 @@ from core.templatetags.prose import prose
         ("<b>&", "<p>&lt;b&gt;&amp;</p>"),
         ("`<script>` **<img>**", "<p><code>&lt;script&gt;</code> <strong>&lt;img&gt;</strong></p>"),
         ("[x](javascript:alert(1))", "<p>[x](javascript:alert(1))</p>"),
+        ("![x](http://y) <http://z>", "<p>![x](http://y) &lt;http://z&gt;</p>"),
+        ("1. tea\n2. *milk*", "<ol><li>tea</li><li><em>milk</em></li></ol>"),
     ],
 )
 def test_prose(text: str, shown: str) -> None:

@@ -1,7 +1,7 @@
 import pytest
 
 from training.engine.specs.strategies import STRATEGIES
-from training.jobs.estimates import MOST, Ended, expected_seconds, in_words
+from training.jobs.estimates import MOST, Ended, expected_seconds
 
 IMAGES = "imageclassification"
 COSTS = {(task, spec.name): cost for spec in STRATEGIES.values() for task, cost in spec.cost.items()}
@@ -27,19 +27,3 @@ def test_one_odd_job_does_not_make_an_absurd_estimate() -> None:
     odd = Ended(IMAGES, "frozen", 1, 1e6)
     usual = COSTS[IMAGES, "frozen"].seconds(10)
     assert expected_seconds(IMAGES, "frozen", 10, [odd]) == pytest.approx(MOST * usual)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (1, "about 5 seconds"),
-        (12.4, "about 10 seconds"),
-        (58, "about 1 minute"),
-        (89, "about 1 minute"),
-        (100, "about 2 minutes"),
-        (5300, "about 88 minutes"),
-        (9000, "about 2 hours"),
-    ],
-)
-def test_estimates_are_told_as_people_guess(seconds: float, words: str) -> None:
-    assert in_words(seconds) == words
