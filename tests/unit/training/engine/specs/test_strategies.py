@@ -69,9 +69,10 @@ def test_new_strategy_needs_its_entry_and_its_module(monkeypatch: pytest.MonkeyP
 def test_defaults_can_be_used(spec: StrategySpec) -> None:
     for configs in spec.configs.values():
         for layers, config in configs.items():
-            LAYERS.check(layers)
+            assert LAYERS.check(layers) == layers
             given = {name: getattr(config, name) for name in OPTIONS if hasattr(config, name)}
-            check_options({name: value for name, value in given.items() if value}, OPTIONS)
+            chosen = {name: value for name, value in given.items() if value}
+            assert check_options(chosen, OPTIONS) == chosen
 
 
 @pytest.mark.parametrize(
