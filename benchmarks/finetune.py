@@ -37,11 +37,12 @@ from training.engine.loop.checkpoints import Checkpoints
 from training.engine.loop.inputs import Pixels
 from training.engine.loop.loop import Classifier, RunContext, Task, fit
 from training.engine.networks.backbones import get_backbone
-from training.engine.networks.checksums import read_pinned
-from training.engine.networks.stages import Network, build, pretrained_state
+from training.engine.networks.factory import get_family
+from training.engine.networks.stages import Network
 from training.engine.request import TrainingRequest
 from training.engine.specs.hyperparameters import Hyperparameters, TrainConfig
 from training.engine.training import train
+from training.engine.weights_files import read_verified
 
 EPOCHS = int(os.environ.get("TRAINYARD_BENCH_EPOCHS", "8"))
 SEEDS = int(os.environ.get("TRAINYARD_BENCH_SEEDS", "3"))
@@ -215,8 +216,7 @@ class _Whole(nn.Module):
 
 
 def _whole(architecture: Architecture, classes: int) -> _Whole:
-    network = build(architecture)
-    network.load_state_dict(pretrained_state(architecture, network, read_pinned(architecture.weights)))
+    network = get_family(architecture.family).build_pretrained(architecture)
     return _Whole(network, architecture.dimension, classes)
 
 
@@ -284,7 +284,7 @@ def _taker(
 
         return take_images
     assert architecture.tokenizer is not None
-    encoder = TextEncoder(read_pinned(architecture.tokenizer).decode(), preprocessing)
+    encoder = TextEncoder(read_verified(architecture.tokenizer).decode(), preprocessing)
     encoded = encoder.encode([given for given in inputs if isinstance(given, str)])
 
     def take_texts(rows: Tensor, _: bool) -> tuple[Tensor, ...]:

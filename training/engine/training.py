@@ -182,7 +182,8 @@ def _export(
     artifacts = {"onnx": f"{request.public_id}.onnx", "torchscript": f"{request.public_id}.pt"}
     graph = script = None
     if trained.head is not None:
-        graph, script = exported_network(architecture, trained.state, cache)
+        exported = exported_network(architecture, trained.state, cache)
+        graph, script = exported.onnx, exported.torchscript
     classifier = ExportedClassifier(trained.head, trained.ngrams, metadata, trained.tokenizer)
     onnx = export_onnx(graph, classifier)
     progress.check()

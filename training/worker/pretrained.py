@@ -1,7 +1,7 @@
 """Pretrained weights that an administrator put into the bucket, copied to where trainers look for them.
 
 A folder that is the bucket is read as it is; from S3 each machine keeps a copy. A file's name claims its
-SHA-256 (see `training.engine.catalogue`), which the trainer checks before it uses the file.
+SHA-256 (see `training.engine.weights_files`), which the trainer checks before it uses the file.
 """
 
 import os
@@ -15,7 +15,7 @@ from django.core.files.storage import storages
 from core.exceptions import BucketError
 from core.periodic import for_each
 
-from ..engine.catalogue import CLAIMED_DIGEST
+from ..engine.weights_files import CLAIMED_DIGEST
 
 logger = structlog.get_logger(__name__)
 

@@ -79,7 +79,7 @@ def extract(
     ranks: Ranks = ALONE,
 ) -> Extracted:
     """Return features and what else is wanted. Raises `TrainingStopped`."""
-    kind = _ImageRun if isinstance(backbone.architecture.preprocessing, ImagePreprocessing) else _TextRun
+    kind = _ImageRun if backbone.architecture.reads_images else _TextRun
     run = kind(backbone, examples, wanted, progress, ranks)
     # Features kept by an earlier attempt are as good as new; what else is extracted is too large to keep.
     keeper = _Keeper(run.extracted, checkpoints if not (wanted.cut or wanted.pixels) else None)
@@ -210,8 +210,7 @@ class _ImageRun(_Run):
         ranks: Ranks,
     ) -> None:
         super().__init__(backbone, len(examples), wanted, ranks)
-        assert isinstance(backbone.architecture.preprocessing, ImagePreprocessing)
-        self.preprocessing = backbone.architecture.preprocessing
+        self.preprocessing = backbone.architecture.image_preprocessing
         self.examples = examples
         self.batches = [*_chunks(len(examples), IMAGES_ON_GPU if uses_gpu() else IMAGES_ON_CPU)]
         if wanted.pixels:
@@ -256,10 +255,8 @@ class _TextRun(_Run):
         ranks: Ranks,
     ) -> None:
         super().__init__(backbone, len(examples), wanted, ranks)
-        preprocessing = backbone.architecture.preprocessing
-        assert isinstance(preprocessing, TextPreprocessing)
         if wanted.tokens is None:
-            tokenizer = backbone.tokenizer() or ""
+            tokenizer, preprocessing = backbone.tokenizer() or "", backbone.architecture.text_preprocessing
             self.tokens = encode(tokenizer, preprocessing, examples.names, progress)
         else:
             self.tokens = wanted.tokens

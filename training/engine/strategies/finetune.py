@@ -13,13 +13,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from models_registry.artifacts import ImagePreprocessing, TextPreprocessing
-
 from ..loop.inputs import ImageActivations, Pixels, Source, TextActivations, Tokens, Vectors, fits_on_disk
-from ..networks.backbones import PreparedBackbone, example_inputs, get_backbone
-from ..networks.checksums import read_pinned
-from ..networks.stages import EMBEDDING, Network, build, pretrained_state
+from ..networks.backbones import PreparedBackbone, get_backbone
+from ..networks.factory import get_family
+from ..networks.stages import Network, keep_tokens, token_table
 from ..specs.hyperparameters import TrainConfig
+from ..weights_files import read_verified
 from .base import Assignment, TrainedModel
 from .features import Extracted, Wanted, encode, extract
 from .frozen import fit_head
@@ -40,12 +39,12 @@ def train(assignment: Assignment) -> TrainedModel:
     """Go on training a pretrained network. Raises `DataError`, `TrainingError`, `TrainingStopped`."""
     architecture, given = assignment.architecture, assignment.request.hyperparameters
     torch.manual_seed(assignment.request.seed)
-    if architecture.family == "recurrent":
-        return train_network(assignment, _recurrent(assignment), assignment.train_config())
+    family = get_family(architecture.family)
+    if not family.is_prepared:
+        network = family.build_pretrained(architecture)
+        return train_network(assignment, _with_new_head(assignment, network), assignment.train_config())
     backbone = get_backbone(architecture, assignment.cache_dir)
-    network = build(architecture)
-    content = read_pinned(architecture.weights)
-    network.load_state_dict(pretrained_state(architecture, network, content))
+    network = family.build_pretrained(architecture)
     trainable = choose_trainable(given.trainable, network, assignment)
     config = assignment.train_config(trainable)
     cut = {"head": len(network.stages), "last": network.last_cut, "all": 0}[trainable]
@@ -68,9 +67,7 @@ def _pretrained(
 ) -> Material:
     """Let the frozen stages look at every example, and fit the head's start."""
     examples, request, progress = assignment.examples, assignment.request, assignment.progress
-    tokens = (
-        None if isinstance(assignment.architecture.preprocessing, ImagePreprocessing) else _tokens(assignment)
-    )
+    tokens = None if assignment.architecture.reads_images else _tokens(assignment)
     feeding = _Feeding.choose(assignment, network, cut, config, tokens)
     progress.enter("features", "The pretrained network looks at every example", len(examples))
     extracted = extract(
@@ -84,9 +81,8 @@ def _pretrained(
     )
     source = feeding.source(extracted, config)
     used: tuple[int, ...] = ()
-    table = None
-    if isinstance(source, Tokens) and not cut and EMBEDDING in network.state_dict():
-        table = network.state_dict()[EMBEDDING]
+    table = token_table(network) if isinstance(source, Tokens) and not cut else None
+    if table is not None:
         used, source = _compact_table(network, extracted.tokens)
     readable, source = without_unreadable(examples, source, extracted.unreadable)
     split = readable.split(request.data_split, request.seed)
@@ -159,7 +155,7 @@ def _size_of_activations(
     assignment: Assignment, network: Network, cut: int, tokens: list[list[int]] | None
 ) -> int:
     """Return how many bytes the activations of all examples take."""
-    one = probe(network, example_inputs(assignment.architecture)(1, 1), cut)
+    one = probe(assignment.architecture, network, cut)
     size = one.numel() * one.element_size()
     return size * (2 * len(assignment.examples) if tokens is None else sum(map(len, tokens)))
 
@@ -167,29 +163,22 @@ def _size_of_activations(
 def _tokens(assignment: Assignment) -> list[list[int]]:
     architecture = assignment.architecture
     assert architecture.tokenizer is not None
-    assert isinstance(architecture.preprocessing, TextPreprocessing)
-    tokenizer = read_pinned(architecture.tokenizer).decode()
-    return encode(tokenizer, architecture.preprocessing, assignment.examples.names, assignment.progress)
+    tokenizer = read_verified(architecture.tokenizer).decode()
+    return encode(tokenizer, architecture.text_preprocessing, assignment.examples.names, assignment.progress)
 
 
 def _compact_table(network: Network, sequences: list[list[int]]) -> tuple[tuple[int, ...], Tokens]:
     """Leave the network with the vectors of those tokens only that come at all."""
     tokens, compacted = compact(sequences)
-    words = network.stages[0].words
-    assert isinstance(words, torch.nn.Embedding)
-    network.stages[0].words = torch.nn.Embedding.from_pretrained(  # type: ignore[no-untyped-call]
-        words.weight.detach()[list(tokens)], freeze=False
-    )
+    keep_tokens(network, tokens)
     return tokens, Tokens(compacted)
 
 
-def _recurrent(assignment: Assignment) -> Material:
-    """A recurrent network on the token vectors of a pretrained encoder."""
+def _with_new_head(assignment: Assignment, network: Network) -> Material:
+    """Return a network of which the token vectors alone are pretrained, with a head that knows nothing."""
     architecture, examples = assignment.architecture, assignment.examples
     assert architecture.tokenizer is not None
-    network = build(architecture)
-    state = pretrained_state(architecture, network, read_pinned(architecture.weights))
-    network.load_state_dict(state)
+    table = token_table(network)
     tokens, source = _compact_table(network, _tokens(assignment))
     return Material(
         network=network,
@@ -197,7 +186,7 @@ def _recurrent(assignment: Assignment) -> Material:
         source=source,
         examples=examples,
         split=examples.split(assignment.request.data_split, assignment.request.seed),
-        tokenizer=read_pinned(architecture.tokenizer).decode(),
+        tokenizer=read_verified(architecture.tokenizer).decode(),
         tokens=tokens,
-        table=state[EMBEDDING],
+        table=table,
     )

@@ -1,6 +1,5 @@
 """Training a network, whole or its last stages: the part that fine-tuning and scratch have in common."""
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 
@@ -18,7 +17,7 @@ from ..loop.evaluation import evaluate
 from ..loop.inputs import Source
 from ..loop.loop import Classifier, Fitted, RunContext, Task, fit, refit
 from ..loop.precision import half_pays
-from ..networks.backbones import example_inputs
+from ..networks.factory import get_family
 from ..networks.stages import EMBEDDING, Network, State
 from ..specs.hyperparameters import TrainConfig
 from .base import Assignment, TrainedModel
@@ -132,15 +131,16 @@ def _whole_state(classifier: Classifier, material: Material) -> State:
 
 def new_head(architecture: Architecture, network: Network, classes: int) -> nn.Linear:
     """Return a head that knows next to nothing: all classes are about equally likely."""
-    dimension = architecture.dimension or probe(network, example_inputs(architecture)(1, 1)).shape[1]
+    dimension = architecture.dimension or probe(architecture, network).shape[1]
     head = nn.Linear(dimension, classes)
     nn.init.normal_(head.weight, std=0.01)
     nn.init.zeros_(head.bias)
     return head
 
 
-def probe(network: Network, inputs: Sequence[torch.Tensor], stages: int | None = None) -> torch.Tensor:
-    """Return what comes out of the first stages, or of all, for inputs that mean nothing."""
+def probe(architecture: Architecture, network: Network, stages: int | None = None) -> torch.Tensor:
+    """Return what comes out of the first stages, or of all, for one image or one token that mean nothing."""
+    inputs = get_family(architecture.family).example_inputs(architecture, 1, 1)
     mask = inputs[1] if len(inputs) > 1 else None
     with torch.inference_mode():
         return network.eval().walk(inputs[0], mask, 0, len(network.stages) if stages is None else stages)

@@ -5,13 +5,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from models_registry.artifacts import ImagePreprocessing, TextPreprocessing
-
 from ..loop.inputs import Pixels, Source, Tokens
-from ..networks.checksums import read_pinned
-from ..networks.stages import EMBEDDING, VOCABULARY, build
+from ..networks.factory import get_family
+from ..networks.stages import token_table
 from ..networks.vocabulary import make_tokenizer, vocabulary_size
 from ..specs.hyperparameters import TrainConfig
+from ..weights_files import read_verified
 from .base import Assignment, TrainedModel
 from .features import decode, encode
 from .network_training import Material, compact, new_head, train_network, without_unreadable
@@ -19,24 +18,21 @@ from .network_training import Material, compact, new_head, train_network, withou
 
 def train(assignment: Assignment) -> TrainedModel:
     """Train a whole network from random weights. Raises `DataError`, `TrainingError`, `TrainingStopped`."""
-    architecture = assignment.architecture
-    is_image = isinstance(architecture.preprocessing, ImagePreprocessing)
-    config = assignment.train_config()
+    architecture, config = assignment.architecture, assignment.train_config()
     torch.manual_seed(assignment.request.seed)
-    if is_image:
+    if architecture.reads_images:
         material = _images(assignment, config)
-    elif architecture.kind == "encoder":
-        material = _encoder(assignment)
+    elif architecture.makes_tokenizer:
+        material = _texts_with_own_tokenizer(assignment)
     else:
-        material = _recurrent(assignment)
+        material = _texts(assignment)
     return train_network(assignment, material, config)
 
 
 def _images(assignment: Assignment, config: TrainConfig) -> Material:
     architecture, request = assignment.architecture, assignment.request
-    assert isinstance(architecture.preprocessing, ImagePreprocessing)
     extracted = decode(
-        architecture.preprocessing,
+        architecture.image_preprocessing,
         assignment.examples,
         Path(request.output_dir),
         threads=assignment.threads,
@@ -46,7 +42,7 @@ def _images(assignment: Assignment, config: TrainConfig) -> Material:
     assert extracted.pixels is not None
     source: Source = Pixels(extracted.pixels, config.augmentation, np.arange(len(assignment.examples)))
     examples, source = without_unreadable(assignment.examples, source, extracted.unreadable)
-    network = build(architecture)
+    network = get_family(architecture.family).build(architecture)
     return Material(
         network=network,
         head=new_head(architecture, network, len(examples.classes)),
@@ -57,25 +53,19 @@ def _images(assignment: Assignment, config: TrainConfig) -> Material:
     )
 
 
-def _encoder(assignment: Assignment) -> Material:
-    """An encoder with the tokenizer of the pretrained one; the vectors of tokens that never come are 0."""
+def _texts(assignment: Assignment) -> Material:
+    """A network with the tokenizer of the pretrained one; the vectors of tokens that never come are 0."""
     architecture, examples = assignment.architecture, assignment.examples
     assert architecture.tokenizer is not None
-    tokenizer = read_pinned(architecture.tokenizer).decode()
+    tokenizer = read_verified(architecture.tokenizer).decode()
     encoded = _encode(assignment, tokenizer)
-    if architecture.family == "hub":
-        network = build(architecture)
-        return Material(
-            network=network,
-            head=new_head(architecture, network, len(examples.classes)),
-            source=Tokens(encoded),
-            examples=examples,
-            split=examples.split(assignment.request.data_split, assignment.request.seed),
-            tokenizer=tokenizer,
-        )
-    tokens, sequences = compact(encoded)
-    network = build(architecture, vocabulary=len(tokens))
-    table = torch.zeros(VOCABULARY, network.state_dict()[EMBEDDING].shape[1])
+    used, sequences = compact(encoded)
+    network = get_family(architecture.family).build(architecture, vocabulary=len(used))
+    table = token_table(network)
+    if table is None:
+        used, sequences = (), encoded
+    else:
+        table = torch.zeros(vocabulary_size(tokenizer), table.shape[1])
     return Material(
         network=network,
         head=new_head(architecture, network, len(examples.classes)),
@@ -83,18 +73,18 @@ def _encoder(assignment: Assignment) -> Material:
         examples=examples,
         split=examples.split(assignment.request.data_split, assignment.request.seed),
         tokenizer=tokenizer,
-        tokens=tokens,
+        tokens=used,
         table=table,
     )
 
 
-def _recurrent(assignment: Assignment) -> Material:
-    """A recurrent network with a tokenizer made from the training part's own words, in any language."""
+def _texts_with_own_tokenizer(assignment: Assignment) -> Material:
+    """A network with a tokenizer made from the training part's own words, in any language."""
     architecture, examples = assignment.architecture, assignment.examples
     split = examples.split(assignment.request.data_split, assignment.request.seed)
     tokenizer = make_tokenizer(examples.names[index] for index in split.train)
     sequences = _encode(assignment, tokenizer)
-    network = build(architecture, vocabulary=vocabulary_size(tokenizer))
+    network = get_family(architecture.family).build(architecture, vocabulary=vocabulary_size(tokenizer))
     return Material(
         network=network,
         head=new_head(architecture, network, len(examples.classes)),
@@ -106,6 +96,5 @@ def _recurrent(assignment: Assignment) -> Material:
 
 
 def _encode(assignment: Assignment, tokenizer: str) -> list[list[int]]:
-    preprocessing = assignment.architecture.preprocessing
-    assert isinstance(preprocessing, TextPreprocessing)
+    preprocessing = assignment.architecture.text_preprocessing
     return encode(tokenizer, preprocessing, assignment.examples.names, assignment.progress)

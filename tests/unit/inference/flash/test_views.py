@@ -25,8 +25,9 @@ from models_registry.services import retire_model
 from tests.factories import ArtifactFactory, RegisteredModelFactory, TrainingJobFactory
 from tests.tiny_models import live_colour_model, picture
 from training.datasets.models import Dataset
-from training.engine.catalogue import DownloadedFile, get_architecture
+from training.engine.catalogue import get_architecture
 from training.engine.data import take_apart
+from training.engine.weights_files import DownloadedFile
 from training.jobs import transitions
 from training.jobs.models import TrainingJob
 from training.jobs.progress import JobProgress

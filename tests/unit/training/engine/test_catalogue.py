@@ -7,11 +7,11 @@ from training.engine.catalogue import (
     ARCHITECTURES,
     IMAGES,
     TEXTS,
-    DownloadedFile,
     available,
     default_architecture,
     get_architecture,
 )
+from training.engine.weights_files import DownloadedFile
 
 
 @pytest.fixture(autouse=True)

@@ -133,7 +133,7 @@ def test_broken_preparation_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
     def fail(*_: object) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(backbones, "_export_onnx", fail)
+    monkeypatch.setattr(backbones, "check_exported", fail)
     (tmp_path / f".{LITE0.slug}-of-a-killed-process").mkdir()
     with pytest.raises(OSError, match="No space"):
         get_backbone(LITE0, tmp_path)

@@ -11,9 +11,9 @@ from models_registry.artifacts import Predictor
 from training.engine.catalogue import MINILM_TOKENIZER, get_architecture
 from training.engine.events import TrainingError
 from training.engine.networks.backbones import get_backbone
-from training.engine.networks.checksums import git_id
 from training.engine.specs.hyperparameters import Hyperparameters
 from training.engine.training import train
+from training.engine.weights_files import git_id
 
 from ..conftest import MakeRequest
 from ..small_data import few_sentences
