@@ -21,7 +21,7 @@ from training.engine.examples import open_examples
 from training.engine.loop.optimization import OPTIMIZERS
 from training.engine.request import TrainingRequest, TrainingResult
 from training.engine.specs.hyperparameters import Hyperparameters
-from training.engine.strategies.factory import STRATEGIES
+from training.engine.specs.strategies import STRATEGIES
 from training.engine.training import train
 
 from .conftest import MakeRequest
