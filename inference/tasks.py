@@ -1,7 +1,5 @@
 """What travels through the broker: hints that carry a batch's id. The database knows the rest."""
 
-from typing import Any
-
 from celery import Task, signals
 from django.dispatch import receiver
 
@@ -25,7 +23,7 @@ def run_batch(self: Task, batch_id: int) -> None:
 
 
 @signals.worker_shutting_down.connect
-def worker_is_asked_to_end(**_: Any) -> None:
+def worker_is_asked_to_end(**_: object) -> None:
     """Let a running batch go back to the queue after its present portion."""
     from inference.batches.attempts import worker_stops
 
@@ -33,7 +31,7 @@ def worker_is_asked_to_end(**_: Any) -> None:
 
 
 @receiver(broker_connected)
-def announce_batches(**_: Any) -> None:
+def announce_batches(**_: object) -> None:
     """Batches that were sent while the broker was away need not wait for the next reconcile."""
     from inference.batches.services import announce_head
 

@@ -1,7 +1,5 @@
 """What of the settings can be found wrong before anybody meets it on a page."""
 
-from typing import Any
-
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
@@ -9,7 +7,7 @@ from .engine.catalogue import get_architecture
 
 
 @register
-def further_networks_exist(**_: Any) -> list[CheckMessage]:
+def further_networks_exist(**_: object) -> list[CheckMessage]:
     """Every name in FURTHER_NETWORKS has to be one that the catalogue understands."""
     found: list[CheckMessage] = []
     for name in settings.TRAINYARD["FURTHER_NETWORKS"]:

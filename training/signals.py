@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 from functools import partial
-from typing import Any
 
 from django.db import transaction
 from django.db.models.signals import post_delete, post_save
@@ -16,14 +15,14 @@ from .jobs.models import TrainingJob
 
 
 @receiver((post_save, post_delete), sender=TrainingJob)
-def job_changed(**_: Any) -> None:
+def job_changed(**_: object) -> None:
     """A job was made, changed or removed by hand; `transitions` marks its own changes."""
     mark_changed(keys.STATUS)
     mark_changed(keys.TRAINING)
 
 
 @receiver(post_save, sender=PlatformStatus)
-def operation_goes_on(instance: PlatformStatus, created: bool, **_: Any) -> None:
+def operation_goes_on(instance: PlatformStatus, created: bool, **_: object) -> None:
     """What was suspended need not wait for the next reconcile when maintenance ends."""
     from .datasets.reconcile import announce_validations
     from .jobs.services import announce_waiting

@@ -1,7 +1,6 @@
 """What travels through the broker: hints that carry an id. The database knows the rest."""
 
 from datetime import timedelta
-from typing import Any
 
 from celery import Task
 from django.dispatch import receiver
@@ -47,7 +46,7 @@ def validate_dataset(self: Task, validation_id: int) -> None:
 
 
 @receiver(broker_connected)
-def announce_jobs(**_: Any) -> None:
+def announce_jobs(**_: object) -> None:
     """What was sent while the broker was away need not wait for the next reconcile."""
     from .datasets.reconcile import announce_validations
     from .jobs.services import announce_head

@@ -110,7 +110,7 @@ def take_from_dead_worker(batch: Batch, *, now: datetime, max_attempts: int, kee
     return _move(row.filter(state=State.RUNNING), State.QUEUED, **changes)
 
 
-def _queued_again(reason: str, **changes: Any) -> dict[str, Any]:
+def _queued_again(reason: str, **changes: object) -> dict[str, object]:
     return {
         **changes,
         "message": reason[:500],
@@ -121,7 +121,7 @@ def _queued_again(reason: str, **changes: Any) -> dict[str, Any]:
     }
 
 
-def _end(batch: Batch, target: State, *, keep: timedelta, **changes: Any) -> None:
+def _end(batch: Batch, target: State, *, keep: timedelta, **changes: object) -> None:
     now = timezone.now()
     changes |= {"lease_expires_at": None, "finished_at": now, "expires_at": now + keep}
     if not _move(_held(batch), target, **changes):
@@ -135,7 +135,7 @@ def _held(batch: Batch) -> QuerySet[Batch]:
     )
 
 
-def _move(batches: QuerySet[Batch], target: State, **changes: Any) -> bool:
+def _move(batches: QuerySet[Batch], target: State, **changes: object) -> bool:
     sources = [source for source, targets in ALLOWED.items() if target in targets]
     moved = batches.filter(state__in=sources).update(state=target, updated_at=timezone.now(), **changes)
     return bool(moved)

@@ -8,7 +8,6 @@ import base64
 import binascii
 import re
 from http import HTTPStatus
-from typing import Any
 
 from django.http.response import HttpResponseBase
 from django.urls import reverse
@@ -100,7 +99,7 @@ class FileView(APIView):
         return stream_file(request._request, artifact)
 
 
-def _model(body: dict[str, Any]) -> RegisteredModel:
+def _model(body: dict[str, object]) -> RegisteredModel:
     try:
         return get_live_model(read_token(body))
     except UnknownModel as error:

@@ -20,7 +20,7 @@ TOKENS_IN_BATCH = 2048
 NGRAMS_PER_TOKEN = 16  # that cost as much as a token: they are only looked up and summed
 DECODERS = 4
 
-Feeds = dict[str, npt.NDArray[Any]]
+Feeds = dict[str, npt.NDArray[np.generic]]
 Raw = bytes | str
 
 

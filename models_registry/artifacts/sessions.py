@@ -181,7 +181,7 @@ def open_session(
     return onnxruntime.InferenceSession(model, options, providers=providers())
 
 
-def providers() -> list[str | tuple[str, dict[str, Any]]]:
+def providers() -> list[str | tuple[str, dict[str, object]]]:
     """Return the execution providers to use, best first."""
     import onnxruntime
 

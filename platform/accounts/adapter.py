@@ -1,7 +1,5 @@
 """How sign-up and sign-in behave here."""
 
-from typing import Any
-
 from allauth.account.adapter import DefaultAccountAdapter
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -24,7 +22,7 @@ class AccountAdapter(DefaultAccountAdapter):
         """Return what stands for the client, as everywhere on the platform."""
         return client_of(request)
 
-    def authenticate(self, request: HttpRequest, **credentials: Any) -> AbstractBaseUser | None:
+    def authenticate(self, request: HttpRequest, **credentials: object) -> AbstractBaseUser | None:
         """Return whose password it is. Raises `ValidationError` after too many wrong ones.
 
         Every door comes through here: the sign-in page, Basic authentication, the change of a password.
@@ -36,7 +34,7 @@ class AccountAdapter(DefaultAccountAdapter):
             guess.succeed()
         return user
 
-    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+    def pre_authenticate(self, request: HttpRequest, **credentials: object) -> None:
         """Leave allauth's own count out: it is kept in the cache, by the name as it was typed."""
 
     @staticmethod

@@ -1,7 +1,6 @@
 """How a program shows who it is: an API token, or, to get one, a name and a password."""
 
 import math
-from typing import Any
 
 from allauth.account import app_settings as account_settings
 from allauth.account.adapter import get_adapter
@@ -16,7 +15,7 @@ from rest_framework.request import Request
 class ApiTokenAuthentication(TokenAuthentication):
     """`Authorization: Token …`."""
 
-    def authenticate_credentials(self, token: bytes) -> Any:
+    def authenticate_credentials(self, token: bytes) -> object:
         """Return the user and the token. Raises `AuthenticationFailed`, also for what is no text."""
         if not token.isalnum():
             raise AuthenticationFailed("Invalid token.")
@@ -28,7 +27,7 @@ class PasswordAuthentication(BasicAuthentication):
 
     def authenticate_credentials(
         self, userid: str, password: str, request: Request | None = None
-    ) -> tuple[Any, None]:
+    ) -> tuple[object, None]:
         """Return the user. Raises `AuthenticationFailed`, or `Throttled` after too many failures."""
         assert request is not None
         if "\x00" in userid:

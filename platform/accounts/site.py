@@ -15,7 +15,7 @@ from unfold.sites import UnfoldAdminSite
 class AdminSite(UnfoldAdminSite):
     """Has no sign-in of its own, which would be one more place to guess passwords at."""
 
-    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def login(self, request: HttpRequest, extra_context: dict[str, object] | None = None) -> HttpResponse:
         """Lead to the sign-in page, or on to where staff wanted to go. Raises `PermissionDenied` for others."""
         target = request.GET.get(REDIRECT_FIELD_NAME, "")
         if not url_has_allowed_host_and_scheme(target, {request.get_host()}, request.is_secure()):

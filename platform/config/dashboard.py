@@ -53,7 +53,7 @@ class Alarm:
     urgent: bool = True
 
 
-def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+def dashboard(request: HttpRequest, context: dict[str, object]) -> dict[str, object]:
     """Add what the page shows to those who may see it."""
     user = request.user
     alarms: list[Alarm] = []
@@ -72,7 +72,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     return context
 
 
-def _switches(alarms: list[Alarm]) -> dict[str, Any]:
+def _switches(alarms: list[Alarm]) -> dict[str, object]:
     status, policy = PlatformStatus.load(), CleanupPolicy.load()
     if status.dev_mode:
         words = "The platform is halted for maintenance: nothing is accepted, started, predicted or deleted."
@@ -131,7 +131,7 @@ def _watch_workers(alarms: list[Alarm], alive: list[WorkerHeartbeat], waiting: d
             alarms.append(Alarm(f"{words} Start one: manage.py worker --queues {queue}", link))
 
 
-def _registry(alarms: list[Alarm]) -> dict[str, Any]:
+def _registry(alarms: list[Alarm]) -> dict[str, object]:
     """Return the models by task, and what is stored."""
     sums = cache.get(SUMS_KEY)
     if sums is None:
@@ -162,7 +162,7 @@ def _registry(alarms: list[Alarm]) -> dict[str, Any]:
     }
 
 
-def _sums() -> dict[str, Any]:
+def _sums() -> dict[str, object]:
     live = RegisteredModel.objects.live().order_by()
     return {
         "live": dict(live.values_list("task_type").annotate(number=Count("pk"))),
@@ -172,12 +172,12 @@ def _sums() -> dict[str, Any]:
     }
 
 
-def _failed_since(since: Any) -> QuerySet[TrainingJob]:
+def _failed_since(since: object) -> QuerySet[TrainingJob]:
     failed = TrainingJob.objects.filter(state=TrainingJob.State.FAILED, finished_at__gt=since)
     return failed.select_related("owner").defer("log_tail").order_by("-finished_at")
 
 
-def _documents(alarms: list[Alarm]) -> dict[str, Any]:
+def _documents(alarms: list[Alarm]) -> dict[str, object]:
     """Return how the documents stand, and whether the bucket keeps its word."""
     waiting = dict(OutboxEntry.objects.order_by().values_list("document").annotate(number=Count("pk")))
     documents = [

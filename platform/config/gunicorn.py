@@ -31,7 +31,7 @@ _metrics = tempfile.mkdtemp(prefix="trainyard-metrics-")
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = _metrics
 
 
-def post_worker_init(worker: Any) -> None:
+def post_worker_init(worker: object) -> None:
     """Let the collector of garbage pass over what lasts as long as the process: it takes longer than requests."""
     gc.collect()
     gc.freeze()
@@ -57,6 +57,6 @@ def child_exit(server: Any, worker: Any) -> None:
     multiprocess.mark_process_dead(worker.pid)
 
 
-def on_exit(server: Any) -> None:
+def on_exit(server: object) -> None:
     """Remove the shared files."""
     shutil.rmtree(_metrics, ignore_errors=True)

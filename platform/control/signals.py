@@ -1,7 +1,5 @@
 """Keep status.json and cleanup.json in step with the switches."""
 
-from typing import Any
-
 from django.db.models.signals import post_save
 from django.dispatch import receiver
 
@@ -12,12 +10,12 @@ from .models import CleanupPolicy, PlatformStatus
 
 
 @receiver(post_save, sender=PlatformStatus)
-def status_saved(**_: Any) -> None:
+def status_saved(**_: object) -> None:
     """A switch of the platform was set."""
     mark_changed(keys.STATUS)
 
 
 @receiver(post_save, sender=CleanupPolicy)
-def policy_saved(**_: Any) -> None:
+def policy_saved(**_: object) -> None:
     """The clean-up policy was set."""
     mark_changed(keys.CLEANUP)

@@ -1,6 +1,6 @@
 """Settings that would fail only when somebody asks for something; `manage.py check` and every start see them."""
 
-from typing import Any, cast
+from typing import cast
 
 from django.core.checks import CheckMessage, Error, register
 from rest_framework.settings import api_settings
@@ -10,7 +10,7 @@ from .queue.app import find_broker_problem
 
 
 @register()
-def check_rates(**_: Any) -> list[CheckMessage]:
+def check_rates(**_: object) -> list[CheckMessage]:
     """Find rates that cannot be read, and those of nothing."""
     rates = cast("dict[str, str | None]", api_settings.DEFAULT_THROTTLE_RATES)
     found: list[CheckMessage] = []
@@ -26,7 +26,7 @@ def check_rates(**_: Any) -> list[CheckMessage]:
 
 
 @register()
-def check_broker(**_: Any) -> list[CheckMessage]:
+def check_broker(**_: object) -> list[CheckMessage]:
     """Find out that a process started like this one would announce jobs where no worker listens."""
     problem = find_broker_problem()
     return [Error(problem, id="core.E003")] if problem else []

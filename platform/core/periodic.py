@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import structlog
 from django.conf import settings
@@ -70,7 +70,7 @@ class Run:
     """How one run of a task ended: `did` is what the task returned, `error` why it did not end well."""
 
     name: str
-    did: Any = None
+    did: object = None
     error: str = ""
     skipped: str = ""
     seconds: float = 0.0
@@ -80,7 +80,7 @@ class Run:
         """Whether the task did not fail."""
         return not self.error
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """Return the run as JSON."""
         return {**asdict(self), "ok": self.is_well}
 
@@ -164,7 +164,7 @@ def _since(began: float) -> float:
     return round(time.monotonic() - began, 3)
 
 
-def _note(task: Task, **changes: Any) -> None:
+def _note(task: Task, **changes: object) -> None:
     """Note something about a task; without a database nothing is noted, which is late soon enough."""
     try:
         _leave_broken_connection()

@@ -115,7 +115,7 @@ class DocumentWriter:
             done.set()
             thread.join()
 
-    def keep_writing(self, **changes: Any) -> None:
+    def keep_writing(self, **changes: object) -> None:
         """Note something in the middle of the work. Raises `LostLease`."""
         if not Document.note(self.key, writer=self.writer, **changes):
             raise LostLease(self.key)

@@ -20,7 +20,7 @@ Canonical = Callable[[Json], Json]  # fields it cannot read are left out
 UNSEEN_FOR = timedelta(minutes=2)  # that a program may take from its reading of a document to its writing
 PUT_BACK_AT_MOST = 3  # times in a row that an entry comes back, should somebody remove it again and again
 
-_ABSENT: Any = object()
+_ABSENT: object = object()
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def merge_fields(
     return Merged(document, taken, tuple(overruled))
 
 
-def _reading(written: Json, canonical: Json, name: str, ours: Any) -> Any:
+def _reading(written: Json, canonical: Json, name: str, ours: object) -> object:
     """Return what a field says; one that is written just as we would write it says what we say."""
     return ours if written.get(name, _ABSENT) == ours else canonical.get(name, _ABSENT)
 
@@ -156,9 +156,9 @@ class MergedEntry:
 
 def merge_entry(
     *,
-    base: Any,
+    base: object,
     ours: Json | None,
-    theirs: Any,
+    theirs: object,
     external: bool,
     canonical: Canonical,
     ownership: Ownership,
@@ -188,7 +188,7 @@ def merge_entry(
     return MergedEntry(Fate.KEEP, merged.document, merged.taken, merged.overruled)
 
 
-def _without_ours(*, base: Any, theirs: Any, external: bool) -> MergedEntry:
+def _without_ours(*, base: object, theirs: object, external: bool) -> MergedEntry:
     if theirs is None:
         return MergedEntry(Fate.GONE)
     if base is None or external:
@@ -211,9 +211,9 @@ def _without_theirs(
 
 def writes_after(
     *,
-    base: Any,
+    base: object,
     ours: Json | None,
-    theirs: Any,
+    theirs: object,
     merged: MergedEntry,
     canonical: Canonical,
     writes: Sequence[Write],
@@ -243,6 +243,6 @@ def agrees(document: Json, ours: Json, canonical: Canonical) -> bool:
     return all(_reading(document, found, name, value) == value for name, value in ours.items())
 
 
-def _strangers(base: Any, ours: Json) -> Json:
+def _strangers(base: object, ours: Json) -> Json:
     """Return the keys of others that an entry had."""
     return {name: value for name, value in base.items() if name not in ours} if isinstance(base, dict) else {}

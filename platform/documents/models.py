@@ -79,7 +79,7 @@ class Document(models.Model):
         return bool(cls.objects.filter(key=key, writer=writer).update(**changes))
 
     @classmethod
-    def release(cls, key: str, *, writer: str, **changes: Any) -> None:
+    def release(cls, key: str, *, writer: str, **changes: object) -> None:
         """Let go of the document and note how it went."""
         changes |= {"writer": "", "writer_until": None}
         cls.objects.filter(key=key, writer=writer).update(**changes)

@@ -58,12 +58,12 @@ def format_document(document: Json) -> bytes:
     return _dumps(document).encode()
 
 
-def format_entry(token: str, entry: Any) -> str:
+def format_entry(token: str, entry: object) -> str:
     """Write one entry as it stands in its document: `"token": {…}`."""
     return f"{_dumps(token)}: {_dumps(entry)}".replace("\n", "\n  ")  # a string holds no raw line break
 
 
-def parse_entry(text: str) -> tuple[str, Any]:
+def parse_entry(text: str) -> tuple[str, object]:
     """Read what `format_entry` wrote."""
     ((token, entry),) = json.loads(f"{{{text}}}").items()
     return token, entry
@@ -79,7 +79,7 @@ def join_entries(texts: Iterable[str]) -> bytes:
     return document.getvalue()
 
 
-def digest_entry(entry: Any) -> str:
+def digest_entry(entry: object) -> str:
     """Return 128 bits that tell whether two entries are equal as JSON values, whatever their spelling."""
     text = json.dumps(entry, sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
@@ -104,7 +104,7 @@ def parse_writes(text: str) -> list[Write]:
     return [Write(datetime.fromtimestamp(at, UTC), before, put_back) for at, before, put_back in told]
 
 
-def _dumps(value: Any) -> str:
+def _dumps(value: object) -> str:
     text = json.dumps(value, indent=2, ensure_ascii=False)
     try:
         text.encode()

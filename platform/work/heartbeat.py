@@ -54,7 +54,7 @@ class Heartbeat:
         self._done.set()
         self._thread.join()
 
-    def tell(self, **news: Any) -> None:
+    def tell(self, **news: object) -> None:
         """Note fields of the row to write with the next renewal."""
         with self._lock:
             self._news.update(news)

@@ -1,7 +1,6 @@
 """Whether this worker process was asked to end: work then goes back to the queue, for another to do."""
 
 import threading
-from typing import Any
 
 from celery import signals
 
@@ -9,6 +8,6 @@ worker_stops = threading.Event()
 
 
 @signals.worker_shutting_down.connect
-def worker_is_asked_to_end(**_: Any) -> None:
+def worker_is_asked_to_end(**_: object) -> None:
     """Tell the work that is under way."""
     worker_stops.set()

@@ -41,20 +41,20 @@ def claim_next(
     return None
 
 
-def renew(work: LeasedWork, *, lease: timedelta, **news: Any) -> None:
+def renew(work: LeasedWork, *, lease: timedelta, **news: object) -> None:
     """Prolong the lease, and write fields of the row with it. Raises `StaleAttempt`."""
     if not _held(work).update(lease_expires_at=timezone.now() + lease, updated_at=timezone.now(), **news):
         raise _stale(work)
 
 
-def succeed(work: LeasedWork, **changes: Any) -> None:
+def succeed(work: LeasedWork, **changes: object) -> None:
     """End work that is done; call it inside the transaction that keeps the outcome. Raises `StaleAttempt`."""
     if not _move(_held(work), State.SUCCEEDED, **_over(), **changes):
         raise _stale(work)
 
 
 @transaction.atomic
-def fail(work: LeasedWork, *, reason: str, **changes: Any) -> None:
+def fail(work: LeasedWork, *, reason: str, **changes: object) -> None:
     """End work that cannot succeed; `reason` is shown. Raises `StaleAttempt`."""
     if not _move(_held(work), State.FAILED, message=reason[:MESSAGE], **_over(), **changes):
         raise _stale(work)
@@ -105,11 +105,11 @@ def _move(rows: QuerySet[Any], target: State, **changes: Any) -> bool:
     return bool(moved)
 
 
-def _over() -> dict[str, Any]:
+def _over() -> dict[str, object]:
     return {"lease_expires_at": None, "finished_at": timezone.now()}
 
 
-def _queued_again(reason: str) -> dict[str, Any]:
+def _queued_again(reason: str) -> dict[str, object]:
     return {
         "message": reason[:MESSAGE],
         "worker": "",

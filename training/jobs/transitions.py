@@ -42,7 +42,7 @@ def sources_of(target: State) -> list[State]:
 
 
 @transaction.atomic
-def _move(jobs: QuerySet[TrainingJob], target: State, **changes: Any) -> bool:
+def _move(jobs: QuerySet[TrainingJob], target: State, **changes: object) -> bool:
     moved = jobs.filter(state__in=sources_of(target)).update(
         state=target, updated_at=timezone.now(), **changes
     )
@@ -81,7 +81,7 @@ def claim(job_id: int, *, worker: str, lease: timedelta) -> TrainingJob | None:
         return job
 
 
-def renew(job_id: int, *, attempt: int, lease: timedelta, **news: Any) -> None:
+def renew(job_id: int, *, attempt: int, lease: timedelta, **news: object) -> None:
     """Prolong the lease and note progress. Raises `StaleAttempt`."""
     if not _held(job_id, attempt).update(lease_expires_at=timezone.now() + lease, **news):
         raise StaleAttempt(f"Attempt {attempt} does not hold the job any more.")
@@ -95,7 +95,7 @@ def state_of(job_id: int, *, attempt: int) -> State:
     return State(state)
 
 
-def succeed(job_id: int, *, attempt: int, model_id: int, **news: Any) -> None:
+def succeed(job_id: int, *, attempt: int, model_id: int, **news: object) -> None:
     """End a job with its model; call inside the transaction that makes the model."""
     changes = {
         **news,
@@ -107,7 +107,7 @@ def succeed(job_id: int, *, attempt: int, model_id: int, **news: Any) -> None:
         raise StaleAttempt(f"Attempt {attempt} came too late to publish.")
 
 
-def fail(job_id: int, *, attempt: int, error: str, **news: Any) -> None:
+def fail(job_id: int, *, attempt: int, error: str, **news: object) -> None:
     """End a job that cannot succeed; `error` is shown to its owner."""
     changes = {**news, "error": error, "lease_expires_at": None, "finished_at": timezone.now()}
     if not _move(_held(job_id, attempt), State.FAILED, **changes):
@@ -199,7 +199,9 @@ def _return(
         finish_cancelling(job.pk, attempt=attempt)
 
 
-def _queued_again(job: TrainingJob, reason: str, progress: JobProgress, **changes: Any) -> dict[str, Any]:
+def _queued_again(
+    job: TrainingJob, reason: str, progress: JobProgress, **changes: object
+) -> dict[str, object]:
     """Return what changes in a job that goes back to the queue; what it has reached stays in view."""
     now = timezone.now()
     return {

@@ -1,7 +1,5 @@
 """Jobs that wait for their data: they go on when it is ready, and end when it is unusable."""
 
-from typing import Any
-
 from django.db import transaction
 from django.dispatch import receiver
 
@@ -13,13 +11,13 @@ from .transitions import refuse
 
 
 @receiver(dataset_ready, sender=Dataset)
-def start_waiting_jobs(**_: Any) -> None:
+def start_waiting_jobs(**_: object) -> None:
     """Announce the jobs of a data set that has become ready."""
     transaction.on_commit(announce_waiting)
 
 
 @receiver(dataset_unusable, sender=Dataset)
-def end_waiting_jobs(dataset_id: int, reason: str, **_: Any) -> None:
+def end_waiting_jobs(dataset_id: int, reason: str, **_: object) -> None:
     """End the jobs of a data set that cannot be trained on."""
     waiting = TrainingJob.objects.queued().filter(dataset_id=dataset_id)
     for job_id in waiting.values_list("pk", flat=True):

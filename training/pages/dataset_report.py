@@ -38,7 +38,7 @@ class ReportSummary:
         return any(row.pictures for row in self.classes)
 
 
-def summarise(report: Mapping[str, Any], names: Sequence[str]) -> ReportSummary:
+def summarise(report: Mapping[str, object], names: Sequence[str]) -> ReportSummary:
     """Return a report's summary; a data set without one still has its class names."""
     counted = report.get("classes")
     counts = counted if isinstance(counted, dict) else dict.fromkeys(names, 0)
@@ -70,17 +70,17 @@ def summarise(report: Mapping[str, Any], names: Sequence[str]) -> ReportSummary:
     )
 
 
-def _rows(samples: Any) -> list[tuple[str, str]]:
+def _rows(samples: object) -> list[tuple[str, str]]:
     """Return one sentence of each of the first classes."""
     shown = [(name, _listed(texts)) for name, texts in samples.items()] if isinstance(samples, dict) else []
     return [(str(texts[0]), name) for name, texts in shown if texts][:ROWS]
 
 
-def _listed(value: Any) -> list[Any]:
+def _listed(value: object) -> list[object]:
     return value if isinstance(value, list) else []
 
 
-def _count(value: Any) -> int:
+def _count(value: object) -> int:
     """Return how many; reports count or list."""
     if isinstance(value, list | dict):
         return len(value)

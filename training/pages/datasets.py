@@ -1,7 +1,5 @@
 """Pages of data sets: what was uploaded, what was found in it, train on it again, delete."""
 
-from typing import Any
-
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.db.models import Count
@@ -68,7 +66,7 @@ def progress(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "training/checking.html", {"dataset": dataset, **checking_context(dataset)})
 
 
-def checking_context(dataset: Dataset) -> dict[str, Any]:
+def checking_context(dataset: Dataset) -> dict[str, object]:
     """Return how far a worker is with a data set, and why it is not further; nothing when none looks at it."""
     if dataset.state != Dataset.State.VALIDATING:
         return {}

@@ -109,7 +109,7 @@ def _job_of(request: HttpRequest, pk: int) -> TrainingJob:
     return job
 
 
-def _job_context(job: TrainingJob) -> dict[str, Any]:
+def _job_context(job: TrainingJob) -> dict[str, object]:
     progress = job.how_far
     waits = job.state == TrainingJob.State.QUEUED
     steps = steps_of(job.state, progress, job.strategy)

@@ -166,7 +166,7 @@ class SandboxedPredictor:
             return [(prediction, None) for prediction in predictions]
         return list(zip(predictions, read_explanations(answer, classes, inputs), strict=True))
 
-    def _within_limits(self, ask: Callable[[], None]) -> dict[str, Any]:
+    def _within_limits(self, ask: Callable[[], None]) -> dict[str, object]:
         """Ask, and return the answer. Raises what the child says is wrong, or how it ended."""
         answer: dict[str, Any] | None = None
         # This thread only waits, so that it is given the longer time; the child counts its own seconds of a core.
@@ -243,7 +243,7 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
             pipe and pipe.close()
 
 
-def _storable(because: Any) -> str:
+def _storable(because: object) -> str:
     """Return a reason that a child gave as one that can be stored and shown."""
     text = because if isinstance(because, str) and because else "It cannot be used."
     return "".join(letter if is_storable(letter) else "\N{REPLACEMENT CHARACTER}" for letter in text[:500])

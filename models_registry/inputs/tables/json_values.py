@@ -59,11 +59,11 @@ class JsonReader(TextFile):
             yield Row(f"row {number}", *(_as_text(row.get(name)) for name in wanted))
 
     @cached_property
-    def _heads(self) -> list[dict[str, Any]]:
+    def _heads(self) -> list[dict[str, object]]:
         with contextlib.closing(self._objects()) as objects:
             return [row for _, row in islice(objects, HEADS)]
 
-    def _objects(self) -> Generator[tuple[int, dict[str, Any]]]:
+    def _objects(self) -> Generator[tuple[int, dict[str, object]]]:
         with self.lines() as lines:
             start = lines.peek()
         if re.match(r"\s*\[\s*[{\"\]]", start):
@@ -75,7 +75,7 @@ class JsonReader(TextFile):
         for number, entry in found:
             yield number, _flat(self._checked(entry, number))
 
-    def _lined(self) -> Iterator[tuple[int, Any]]:
+    def _lined(self) -> Iterator[tuple[int, object]]:
         """Yield (line number, value) of every line that is not blank."""
         with self.lines() as lines:
             for number, line in enumerate(lines, start=1):
@@ -83,7 +83,7 @@ class JsonReader(TextFile):
                 if line.strip():
                     yield number, _decode(line, number)
 
-    def _listed(self) -> Iterator[tuple[int, Any]]:
+    def _listed(self) -> Iterator[tuple[int, object]]:
         """Yield (number, value) of a list, of which no more than a value is in memory."""
         with self.lines() as lines:
             file, number, at, is_all = lines.file, 0, 0, False
@@ -119,7 +119,7 @@ class JsonReader(TextFile):
                     yield number, value
                     at = end
 
-    def _whole(self, start: str) -> list[tuple[int, Any]] | None:
+    def _whole(self, start: str) -> list[tuple[int, object]] | None:
         """Return the rows of a file that is one object over several lines, or one of columns; None for another."""
         is_lines = self.path.suffix.lower() in (".jsonl", ".ndjson")
         if is_lines or not start.lstrip().startswith("{") or (self.bytes_count() or 0) > WHOLE_BYTES:
@@ -157,7 +157,7 @@ class JsonReader(TextFile):
             return list(enumerate(lists[0], start=1))
         return [(1, entry)]
 
-    def _checked(self, entry: Any, number: int) -> dict[str, Any]:
+    def _checked(self, entry: object, number: int) -> dict[str, object]:
         if isinstance(entry, str):
             return {"text": entry}
         if not isinstance(entry, dict):
@@ -174,7 +174,7 @@ class JsonReader(TextFile):
         return entry
 
 
-def _decode(line: str, number: int) -> Any:
+def _decode(line: str, number: int) -> object:
     try:
         return _decoder.decode(line)
     except RecursionError as error:
@@ -183,7 +183,7 @@ def _decode(line: str, number: int) -> Any:
         raise DataError(f"Row {number} is no JSON ({error}). Each line should hold one object.") from error
 
 
-def _flat(entry: dict[str, Any]) -> dict[str, Any]:
+def _flat(entry: dict[str, object]) -> dict[str, object]:
     """Return an object's values by their keys, those of objects inside by "key.key"."""
     found: dict[str, Any] = {}
 
@@ -204,7 +204,7 @@ def _flat(entry: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _as_text(value: Any) -> str:
+def _as_text(value: object) -> str:
     match value:
         case None | [] | {}:
             return ""

@@ -207,7 +207,7 @@ def _decoded(value: str | bytes | None) -> str:
     return value or ""
 
 
-def _as_text(value: Any, names: list[str]) -> str:
+def _as_text(value: object, names: list[str]) -> str:
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     match value:

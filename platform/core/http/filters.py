@@ -23,7 +23,7 @@ def is_computable(moment: datetime) -> bool:
 class MomentField(IsoDateTimeField):
     """A moment, as in 2026-01-31T12:00:00Z."""
 
-    def to_python(self, value: Any) -> Any:
+    def to_python(self, value: object) -> object:
         """Return the moment. Raises `ValidationError`, also for one that is outside of all years in UTC."""
         try:
             moment = super().to_python(value)

@@ -51,7 +51,7 @@ app.set_default()
 
 
 @signals.setup_logging.connect
-def keep_our_logging(**_: Any) -> None:
+def keep_our_logging(**_: object) -> None:
     """Celery leaves logging alone when somebody listens here; the settings have set it up."""
 
 

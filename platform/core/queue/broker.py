@@ -42,7 +42,7 @@ class Channel(filesystem.Channel):
             if bound not in table:
                 _write_whole(path, [bound, *table])
 
-    def _put(self, queue: str, payload: Any, **_: Any) -> None:  # type: ignore[override]
+    def _put(self, queue: str, payload: object, **_: object) -> None:  # type: ignore[override]
         Path(self.data_folder_out).mkdir(parents=True, exist_ok=True)  # where it was cleared away
         name = f"{time.time_ns():020}_{uuid.uuid4()}.{queue}.msg"
         _write_whole(Path(self.data_folder_out, name), payload)
@@ -63,7 +63,7 @@ class Transport(filesystem.Transport):
     Channel = Channel
 
 
-def _write_whole(path: Path, content: Any) -> None:
+def _write_whole(path: Path, content: object) -> None:
     draft = path.with_name(f"{uuid.uuid4()}.draft")
     draft.write_bytes(str_to_bytes(dumps(content)))
     draft.replace(path)

@@ -10,7 +10,7 @@ import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import ijson
 
@@ -74,7 +74,7 @@ def _unescape(piece: bytes) -> bytes:
     return str(json.loads(b'"' + piece + b'"')).encode() if b"\\" in piece else piece
 
 
-def json_events(source: Readable, *, limit: int, folder: Path) -> Iterator[tuple[str, Any]]:
+def json_events(source: Readable, *, limit: int, folder: Path) -> Iterator[tuple[str, object]]:
     """Yield ijson's events (name, value) of one JSON value; long strings come as `LongString`.
 
     Those lie in `folder` as long as somebody holds them. Raises `DataError` for what is no JSON, has more

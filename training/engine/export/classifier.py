@@ -66,7 +66,7 @@ class ExportedClassifier:
             found[NGRAMS_KEY] = self.ngrams.vocabulary.json
         return found
 
-    def described_inputs(self) -> dict[str, Any]:
+    def described_inputs(self) -> dict[str, object]:
         """Return what reads a text for the network, as plain data."""
         found: dict[str, Any] = {"tokenizer": self.tokenizer and json.loads(self.tokenizer)}
         if self.ngrams is not None:

@@ -9,7 +9,6 @@ output, behind those that every client reads; who does not ask for it computes n
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -101,7 +100,7 @@ def _add_ngrams(graph: onnx.GraphProto, head: Head) -> None:
     """Add the logits of a head on n-grams: the rows of those that a text has, weighed and summed."""
     for name, kind in ((NGRAM_IDS, TensorProto.INT64), (NGRAM_WEIGHTS, TensorProto.FLOAT)):
         graph.input.append(helper.make_tensor_value_info(name, kind, ("batch", "n-grams")))
-    constants: dict[str, npt.NDArray[Any]] = {
+    constants: dict[str, npt.NDArray[np.generic]] = {
         "ngrams.weight": head.weight,
         "ngrams.bias": head.bias,
         "ngrams.axis": np.array([1], np.int64),
@@ -118,7 +117,7 @@ def _add_ngrams(graph: onnx.GraphProto, head: Head) -> None:
     )
 
 
-def _add_constants(graph: onnx.GraphProto, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+def _add_constants(graph: onnx.GraphProto, arrays: Mapping[str, npt.NDArray[np.generic]]) -> None:
     for name, array in arrays.items():
         graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
 

@@ -93,13 +93,13 @@ class Checkpoints:
                 path.unlink(missing_ok=True)
             write_atomically(folder / DESCRIPTION, json.dumps(description).encode())
 
-    def _write_tensors(self, name: str, content: dict[str, Any]) -> None:
+    def _write_tensors(self, name: str, content: dict[str, object]) -> None:
         if self._folder is not None:
             buffer = io.BytesIO()
             torch.save(content, buffer)
             self._write(name, buffer.getvalue())
 
-    def _read_tensors(self, name: str) -> dict[str, Any] | None:
+    def _read_tensors(self, name: str) -> dict[str, object] | None:
         content = self._read(name)
         if content is None:
             return None
