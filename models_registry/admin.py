@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
 from django.utils.html import format_html
@@ -37,7 +37,7 @@ def masking(fieldsets: Any) -> list[tuple[Any, dict[str, Any]]]:
     ]
 
 
-def _mask(name: Any) -> Any:
+def _mask(name: object) -> object:
     return "token_masked" if name == "token_whole" else name
 
 
@@ -69,7 +69,7 @@ class ArtifactInline(TabularInline):
     verbose_name_plural = "files"
     hide_title = True
 
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -174,7 +174,7 @@ class RegisteredModelAdmin(PlatformAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -223,7 +223,7 @@ class RegisteredModelAdmin(PlatformAdmin):
         return ", ".join(str(label) for label in model.classes)
 
     @admin.display(description="expires", ordering="expires_at")
-    def expiry(self, model: RegisteredModel) -> Any:
+    def expiry(self, model: RegisteredModel) -> object:
         """Say when the model ends; one that is pinned or has no expiry never does."""
         if not model.is_live:
             return None

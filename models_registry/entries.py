@@ -1,7 +1,6 @@
 """A model as an entry of inference.json."""
 
 from datetime import UTC
-from typing import Any
 
 from documents.merge import Json
 from documents.schemas import DATE_FORMAT
@@ -12,7 +11,7 @@ from .models import Artifact, RegisteredModel, TaskType
 def render_entry(model: RegisteredModel) -> Json:
     """Return a model's entry; keys as the documents' format names them."""
     files = {artifact.kind: artifact.key for artifact in model.artifacts.all()}
-    entry: dict[str, Any] = {
+    entry: dict[str, object] = {
         "task_type": model.task_type,
         "model_filename": files.get(Artifact.Kind.TORCHSCRIPT, ""),
         "model_filename_onnx": files.get(Artifact.Kind.ONNX, ""),

@@ -4,7 +4,6 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 import structlog
 from django.conf import settings
@@ -131,7 +130,7 @@ def forgive_model(*, model: RegisteredModel) -> None:
 
 
 @transaction.atomic
-def change_model(*, model: RegisteredModel, changes: Mapping[str, Any]) -> None:
+def change_model(*, model: RegisteredModel, changes: Mapping[str, object]) -> None:
     """Give fields of a live model other values. Raises `InvalidRequest` when it is not live any more."""
     live = RegisteredModel.objects.live().select_for_update().filter(pk=model.pk).first()
     if live is None:

@@ -118,7 +118,7 @@ def _contents(files: Sequence[UploadedFile]) -> list[bytes]:
     return [file.read() for file in files]
 
 
-def _fields(request: HttpRequest) -> Any:
+def _fields(request: HttpRequest) -> object:
     """Return what a body without files holds."""
     is_form = request.content_type == FORM
     if not claimed_bytes(request):
@@ -131,7 +131,7 @@ def _fields(request: HttpRequest) -> Any:
     raise UnsupportedMediaType(request.META.get("CONTENT_TYPE", ""))
 
 
-def _texts(sent: Any) -> list[str]:
+def _texts(sent: object) -> list[str]:
     if not isinstance(sent, dict):
         raise InvalidRequest('Send JSON like {"texts": ["…"]}, or image files as multipart `file`.')
     texts = sent.getlist("texts") if isinstance(sent, QueryDict) else sent.get("texts")

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
 
@@ -53,7 +53,7 @@ class BatchAdmin(MachineOwnedAdmin):
         batches: QuerySet[Batch] = super().get_queryset(request)
         return batches.defer(*long)
 
-    def has_cancel_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_cancel_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Whoever may change batches may end them; nobody edits one."""
         return bool(request.user.has_perm("inference.change_batch"))
 

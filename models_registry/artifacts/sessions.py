@@ -37,7 +37,7 @@ class Session(Protocol):
     """A network that can be run."""
 
     def run(
-        self, output_names: Sequence[str], input_feed: dict[str, npt.NDArray[Any]]
+        self, output_names: Sequence[str], input_feed: dict[str, npt.NDArray[np.generic]]
     ) -> list[npt.NDArray[np.float32]]:
         """Return these outputs for these inputs. Raises `BrokenLimit`, or `InvalidModel` when it fails."""
 
@@ -64,7 +64,7 @@ class LimitedSession:
         return found
 
     def run(
-        self, output_names: Sequence[str] | None, input_feed: dict[str, npt.NDArray[Any]]
+        self, output_names: Sequence[str] | None, input_feed: dict[str, npt.NDArray[np.generic]]
     ) -> list[npt.NDArray[np.float32]]:
         """Return these outputs (None: all) without working out others.
 

@@ -40,7 +40,7 @@ class UndescribedSession:
         return ()
 
     def run(
-        self, output_names: Sequence[str], input_feed: dict[str, npt.NDArray[Any]]
+        self, output_names: Sequence[str], input_feed: dict[str, npt.NDArray[np.generic]]
     ) -> list[npt.NDArray[np.float32]]:
         """Return [probabilities], N × classes, for {"image": N × 3 × side × side}."""
         images = input_feed["image"]

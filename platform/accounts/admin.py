@@ -9,7 +9,7 @@ from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as BaseGroupAdmin
 from django.contrib.auth.admin import UserAdmin as BaseUserAdmin
 from django.contrib.auth.models import Group
-from django.db.models import PROTECT
+from django.db.models import PROTECT, Model
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html_join
@@ -54,7 +54,7 @@ class UserAdmin(BaseUserAdmin, NamedLookups):
         boxes = UnfoldAdminCheckboxSelectMultipleWidget()
         return super().formfield_for_manytomany(db_field, request, widget=boxes, **kwargs)
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Nobody is deleted to whom something belongs: such an account is switched off instead."""
         allowed: bool = super().has_delete_permission(request, obj)
         return allowed and not (isinstance(obj, User) and any(_rows_of(obj)))
@@ -108,7 +108,7 @@ class AuthTokenAdmin(MachineOwnedAdmin):
     actions = ("revoke",)
     actions_detail = ("revoke",)
 
-    def has_revoke_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_revoke_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Tell whether this person may take somebody's key away."""
         return bool(request.user.has_perm("knox.delete_authtoken"))
 

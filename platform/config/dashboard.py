@@ -84,7 +84,7 @@ def _switches(alarms: list[Alarm]) -> dict[str, object]:
     return {"status": status, "policy": policy}
 
 
-def _work(alarms: list[Alarm]) -> dict[str, Any]:
+def _work(alarms: list[Alarm]) -> dict[str, object]:
     """Return the jobs that run, wait and failed, and the workers."""
     now = timezone.now()
     running = list(TrainingJob.objects.running().select_related("owner").defer("log_tail")[: 2 * SHOWN])

@@ -390,7 +390,9 @@ class WebWorker(Worker):
         """Ask the application whether it wants a body, and answer when it does not. In a thread."""
         return self._run(connection, io.BytesIO(), {HEAD_ONLY: True})
 
-    def _run(self, connection: Connection, body: Any, more: dict[str, Any]) -> Callable[[Connection], None]:
+    def _run(
+        self, connection: Connection, body: object, more: dict[str, object]
+    ) -> Callable[[Connection], None]:
         """Call the application. In a thread; returns how it goes on."""
         request, response, asks = connection.request, None, HEAD_ONLY in more
         assert request is not None

@@ -1,7 +1,6 @@
 """Texts from outside that are kept in a table or a log."""
 
 import json
-from typing import Any
 
 SHOWN = 2000  # characters of a text that another program can make as long as it likes
 
@@ -19,7 +18,7 @@ def storable(text: object, *, most: int = SHOWN) -> str:
     return words if len(words) <= most else f"{words[:most]}…"
 
 
-def is_storable(value: Any) -> bool:
+def is_storable(value: object) -> bool:
     """Tell whether a database can hold a JSON value's texts: JSON may hold NUL and half surrogate pairs."""
     text = json.dumps(value, ensure_ascii=False)
     try:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, Model, OuterRef, QuerySet
 from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
@@ -18,7 +18,7 @@ from ..datasets.models import Dataset
 DATASET_STATES = {"ready": "success", "unusable": "danger", "being checked": "info"}
 
 
-def _has_jobs(**which: Any) -> Exists:
+def _has_jobs(**which: object) -> Exists:
     """Return the condition that jobs were made of a data set, of those that are so."""
     return Exists(Dataset.objects.filter(pk=OuterRef("pk"), jobs__isnull=False, **which))
 
@@ -33,7 +33,7 @@ class UsedFilter(admin.SimpleListFilter):
     title = "use"
     parameter_name = "used"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
         """Offer both."""
         return [("yes", "used by jobs"), ("no", f"used by no job, the newest {ROWS_PER_ACTION:,}")]
 
@@ -79,7 +79,7 @@ class DatasetAdmin(MachineOwnedAdmin):
             is_used=_has_jobs(), is_busy=_has_jobs(jobs__finished_at__isnull=True)
         )
 
-    def has_remove_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_remove_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Tell whether this person may delete data sets."""
         return bool(request.user.has_perm("training.delete_dataset"))
 

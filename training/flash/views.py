@@ -6,7 +6,7 @@ The wishes come as training.json would have them, in other words and flat, so th
 import csv
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from django.conf import settings
 from django.core.files import File
@@ -40,7 +40,7 @@ NOT_ALLOWED = (
 STILL_TRAINING = "The model is currently training. Please try again after a few minutes."
 
 
-def _none_for_empty(value: Any) -> Any:
+def _none_for_empty(value: object) -> object:
     """Read a field that a person left empty as one that is not there."""
     return None if isinstance(value, str) and not value.strip() else value
 

@@ -1,7 +1,6 @@
 """The ranges of hyperparameters as validators of a job's fields."""
 
 from collections.abc import Callable
-from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.utils.deconstruct import deconstructible
@@ -17,7 +16,7 @@ class OptionValidator:
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def __call__(self, value: Any) -> None:
+    def __call__(self, value: object) -> None:
         """Raise ValidationError for a value out of range."""
         option = SEED if self.name == "seed" else OPTIONS[self.name]
         _validate(option.check, value)
@@ -28,22 +27,22 @@ class OptionValidator:
     __hash__ = None  # type: ignore[assignment]
 
 
-def validate_plateau(value: Any) -> None:
+def validate_plateau(value: object) -> None:
     """Check `reduce_lr_on_plateau`, which has all of its options."""
     _validate(PLATEAU.check, value)
 
 
-def validate_step(value: Any) -> None:
+def validate_step(value: object) -> None:
     """Check `step_lr`, which has all of its options."""
     _validate(STEP.check, value)
 
 
-def validate_advanced(value: Any) -> None:
+def validate_advanced(value: object) -> None:
     """Check the further settings, each of which may be missing."""
     _validate(lambda given: check_options(given, ADVANCED), value)
 
 
-def _validate(check: Callable[[Any], object], value: Any) -> None:
+def _validate(check: Callable[[object], object], value: object) -> None:
     try:
         check(value)
     except ValueError as error:

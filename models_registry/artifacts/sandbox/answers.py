@@ -13,7 +13,7 @@ ROUNDING = 1e-3  # by which a sum of probabilities may miss
 MOST_PLACES = 512  # on a side of a map
 
 
-def read_predictions(answer: dict[str, Any], classes: Collection[str], inputs: int) -> list[Prediction]:
+def read_predictions(answer: dict[str, object], classes: Collection[str], inputs: int) -> list[Prediction]:
     """Return a prediction for each input. Raises `InvalidModel` for what are no probabilities of classes."""
     rows = answer.get("predictions")
     if not isinstance(rows, list) or len(rows) != inputs:

@@ -96,11 +96,11 @@ def _explain(predictor: Predictor, inputs: list[Any]) -> dict[str, Any]:
     }
 
 
-def _top(prediction: Prediction) -> list[Any]:
+def _top(prediction: Prediction) -> list[object]:
     return [[label, probability] for label, probability in prediction.top]
 
 
-def _plain(why: Explanation) -> dict[str, Any]:
+def _plain(why: Explanation) -> dict[str, object]:
     match why:
         case ActivationMap():
             return {"kind": "map", **asdict(why)}

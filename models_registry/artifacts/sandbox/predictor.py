@@ -199,11 +199,11 @@ class SandboxedPredictor:
         except ValueError:
             return f"It ended the process that it ran in (exit status {code})."
 
-    def _write(self, message: dict[str, Any], contents: Sequence[bytes] = ()) -> None:
+    def _write(self, message: dict[str, object], contents: Sequence[bytes] = ()) -> None:
         assert self._process.stdin is not None
         write_message(self._process.stdin, message, contents)
 
-    def _read(self) -> dict[str, Any]:
+    def _read(self) -> dict[str, object]:
         assert self._process.stdout is not None
         return read_message(self._process.stdout, most=MOST_ANSWERED)
 

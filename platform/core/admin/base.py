@@ -57,7 +57,7 @@ class SwiftChangeList(ChangeList):
             self.full_result_count = self.result_count
 
     def get_query_string(
-        self, new_params: dict[str, Any] | None = None, remove: list[str] | None = None
+        self, new_params: dict[str, object] | None = None, remove: list[str] | None = None
     ) -> str:
         """Return the list's address with some parameters changed."""
         key = repr((new_params, remove))
@@ -86,7 +86,7 @@ class PlatformAdmin(NamedLookups):
     searches_owner = False
     counts_rows = True  # whether an action says how many rows it is for
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+    def get_changelist(self, request: HttpRequest, **kwargs: object) -> type[ChangeList]:
         """Return the class that prepares a list."""
         return SwiftChangeList
 
@@ -170,7 +170,7 @@ class MachineOwnedAdmin(PlatformAdmin):
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
 

@@ -68,7 +68,7 @@ def confirmed(confirmation: Confirmation, *, permission: str, icon: str = "") ->
     `permission` names a method of the admin, as in `@action(permissions=[…])`.
     """
 
-    def decorate(act: Act) -> Any:
+    def decorate(act: Act) -> object:
         def run(
             model_admin: PlatformAdmin,
             request: HttpRequest,

@@ -26,7 +26,7 @@ from .throttles import COUNTED
 OVERHEAD = 2**20  # bytes of a form around its files
 
 Check = Callable[..., HttpResponseBase | None]
-View = TypeVar("View", bound=Callable[..., Any])
+View = TypeVar("View", bound=Callable[..., object])
 
 
 def admits(check: Check) -> Callable[[View], View]:

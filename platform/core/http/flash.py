@@ -86,7 +86,7 @@ def success(**answer: Any) -> Response:
     return Response({"result": "success", **answer})
 
 
-def read_object(request: HttpRequest) -> dict[str, Any]:
+def read_object(request: HttpRequest) -> dict[str, object]:
     """Return the JSON object of a small call. Raises `InvalidRequest`.
 
     The body's size is bounded by the middleware at the door.
@@ -104,7 +104,7 @@ def read_object(request: HttpRequest) -> dict[str, Any]:
     return found
 
 
-def read_token(body: dict[str, Any]) -> str:
+def read_token(body: dict[str, object]) -> str:
     """Return the token of a call. Raises `InvalidRequest` in Flash's words for what can be none."""
     token = body.get("token")
     if (

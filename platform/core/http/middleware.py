@@ -20,7 +20,7 @@ from .head_only import ASKED_ABOVE, HEAD_ONLY
 from .problems import Problem, problem_response
 from .throttles import client_of
 
-View = TypeVar("View", bound=Callable[..., Any])
+View = TypeVar("View", bound=Callable[..., object])
 REQUEST_ID = re.compile(r"[\w.-]{1,100}", re.ASCII)
 
 # Django spools a multipart body to disk before a view sees it, whoever sent it.

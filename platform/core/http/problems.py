@@ -24,10 +24,10 @@ class Problem:
     status: int
     detail: str
     headers: Mapping[str, str] = field(default_factory=dict)
-    errors: Any = None
+    errors: object = None
 
     @property
-    def body(self) -> dict[str, Any]:
+    def body(self) -> dict[str, object]:
         """Return the problem document."""
         title = HTTPStatus(self.status).phrase
         told = {"type": "about:blank", "title": title, "status": self.status, "detail": self.detail}
@@ -51,7 +51,7 @@ def problem_of(error: Exception) -> Problem | None:
     return Problem(response.status_code, _detail(error), headers)
 
 
-def problem_details_handler(error: Exception, context: dict[str, Any]) -> Response | None:
+def problem_details_handler(error: Exception, context: dict[str, object]) -> Response | None:
     """Turn an expected error into `application/problem+json`; None lets Django answer 500."""
     found = problem_of(error)
     if found is None:

@@ -184,7 +184,7 @@ class _Throttle(BaseThrottle):
         """Return on whose account the request goes; None when this limit is not about it."""
         raise NotImplementedError
 
-    def allow_request(self, request: Request, view: Any) -> bool:
+    def allow_request(self, request: Request, view: object) -> bool:
         """Count the request, unless that has happened already."""
         if COUNTED in request.META:
             return True

@@ -8,7 +8,6 @@ to be imported that early, makes its application the default of every thread, an
 import os
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import Any
 
 import structlog
 from celery import Celery, signals
@@ -128,7 +127,7 @@ def _find_problem_here() -> str:
     return ""
 
 
-def _parts(connection: Connection) -> dict[str, Any]:
+def _parts(connection: Connection) -> dict[str, object]:
     """Return what says where a connection leads; its transport has to be at hand."""
     connection.get_transport_cls()
     info = connection.info()

@@ -63,7 +63,7 @@ def _from_first_to_last(changelist: Any, name: str, link: Any) -> list[dict[str,
     return [_day(first + timedelta(days=number), link) for number in range((last - first).days + 1)]
 
 
-def _chosen(params: dict[str, Any], name: str) -> tuple[date, date] | None:
+def _chosen(params: dict[str, object], name: str) -> tuple[date, date] | None:
     """Return the first and the last day of what is shown; None when nothing (readable) was chosen."""
     try:
         first, after = (date.fromisoformat(_text(params[f"{name}__{bound}"])[:10]) for bound in ("gte", "lt"))
@@ -72,7 +72,7 @@ def _chosen(params: dict[str, Any], name: str) -> tuple[date, date] | None:
     return (first, after - timedelta(days=1)) if first < after < LAST_DAY else None
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     return str(value[0] if isinstance(value, list) else value)
 
 

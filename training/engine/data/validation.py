@@ -27,7 +27,7 @@ TOLD_EVERY = 0.5  # seconds
 WRITES = 16 << 20  # bytes that the process may write into a file: it has nothing to write but messages
 ORPHANED = 3  # exit code
 
-Emit = Callable[[dict[str, Any]], None]
+Emit = Callable[[dict[str, object]], None]
 
 
 def main() -> int:
@@ -79,7 +79,7 @@ def _emitter() -> Emit:
     out: TextIO = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
 
-    def emit(event: dict[str, Any]) -> None:
+    def emit(event: dict[str, object]) -> None:
         out.write(json.dumps(event) + "\n")
         out.flush()
 

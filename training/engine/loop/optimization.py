@@ -4,7 +4,6 @@ import math
 import warnings
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -44,19 +43,19 @@ def make_optimizer(config: TrainConfig, body: nn.Module, head: nn.Module) -> tor
     return OPTIMIZERS[config.optimizer]([group for group in groups if group["params"]], config.learning_rate)
 
 
-def _sgd(groups: list[dict[str, Any]], rate: float) -> torch.optim.Optimizer:
+def _sgd(groups: list[dict[str, object]], rate: float) -> torch.optim.Optimizer:
     return torch.optim.SGD(_undecayed(groups), lr=rate, momentum=MOMENTUM, fused=True)
 
 
-def _adam(groups: list[dict[str, Any]], rate: float) -> torch.optim.Optimizer:
+def _adam(groups: list[dict[str, object]], rate: float) -> torch.optim.Optimizer:
     return torch.optim.Adam(_undecayed(groups), lr=rate, fused=True)
 
 
-def _adamw(groups: list[dict[str, Any]], rate: float) -> torch.optim.Optimizer:
+def _adamw(groups: list[dict[str, object]], rate: float) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, lr=rate, fused=True)
 
 
-def _undecayed(groups: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def _undecayed(groups: Iterable[dict[str, object]]) -> list[dict[str, object]]:
     return [{**group, "weight_decay": 0.0} for group in groups]
 
 

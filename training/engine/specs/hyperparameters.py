@@ -111,12 +111,12 @@ STEP = Group(
 )
 
 
-def _in_documents(option: Option) -> dict[str, Any]:
+def _in_documents(option: Option) -> dict[str, object]:
     """Describe what training.json sets as well: a job's row has a column for it."""
     return {"option": option, "in_documents": True}
 
 
-def _advanced(option: Option) -> dict[str, Any]:
+def _advanced(option: Option) -> dict[str, object]:
     """Describe what forms, REST and the shell set only: a job's row keeps all of it in `advanced`."""
     return {"option": option, "in_documents": False}
 
@@ -175,7 +175,7 @@ def completed(given: Hyperparameters, default: TrainConfig) -> TrainConfig:
     return replace(default, **chosen)
 
 
-def contradiction(given: Mapping[str, Any]) -> str:
+def contradiction(given: Mapping[str, object]) -> str:
     """Return why hyperparameters that were set cannot be used together; "" when they can."""
     if given.get("one_cycle") and (given.get("reduce_lr_on_plateau") or given.get("step_lr")):
         return (

@@ -20,7 +20,7 @@ class Number:
     whole: bool = False
     default: float | None = None
 
-    def check(self, value: Any) -> int | float:
+    def check(self, value: object) -> int | float:
         """Return the value. Raises ValueError that says what is expected."""
         wanted = int if self.whole else (int, float)
         if isinstance(value, bool) or not isinstance(value, wanted) or not math.isfinite(value):
@@ -43,7 +43,7 @@ class Choice:
     words: Mapping[str, str]
     why: str
 
-    def check(self, value: Any) -> str:
+    def check(self, value: object) -> str:
         """Return the value. Raises ValueError that lists the words."""
         if value not in self.words:
             raise ValueError(f"{value!r} is none of {', '.join(self.words)}")
@@ -57,7 +57,7 @@ class Switch:
     label: str
     why: str
 
-    def check(self, value: Any) -> bool:
+    def check(self, value: object) -> bool:
         """Return the value. Raises ValueError."""
         if not isinstance(value, bool):
             raise ValueError("give true or false")
@@ -72,11 +72,11 @@ class Group:
     why: str
     options: Mapping[str, Number]
 
-    def check(self, value: Any) -> dict[str, Any]:
+    def check(self, value: object) -> dict[str, object]:
         """Return the values, all of them. Raises `UnusableOptions`."""
         return check_options(value, self.options, complete=True)
 
-    def completed(self, given: Mapping[str, Any]) -> dict[str, Any]:
+    def completed(self, given: Mapping[str, object]) -> dict[str, object]:
         """Return the values that are given, with the usual ones for the others."""
         values = {name: given.get(name) for name in self.options}
         return {

@@ -9,7 +9,6 @@ loss there is published. Both are linear in the end, so that the weights disappe
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -165,7 +164,7 @@ def choose_view(views: Sequence[View], *, needs_network: bool) -> View:
     return both if both.loss < (1 - WORTH) * single.loss else single
 
 
-def _view(name: str, scores: npt.NDArray[Any], labels: Labels) -> View:
+def _view(name: str, scores: npt.NDArray[np.generic], labels: Labels) -> View:
     targets, values = torch.from_numpy(labels), torch.from_numpy(scores)
     accuracy = (values.argmax(1) == targets).double().mean().item()
     return View(name, functional.cross_entropy(values, targets).item(), accuracy)
