@@ -8,6 +8,7 @@ import socket
 import tempfile
 import time
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import IO, Protocol
 
@@ -132,9 +133,24 @@ class Outbox:
     def __init__(self, sock: socket.socket, folder: str) -> None:
         self._sock, self._folder = sock, folder
         self._pieces: deque[_Bytes | _File] = deque()
+        self._together: list[bytes] | None = None
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """Send what is written in the block at its end, in one packet where it fits; nothing when it raises."""
+        written: list[bytes] = []
+        self._together = written
+        try:
+            yield
+        finally:
+            self._together = None
+        self.sendall(b"".join(written))
 
     def sendall(self, data: bytes) -> None:
         """Send bytes, or keep them."""
+        if self._together is not None:
+            self._together.append(data)
+            return
         if self._pieces:
             self.flush()
         if not self._pieces:

@@ -16,6 +16,7 @@ bodies and answers lie in files without a name meanwhile.
 import contextlib
 import errno
 import io
+import itertools
 import os
 import resource
 import selectors
@@ -416,7 +417,7 @@ class WebWorker(Worker):
                     connection.carried = {k: v for k, v in environ.items() if k.startswith(CARRIED)}
                     request._expected_100_continue = expects
                     return self._go_on
-                _write(response, answer, environ["wsgi.file_wrapper"])
+                _write(response, answer, environ["wsgi.file_wrapper"], connection.outbox)
             finally:
                 self.log.access(response, request, environ, datetime.now() - began)  # noqa: DTZ005
                 if hasattr(answer, "close"):
@@ -517,11 +518,16 @@ class WebWorker(Worker):
                 self._close(connection)
 
 
-def _write(response: Response, answer: Any, file_wrapper: type) -> None:
+def _write(response: Response, answer: Any, file_wrapper: type, outbox: Outbox) -> None:
+    """Write an answer, its head and its first piece together: each packet wakes the client."""
     if isinstance(answer, file_wrapper):
         response.write_file(answer)
     else:
-        for piece in answer:
+        pieces = iter(answer)
+        with outbox.together():
+            for first in itertools.islice(pieces, 1):
+                response.write(first)
+        for piece in pieces:
             response.write(piece)
     response.close()
 
