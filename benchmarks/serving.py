@@ -395,16 +395,16 @@ def many_models(platform: PlatformProcess, token: str, photo: bytes) -> dict[str
 def copy_model(token: str) -> None:
     """Publish a model again and again under other tokens, each with a file of its own; print the tokens."""
     import hashlib
+    from io import BytesIO
 
     import onnx
-    from django.core.files.base import ContentFile
-    from django.core.files.storage import storages
 
+    from bucket.factory import get_bucket
     from models_registry.models import Artifact, RegisteredModel
 
     model = RegisteredModel.objects.get(token=token)
     artifact = model.artifacts.get(kind=Artifact.Kind.ONNX)
-    with storages["default"].open(artifact.key) as file:
+    with get_bucket().open(artifact.key) as file:
         network = onnx.load_model_from_string(file.read())
     tokens = []
     for number in range(MODELS):
@@ -413,7 +413,7 @@ def copy_model(token: str) -> None:
         model.pk, model.token, model.public_id = None, f"{token}-{number}", uuid.uuid4()
         model.save()
         key = f"{model.task_type}/{model.token}/1/{model.token}.onnx"
-        storages["default"].save(key, ContentFile(content))
+        get_bucket().save(key, BytesIO(content))
         digest = hashlib.sha256(content).hexdigest()
         Artifact.objects.create(model=model, kind="onnx", key=key, size=len(content), sha256=digest)
         tokens.append(model.token)

@@ -3,21 +3,18 @@
 A file is never shown, always saved: it comes as an attachment of no type that a browser opens.
 """
 
-import contextlib
 import re
-from collections.abc import Generator, Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
 from django.conf import settings
-from django.core.files.storage import storages
 from django.core.signing import BadSignature, SignatureExpired, TimestampSigner
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.http import content_disposition_header, quote_etag
 from django.utils.text import slugify
 
-from bucket.base import Missing
+from bucket.base import Missing, Reader
 from bucket.factory import get_bucket
 from core.exceptions import BucketError, TrainyardError
 from core.http.problems import Problem, problem_response
@@ -91,21 +88,19 @@ def download_name(model: RegisteredModel, artifact: Artifact) -> str:
 
 def send_file(request: HttpRequest, artifact: Artifact) -> HttpResponseBase:
     """Answer with a file, or with where to get it for the next minutes. Raises `Http404`, `BucketError`."""
-    if settings.S3_BUCKET:
-        return HttpResponseRedirect(signed_address(artifact))
-    return stream_file(request, artifact)
+    address = get_bucket().signed_address(
+        artifact.key,
+        disposition=_disposition(artifact),
+        content_type=SAVED_AS,
+        lasts=settings.DOWNLOAD_ADDRESS_LASTS,
+    )
+    return HttpResponseRedirect(address) if address is not None else stream_file(request, artifact)
 
 
-def signed_address(artifact: Artifact) -> str:
-    """Return an address of the S3 server that needs no credentials and is good for a short while."""
+def _disposition(artifact: Artifact) -> str:
+    """Return the header that lets a browser save the file under its public name."""
     name = download_name(artifact.model, artifact)
-    headers = {
-        "ResponseContentDisposition": content_disposition_header(as_attachment=True, filename=name),
-        "ResponseContentType": SAVED_AS,
-    }
-    lasts = int(settings.DOWNLOAD_ADDRESS_LASTS.total_seconds())
-    storage: Any = storages["default"]
-    return str(storage.url(artifact.key, parameters=headers, expire=lasts))
+    return content_disposition_header(as_attachment=True, filename=name) or ""
 
 
 def sign_download(model: RegisteredModel, artifact: Artifact) -> str:
@@ -167,36 +162,30 @@ def _require_published(artifact: Artifact) -> None:
 
 
 def _part_response(artifact: Artifact, span: range | None) -> StreamingHttpResponse:
-    part = span if span is not None else range(artifact.size)
-    response = StreamingHttpResponse(_begun(artifact, part), content_type=SAVED_AS)
-    name = download_name(artifact.model, artifact)
-    response["Content-Disposition"] = content_disposition_header(as_attachment=True, filename=name)
-    response["Content-Length"] = str(len(part))
+    response = StreamingHttpResponse(_open(artifact, span), content_type=SAVED_AS)
+    response["Content-Disposition"] = _disposition(artifact)
+    response["Content-Length"] = str(artifact.size if span is None else len(span))
     if span is not None:
         response.status_code = 206
-        response["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{artifact.size}"
+        response["Content-Range"] = f"bytes {span.start}-{span.stop - 1}/{artifact.size}"
     return response
 
 
-def _begun(artifact: Artifact, part: range) -> Iterator[bytes]:
-    """Return a file's pieces, the first one fetched: what cannot be read is known before an answer begins.
+def _open(artifact: Artifact, span: range | None) -> Reader:
+    """Open a file; Django closes it with its answer.
 
     Raises `Http404` for a file that was replaced or deleted a moment ago, `BucketError`.
     """
-    pieces = get_bucket().pieces(artifact.key, part)
     try:
-        first = next(pieces, b"")
+        file = get_bucket().open(artifact.key, span)
     except Missing as error:
         raise Http404 from error
     except BucketError as error:  # its words name the key
         raise BucketError("The model's file cannot be fetched from the bucket now. Try again.") from error
-    return _chained(first, pieces)
-
-
-def _chained(first: bytes, pieces: Generator[bytes, None, None]) -> Iterator[bytes]:
-    with contextlib.closing(pieces):
-        yield first
-        yield from pieces
+    if file.size != artifact.size:
+        file.close()
+        raise BucketError("The model's file in the bucket is not the one that was published.")
+    return file
 
 
 def _wanted_range(request: HttpRequest, size: int, etag: str) -> range | None:

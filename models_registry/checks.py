@@ -16,6 +16,7 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
+from bucket.base import Missing
 from bucket.factory import get_bucket
 from core.exceptions import BucketError
 from core.periodic import for_each
@@ -104,15 +105,16 @@ def _check(model: RegisteredModel) -> bool:
 
 def _measure(artifact: Artifact) -> Iterator[str]:
     """Fill in a file's size and SHA-256; yields what is wrong with it."""
-    digest, size = hashlib.sha256(), 0
-    with get_bucket().open(artifact.key) as file:
-        if file is None:
-            yield f"{artifact.key} is not in the bucket."
-            return
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-            size += len(chunk)
-    artifact.size, artifact.sha256 = size, digest.hexdigest()
+    digest = hashlib.sha256()
+    try:
+        file = get_bucket().open(artifact.key)
+    except Missing:
+        yield f"{artifact.key} is not in the bucket."
+        return
+    with file:
+        for piece in file:
+            digest.update(piece)
+    artifact.size, artifact.sha256 = file.size, digest.hexdigest()
 
 
 def _open(model: RegisteredModel, onnx: Artifact | None) -> list[str]:

@@ -3,13 +3,13 @@
 import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import structlog
 from django.conf import settings
-from django.core.files.storage import storages
 from django.db.models import F
 
+from bucket.base import Reader
+from bucket.factory import get_bucket
 from core.exceptions import BucketError
 
 from .artifacts.sandbox import SandboxLimits
@@ -18,7 +18,6 @@ from .models import RegisteredModel
 logger = structlog.get_logger(__name__)
 
 MOST_BROKEN = 2  # limits that a model may break before it is flagged
-PIECE = 1 << 20
 
 
 def sandbox_limits() -> SandboxLimits:
@@ -47,20 +46,20 @@ def stream_file(key: str, sha256: str) -> Iterator[tuple[Iterable[bytes], int]]:
     Raises `BucketError` when it cannot be read, or, at its end, when it has another SHA-256.
     """
     try:
-        file = storages["default"].open(key)
-    except Exception as error:  # whichever storage, whatever it raises
+        file = get_bucket().open(key)
+    except BucketError as error:  # its words name the key
         raise BucketError("The model's file cannot be fetched from the bucket now. Try again.") from error
     with file:
         yield _checked(file, sha256), file.size
 
 
-def _checked(file: Any, sha256: str) -> Iterator[bytes]:
+def _checked(file: Reader, sha256: str) -> Iterator[bytes]:
     digest = hashlib.sha256()
     try:
-        for piece in file.chunks(PIECE):
+        for piece in file:
             digest.update(piece)
             yield piece
-    except (OSError, ValueError) as error:
+    except BucketError as error:
         raise BucketError("The model's file cannot be fetched from the bucket now. Try again.") from error
     if digest.hexdigest() != sha256:
         raise BucketError("The model's file in the bucket is not the one that was published. Train it again.")

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import structlog
-from django.core.files.storage import storages
 from django.db import transaction
 from django.utils import timezone
 from pydantic import ValidationError
@@ -103,13 +102,13 @@ def _tombstone(ids: list[int]) -> None:
 
 
 def _delete_files(ids: list[int], report: CleanupReport) -> None:
-    storage = storages["default"]
+    bucket = get_bucket()
     dying = RegisteredModel.objects.filter(pk__in=ids, state=RegisteredModel.State.DELETING)
     for model in dying.prefetch_related("artifacts"):
         try:
             for artifact in model.artifacts.all():
-                storage.delete(artifact.key)
-        except Exception as error:  # whichever storage, whatever it raises: the next run tries again
+                bucket.delete(artifact.key)
+        except BucketError as error:  # the next run tries again
             logger.warning("cleanup.files_left", model=model.pk, error=str(error))
             report.failed[model.token] = str(error)
             continue

@@ -1,7 +1,6 @@
 """Questions about models and their files."""
 
-from django.core.files.storage import storages
-
+from bucket.factory import get_bucket
 from core.exceptions import BucketError
 from documents.drift import KnownFiles
 
@@ -25,10 +24,8 @@ def known_files(task_type: str) -> KnownFiles:
 def stored_size(artifact: Artifact) -> int | None:
     """Return the bytes that a file has in the bucket; None when it is gone. Raises `BucketError`."""
     try:
-        return storages["default"].size(artifact.key)
-    except FileNotFoundError:
-        return None
-    except Exception as error:  # whichever storage, whatever it raises
+        return get_bucket().size(artifact.key)
+    except BucketError as error:  # its words name the key
         raise BucketError("The model's file cannot be fetched from the bucket now. Try again.") from error
 
 

@@ -31,13 +31,6 @@ def bucket(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "bucket"
     folder.mkdir()
     settings.BUCKET_FOLDER = folder
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "default": {
-            "BACKEND": "django.core.files.storage.FileSystemStorage",
-            "OPTIONS": {"location": folder, "allow_overwrite": True},
-        },
-    }
     get_bucket.cache_clear()
     yield folder
     get_bucket.cache_clear()

@@ -3,14 +3,14 @@
 import hashlib
 import io
 from datetime import UTC, datetime
+from io import BytesIO
 
 import numpy as np
 import onnx
-from django.core.files.base import ContentFile
-from django.core.files.storage import storages
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
+from bucket.factory import get_bucket
 from models_registry.artifacts import (
     ACTIVATION_MAP,
     METADATA_KEY,
@@ -174,5 +174,5 @@ def live_mood_model(**fields: object) -> RegisteredModel:
 def _with_file(model: RegisteredModel, content: bytes) -> RegisteredModel:
     digest = hashlib.sha256(content).hexdigest()
     artifact = ArtifactFactory(model=model, size=len(content), sha256=digest)
-    storages["default"].save(artifact.key, ContentFile(content))
+    get_bucket().save(artifact.key, BytesIO(content))
     return model

@@ -9,14 +9,14 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from io import BytesIO
 from pathlib import Path
 
 import structlog
 from django.conf import settings
-from django.core.files.base import ContentFile
-from django.core.files.storage import storages
 from django.db import DatabaseError, close_old_connections, connection
 
+from bucket.base import Missing
 from bucket.factory import get_bucket
 from bucket.files import WrongFile, download
 from control.selectors import is_halted
@@ -42,7 +42,6 @@ logger = structlog.get_logger(__name__)
 worker_stops = threading.Event()  # set when this worker process was asked to end
 LOOK_EVERY = 0.5  # seconds
 SILENCE_ALLOWED = 600.0  # seconds without a word from the work before the lease is given up
-PIECE = 1 << 20  # bytes
 
 
 class Cancelled(Exception):
@@ -174,7 +173,7 @@ def _portions(source: Source, start: int) -> Iterator[tuple[int, Sequence[Item]]
 def _note(batch: Batch, start: int, lines: str, outcomes: Sequence[Prediction | str]) -> None:
     """Keep a portion's lines, then count it."""
     labels = [outcome.label for outcome in outcomes if isinstance(outcome, Prediction)]
-    storages["default"].save(part_key(batch, batch.attempt, start), ContentFile(lines.encode()))
+    get_bucket().save(part_key(batch, batch.attempt, start), BytesIO(lines.encode()))
     batch.done, batch.unreadable = start + len(outcomes), batch.unreadable + len(outcomes) - len(labels)
     if batch.parts and batch.parts[-1][0] == batch.attempt:
         batch.parts[-1][2] = batch.done
@@ -187,7 +186,6 @@ def _note(batch: Batch, start: int, lines: str, outcomes: Sequence[Prediction | 
 def _finish(batch: Batch, first_line: str, watch: Watch) -> None:
     """Put the portions together into one file, and end the batch with it."""
     key, size = f"{folder_of(batch)}result-{batch.attempt}.csv", 0
-    store = get_bucket()
 
     def pieces() -> Iterator[bytes]:
         nonlocal size
@@ -195,15 +193,21 @@ def _finish(batch: Batch, first_line: str, watch: Watch) -> None:
         size += len(first_line.encode())
         for part in parts_of(batch):
             watch.look()
-            with store.open(part) as file:
-                if file is None:
-                    raise WrongFile(f"A part of the result is missing in the bucket ({part}).")
-                while piece := file.read(PIECE):
-                    size += len(piece)
-                    yield piece
+            for piece in _read_part(part):
+                size += len(piece)
+                yield piece
 
-    store.put_stream(key, pieces(), if_match=None)
+    get_bucket().put_stream(key, pieces(), if_match=None)
     transitions.succeed(batch, key=key, size=size, keep=settings.TRAINYARD["BATCH_RETENTION"])
+
+
+def _read_part(key: str) -> Iterator[bytes]:
+    try:
+        file = get_bucket().open(key)
+    except Missing as error:
+        raise WrongFile(f"A part of the result is missing in the bucket ({key}).") from error
+    with file:
+        yield from file
 
 
 @contextlib.contextmanager

@@ -2,9 +2,10 @@
 
 from pathlib import PurePath
 
-from django.core.files.storage import storages
 from django.http import FileResponse, Http404
 
+from bucket.base import Missing
+from bucket.factory import get_bucket
 from core.exceptions import BucketError
 
 from .models import Batch
@@ -15,10 +16,10 @@ def send_result(batch: Batch) -> FileResponse:
     if batch.state != Batch.State.SUCCEEDED:
         raise Http404
     try:
-        file = storages["default"].open(batch.result_key)
-    except FileNotFoundError as error:
+        file = get_bucket().open(batch.result_key)
+    except Missing as error:
         raise Http404 from error
-    except OSError as error:
+    except BucketError as error:
         raise BucketError("The result cannot be fetched from the bucket now. Try again.") from error
     name = f"{PurePath(batch.source_name).stem}-predictions.csv"
     response = FileResponse(file, as_attachment=True, filename=name, content_type="text/csv; charset=utf-8")

@@ -1,7 +1,6 @@
 """Where a batch's files lie in the bucket. All of them lie in a folder of its own, which goes as a whole."""
 
 from bucket.factory import get_bucket
-from bucket.files import delete_prefix
 from documents.drift import KnownFiles
 
 from .models import Batch
@@ -29,9 +28,9 @@ def part_key(batch: Batch, attempt: int, start: int) -> str:
 
 def parts_of(batch: Batch) -> list[str]:
     """Return the keys of the portions that make up what is done, in order."""
-    keys, store = [], get_bucket()
+    keys, bucket = [], get_bucket()
     for attempt, first, end in batch.parts:
-        written = {key for key, _ in store.list(f"{folder_of(batch)}parts/{attempt}/")}
+        written = {key for key, _ in bucket.list(f"{folder_of(batch)}parts/{attempt}/")}
         keys += sorted(
             key for key in written if part_key(batch, attempt, first) <= key < part_key(batch, attempt, end)
         )
@@ -42,11 +41,11 @@ def tidy(batch: Batch) -> int:
     """Delete everything of a batch that has ended but its result; returns how many files."""
     kept = batch.result_key if batch.state == Batch.State.SUCCEEDED else ""
     if not kept:
-        return delete_prefix(folder_of(batch))
-    store, deleted = get_bucket(), 0
-    for key, _ in list(store.list(folder_of(batch))):
+        return get_bucket().delete_folder(folder_of(batch))
+    bucket, deleted = get_bucket(), 0
+    for key, _ in list(bucket.list(folder_of(batch))):
         if key != kept:
-            store.delete(key)
+            bucket.delete(key)
             deleted += 1
     return deleted
 

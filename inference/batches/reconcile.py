@@ -5,7 +5,7 @@ from django.conf import settings
 from django.db.models import Q
 from django.utils import timezone
 
-from bucket.files import delete_prefix
+from bucket.factory import get_bucket
 from control.selectors import is_halted
 from core.periodic import for_each
 
@@ -57,7 +57,7 @@ def delete_expired_batches() -> int:
 
 def _delete(batch: Batch) -> bool:
     """Delete files first: a row without files is found again, files without a row are not."""
-    pk, deleted = batch.pk, delete_prefix(folder_of(batch))
+    pk, deleted = batch.pk, get_bucket().delete_folder(folder_of(batch))
     batch.delete()
     logger.info("batch.expired", batch=pk, files=deleted)
     return True

@@ -10,15 +10,15 @@ import structlog
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.files import File
-from django.core.files.storage import storages
 from django.db import transaction
 from django.db.models import Case, Count, Sum, When
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from accounts.quota import Kept, require_room, take_room
+from bucket.factory import get_bucket
 from control.selectors import is_halted
-from core.exceptions import InvalidRequest
+from core.exceptions import BucketError, InvalidRequest
 from core.queue.app import send_hint
 from models_registry.inputs import DataError
 from models_registry.models import RegisteredModel, TaskType
@@ -150,18 +150,18 @@ def _keep(batch: Batch, path: Path) -> None:
         batch.full_clean(exclude=["model", "owner"])
     except ValidationError as error:
         raise InvalidRequest(" ".join(error.messages)) from error
-    storage, key = storages["default"], source_key(batch)
+    bucket, key = get_bucket(), source_key(batch)
     try:
         with path.open("rb") as source:
-            storage.save(key, File(source, name=key))
+            bucket.save(key, source)
         with transaction.atomic():
             _make_room(batch)
             take_room(batch.owner, batch.size)
             batch.save()
             transaction.on_commit(lambda: announce(batch.pk))
     except BaseException:
-        with contextlib.suppress(Exception):
-            storage.delete(key)
+        with contextlib.suppress(BucketError):
+            bucket.delete(key)
         raise
 
 

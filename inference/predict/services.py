@@ -9,8 +9,8 @@ from functools import lru_cache
 from typing import TypeVar
 
 from django.conf import settings
-from django.core.files.storage import storages
 
+from bucket.factory import get_bucket
 from core.exceptions import BucketError, InvalidRequest, LimitExceeded, TooManyRequests
 from models_registry.artifacts import (
     BrokenLimit,
@@ -188,9 +188,9 @@ def _stream(served: ServedModel) -> Stream:
 def _fetch(served: ServedModel) -> bytes:
     MODEL_LOADS.inc()
     try:
-        with storages["default"].open(served.key) as file:
-            content: bytes = file.read()
-    except Exception as error:  # whichever storage, whatever it raises
+        with get_bucket().open(served.key) as file:
+            content = file.read()
+    except BucketError as error:  # its words name the key
         raise BucketError("The model's file cannot be fetched from the bucket now. Try again.") from error
     if hashlib.sha256(content).hexdigest() != served.sha256:
         raise BucketError("The model's file in the bucket is not the one that was published. Train it again.")

@@ -1,13 +1,20 @@
-"""What a bucket does, wherever it lies, and what it raises."""
+"""What a bucket does, wherever it lies, and what it raises.
 
-import contextlib
+A key is a path of names with slashes; one that ends with a slash is a folder, as is the empty one (the whole
+bucket). What others see under a key is one whole version of it at any moment, never a part of one.
+"""
+
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterable, Iterator
-from typing import BinaryIO, NamedTuple
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from types import TracebackType
+from typing import BinaryIO, NamedTuple, Self
 
 from core.exceptions import BucketError
 
-READ_AT_ONCE = 2**20
+PIECE = 2**20  # bytes of a file that are in memory at once
 
 
 class Stored(NamedTuple):
@@ -18,7 +25,7 @@ class Stored(NamedTuple):
 
 
 class Conflict(Exception):
-    """The document is not the one we read: read it again, merge again."""
+    """The document is not the one that was read: read it again, merge again."""
 
 
 class Missing(BucketError):
@@ -28,11 +35,40 @@ class Missing(BucketError):
         super().__init__(f"There is no {key} in the bucket.")
 
 
+class Reader(ABC):
+    """A file that is open for reading, or a part of it. Iterating yields pieces; leaving `with` closes it."""
+
+    size: int  # bytes of the whole file, when it was opened
+
+    @abstractmethod
+    def read(self, size: int = -1) -> bytes:
+        """Return up to `size` bytes, at least one before the end; all that is left for a negative size.
+
+        Raises `BucketError` when they cannot be read, or when the file is another one by now.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the file."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        while piece := self.read(PIECE):
+            yield piece
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
 class Bucket(ABC):
-    """Documents by key. Every method raises `BucketError` when the bucket does not answer.
+    """Documents and files by key. Every method raises `BucketError` when the bucket does not answer.
 
     Where a method takes `if_match`, it writes only while the document's ETag is that one, or, for
-    None, while there is no document; it raises `Conflict` when somebody else was first.
+    None, while there is no document; it raises `Conflict` when another process was first.
     """
 
     @abstractmethod
@@ -44,14 +80,14 @@ class Bucket(ABC):
         """Return a document's ETag without reading it; None when there is none."""
 
     @abstractmethod
-    def open(self, key: str) -> "contextlib.AbstractContextManager[BinaryIO | None]":
-        """Open a document of any size for reading from its begin to its end; None when there is none."""
+    def size(self, key: str) -> int | None:
+        """Return a file's bytes; None when there is none."""
 
     @abstractmethod
-    def pieces(self, key: str, part: range) -> Generator[bytes, None, None]:
-        """Yield a part of a file, in memory of one piece, however slowly they are taken.
+    def open(self, key: str, part: range | None = None) -> Reader:
+        """Open a file of any size, or a part of it that is not empty. Raises `Missing`.
 
-        Raises `Missing` for a file that is not there, `BucketError` when it goes, changes or ends meanwhile.
+        A part that the file does not have raises `BucketError`, here or when its end is read.
         """
 
     @abstractmethod
@@ -60,11 +96,15 @@ class Bucket(ABC):
 
     @abstractmethod
     def put_stream(self, key: str, chunks: Iterable[bytes], *, if_match: str | None) -> str:
-        """Write a document of any size in bounded memory; it appears whole or not at all."""
+        """Write a document of any size in bounded memory; returns its new ETag."""
 
     @abstractmethod
-    def list(self, prefix: str) -> Iterator[tuple[str, int]]:
-        """Yield key and bytes of everything below a prefix."""
+    def save(self, key: str, source: BinaryIO) -> None:
+        """Write a file of any size in bounded memory, whatever was there before."""
+
+    @abstractmethod
+    def list(self, folder: str) -> Iterator[tuple[str, int]]:
+        """Yield key and bytes of everything below a folder."""
 
     @abstractmethod
     def copy(self, source: str, target: str) -> None:
@@ -72,4 +112,17 @@ class Bucket(ABC):
 
     @abstractmethod
     def delete(self, key: str, *, if_match: str | None = None) -> None:
-        """Remove a document, or only the one with this ETag; none there is fine."""
+        """Remove a file, or only the document with this ETag; none there is fine."""
+
+    @abstractmethod
+    def delete_folder(self, folder: str) -> int:
+        """Remove everything below a folder; returns how many files there were."""
+
+    @abstractmethod
+    def signed_address(
+        self, key: str, *, disposition: str, content_type: str, lasts: timedelta
+    ) -> str | None:
+        """Return an address from which anybody may fetch a file for a while, with these headers.
+
+        None when this bucket has no server of its own that could answer.
+        """

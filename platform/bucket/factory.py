@@ -22,6 +22,7 @@ def get_bucket() -> Bucket:
         connect_timeout=3,
         read_timeout=20,
         retries={"mode": "standard", "total_max_attempts": 3},
+        signature_version="s3v4",  # the older one, the default for signed addresses, is not taken everywhere
         s3={"addressing_style": "path" if settings.S3_ENDPOINT_URL else "auto"},
     )
     client = boto3.client("s3", endpoint_url=settings.S3_ENDPOINT_URL or None, config=config)

@@ -1,17 +1,13 @@
-"""Files of the bucket that are no documents: fetched whole and proven, deleted by the folder."""
+"""Whole files between this machine and the bucket, proven by their SHA-256."""
 
-import contextlib
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
-from django.core.files.storage import storages
-
 from core.exceptions import BucketError
 
+from .base import Missing
 from .factory import get_bucket
-
-PIECE = 1 << 20  # bytes
 
 
 class WrongFile(BucketError):
@@ -26,31 +22,36 @@ def download(
     `check` is called before each piece and may raise to stop. Raises `WrongFile` when the file is
     missing, another one, or has more than `limit` bytes; `BucketError` when the bucket does not answer.
     """
-    digest, size = hashlib.sha256(), 0
-    with get_bucket().open(key) as source, path.open("wb") as target:
-        if source is None:
-            raise WrongFile(f"There is no {key} in the bucket.")
-        while piece := source.read(PIECE):
+    digest = hashlib.sha256()
+    try:
+        source = get_bucket().open(key)
+    except Missing as error:
+        raise WrongFile(str(error)) from error
+    with source, path.open("wb") as target:
+        if source.size > limit:
+            raise WrongFile(f"{key} has more than the {limit:,} bytes that it should have.")
+        for piece in source:
             check()
-            size += len(piece)
-            if size > limit:
-                raise WrongFile(f"{key} has more than the {limit:,} bytes that it should have.")
             digest.update(piece)
             target.write(piece)
     if digest.hexdigest() != sha256:
         raise WrongFile(f"{key} in the bucket is not the file that is meant: its SHA-256 is another.")
 
 
-def delete_prefix(prefix: str) -> int:
-    """Delete every file below a prefix; returns how many there were."""
-    storage = storages["default"]
-    try:
-        folders, files = storage.listdir(prefix)
-    except FileNotFoundError:
-        return 0
-    for name in files:
-        storage.delete(f"{prefix}{name}")
-    deleted = len(files) + sum(delete_prefix(f"{prefix}{folder}/") for folder in folders)
-    with contextlib.suppress(OSError):  # a bucket folder that is in use again
-        storage.delete(prefix)
-    return deleted
+def upload(path: Path, key: str) -> str:
+    """Write a file into the bucket and read it back; returns the SHA-256 of what lies there.
+
+    Raises `WrongFile` when that is another file, `BucketError` when the bucket does not answer.
+    """
+    bucket = get_bucket()
+    with path.open("rb") as source:
+        sent = hashlib.file_digest(source, "sha256").hexdigest()
+        source.seek(0)
+        bucket.save(key, source)
+    found = hashlib.sha256()
+    with bucket.open(key) as stored:
+        for piece in stored:
+            found.update(piece)
+    if found.hexdigest() != sent:
+        raise WrongFile(f"The bucket did not keep {key} as it was uploaded.")
+    return sent

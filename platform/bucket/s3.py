@@ -1,19 +1,23 @@
 """A bucket on an S3 server."""
 
 import contextlib
-from collections.abc import Generator, Iterable, Iterator
-from typing import TYPE_CHECKING, BinaryIO, TypedDict, cast
+import mimetypes
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from typing import TYPE_CHECKING, BinaryIO, TypedDict
 
 from core.exceptions import BucketError
 
-from .base import READ_AT_ONCE, Bucket, Conflict, Missing, Stored
+from .base import Bucket, Conflict, Missing, Reader, Stored
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef, GetObjectOutputTypeDef
 
 JSON_TYPE = "application/json"
+UNKNOWN_TYPE = "application/octet-stream"
 PART_BYTES = 5 * 2**20  # of a document written in pieces, the least that S3 allows; 10,000 are 50 GiB
+CUTS = 3  # times in a row that an answer may be cut off before anything of it has arrived
 CONDITIONAL = ("PutObject", "CompleteMultipartUpload", "DeleteObject")
 
 
@@ -63,7 +67,7 @@ class S3Bucket(Bucket):
         return f"the bucket {self.bucket} at {self.client.meta.endpoint_url}"
 
     def get(self, key: str) -> Stored | None:
-        with self._errors(key):
+        with self.errors(key):
             try:
                 answer = self.client.get_object(Bucket=self.bucket, Key=key)
                 return Stored(answer["Body"].read(), answer["ETag"])
@@ -71,57 +75,31 @@ class S3Bucket(Bucket):
                 return None
 
     def head(self, key: str) -> str | None:
+        found = self._describe(key)
+        return found[0] if found else None
+
+    def size(self, key: str) -> int | None:
+        found = self._describe(key)
+        return found[1] if found else None
+
+    def _describe(self, key: str) -> tuple[str, int] | None:
+        """Return ETag and bytes; None when there is nothing."""
         from botocore.exceptions import ClientError
 
-        with self._errors(key):
+        with self.errors(key):
             try:
-                return self.client.head_object(Bucket=self.bucket, Key=key)["ETag"]
+                found = self.client.head_object(Bucket=self.bucket, Key=key)
             except ClientError as error:  # a HEAD has no body, so only its number tells
                 if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 404:
                     return None
                 raise
+        return found["ETag"], found["ContentLength"]
 
-    @contextlib.contextmanager
-    def open(self, key: str) -> Iterator[BinaryIO | None]:
-        with self._errors(key):
-            try:
-                body = self.client.get_object(Bucket=self.bucket, Key=key)["Body"]
-            except self.client.exceptions.NoSuchKey:
-                yield None
-                return
-            with contextlib.closing(body):
-                yield cast("BinaryIO", body)
-
-    def pieces(self, key: str, part: range) -> Generator[bytes, None, None]:
-        """Ask for each piece by itself, so that no connection to the server waits for a slow reader."""
-        condition: _Condition = {}
-        for start in range(part.start, part.stop, READ_AT_ONCE):
-            wanted = range(start, min(start + READ_AT_ONCE, part.stop))
-            piece, etag = self._piece(key, wanted, condition)
-            if len(piece) < len(wanted):
-                raise BucketError(f"{key} has less than the {part.stop:,} bytes that it should have.")
-            condition = {"IfMatch": etag}
-            yield piece
-
-    def _piece(self, key: str, part: range, condition: "_Condition") -> tuple[bytes, str]:
-        """Return some bytes of a file and its ETag; what is cut off on its way is asked for once more."""
-        from botocore.exceptions import BotoCoreError
-
-        span = f"bytes={part.start}-{part.stop - 1}"
-        with self._errors(key):
-            try:
-                answer = self.client.get_object(Bucket=self.bucket, Key=key, Range=span, **condition)
-            except self.client.exceptions.NoSuchKey as error:
-                raise Missing(key) from error
-            try:
-                return answer["Body"].read(), answer["ETag"]
-            except BotoCoreError:  # boto tries again by itself only until an answer begins
-                condition = {"IfMatch": answer["ETag"]}
-            answer = self.client.get_object(Bucket=self.bucket, Key=key, Range=span, **condition)
-            return answer["Body"].read(), answer["ETag"]
+    def open(self, key: str, part: range | None = None) -> Reader:
+        return S3Reader(self, key, part)
 
     def put(self, key: str, body: bytes, *, if_match: str | None) -> str:
-        with self._errors(key):
+        with self.errors(key):
             answer = self.client.put_object(
                 Bucket=self.bucket, Key=key, Body=body, ContentType=JSON_TYPE, **_condition(if_match)
             )
@@ -133,7 +111,7 @@ class S3Bucket(Bucket):
         if len(first) < PART_BYTES:
             return self.put(key, first, if_match=if_match)
         where: _Where = {"Bucket": self.bucket, "Key": key}
-        with self._errors(key):
+        with self.errors(key):
             upload = self.client.create_multipart_upload(**where, ContentType=JSON_TYPE)["UploadId"]
             try:
                 parts = self._upload_parts(where, upload, first, reader)
@@ -141,7 +119,7 @@ class S3Bucket(Bucket):
                     **where, UploadId=upload, MultipartUpload={"Parts": parts}, **_condition(if_match)
                 )
             except BaseException:
-                with contextlib.suppress(Exception):  # the first error is the one to tell
+                with contextlib.suppress(Exception):  # the first error is the one to report
                     self.client.abort_multipart_upload(**where, UploadId=upload)
                 raise
         return answer["ETag"]
@@ -158,21 +136,30 @@ class S3Bucket(Bucket):
             body = reader.read(PART_BYTES)
         return parts
 
-    def list(self, prefix: str) -> Iterator[tuple[str, int]]:
-        with self._errors(prefix):
-            pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
+    def save(self, key: str, source: BinaryIO) -> None:
+        from boto3.s3.transfer import TransferConfig
+
+        # Parts one after the other: ten at a time, boto3's choice, are 80 MB of every upload's process.
+        config = TransferConfig(use_threads=False)
+        described = {"ContentType": mimetypes.guess_type(key)[0] or UNKNOWN_TYPE}
+        with self.errors(key):
+            self.client.upload_fileobj(source, self.bucket, key, ExtraArgs=described, Config=config)
+
+    def list(self, folder: str) -> Iterator[tuple[str, int]]:
+        with self.errors(folder):
+            pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=folder)
             for page in pages:
                 for found in page.get("Contents", []):
                     if not found["Key"].endswith("/"):  # how some programs make a folder
                         yield found["Key"], found["Size"]
 
     def copy(self, source: str, target: str) -> None:
-        with self._errors(source):
+        with self.errors(source):
             self.client.copy({"Bucket": self.bucket, "Key": source}, self.bucket, target)
 
     def delete(self, key: str, *, if_match: str | None = None) -> None:
         try:
-            with self._errors(key):
+            with self.errors(key):
                 if if_match is None:
                     self.client.delete_object(Bucket=self.bucket, Key=key)
                 else:
@@ -181,8 +168,22 @@ class S3Bucket(Bucket):
             if self.head(key) is not None:
                 raise
 
+    def delete_folder(self, folder: str) -> int:
+        keys = [key for key, _ in self.list(folder)]
+        for key in keys:
+            self.delete(key)
+        return len(keys)
+
+    def signed_address(self, key: str, *, disposition: str, content_type: str, lasts: timedelta) -> str:
+        headers = {"ResponseContentDisposition": disposition, "ResponseContentType": content_type}
+        return self.client.generate_presigned_url(
+            "get_object",
+            Params={"Bucket": self.bucket, "Key": key, **headers},
+            ExpiresIn=int(lasts.total_seconds()),
+        )
+
     @contextlib.contextmanager
-    def _errors(self, key: str) -> Iterator[None]:
+    def errors(self, key: str) -> Iterator[None]:
         """Translate boto's errors: 412 and 409 (and 404 on If-Match) are conflicts, the rest outages."""
         from boto3.exceptions import Boto3Error
         from botocore.exceptions import BotoCoreError, ClientError
@@ -198,3 +199,55 @@ class S3Bucket(Bucket):
             raise BucketError(f"The S3 server refused {key}: {error}") from error
         except (BotoCoreError, Boto3Error) as error:
             raise BucketError(f"The S3 server did not answer for {key}: {error}") from error
+
+
+class S3Reader(Reader):
+    """An answer of the server; one that is cut off is asked for again from there, as long as the file is the same.
+
+    boto3 tries again by itself only until an answer begins, and a server may hang up on who reads slowly.
+    """
+
+    def __init__(self, bucket: S3Bucket, key: str, part: range | None) -> None:
+        self._bucket, self._key = bucket, key
+        answer = self._ask("" if part is None else _span(part), {})
+        self._etag, self._body = answer["ETag"], answer["Body"]
+        self.size = int(answer.get("ContentRange", "").rpartition("/")[2] or answer["ContentLength"])
+        self._left = range(self.size) if part is None else part
+        if answer["ContentLength"] != len(self._left):
+            self.close()
+            raise BucketError(f"{key} has {self.size:,} bytes, fewer than the {self._left.stop:,} asked for.")
+
+    def read(self, size: int = -1) -> bytes:
+        from botocore.exceptions import BotoCoreError
+
+        if size < 0:
+            return b"".join(self)
+        for _ in range(CUTS):
+            try:
+                piece = self._body.read(size)  # at the end of a whole file, this compares its checksum
+            except BotoCoreError as error:
+                if not self._left:
+                    raise BucketError(f"{self._key} did not arrive as it was sent: {error}") from error
+            else:
+                self._left = self._left[len(piece) :]
+                return piece
+            self.close()
+            self._body = self._ask(_span(self._left), {"IfMatch": self._etag})["Body"]
+        raise BucketError(f"The S3 server cut off {self._key} {CUTS} times in a row.")
+
+    def close(self) -> None:
+        self._body.close()
+
+    def _ask(self, span: str, condition: _Condition) -> "GetObjectOutputTypeDef":
+        client, where = self._bucket.client, _Where(Bucket=self._bucket.bucket, Key=self._key)
+        with self._bucket.errors(self._key):
+            try:
+                if not span:
+                    return client.get_object(**where)
+                return client.get_object(**where, Range=span, **condition)
+            except client.exceptions.NoSuchKey as error:
+                raise Missing(self._key) from error
+
+
+def _span(part: range) -> str:
+    return f"bytes={part.start}-{part.stop - 1}"

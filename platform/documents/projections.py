@@ -4,10 +4,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, BinaryIO, ClassVar
+from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
+from bucket.base import Reader
 from core.exceptions import TrainyardError
 
 from .merge import Json, Ownership
@@ -119,7 +120,7 @@ class StreamProjection(Projection):
     def chunks(self, version: str) -> Iterator[bytes]:
         """Produce the document piece by piece."""
 
-    def import_document(self, source: BinaryIO, *, etag: str) -> None:
+    def import_document(self, source: Reader, *, etag: str) -> None:
         """Take in a document that somebody else put there; outside of any transaction.
 
         Taking in the same document once more changes nothing. Raises `Unusable` or `Postponed`.

@@ -16,7 +16,7 @@ import structlog
 from django.db import transaction
 from django.utils import timezone
 
-from bucket.base import Conflict
+from bucket.base import Conflict, Missing
 from core.text import storable
 
 from .document_writer import CONFLICTS_BEFORE_GIVING_UP, DocumentWriter, Sent
@@ -421,8 +421,9 @@ def _import_document(projection: StreamProjection, writer: DocumentWriter, etag:
         return False
     try:
         with writer.store.open(writer.key) as source:
-            if source is not None:
-                projection.import_document(source, etag=etag)
+            projection.import_document(source, etag=etag)
+    except Missing:
+        return True
     except Unusable as error:
         writer.reject(etag, str(error))
         return False

@@ -20,7 +20,7 @@ from .chromium import open_page
 TOKEN = "imageClassification-colours-0123456789abcdef0123456789abcdef"
 MAKE = f"""
 import io, json
-from django.core.files.storage import storages
+from bucket.factory import get_bucket
 from tests.factories import ArtifactFactory
 from tests.tiny_models import live_colour_model
 import hashlib
@@ -29,7 +29,7 @@ content = bytes(range(256)) * 2**14
 pt = ArtifactFactory(
     model=model, kind="torchscript", key=f"imageclassification/{TOKEN}/1/{TOKEN}.pt",
     size=len(content), sha256=hashlib.sha256(content).hexdigest())
-storages["default"].save(pt.key, io.BytesIO(content))
+get_bucket().save(pt.key, io.BytesIO(content))
 files = model.artifacts.values_list("kind", "sha256")
 print(json.dumps({{"id": model.public_id.hex[:8], **dict(files)}}))
 """

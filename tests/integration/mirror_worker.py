@@ -142,9 +142,9 @@ class Work:
 
     def create(self) -> None:
         """Publish a model with two files, as a finished job does."""
-        from django.core.files.base import ContentFile
-        from django.core.files.storage import storages
+        from io import BytesIO
 
+        from bucket.factory import get_bucket
         from models_registry.services import ModelDescription, StoredFile, publish_model
 
         self.made += 1
@@ -154,7 +154,7 @@ class Work:
             for kind, ending in (("onnx", "onnx"), ("torchscript", "pt"))
         ]
         for file in files:
-            storages["default"].save(file.key, ContentFile(b"."))
+            get_bucket().save(file.key, BytesIO(b"."))
         accuracy = round(self.dice.uniform(50, 99), 2)
         model = publish_model(
             description=ModelDescription(
@@ -216,14 +216,14 @@ class Work:
 
     def delete(self) -> None:
         """Delete a row for good, and its files."""
-        from django.core.files.storage import storages
+        from bucket.factory import get_bucket
 
         if model := self.pick(self.models):
             self.models.remove(model)
             keys = [file.key for file in model.artifacts.all()]
             model.delete()
             for key in keys:
-                storages["default"].delete(key)
+                get_bucket().delete(key)
             self.note(model.token, None)
 
     def raise_shared(self) -> None:

@@ -131,8 +131,8 @@ def test_model_that_expires_goes_with_its_files(platform: PlatformProcess, text_
         "shell",
         "-v0",
         "-c",
-        "import json; from django.core.files.storage import storages; "
-        f"print(json.dumps(storages['default'].listdir('textclassification/{token}/1/')[1]))",
+        "import json; from bucket.factory import get_bucket; "
+        f"print(json.dumps([key.rpartition('/')[2] for key, _ in get_bucket().list('textclassification/{token}/1/')]))",
         check=False,
     )
     assert left.returncode or json.loads(left.stdout.splitlines()[-1]) == []

@@ -19,17 +19,17 @@ MAKE = f"from tests.tiny_models import live_colour_model; live_colour_model(toke
 # Another file under another key, as a second attempt of a training would publish it.
 REPLACE = f"""
 import hashlib
-from django.core.files.base import ContentFile
-from django.core.files.storage import storages
+from io import BytesIO
+from bucket.factory import get_bucket
 from models_registry.models import Artifact
 from tests.tiny_models import colour_model
 content = colour_model({TOKEN!r}).replace(b'"red"', b'"RED"')
 file = Artifact.objects.get(model__token={TOKEN!r})
 old, file.key = file.key, file.key + ".2"
 file.sha256, file.size = hashlib.sha256(content).hexdigest(), len(content)
-storages["default"].save(file.key, ContentFile(content))
+get_bucket().save(file.key, BytesIO(content))
 file.save()
-storages["default"].delete(old)
+get_bucket().delete(old)
 """
 MODEL = f"from models_registry.models import RegisteredModel as M; model = M.objects.get(token={TOKEN!r}); "
 RETIRE = MODEL + "from models_registry.services import retire_model; retire_model(model=model)"

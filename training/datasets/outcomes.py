@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from django.core.files.storage import storages
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from bucket.factory import get_bucket
 from work import transitions
 
 from .models import Dataset, DatasetValidation
@@ -42,11 +42,11 @@ def unswept() -> QuerySet[DatasetValidation]:
 def sweep(validation: DatasetValidation) -> bool:
     """Delete the file of a data set that turned out to be unusable; False when there is none.
 
-    Raises what the bucket's storage raises.
+    Raises `BucketError`.
     """
     rows = unswept().filter(pk=validation.pk)
     key = rows.values_list("dataset__key", flat=True).first()
     if key is None:
         return False
-    storages["default"].delete(key)
+    get_bucket().delete(key)
     return bool(rows.update(swept=True))

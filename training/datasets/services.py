@@ -11,13 +11,13 @@ from typing import Any
 import structlog
 from django.conf import settings
 from django.core.files import File
-from django.core.files.storage import storages
 from django.db import transaction
 from django.db.models import Count, Sum
 
 from accounts.quota import Kept, require_room, take_room
+from bucket.factory import get_bucket
 from control.selectors import require_operation
-from core.exceptions import InvalidRequest
+from core.exceptions import BucketError, InvalidRequest
 from core.models import check_fields
 from models_registry.inputs import TAR_SUFFIXES, Limits, repack
 from models_registry.models import TaskType
@@ -108,8 +108,8 @@ def kept_datasets(owner_id: Any) -> Kept:
 def discard_dataset(dataset: Dataset) -> None:
     """Forget a data set that no job uses; a file that cannot be deleted now is only an orphan."""
     dataset.delete()
-    with contextlib.suppress(Exception):  # whichever storage, whatever it raises
-        storages["default"].delete(dataset.key)
+    with contextlib.suppress(BucketError):
+        get_bucket().delete(dataset.key)
 
 
 @contextlib.contextmanager
@@ -190,10 +190,10 @@ def _read_now(
 def _keep(dataset: Dataset, path: Path) -> None:
     """Put a data set's file into the bucket and its row into the table: both, or neither."""
     check_fields(dataset, exclude=["owner"])
-    storage = storages["default"]
+    bucket = get_bucket()
     try:
         with path.open("rb") as source:
-            storage.save(dataset.key, File(source, name=dataset.key))
+            bucket.save(dataset.key, source)
         with transaction.atomic():
             take_room(dataset.owner, dataset.size)
             dataset.save()
@@ -202,7 +202,7 @@ def _keep(dataset: Dataset, path: Path) -> None:
                 transaction.on_commit(lambda: announce(DatasetValidation, validation.pk))
     except BaseException:
         if not Dataset.objects.filter(key=dataset.key).exists():  # else somebody made the same one meanwhile
-            with contextlib.suppress(Exception):  # whichever storage, whatever it raises
-                storage.delete(dataset.key)
+            with contextlib.suppress(BucketError):
+                bucket.delete(dataset.key)
         raise
     logger.info("dataset.created", dataset=dataset.pk, bytes=dataset.size, state=str(dataset.state))

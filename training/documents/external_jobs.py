@@ -10,7 +10,7 @@ import hashlib
 import json
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import structlog
 from django.conf import settings
@@ -18,6 +18,7 @@ from django.core.files import File
 from django.db import InterfaceError, OperationalError, transaction
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from bucket.base import Reader
 from bucket.files import WrongFile, download
 from core.exceptions import BucketError, InvalidRequest, MaintenanceMode, PlatformBusy
 from core.periodic import describe
@@ -107,21 +108,7 @@ class Reference(BaseModel):
     columns: dict[str, str] = {}
 
 
-class _Source:
-    """The document on its way from the bucket: what goes wrong there is no fault of the document's."""
-
-    def __init__(self, source: BinaryIO) -> None:
-        self._source = source
-
-    def read(self, size: int = -1) -> bytes:
-        """Return the next bytes. Raises `BucketError`."""
-        try:
-            return self._source.read(size)
-        except Exception as error:  # whichever store, whatever it raises
-            raise BucketError(f"{keys.TRAINING} cannot be read now: {describe(error)}") from error
-
-
-def take_in_document(source: BinaryIO, *, etag: str) -> None:
+def take_in_document(source: Reader, *, etag: str) -> None:
     """Make a queued job, nobody's, of the document with this ETag; none if it has one already.
 
     Raises `Unusable` that says what is wrong with the document and where; `Postponed` or `BucketError`
@@ -135,7 +122,7 @@ def take_in_document(source: BinaryIO, *, etag: str) -> None:
         with transaction.atomic():  # before the work, and again when the job is accepted
             make_room(None)
         with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:
-            job = _import_document(_Source(source), Path(folder), identifier)
+            job = _import_document(source, Path(folder), identifier)
     except (MaintenanceMode, PlatformBusy) as error:
         raise Postponed(f"{keys.TRAINING} waits: {error}") from error
     except (DataError, InvalidRequest, WrongFile) as error:
@@ -163,7 +150,7 @@ def _has_job(identifier: str) -> bool:
     return TrainingJob.objects.filter(dataset__key__startswith=dataset_key(identifier, "")).exists()
 
 
-def _import_document(source: _Source, folder: Path, identifier: str) -> TrainingJob:
+def _import_document(source: Reader, folder: Path, identifier: str) -> TrainingJob:
     limits = Limits(max_bytes=settings.TRAINYARD["MAX_DATASET_BYTES"])
     document = take_apart(source, folder, keys=ForeignSettings.model_fields, limits=limits)
     wanted = read_as(ForeignSettings, document.settings)

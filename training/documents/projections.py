@@ -4,10 +4,10 @@ import json
 import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 from django.conf import settings
 
+from bucket.base import Reader
 from bucket.files import download
 from core.exceptions import BucketError
 from documents import keys
@@ -41,7 +41,7 @@ class TrainingProjection(StreamProjection):
         yield from _dataset(job.dataset)
         yield b"\n}\n"
 
-    def import_document(self, source: BinaryIO, *, etag: str) -> None:
+    def import_document(self, source: Reader, *, etag: str) -> None:
         take_in_document(source, etag=etag)
 
 

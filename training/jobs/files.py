@@ -2,7 +2,7 @@
 
 from django.db.models import F, Q
 
-from bucket.files import delete_prefix
+from bucket.factory import get_bucket
 from documents.drift import KnownFiles
 
 from ..datasets.files import DATASETS
@@ -24,7 +24,7 @@ def checkpoint_prefix(job: TrainingJob) -> str:
 
 def delete_checkpoints(job: TrainingJob) -> int:
     """Delete every checkpoint of a job that has ended; returns how many files there were."""
-    return delete_prefix(f"{CHECKPOINTS}{job.token}/")
+    return get_bucket().delete_folder(f"{CHECKPOINTS}{job.token}/")
 
 
 def known_files(folder: str) -> KnownFiles:

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db.models import F, Q
 from django.utils import timezone
 
-from bucket.files import delete_prefix
+from bucket.factory import get_bucket
 from control.selectors import is_halted
 from core.periodic import for_each
 
@@ -81,7 +81,7 @@ def _sweep(job: TrainingJob) -> int:
     deleted, last = 0, job.attempt
     for attempt in range(job.swept_attempt + 1, last + 1):
         if not (job.state == TrainingJob.State.SUCCEEDED and attempt == last):
-            deleted += delete_prefix(attempt_prefix(job, attempt))
+            deleted += get_bucket().delete_folder(attempt_prefix(job, attempt))
     if job.is_final:
         deleted += delete_checkpoints(job)
     TrainingJob.objects.filter(pk=job.pk, attempt=last, state=job.state).update(swept_attempt=last)

@@ -7,7 +7,6 @@ attempts never touch each other's.
 """
 
 import contextlib
-import hashlib
 import shutil
 import threading
 import time
@@ -18,18 +17,16 @@ from typing import Any
 
 import structlog
 from django.conf import settings
-from django.core.files import File
-from django.core.files.storage import Storage, storages
 from django.db import DatabaseError, close_old_connections, connection, transaction
 
-from bucket.files import WrongFile, delete_prefix, download
+from bucket.factory import get_bucket
+from bucket.files import WrongFile, download, upload
 from control.selectors import is_halted
 from core.exceptions import StaleAttempt, TrainyardError
 from documents import keys
 from documents.publish import publish
 from models_registry.services import ModelDescription, StoredFile, publish_model
 
-from ..datasets.files import hash_file
 from ..datasets.models import Dataset
 from ..engine.events import CheckpointEvent, Event, FailureEvent, ProgressEvent, ResultEvent
 from ..engine.process import TrainerProcess
@@ -237,7 +234,7 @@ def delete_unpublished_files(job: TrainingJob) -> None:
     with contextlib.suppress(Exception), transaction.atomic():
         row = TrainingJob.objects.select_for_update().get(pk=job.pk)
         if row.state != TrainingJob.State.SUCCEEDED or row.attempt != job.attempt:
-            delete_prefix(attempt_prefix(job, job.attempt))
+            get_bucket().delete_folder(attempt_prefix(job, job.attempt))
 
 
 def delete_unneeded_checkpoints(job: TrainingJob) -> None:
@@ -399,7 +396,7 @@ def _publish(job: TrainingJob, result: TrainingResult, folder: Path, heartbeat: 
         heartbeat.check()
         # In the bucket, which is private, files are named by the token, as Flash's clients expect.
         key = f"{prefix}{job.token}{filename.removeprefix(str(job.public_id))}"
-        files.append(_upload(storages["default"], kind, key, folder / "output" / filename))
+        files.append(_upload(kind, key, folder / "output" / filename))
     heartbeat.check()
     phases = {**result.phase_seconds, "publish": round(time.monotonic() - began, 2)}
     description = ModelDescription(
@@ -425,15 +422,7 @@ def _publish(job: TrainingJob, result: TrainingResult, folder: Path, heartbeat: 
     )
 
 
-def _upload(storage: Storage, kind: str, key: str, path: Path) -> StoredFile:
+def _upload(kind: str, key: str, path: Path) -> StoredFile:
     """Put a file into the bucket and read it back: what is registered is what lies there."""
-    expected = hash_file(path)
-    with path.open("rb") as source:
-        name = storage.save(key, File(source, name=key))
-    with storage.open(name) as stored:
-        found = hashlib.sha256()
-        for chunk in stored.chunks(1 << 20):
-            found.update(chunk)
-    if name != key or found.hexdigest() != expected:
-        raise TrainyardError(f"The bucket did not keep {key} as it was uploaded.")
-    return StoredFile(kind=kind, key=key, size=path.stat().st_size, sha256=expected)
+    sha256 = upload(path, key)
+    return StoredFile(kind=kind, key=key, size=path.stat().st_size, sha256=sha256)

@@ -16,16 +16,14 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from io import BytesIO
 from pathlib import Path
 
 import structlog
 from django.conf import settings
-from django.core.files import File
-from django.core.files.base import ContentFile
-from django.core.files.storage import storages
 
 from bucket.factory import get_bucket
-from bucket.files import delete_prefix, download
+from bucket.files import download
 
 from ..datasets.files import hash_file
 from ..jobs.files import checkpoint_prefix
@@ -178,21 +176,21 @@ class CheckpointKeeper:
             began = time.monotonic()
             try:
                 self._upload(folder, epoch)
-            except Exception as error:  # whichever storage, whatever it raises: the next one may land
+            except Exception as error:  # the bucket, the disk: the next one may land
                 logger.warning("checkpoint.not_kept", epoch=epoch, error=str(error))
             shutil.rmtree(folder, ignore_errors=True)
             pause = max(usual, time.monotonic() - began)
 
     def _upload(self, folder: Path, epoch: int) -> None:
-        storage, prefix = storages["default"], f"{self._prefix}{self._attempt}/"
+        bucket, prefix = get_bucket(), f"{self._prefix}{self._attempt}/"
         files = [self._describe(path) for path in sorted(folder.iterdir())]
         for file in files:
             if file.stored_name not in self._uploaded:
                 with (folder / file.name).open("rb") as source:
-                    storage.save(f"{prefix}{file.stored_name}", File(source, name=file.name))
+                    bucket.save(f"{prefix}{file.stored_name}", source)
                 self._uploaded.add(file.stored_name)
         manifest = f"{folder.name}.json"
-        storage.save(f"{prefix}{manifest}", ContentFile(Manifest(epoch, tuple(files)).to_bytes()))
+        bucket.save(f"{prefix}{manifest}", BytesIO(Manifest(epoch, tuple(files)).to_bytes()))
         self.kept_epoch = epoch
         logger.debug("checkpoint.kept", epoch=epoch, bytes=sum(file.size for file in files))
         self._uploaded.add(manifest)
@@ -210,27 +208,24 @@ class CheckpointKeeper:
         earlier, self._earlier = self._earlier, []
         for folder in earlier:
             with contextlib.suppress(Exception):
-                delete_prefix(folder)
+                get_bucket().delete_folder(folder)
         for name in self._uploaded - kept:
             with contextlib.suppress(Exception):
-                storages["default"].delete(f"{self._prefix}{self._attempt}/{name}")
+                get_bucket().delete(f"{self._prefix}{self._attempt}/{name}")
         self._uploaded = kept
 
     def _stored(self) -> list[str]:
         """Return the manifests of earlier attempts, newest first."""
-        storage = storages["default"]
-        try:
-            names, _ = storage.listdir(self._prefix)
-        except FileNotFoundError:
-            return []
-        attempts = sorted((int(name) for name in names if name.isdecimal()), reverse=True)
+        manifests: list[tuple[int, int, str]] = []
+        attempts = set()
+        for key, _ in get_bucket().list(self._prefix):
+            attempt, _, name = key.removeprefix(self._prefix).partition("/")
+            if attempt.isdecimal():
+                attempts.add(int(attempt))
+                if match := MANIFEST.fullmatch(name):
+                    manifests.append((int(attempt), int(match[1]), key))
         self._earlier = [f"{self._prefix}{attempt}/" for attempt in attempts]
-        manifests = []
-        for folder in self._earlier:
-            matches = filter(None, map(MANIFEST.fullmatch, storage.listdir(folder)[1]))
-            newest_first = sorted(matches, key=lambda match: int(match[1]), reverse=True)
-            manifests += [f"{folder}{match[0]}" for match in newest_first]
-        return manifests
+        return [key for _, _, key in sorted(manifests, reverse=True)]
 
     def _download(self, key: str) -> int:
         stored, folder = get_bucket().get(key), key.rpartition("/")[0]

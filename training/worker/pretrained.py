@@ -5,14 +5,12 @@ SHA-256 (see `training.engine.weights_files`), which the trainer checks before i
 """
 
 import os
-import shutil
 from pathlib import Path
 
 import structlog
 from django.conf import settings
-from django.core.files.storage import storages
 
-from core.exceptions import BucketError
+from bucket.factory import get_bucket
 from core.periodic import for_each
 
 from ..engine.weights_files import CLAIMED_DIGEST
@@ -29,12 +27,10 @@ def fetch_pretrained() -> int:
     """
     if not settings.S3_BUCKET:
         return 0
-    storage, folder = storages["default"], Path(settings.PRETRAINED_FOLDER)
-    try:
-        _, names = storage.listdir(PREFIX)
-    except Exception as error:  # whichever storage, whatever it raises
-        raise BucketError(f"{PREFIX} cannot be listed: {error}") from error
-    missing = [name for name in names if CLAIMED_DIGEST.search(name) and not (folder / name).exists()]
+    folder = Path(settings.PRETRAINED_FOLDER)
+    names = [key.removeprefix(PREFIX) for key, _ in get_bucket().list(PREFIX)]
+    claimed = [name for name in names if "/" not in name and CLAIMED_DIGEST.search(name)]
+    missing = [name for name in claimed if not (folder / name).exists()]
     return for_each(missing, _fetch)
 
 
@@ -43,8 +39,8 @@ def _fetch(name: str) -> bool:
     folder.mkdir(parents=True, exist_ok=True)
     draft = folder / f".{name}.{os.getpid()}"
     try:
-        with storages["default"].open(f"{PREFIX}{name}") as source, draft.open("wb") as target:
-            shutil.copyfileobj(source, target, 1 << 20)
+        with get_bucket().open(f"{PREFIX}{name}") as source, draft.open("wb") as target:
+            target.writelines(source)
         draft.replace(folder / name)
     finally:
         draft.unlink(missing_ok=True)

@@ -1,12 +1,15 @@
+"""What every bucket does: a folder and a real S3 server answer the same questions."""
+
 import threading
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 
-from bucket.base import Bucket, Conflict
+from bucket.base import Bucket, Conflict, Missing
 from bucket.folder import FolderBucket
-from bucket.s3 import ChunkReader, S3Bucket
+from bucket.s3 import S3Bucket
 from core.exceptions import BucketError
 from devtools import servers
 
@@ -88,11 +91,10 @@ def test_open_reads_in_pieces_and_copy_keeps_everything(store: Bucket) -> None:
     store.put_stream("a/b.json", iter([b"x" * 10_000_000, b"y"]), if_match=None)
     store.copy("a/b.json", "quarantine/a/b.json")
     with store.open("quarantine/a/b.json") as source:
-        assert source is not None
+        assert source.size == 10_000_001
         assert source.read(3) == b"xxx"
-        assert source.read(10_000_000)[-1:] == b"y"
-    with store.open("nothing") as source:
-        assert source is None
+        assert source.read()[-2:] == b"xy"
+        assert source.read() == b""
     assert store.head("nothing") is None
     assert dict(store.list("quarantine/")) == {"quarantine/a/b.json": 10_000_001}
 
@@ -148,32 +150,66 @@ def test_concurrent_writers_lose_nothing(store: Bucket) -> None:
     assert stored.body == b"40"
 
 
-def test_folder_that_cannot_be_written_says_so(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("no folder")
-    with pytest.raises(BucketError, match=r"a\.json"):
-        FolderBucket(tmp_path / "file").put("a.json", b"1", if_match=None)
+def test_missing_file_cannot_be_opened_and_has_no_size(store: Bucket) -> None:
+    for key in ("nothing", "nothing/below", "a.json/below"):
+        with pytest.raises(Missing, match=key):
+            store.open(key)
+        assert store.size(key) is None
+        assert store.head(key) is None
+        assert store.get(key) is None
 
 
-def test_s3_that_is_down_says_so() -> None:
-    import boto3
-    from botocore.config import Config
-
-    client = boto3.client(
-        "s3",
-        endpoint_url=f"http://127.0.0.1:{servers.free_port()}",
-        aws_access_key_id="nobody",
-        aws_secret_access_key="nothing",
-        region_name="us-east-1",
-        config=Config(connect_timeout=1, retries={"total_max_attempts": 1}),
-    )
-    with pytest.raises(BucketError, match=r"a\.json"):
-        S3Bucket(client, "nowhere").get("a.json")
+CONTENT = bytes(range(256)) * 8192  # two pieces
 
 
-@pytest.mark.parametrize("size", [1, 3, 7, 100, -1])
-def test_chunk_reader_cuts_chunks_as_asked(size: int) -> None:
-    reader, read = ChunkReader([b"ab", b"", b"cdefg", b"h"]), []
-    while piece := reader.read(size):
-        assert size < 0 or len(piece) <= size
-        read.append(piece)
-    assert b"".join(read) == b"abcdefgh"
+@pytest.mark.parametrize(
+    "part", [range(0, 1), range(5, 2**20 + 7), range(2**20, 2**21), range(2**21 - 1, 2**21)]
+)
+def test_part_of_a_file_is_read_to_its_end(store: Bucket, part: range) -> None:
+    store.save("part.bin", BytesIO(CONTENT))
+    with store.open("part.bin", part) as source:
+        assert source.size == len(CONTENT)
+        assert b"".join(source) == CONTENT[part.start : part.stop]
+        assert source.read(1) == b""
+
+
+@pytest.mark.parametrize("part", [range(0, 2**21 + 1), range(2**21, 2**21 + 1)])
+def test_part_that_the_file_does_not_have_is_an_error(store: Bucket, part: range) -> None:
+    store.save("part.bin", BytesIO(CONTENT))
+    with pytest.raises(BucketError), store.open("part.bin", part) as source:
+        source.read()
+
+
+def test_empty_file_is_read(store: Bucket) -> None:
+    store.save("empty.bin", BytesIO())
+    assert store.size("empty.bin") == 0
+    with store.open("empty.bin") as source:
+        assert list(source) == []
+
+
+@pytest.mark.parametrize("size", [3, 20_000_000])
+def test_save_replaces_what_was_there(store: Bucket, size: int) -> None:
+    store.save("models/a.onnx", BytesIO(b"the old one, which is longer"))
+    store.save("models/a.onnx", BytesIO(b"z" * size))
+    assert store.size("models/a.onnx") == size
+    with store.open("models/a.onnx") as source:
+        assert set(source.read()) == {ord("z")}
+
+
+def test_reader_sees_one_version_of_a_file_that_is_replaced(store: Bucket) -> None:
+    store.save("part.bin", BytesIO(CONTENT))
+    with store.open("part.bin") as source:
+        begin = source.read(1000)
+        store.save("part.bin", BytesIO(CONTENT[::-1]))
+        assert begin + source.read() == CONTENT
+
+
+def test_list_and_delete_folder_keep_to_the_folder(store: Bucket) -> None:
+    for key in ("t/1/a", "t/1/b/c", "t/12/d", "t/1.json"):
+        store.save(key, BytesIO(key.encode()))
+    assert dict(store.list("t/1/")) == {"t/1/a": 5, "t/1/b/c": 7}
+    assert dict(store.list("t/none/")) == {}
+    assert store.delete_folder("t/1/") == 2
+    assert sorted(key for key, _ in store.list("t/")) == ["t/1.json", "t/12/d"]
+    assert store.delete_folder("t/1/") == 0
+    assert store.delete_folder("t/") == 2

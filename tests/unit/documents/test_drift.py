@@ -214,9 +214,6 @@ def in_s3(s3: servers.S3Server, settings: Any, monkeypatch: pytest.MonkeyPatch) 
     for name, value in s3.env.items():
         monkeypatch.setenv(name, value)
     settings.S3_BUCKET, settings.S3_ENDPOINT_URL = s3.bucket, s3.endpoint
-    options = {"bucket_name": s3.bucket, "endpoint_url": s3.endpoint, "addressing_style": "path"}
-    storage = {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}
-    settings.STORAGES = {**settings.STORAGES, "default": storage}
     get_bucket.cache_clear()
     yield
     get_bucket.cache_clear()

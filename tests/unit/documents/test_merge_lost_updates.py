@@ -3,13 +3,12 @@
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 import time_machine
-from django.core.files.base import ContentFile
-from django.core.files.storage import storages
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -53,9 +52,6 @@ def store(
         for name, value in server.env.items():
             monkeypatch.setenv(name, value)
         settings.S3_BUCKET, settings.S3_ENDPOINT_URL = server.bucket, server.endpoint
-        options = {"bucket_name": server.bucket, "endpoint_url": server.endpoint, "addressing_style": "path"}
-        storage = {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}
-        settings.STORAGES = {**settings.STORAGES, "default": storage}
         get_bucket.cache_clear()
         for key, _ in list(get_bucket().list("")):
             get_bucket().delete(key)
@@ -87,7 +83,7 @@ def live(**fields: Any) -> RegisteredModel:
     """Make a model live that has its file."""
     model = RegisteredModelFactory(**fields)
     artifact = ArtifactFactory(model=model)
-    storages["default"].save(artifact.key, ContentFile(b"abc"))
+    get_bucket().save(artifact.key, BytesIO(b"abc"))
     publish_waiting()
     return model
 
@@ -166,7 +162,7 @@ def test_entry_whose_files_went_with_it_retires_the_model(
     store: str, clock: Callable[[timedelta], None]
 ) -> None:
     model = live()
-    storages["default"].delete(model.artifacts.get().key)
+    get_bucket().delete(model.artifacts.get().key)
     write({})
     publish_waiting()
     assert state_of(model) == STATES.RETIRED
@@ -239,7 +235,7 @@ def test_edit_of_theirs_that_is_new_is_followed_at_once(
 @pytest_db
 def test_entry_of_a_model_without_files_does_not_bring_it_back(bucket: Path) -> None:
     model = live()
-    storages["default"].delete(model.artifacts.get().key)
+    get_bucket().delete(model.artifacts.get().key)
     entry = read()[model.token]
     write({})
     publish_waiting()

@@ -1,21 +1,20 @@
 """Files as they leave: whole, in parts, not at all; from a folder and from a real S3 server."""
 
 import hashlib
-import shutil
 import tracemalloc
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
-from django.core.files.base import ContentFile
-from django.core.files.storage import storages
 from django.http import Http404
 from django.test import Client, RequestFactory
 
 from bucket.factory import get_bucket
+from bucket.folder import FolderBucket
 from core.exceptions import BucketError
 from devtools import servers
 from devtools.faulty_s3 import Fault, FaultyS3
@@ -36,7 +35,7 @@ def with_file(
     key = f"{model.task_type}/{model.token}/1/{name}"
     digest = hashlib.sha256(content).hexdigest()
     ArtifactFactory(model=model, kind=kind, key=key, size=len(content), sha256=digest)
-    storages["default"].save(key, ContentFile(content))
+    get_bucket().save(key, BytesIO(content))
     return model
 
 
@@ -144,20 +143,23 @@ def test_an_unknown_format_is_a_400_that_names_those_there_are(wanted: str) -> N
 def test_a_file_that_went_is_a_404_and_one_that_was_swapped_is_not_sent() -> None:
     model = with_file()
     key = Artifact.objects.get(model=model).key
-    storages["default"].delete(key)
+    get_bucket().delete(key)
     assert get(model).status_code == 404
-    storages["default"].save(key, ContentFile(b"another file"))
+    get_bucket().save(key, BytesIO(b"another file"))
     assert get(model).status_code == 503
 
 
-def test_a_bucket_that_is_away_is_a_503() -> None:
+def test_a_bucket_that_is_away_is_a_503(monkeypatch: pytest.MonkeyPatch) -> None:
     model = with_file()
-    folder = Path(storages["default"].path(f"{model.task_type}/{model.token}"))
-    shutil.rmtree(folder)
-    folder.write_text("in the way of what is wanted")
+
+    def refuse(bucket: FolderBucket, key: str) -> int:
+        raise BucketError(f"no answer for {key}")
+
+    monkeypatch.setattr(FolderBucket, "size", refuse)
     response = get(model)
     assert response.status_code == 503
     assert "cannot be fetched from the bucket now" in response.json()["detail"]
+    assert model.token not in response.json()["detail"]
 
 
 @pytest.fixture(scope="module")
@@ -172,19 +174,6 @@ def in_s3(s3: servers.S3Server, settings: Any, monkeypatch: pytest.MonkeyPatch) 
     for name, value in s3.env.items():
         monkeypatch.setenv(name, value)
     settings.S3_BUCKET, settings.S3_ENDPOINT_URL = s3.bucket, s3.endpoint
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "default": {
-            "BACKEND": "storages.backends.s3.S3Storage",
-            "OPTIONS": {
-                "bucket_name": s3.bucket,
-                "endpoint_url": s3.endpoint,
-                "addressing_style": "path",
-                "querystring_auth": True,
-                "signature_version": "s3v4",
-            },
-        },
-    }
     get_bucket.cache_clear()
     return s3
 
@@ -232,24 +221,15 @@ def test_s3_file_that_went_is_a_404_and_one_that_was_swapped_is_not_sent(
 ) -> None:
     model = with_file()
     key = model.artifacts.get().key
-    storages["default"].delete(key)
+    get_bucket().delete(key)
     with pytest.raises(Http404):
         streamed(model)
     with monkeypatch.context() as between, pytest.raises(Http404):  # it went after it was looked for
         between.setattr("inference.downloads.stored_size", lambda artifact: artifact.size)
         streamed(model)
-    storages["default"].save(key, ContentFile(b"another file"))
+    get_bucket().save(key, BytesIO(b"another file"))
     with pytest.raises(BucketError):
         streamed(model)
-    storages["default"].delete(key)
-    storages["default"].save(key, ContentFile(CONTENT))
-    monkeypatch.setattr("bucket.s3.READ_AT_ONCE", 1000)
-    pieces = iter(streamed(model).streaming_content)
-    assert next(pieces) == CONTENT[:1000]
-    storages["default"].delete(key)
-    storages["default"].save(key, ContentFile(CONTENT[::-1]))
-    with pytest.raises(BucketError):
-        next(pieces)
 
 
 @pytest.mark.servers
@@ -298,3 +278,19 @@ def test_s3_answer_that_is_cut_off_is_asked_for_again(
         response = streamed(model)
         assert body(response) == bytes(3 * 2**20)
         assert [one.fault for one in line.log() if one.fault] == [Fault.CUT_ANSWER]
+
+
+@pytest.mark.servers
+def test_s3_answer_that_is_cut_off_is_never_completed_with_another_file(
+    in_s3: servers.S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = with_file(content=bytes(3 * 2**20))
+    with FaultyS3(in_s3) as line:
+        monkeypatch.setattr("django.conf.settings.S3_ENDPOINT_URL", line.server.endpoint)
+        get_bucket.cache_clear()
+        line.cause(Fault.CUT_ANSWER, method="GET", key="*.onnx", times=1)
+        pieces = iter(streamed(model).streaming_content)
+        assert next(pieces) == bytes(2**20)
+        get_bucket().save(model.artifacts.get().key, BytesIO(b"x" * 3 * 2**20))
+        with pytest.raises(BucketError):
+            list(pieces)

@@ -1,16 +1,16 @@
 import json
 from datetime import datetime, timedelta
-from io import StringIO
+from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 import time_machine
-from django.core.files.base import ContentFile
-from django.core.files.storage import FileSystemStorage, storages
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
+from bucket.factory import get_bucket
+from bucket.folder import FolderBucket
 from control.models import PlatformStatus
 from core.exceptions import BucketError, InvalidRequest
 from documents import keys
@@ -35,7 +35,7 @@ def make(*, age_of_expiry: timedelta | None, **fields: Any) -> RegisteredModel:
     """A model with a file, that expired so long ago (negative: that will)."""
     expires_at = None if age_of_expiry is None else timezone.now() - age_of_expiry
     artifact = ArtifactFactory(model=RegisteredModelFactory(expires_at=expires_at, **fields))
-    storages["default"].save(artifact.key, ContentFile(b"abc"))
+    get_bucket().save(artifact.key, BytesIO(b"abc"))
     return artifact.model
 
 
@@ -124,15 +124,15 @@ def test_model_whose_files_are_gone_is_not_restored(what: str) -> None:
     model = live_colour_model()
     retire_model(model=model)
     key = model.artifacts.get().key
-    storages["default"].delete(key)
+    get_bucket().delete(key)
     if what == "another":
-        storages["default"].save(key, ContentFile(b"another file"))
+        get_bucket().save(key, BytesIO(b"another file"))
     with pytest.raises(InvalidRequest, match=r"Colours cannot be restored: .*\(ONNX\)"):
         restore_model(model=model)
     assert state(model) == State.RETIRED
-    storages["default"].delete(key)
-    storages["default"].save(key, ContentFile(colour_model(str(model.public_id))))
-    model.artifacts.update(size=storages["default"].size(key))
+    get_bucket().delete(key)
+    get_bucket().save(key, BytesIO(colour_model(str(model.public_id))))
+    model.artifacts.update(size=get_bucket().size(key))
     restore_model(model=model)
     assert state(model) == State.LIVE
 
@@ -140,7 +140,11 @@ def test_model_whose_files_are_gone_is_not_restored(what: str) -> None:
 def test_model_is_not_restored_while_the_bucket_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
     model = live_colour_model()
     retire_model(model=model)
-    monkeypatch.setattr(type(storages["default"]), "size", lambda *_: 1 / 0)
+
+    def refuse(bucket: FolderBucket, key: str) -> int:
+        raise BucketError("no answer")
+
+    monkeypatch.setattr(FolderBucket, "size", refuse)
     with pytest.raises(BucketError):
         restore_model(model=model)
     assert state(model) == State.RETIRED
@@ -184,15 +188,15 @@ def test_crash_at_each_step_is_finished_by_the_next_run(
 
 def test_file_that_cannot_be_deleted_is_reported_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     stuck, other = make(age_of_expiry=timedelta(hours=2)), make(age_of_expiry=timedelta(hours=1))
-    delete = FileSystemStorage.delete
+    delete = FolderBucket.delete
 
-    def refuse(self: FileSystemStorage, name: str) -> None:
+    def refuse(self: FolderBucket, name: str) -> None:
         if stuck.token in name:
-            raise OSError("read-only")
+            raise BucketError("read-only")
         delete(self, name)
 
     with monkeypatch.context() as broken:
-        broken.setattr(FileSystemStorage, "delete", refuse)
+        broken.setattr(FolderBucket, "delete", refuse)
         with pytest.raises(CommandError, match="1 models could not be deleted"):
             call_command("cleanup")
     assert state(other) == State.DELETED

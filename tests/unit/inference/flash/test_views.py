@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 import pytest
 import time_machine
 from django.core.cache import cache
-from django.core.files.storage import storages
 from django.test import Client, RequestFactory
 from django.utils import timezone
 
+from bucket.factory import get_bucket
 from control.models import PlatformStatus
 from core.http.flash import first_part
 from models_registry.models import RegisteredModel
@@ -271,7 +271,7 @@ def test_inference_is_halted_by_maintenance() -> None:
 def downloadable() -> RegisteredModel:
     model = live_colour_model(downloadable=True)
     pt = ArtifactFactory(model=model, kind="torchscript", key=f"{model.task_type}/{model.token}/1/model.pt")
-    storages["default"].save(pt.key, io.BytesIO(b"abc"))  # type: ignore[arg-type]
+    get_bucket().save(pt.key, io.BytesIO(b"abc"))  # type: ignore[arg-type]
     return model
 
 
@@ -424,7 +424,7 @@ def test_train_images() -> None:
     assert job.reduce_lr_on_plateau == {"factor": 0.2, "patience": 4, "min_lr": 1e-5}
     assert job.step_lr is None
     assert (job.dataset.classes, job.dataset.examples) == (["blue", "red"], 12)
-    with storages["default"].open(job.dataset.key) as file, zipfile.ZipFile(file) as archive:
+    with get_bucket().open(job.dataset.key) as file, zipfile.ZipFile(io.BytesIO(file.read())) as archive:
         assert archive.read(archive.namelist()[0]) == base64.b64decode(colours()["red"][0])
     assert ask("check", {"token": job.token}) == TRAINING
 

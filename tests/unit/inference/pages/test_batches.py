@@ -13,6 +13,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
 
+from bucket.factory import get_bucket
 from control.models import PlatformStatus
 from inference.batches import attempts, services, transitions
 from inference.batches.limits import limits
@@ -164,7 +165,7 @@ def test_shell_writes_what_a_worker_writes(
     batch = services.create_batch(token=model.token, file=photos(5))
     finish()
     batch.refresh_from_db()
-    assert output.read_bytes() == services.storages["default"].open(batch.result_key).read()
+    assert output.read_bytes() == get_bucket().open(batch.result_key).read()
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["photos.zip", "result.csv"]
 
 

@@ -7,14 +7,15 @@ import threading
 import zipfile
 from collections.abc import Iterator
 from datetime import timedelta
+from io import BytesIO
 from typing import Any
 
 import pytest
 from django.core.files.base import ContentFile
-from django.core.files.storage import storages
 from django.core.management import CommandError, call_command
 from django.test import Client
 
+from bucket.factory import get_bucket
 from core.exceptions import InvalidRequest, LimitExceeded, TooManyRequests
 from inference.batches import attempts, transitions
 from inference.batches import services as batch_services
@@ -47,7 +48,7 @@ def strict_limits(settings: Any) -> Iterator[None]:
 def live(content: bytes, **fields: Any) -> RegisteredModel:
     model = RegisteredModelFactory(name="Theirs", classes=list(COLOURS), **fields)
     artifact = ArtifactFactory(model=model, size=len(content), sha256=hashlib.sha256(content).hexdigest())
-    storages["default"].save(artifact.key, ContentFile(content))
+    get_bucket().save(artifact.key, BytesIO(content))
     return model
 
 
@@ -234,7 +235,7 @@ def test_file_that_changed_in_the_bucket_is_not_run() -> None:
     model = imported(colour_model())
     RegisteredModel.objects.filter(pk=model.pk).update(unusable_because="")
     key = model.artifacts.get().key
-    storages["default"].delete(key)
-    storages["default"].save(key, ContentFile(colour_model("x")))
+    get_bucket().delete(key)
+    get_bucket().save(key, BytesIO(colour_model("x")))
     with pytest.raises(BucketError):
         predict(token=model.token, inputs=[RED])

@@ -10,12 +10,11 @@ from io import BytesIO
 from typing import Any
 
 import pytest
-from django.core.files.base import ContentFile
-from django.core.files.storage import storages
 from django.db import connection, transaction
 from django.test import Client
 from django.utils import timezone
 
+from bucket.factory import get_bucket
 from control.models import CleanupPolicy
 from documents.publish import publish
 from inference.predict import services
@@ -128,11 +127,11 @@ def replace_file(model: RegisteredModel, version: int) -> str:
     """Put another file in the model's place, as an edit of inference.json does, and delete the old one."""
     content = colour_model(f"version {version}")
     key, digest = f"{model.task_type}/{model.token}/{version}/model.onnx", hashlib.sha256(content).hexdigest()
-    storages["default"].save(key, ContentFile(content))
+    get_bucket().save(key, BytesIO(content))
     with transaction.atomic():
         old = Artifact.objects.select_for_update().get(model=model, kind="onnx")
         Artifact.objects.filter(pk=old.pk).update(key=key, size=len(content), sha256=digest)
-    storages["default"].delete(old.key)
+    get_bucket().delete(old.key)
     return digest
 
 
@@ -182,5 +181,5 @@ def test_a_model_that_changes_between_being_found_and_being_loaded(
 
 def test_a_file_that_is_gone_although_its_model_is_live_is_our_fault() -> None:
     model = live_colour_model()
-    storages["default"].delete(Artifact.objects.get(model=model).key)
+    get_bucket().delete(Artifact.objects.get(model=model).key)
     assert ask(f"/api/v1/models/{model.token}/predict/") == (503, "")

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 from django.core.files.base import ContentFile
-from django.core.files.storage import storages
 from django.utils import timezone
 
+from bucket.folder import FolderBucket
 from control.models import PlatformStatus
 from core.exceptions import BucketError
 from tests.factories import TrainingJobFactory
@@ -272,12 +272,12 @@ def test_jobs_end_with_the_data_that_they_waited_for() -> None:
 def test_file_of_unusable_data_that_could_not_be_deleted_is_later(
     bucket: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def away(name: str) -> None:
-        raise OSError("no bucket")
+    def away(bucket: FolderBucket, key: str) -> None:
+        raise BucketError("no bucket")
 
     waiting(photos(6, classes="a"))
     with monkeypatch.context() as patch:
-        patch.setattr(storages["default"], "delete", away)
+        patch.setattr(FolderBucket, "delete", away)
         assert not run_next().validation.swept
     assert len(files_in(bucket)) == 1
     sweep_unusable_datasets()

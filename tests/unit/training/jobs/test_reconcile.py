@@ -1,12 +1,13 @@
 from dataclasses import dataclass
 from datetime import timedelta
+from io import BytesIO
 from pathlib import Path
 
 import pytest
-from django.core.files.base import ContentFile
-from django.core.files.storage import storages
+from django.conf import settings
 from django.utils import timezone
 
+from bucket.factory import get_bucket
 from control.models import PlatformStatus
 from core.queue.app import app
 from tests.factories import RegisteredModelFactory, TrainingJobFactory
@@ -48,7 +49,9 @@ def abandoned() -> TrainingJob:
 
 
 def put_file(job: TrainingJob, attempt: int) -> str:
-    return storages["default"].save(f"{attempt_prefix(job, attempt)}model.onnx", ContentFile(b"abc"))
+    key = f"{attempt_prefix(job, attempt)}model.onnx"
+    get_bucket().save(key, BytesIO(b"abc"))
+    return key
 
 
 def test_job_of_a_dead_worker_is_queued_and_announced(sent: list[int]) -> None:
@@ -123,10 +126,9 @@ def test_files_of_dead_attempts_are_swept_and_the_models_kept(bucket: Path, sent
 
 
 def put_checkpoint(job: TrainingJob, attempt: int) -> Path:
-    name = storages["default"].save(
-        f"{checkpoint_prefix(job)}{attempt}/1.json", ContentFile(b'{"epoch": 3, "files": []}')
-    )
-    return Path(storages["default"].path(name))
+    key = f"{checkpoint_prefix(job)}{attempt}/1.json"
+    get_bucket().save(key, BytesIO(b'{"epoch": 3, "files": []}'))
+    return Path(settings.BUCKET_FOLDER, key)
 
 
 def test_checkpoint_of_a_dead_worker_stays_for_the_next_attempt(sent: list[int]) -> None:

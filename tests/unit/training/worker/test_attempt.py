@@ -4,14 +4,14 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.files.base import ContentFile
-from django.core.files.storage import storages
 from django.db import connection
 
+from bucket.factory import get_bucket
 from control.models import PlatformStatus
 from core.queue.app import app
 from documents import keys
@@ -32,8 +32,13 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def claimed_with_file() -> tuple[TrainingJob, str]:
     job = transitions.claim(TrainingJobFactory().pk, worker="w1", lease=timedelta(minutes=1))
     assert job is not None
-    name = storages["default"].save(f"{attempt_prefix(job, job.attempt)}model.onnx", ContentFile(b"abc"))
-    return job, name
+    return job, put_file(job, 1)
+
+
+def put_file(job: TrainingJob, attempt: int) -> str:
+    key = f"{attempt_prefix(job, attempt)}model.onnx"
+    get_bucket().save(key, BytesIO(b"abc"))
+    return key
 
 
 def test_files_of_a_failed_attempt_go(bucket: Path) -> None:
@@ -55,7 +60,7 @@ def test_files_of_an_attempt_that_another_one_overtook_go(bucket: Path) -> None:
     transitions.hand_back(job.pk, attempt=1, reason="killed", max_attempts=3, progress=JobProgress())
     second = transitions.claim(job.pk, worker="w2", lease=timedelta(minutes=1))
     assert second is not None
-    kept = storages["default"].save(f"{attempt_prefix(second, 2)}model.onnx", ContentFile(b"abc"))
+    kept = put_file(second, 2)
     transitions.succeed(job.pk, attempt=2, model_id=RegisteredModelFactory(token=job.token).pk)
     delete_unpublished_files(job)
     assert not (bucket / name).exists()
@@ -64,7 +69,7 @@ def test_files_of_an_attempt_that_another_one_overtook_go(bucket: Path) -> None:
 
 def test_data_set_that_changed_in_the_bucket_is_not_trained_on(tmp_path: Path) -> None:
     dataset = DatasetFactory()
-    storages["default"].save(dataset.key, ContentFile(b"something else"))
+    get_bucket().save(dataset.key, BytesIO(b"something else"))
     with pytest.raises(HopelessAttempt, match="has changed"):
         fetch_dataset(dataset, tmp_path, lambda: None)
 
@@ -132,7 +137,7 @@ def new_job(**fields: Any) -> TrainingJob:
         columns={"input": "input", "label": "label"},
         sha256=sha256(content).hexdigest(),
     )
-    storages["default"].save(dataset.key, ContentFile(content))
+    get_bucket().save(dataset.key, BytesIO(content))
     return TrainingJobFactory(dataset=dataset, architecture="minilm", **fields)
 
 

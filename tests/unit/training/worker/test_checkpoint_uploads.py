@@ -3,12 +3,13 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
-from django.core.files.storage import storages
 
 from bucket.factory import get_bucket
+from bucket.folder import FolderBucket
+from core.exceptions import BucketError
 from devtools import servers
 from documents.drift import check_documents
 from tests.factories import TrainingJobFactory
@@ -96,14 +97,13 @@ def test_only_the_newest_checkpoint_stays(tmp_path: Path, bucket: Path) -> None:
 def test_what_has_not_changed_is_not_uploaded_again(
     tmp_path: Path, bucket: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job, storage = TrainingJobFactory(), storages["default"]
-    save, saved = storage.save, []
+    job, save, saved = TrainingJobFactory(), FolderBucket.save, []
 
-    def note(name: str, content: Any) -> str:
-        saved.append(name.rpartition("/")[2].partition("-")[2])
-        return str(save(name, content))
+    def note(bucket: FolderBucket, key: str, source: BinaryIO) -> None:
+        saved.append(key.rpartition("/")[2].partition("-")[2])
+        save(bucket, key, source)
 
-    monkeypatch.setattr(storage, "save", note)
+    monkeypatch.setattr(FolderBucket, "save", note)
     keeper = keeper_of(1, tmp_path, job)
     (keeper.local / "checkpoint-large.npz").write_text("the same")
     for epoch in (1, 2):
@@ -203,16 +203,15 @@ def test_without_a_whole_checkpoint_the_folder_is_empty(tmp_path: Path, bucket: 
 
 
 def test_bucket_that_fails_costs_one_checkpoint_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    job, storage = TrainingJobFactory(), storages["default"]
-    save, refused = storage.save, []
+    job, save, refused = TrainingJobFactory(), FolderBucket.save, []
 
-    def refuse_once(name: str, content: Any) -> str:
+    def refuse_once(bucket: FolderBucket, key: str, source: BinaryIO) -> None:
         if not refused:
-            refused.append(name)
-            raise OSError("no space left")
-        return str(save(name, content))
+            refused.append(key)
+            raise BucketError("no space left")
+        save(bucket, key, source)
 
-    monkeypatch.setattr(storage, "save", refuse_once)
+    monkeypatch.setattr(FolderBucket, "save", refuse_once)
     keeper = keeper_of(1, tmp_path, job)
     write(keeper, 1)
     wait_until(lambda: refused)
@@ -275,15 +274,6 @@ def s3_bucket(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         for name, value in server.env.items():
             monkeypatch.setenv(name, value)
         settings.S3_BUCKET, settings.S3_ENDPOINT_URL = server.bucket, server.endpoint
-        options = {
-            "bucket_name": server.bucket,
-            "endpoint_url": server.endpoint,
-            "addressing_style": "path",
-            "default_acl": None,
-            "file_overwrite": True,
-        }
-        backend = {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}
-        settings.STORAGES = {**settings.STORAGES, "default": backend}
         get_bucket.cache_clear()
         yield
         get_bucket.cache_clear()
