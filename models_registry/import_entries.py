@@ -46,7 +46,7 @@ class _Described:
     files: dict[str, str]
 
 
-def take_news(news: News) -> dict[str, str]:
+def follow_news(news: News) -> dict[str, str]:
     """Follow a document's news; returns why brought entries did not become models, "" where they did."""
     for token, ours in news.vanished.items():
         _retire(token, ours)
@@ -82,7 +82,7 @@ def _follow(token: str, edit: Edit) -> None:
     for name, value in described.columns.items():
         setattr(model, name, value)
     if described.files or "classes" in fields:
-        _look_again(model)
+        _await_check(model)
         _replace_files(model, described.files)
     model.save()
     logger.info("model.edited_in_document", model=model.pk, fields=sorted(fields))
@@ -113,14 +113,14 @@ def _import(token: str, entry: Any, *, is_gone: bool) -> str:
     for name, value in described.columns.items():
         setattr(model, name, value)
     model.state, model.retired_at, model.retired_by_document = State.LIVE, None, False
-    _look_again(model)
+    _await_check(model)
     model.save()
     _replace_files(model, described.files)
     logger.info("model.imported", model=model.pk, task_type=model.task_type)
     return ""
 
 
-def _look_again(model: RegisteredModel) -> None:
+def _await_check(model: RegisteredModel) -> None:
     """Let a model wait until the files that others named for it have been looked at."""
     model.unusable_because, model.checked_at = UNCHECKED, None
     model.has_outside_files, model.broken_limits = True, 0

@@ -9,7 +9,7 @@ from documents.schemas import InferenceDocument, read_entry
 from documents.serialise import entry_name
 
 from .entries import render_entry
-from .import_entries import take_news
+from .import_entries import follow_news
 from .models import RegisteredModel
 from .selectors import missing_files
 
@@ -67,5 +67,5 @@ class InferenceProjection(EntriesProjection):
             if missing_files(model)
         )
 
-    def take(self, news: News) -> dict[str, str]:
-        return take_news(news)
+    def follow(self, news: News) -> dict[str, str]:
+        return follow_news(news)

@@ -30,7 +30,7 @@ class StatusProjection(FieldsProjection):
     def canonical(self, document: Json) -> Json:
         return read_status(document)
 
-    def take(self, fields: Json) -> None:
+    def follow(self, fields: Json) -> None:
         with transaction.atomic():
             status = PlatformStatus.load()
             status.dev_mode = bool(fields["dev_mode"])
@@ -50,7 +50,7 @@ class CleanupProjection(FieldsProjection):
     def canonical(self, document: Json) -> Json:
         return read_fields(CleanupDocument, document)
 
-    def take(self, fields: Json) -> None:
+    def follow(self, fields: Json) -> None:
         with transaction.atomic():
             policy = CleanupPolicy.load()
             policy.status = fields["status"]

@@ -1,4 +1,4 @@
-"""Admin pages of the mirror: everything here is written by the machine."""
+"""Admin pages of the documents: everything here is written by the machine."""
 
 import re
 from typing import Any
@@ -78,7 +78,7 @@ class DocumentAdmin(MachineOwnedAdmin):
         label={"in sync": "success", "waiting": "info", "failed": "danger", "rejected": "warning"},
     )
     def state_label(self, document: Any) -> str:
-        """Say in a word how the document is, as far as the database knows."""
+        """Tell in a word how the document is, as far as the database knows."""
         if document.last_error:
             return "failed"
         if document.rejected_etag:

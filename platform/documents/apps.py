@@ -6,7 +6,7 @@ from django.apps import AppConfig
 
 
 class DocumentsConfig(AppConfig):
-    """The mirror between the database and the bucket; registers its health and numbers."""
+    """The documents in step with the database; registers their health, numbers and periodic tasks."""
 
     name = "documents"
     verbose_name = "Documents"

@@ -1,4 +1,4 @@
-"""Publish after a commit, at the pace that the document's size allows.
+"""Publish after a commit, as often as the document's size allows.
 
 A small document is published before the request ends: who saves finds it in the bucket. A large one
 takes seconds to write, and writing it again for every save would hold people up only to write nearly
@@ -82,7 +82,7 @@ class BackgroundPublisher:
             connections.close_all()
 
     def _is_due(self, *, at_all: bool = True) -> bool:
-        """Say whether something has come since the last time; the thread ends when nothing has."""
+        """Tell whether something has come since the last time; the thread ends when nothing has."""
         with self._lock:
             due, self._due = self._due and at_all, False
             if not due:

@@ -18,11 +18,11 @@ def check_bucket(*, anew: bool = False) -> BucketCheck:
 
     Raises `BucketError` when the bucket does not answer.
     """
-    store, known = get_bucket(), BucketCheck.load()
+    bucket, known = get_bucket(), BucketCheck.load()
     fresh = known.checked_at is not None and known.checked_at > timezone.now() - FRESH
-    if anew or not fresh or known.store != str(store):
-        result: ProbeResult = probe_conditional_writes(store)
-        known.store, known.enforced, known.message = str(store), result.enforced, str(result)
+    if anew or not fresh or known.store != str(bucket):
+        result: ProbeResult = probe_conditional_writes(bucket)
+        known.store, known.enforced, known.message = str(bucket), result.enforced, str(result)
         known.checked_at = timezone.now()
         known.save()
     return known

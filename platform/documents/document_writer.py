@@ -1,4 +1,4 @@
-"""What a document's only writer works with: the store, the lease, and noting the end in one transaction."""
+"""What a document's only writer works with: the bucket, the lease, and noting the end in one transaction."""
 
 import contextlib
 import json
@@ -52,7 +52,7 @@ class DocumentWriter:
 
     key: str
     writer: str
-    store: Bucket
+    bucket: Bucket
     look: bool = False
     repair: bool = False
 
@@ -66,7 +66,7 @@ class DocumentWriter:
 
     def read(self) -> tuple[Stored | None, Json | None]:
         """Read and parse the document; an unreadable one is set aside. Raises `UnreadableDocument`."""
-        stored = self.store.get(self.key)
+        stored = self.bucket.get(self.key)
         if stored is None:
             return None, None
         try:
@@ -84,7 +84,7 @@ class DocumentWriter:
     def set_aside(self) -> None:
         """Copy the document to where nobody overwrites it."""
         copy = f"quarantine/{self.key}.{timezone.now():%Y%m%dT%H%M%S%fZ}"
-        self.store.copy(self.key, copy)
+        self.bucket.copy(self.key, copy)
         logger.warning("document.set_aside", document=self.key, copy=copy)
 
     def reject(self, etag: str, reason: str) -> None:
@@ -121,14 +121,14 @@ class DocumentWriter:
             raise LostLease(self.key)
 
     def put(self, body: bytes, *, if_match: str | None, sent: Sent) -> str | None:
-        """Write the document; None when somebody else was first, after a moment's pause.
+        """Write the document; None when another process was first, after a moment's pause.
 
         What is `sent` is noted before: should the write land without our learning of it, what we find
         in the bucket later is ours and no edit of others. Raises `LostLease`.
         """
         self.keep_writing(sent=json.dumps(sent), size=len(body))
         try:
-            return self.store.put(self.key, body, if_match=if_match)
+            return self.bucket.put(self.key, body, if_match=if_match)
         except Conflict:
             time.sleep(random.uniform(0.002, 0.03))  # noqa: S311 - jitter
             return None
@@ -151,7 +151,7 @@ class DocumentWriter:
     ) -> None:
         """Note a document that is in step now, in one transaction. Raises `LostLease`.
 
-        `remember` writes the base and takes in what others did; it returns the entries to look at
+        `remember` writes the base and follows what others did; it returns the entries to look at
         once more, because our rows have followed the document (or could not). `accepted` says that
         what the bucket holds is no version that had to be rejected.
         """

@@ -46,9 +46,9 @@ def register_files(folder: str, owner: Callable[[], KnownFiles]) -> None:
 
 def check_documents() -> list[Drift]:
     """Compare every document, and every file, with the database. Raises `BucketError` when the bucket is away."""
-    store = get_bucket()
+    bucket = get_bucket()
     drifts = [check_document(projection.key) for projection in projections.registered()]
-    return [*drifts, Drift(FILES, tuple(_shortened(list(_file_problems(store)))))]
+    return [*drifts, Drift(FILES, tuple(_shortened(list(_file_problems(bucket)))))]
 
 
 def check_document(key: str) -> Drift:
@@ -59,28 +59,28 @@ def check_document(key: str) -> Drift:
 def repair_documents() -> dict[str, str]:
     """Write every document anew from the database; an unreadable one (a copy is kept) is replaced.
 
-    Files are left as they are: one that is missing cannot be made, one that nobody knows may be somebody's.
+    Files are left as they are: one that is missing cannot be made, one that no row names may belong to another program.
     """
     return {projection.key: repair_document(projection.key).value for projection in projections.registered()}
 
 
 def repair_document(key: str) -> Outcome:
     """Write one document anew from the database. Raises `BucketError` when the bucket is away."""
-    outcome, store = publish(key, repair=True), get_bucket()
+    outcome, bucket = publish(key, repair=True), get_bucket()
     rejected = Document.objects.get(key=key).rejected_etag
-    if outcome is Outcome.FAILED and rejected and store.head(key) == rejected:
-        store.delete(key, if_match=rejected)
+    if outcome is Outcome.FAILED and rejected and bucket.head(key) == rejected:
+        bucket.delete(key, if_match=rejected)
         outcome = publish(key, repair=True)
     return outcome
 
 
-def _problems(projection: projections.Projection, store: Bucket) -> list[str]:
+def _problems(projection: projections.Projection, bucket: Bucket) -> list[str]:
     waiting = OutboxEntry.objects.filter(document=projection.key).count()
     problems = [f"{waiting} changes are not published yet"] if waiting else []
     if isinstance(projection, StreamProjection):
-        return [*problems, *_stream_problems(projection, store)]
+        return [*problems, *_stream_problems(projection, bucket)]
     try:
-        stored = store.get(projection.key)
+        stored = bucket.get(projection.key)
         document = parse_document(stored.body) if stored else None
     except ValueError as error:
         return [*problems, f"cannot be used: {error}"]
@@ -92,9 +92,9 @@ def _problems(projection: projections.Projection, store: Bucket) -> list[str]:
     return [*problems, *_shortened(list(_entry_problems(projection, document)))]
 
 
-def _stream_problems(projection: StreamProjection, store: Bucket) -> Iterator[str]:
+def _stream_problems(projection: StreamProjection, bucket: Bucket) -> Iterator[str]:
     row = Document.objects.filter(key=projection.key).first() or Document(key=projection.key)
-    found, wanted = store.head(projection.key), projection.version() or ""
+    found, wanted = bucket.head(projection.key), projection.version() or ""
     if found is not None and found == row.rejected_etag and not wanted:
         return  # others put it there, it was looked at, and its page says what is wrong with it
     if wanted and (row.base != wanted or found != row.etag):
@@ -124,12 +124,12 @@ def _entry_problems(projection: EntriesProjection, document: Json) -> Iterator[s
         yield f"{name} was removed by others and is not imported yet"
 
 
-def _file_problems(store: Bucket) -> Iterator[str]:
+def _file_problems(bucket: Bucket) -> Iterator[str]:
     for folder, owners in sorted(_owners.items()):
         known = [owner() for owner in owners]
         files = {key: size for some in known for key, size in some.files.items()}
         working = tuple(prefix for some in known for prefix in some.working)
-        found = dict(store.list(folder))
+        found = dict(bucket.list(folder))
         for key in sorted(files.keys() - found.keys()):
             yield f"{key} is missing"
         for key in sorted(found.keys() - files.keys()):

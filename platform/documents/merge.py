@@ -18,7 +18,9 @@ Json = dict[str, Any]
 Canonical = Callable[[Json], Json]  # fields it cannot read are left out
 
 UNSEEN_FOR = timedelta(minutes=2)  # that a program may take from its reading of a document to its writing
-PUT_BACK_AT_MOST = 3  # times in a row that an entry comes back, should somebody remove it again and again
+PUT_BACK_AT_MOST = (
+    3  # times in a row that an entry comes back, should another program remove it again and again
+)
 
 _ABSENT: object = object()
 
@@ -49,7 +51,7 @@ class Merged:
     """The fields to write, those of ours that follow the document (canonical), and what lost."""
 
     document: Json
-    taken: Json = field(default_factory=dict)
+    followed: Json = field(default_factory=dict)
     overruled: tuple[Overruled, ...] = ()
 
 
@@ -92,23 +94,23 @@ def merge_fields(
     before one, ours stays.
     """
     known, found = canonical(base) if base is not None else {}, canonical(theirs)
-    document, taken, overruled = dict(theirs), {}, []
+    document, followed, overruled = dict(theirs), {}, []
     for name, value in ours.items():
         before, now = _reading(base or {}, known, name, value), _reading(theirs, found, name, value)
         if now == value:
             continue
-        followed = name in ownership.followed | ownership.operator and now is not _ABSENT
+        can_follow = name in ownership.followed | ownership.operator and now is not _ABSENT
         their_edit, our_edit = now != before, value != before
         is_old = any(name in (write.before or {}) and (write.before or {})[name] == now for write in writes)
-        if their_edit and followed and not is_old and (not our_edit or name in ownership.operator):
-            taken[name] = now
+        if their_edit and can_follow and not is_old and (not our_edit or name in ownership.operator):
+            followed[name] = now
             if our_edit and before is not _ABSENT:
                 overruled.append(Overruled(name, value, by="document"))
             continue
         document[name] = value
         if their_edit and base is not None:
             overruled.append(Overruled(name, theirs.get(name), by="database"))
-    return Merged(document, taken, tuple(overruled))
+    return Merged(document, followed, tuple(overruled))
 
 
 def _reading(written: Json, canonical: Json, name: str, ours: object) -> object:
@@ -150,7 +152,7 @@ class MergedEntry:
 
     fate: Fate
     document: Any = None
-    taken: Json = field(default_factory=dict)
+    followed: Json = field(default_factory=dict)
     overruled: tuple[Overruled, ...] = ()
 
 
@@ -185,7 +187,7 @@ def merge_entry(
         ownership=ownership,
         writes=writes,
     )
-    return MergedEntry(Fate.KEEP, merged.document, merged.taken, merged.overruled)
+    return MergedEntry(Fate.KEEP, merged.document, merged.followed, merged.overruled)
 
 
 def _without_ours(*, base: object, theirs: object, external: bool) -> MergedEntry:
@@ -232,7 +234,7 @@ def writes_after(
     changed = {
         name: value
         for name, value in before.items()
-        if value is not _ABSENT and value != ours[name] and name not in merged.taken
+        if value is not _ABSENT and value != ours[name] and name not in merged.followed
     }
     return (*writes, Write(now, changed)) if changed else tuple(writes)
 

@@ -1,4 +1,4 @@
-"""The mirror in numbers, for Prometheus."""
+"""The documents in numbers, for Prometheus."""
 
 from collections.abc import Iterable
 

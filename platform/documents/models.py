@@ -1,4 +1,4 @@
-"""What the mirror remembers of each document, and the changes it still has to publish."""
+"""What is known of each document, and the changes that still have to be published."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Document(models.Model):
 
     @classmethod
     def acquire(cls, key: str, *, writer: str, now: datetime, until: datetime) -> bool:
-        """Become the document's only writer; False when somebody else is.
+        """Become the document's only writer; False when another process is.
 
         A lease and not a row lock: the write may take as long as the bucket does, and SQLite knows
         one writing transaction only. Should a stopped writer wake after its lease, the conditional

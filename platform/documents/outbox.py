@@ -1,4 +1,4 @@
-"""Say, inside the transaction that changes a table, which document changes with it."""
+"""Note, inside the transaction that changes a table, which document changes with it."""
 
 from collections.abc import Callable
 from functools import cache

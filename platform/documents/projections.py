@@ -15,7 +15,7 @@ from .merge import Json, Ownership
 
 
 class Unusable(TrainyardError):
-    """A document that others put into the bucket cannot be taken in; the message says why."""
+    """A document that others put into the bucket cannot be imported; the message gives the reason."""
 
 
 class Postponed(TrainyardError):
@@ -44,7 +44,7 @@ class FieldsProjection(Projection):
     def canonical(self, document: Json) -> Json:
         """Return what a document says, in our spelling; fields that cannot be read are left out."""
 
-    def take(self, fields: Json) -> None:
+    def follow(self, fields: Json) -> None:
         """Write an operator's edit of the document into our tables."""
 
 
@@ -98,7 +98,7 @@ class EntriesProjection(Projection):
         return frozenset()
 
     @abstractmethod
-    def take(self, news: News) -> dict[str, str]:
+    def follow(self, news: News) -> dict[str, str]:
         """Bring the news into our tables; called inside a transaction.
 
         Returns, for each entry that was brought, why it did not become a row; "" when it did, or
@@ -121,9 +121,9 @@ class StreamProjection(Projection):
         """Produce the document piece by piece."""
 
     def import_document(self, source: Reader, *, etag: str) -> None:
-        """Take in a document that somebody else put there; outside of any transaction.
+        """Import a document that another program put there; outside of any transaction.
 
-        Taking in the same document once more changes nothing. Raises `Unusable` or `Postponed`.
+        Importing the same document once more changes nothing. Raises `Unusable` or `Postponed`.
         """
         raise Unusable("This platform writes the document and does not read it.")
 

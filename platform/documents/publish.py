@@ -38,7 +38,7 @@ class Outcome(Enum):
     """How an attempt to publish ended."""
 
     CLEAN = "clean"  # nothing is waiting any more
-    BUSY = "busy"  # somebody else is writing and will take our changes along
+    BUSY = "busy"  # another process is writing and will take our changes along
     UNFINISHED = "unfinished"  # our turn is over, and changes wait again
     FAILED = "failed"  # the bucket did not take it; the changes wait
     POSTPONED = "postponed"  # what others put there waits until the platform may accept it
@@ -56,36 +56,49 @@ def publish(key: str, *, force: bool = False, repair: bool = False, turn: float 
         return Outcome.FAILED
     began = time.monotonic()
     while force or _is_waiting(key):
-        writer, now = f"{socket.gethostname()[:80]}:{os.getpid()}:{uuid.uuid4().hex[:8]}", timezone.now()
-        if not Document.acquire(key, writer=writer, now=now, until=now + WRITER_LEASE):
-            return Outcome.BUSY
-        try:
-            store = get_bucket()
-            Document.move_to(key, store=str(store)[:255])
-            document_writer = DocumentWriter(key=key, writer=writer, store=store, look=force, repair=repair)
-            synchronise(projections.get(key), document_writer)
-        except BucketError as error:
-            logger.warning("document.publish_failed", document=key, error=storable(error))
-            Document.release(key, writer=writer, last_error=storable(error), failed_at=timezone.now())
-            return Outcome.FAILED
-        except projections.Postponed as error:
-            Document.release(key, writer=writer, last_error=storable(error), failed_at=None)
-            return Outcome.POSTPONED
-        except LostLease:
-            logger.warning("document.lease_lost", document=key)
-            return Outcome.BUSY
-        except BaseException as error:  # what is in a document may make a native library panic
-            told = f"Unexpected: {describe(error)}"
-            Document.release(key, writer=writer, last_error=told)
-            if isinstance(error, KeyboardInterrupt | SystemExit | DatabaseError):
-                raise
-            logger.error("document.publish_crashed", document=key, error=told, exc_info=error)
-            return Outcome.FAILED
-        Document.release(key, writer=writer, last_error="", failed_at=None)
+        outcome = _publish_once(key, look=force, repair=repair)
+        if outcome is not Outcome.CLEAN:
+            return outcome
         force = repair = False
         if turn is not None and time.monotonic() - began > turn and _is_waiting(key):
             return Outcome.UNFINISHED
     return Outcome.CLEAN
+
+
+def _publish_once(key: str, *, look: bool, repair: bool) -> Outcome:
+    """Become the document's writer, bring it into step, and let go of it again."""
+    name, now = f"{socket.gethostname()[:80]}:{os.getpid()}:{uuid.uuid4().hex[:8]}", timezone.now()
+    if not Document.acquire(key, writer=name, now=now, until=now + WRITER_LEASE):
+        return Outcome.BUSY
+    try:
+        bucket = get_bucket()
+        Document.move_to(key, store=str(bucket)[:255])
+        writer = DocumentWriter(key=key, writer=name, bucket=bucket, look=look, repair=repair)
+        synchronise(projections.get(key), writer)
+    except BucketError as error:
+        logger.warning("document.publish_failed", document=key, error=storable(error))
+        Document.release(key, writer=name, last_error=storable(error), failed_at=timezone.now())
+        return Outcome.FAILED
+    except projections.Postponed as error:
+        Document.release(key, writer=name, last_error=storable(error), failed_at=None)
+        return Outcome.POSTPONED
+    except LostLease:
+        logger.warning("document.lease_lost", document=key)
+        return Outcome.BUSY
+    except BaseException as error:  # what is in a document may make a native library panic
+        return _crashed(key, name, error)
+    Document.release(key, writer=name, last_error="", failed_at=None)
+    return Outcome.CLEAN
+
+
+def _crashed(key: str, name: str, error: BaseException) -> Outcome:
+    """Let go of a document after an error that no one foresaw; raises what must not be swallowed again."""
+    reason = f"Unexpected: {describe(error)}"
+    Document.release(key, writer=name, last_error=reason)
+    if isinstance(error, KeyboardInterrupt | SystemExit | DatabaseError):
+        raise error
+    logger.error("document.publish_crashed", document=key, error=reason, exc_info=error)
+    return Outcome.FAILED
 
 
 def publish_or_raise(key: str, *, timeout_seconds: float = 30) -> None:
@@ -96,12 +109,12 @@ def publish_or_raise(key: str, *, timeout_seconds: float = 30) -> None:
         if publish(key) is Outcome.FAILED:
             raise BucketError(Document.objects.get(key=key).last_error or f"{key} cannot be published now.")
         if time.monotonic() > deadline:
-            raise BucketError(f"{key} is being written by somebody else for too long.")
+            raise BucketError(f"{key} is being written by another process for too long.")
         time.sleep(0.02)
 
 
 def publish_waiting() -> dict[str, str]:
-    """Bring every document into step: publish what waits, take in what others have written.
+    """Bring every document into step: publish what waits, follow what others have written.
 
     Returns how it ended, by document; whatever is wrong with one of them does not keep the others.
     """

@@ -94,14 +94,14 @@ def entry_name(token: str) -> str:
 
 def format_writes(writes: Iterable[Write]) -> str:
     """Write down our writes of an entry; "" for none."""
-    told = [[write.at.timestamp(), write.before, write.put_back] for write in writes]
-    return json.dumps(told) if told else ""
+    listed = [[write.at.timestamp(), write.before, write.put_back] for write in writes]
+    return json.dumps(listed) if listed else ""
 
 
 def parse_writes(text: str) -> list[Write]:
     """Read what `format_writes` wrote."""
-    told = json.loads(text) if text else []
-    return [Write(datetime.fromtimestamp(at, UTC), before, put_back) for at, before, put_back in told]
+    listed = json.loads(text) if text else []
+    return [Write(datetime.fromtimestamp(at, UTC), before, put_back) for at, before, put_back in listed]
 
 
 def _dumps(value: object) -> str:

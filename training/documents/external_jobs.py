@@ -1,7 +1,7 @@
-"""From a training.json that somebody else put into the bucket to a queued job of ours.
+"""From a training.json that another program put into the bucket to a queued job of ours.
 
 Whatever runs twice must not make two jobs: the data set lies under a key made from the document's
-ETag. A document whose data set has a job was taken in before; one whose data set has none is where an
+ETag. A document whose data set has a job was imported before; one whose data set has none is where an
 earlier try stopped, and goes on from there.
 """
 
@@ -76,7 +76,7 @@ class Step(BaseModel):
 
 
 class WantedTraining(BaseModel):
-    """How somebody else wants a model trained, numbers perhaps as texts; everything is in the seed's format."""
+    """How another program wants a model trained, numbers perhaps as texts; everything is in the seed's format."""
 
     model_config = ConfigDict(allow_inf_nan=False, str_strip_whitespace=True)
 
@@ -92,7 +92,7 @@ class WantedTraining(BaseModel):
     step_lr: Annotated[Step | None, BeforeValidator(_absent)] = None
 
 
-class ForeignSettings(WantedTraining):
+class ExternalSettings(WantedTraining):
     """The document's values."""
 
     token: str = Field(min_length=1, max_length=160)
@@ -108,7 +108,7 @@ class Reference(BaseModel):
     columns: dict[str, str] = {}
 
 
-def take_in_document(source: Reader, *, etag: str) -> None:
+def import_document(source: Reader, *, etag: str) -> None:
     """Make a queued job, nobody's, of the document with this ETag; none if it has one already.
 
     Raises `Unusable` that says what is wrong with the document and where; `Postponed` or `BucketError`
@@ -116,17 +116,17 @@ def take_in_document(source: Reader, *, etag: str) -> None:
     """
     identifier = hashlib.sha256(etag.encode()).hexdigest()[:32]
     if _has_job(identifier):
-        logger.info("document.taken_before", document=keys.TRAINING)
+        logger.info("document.imported_before", document=keys.TRAINING)
         return
     try:
         with transaction.atomic():  # before the work, and again when the job is accepted
             make_room(None)
         with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:
-            job = _import_document(source, Path(folder), identifier)
+            job = _make_job(source, Path(folder), identifier)
     except (MaintenanceMode, PlatformBusy) as error:
         raise Postponed(f"{keys.TRAINING} waits: {error}") from error
     except (DataError, InvalidRequest, WrongFile) as error:
-        if _has_job(identifier):  # somebody took it in meanwhile
+        if _has_job(identifier):  # another process has imported it meanwhile
             return
         raise Unusable(f"{keys.TRAINING} cannot become a job: {error}") from error
     except (BucketError, OperationalError, InterfaceError, KeyboardInterrupt, SystemExit):
@@ -137,7 +137,7 @@ def take_in_document(source: Reader, *, etag: str) -> None:
         raise _crashed(error) from error
     except BaseException as error:  # whatever a library makes of a document that was made to break it
         raise _crashed(error) from error
-    logger.info("document.taken_in", document=keys.TRAINING, job=job.pk)
+    logger.info("document.imported", document=keys.TRAINING, job=job.pk)
 
 
 def _crashed(error: BaseException) -> Unusable:
@@ -150,24 +150,16 @@ def _has_job(identifier: str) -> bool:
     return TrainingJob.objects.filter(dataset__key__startswith=dataset_key(identifier, "")).exists()
 
 
-def _import_document(source: Reader, folder: Path, identifier: str) -> TrainingJob:
+def _make_job(source: Reader, folder: Path, identifier: str) -> TrainingJob:
     limits = Limits(max_bytes=settings.TRAINYARD["MAX_DATASET_BYTES"])
-    document = take_apart(source, folder, keys=ForeignSettings.model_fields, limits=limits)
-    wanted = read_as(ForeignSettings, document.settings)
+    document = take_apart(source, folder, keys=ExternalSettings.model_fields, limits=limits)
+    wanted = read_as(ExternalSettings, document.settings)
     _check_token(wanted.token)
     name, choice = readable_name(wanted.token), choice_of(wanted)
     path, columns = _data(document, folder, wanted.task_type, limits)
     dataset = Dataset.objects.filter(key=dataset_key(identifier, path.suffix)).first()
     if dataset is None:
-        with path.open("rb") as file:
-            dataset = create_dataset(
-                owner=None,
-                name=name,
-                task_type=wanted.task_type,
-                file=File(file, name=path.name),
-                columns=columns,
-                identifier=identifier,
-            )
+        dataset = _make_dataset(path, columns, name=name, task=wanted.task_type, identifier=identifier)
     try:
         if len(dataset.classes) != wanted.num_classes:
             raise InvalidRequest(
@@ -184,6 +176,18 @@ def _import_document(source: Reader, folder: Path, identifier: str) -> TrainingJ
     except BaseException:
         discard_dataset(dataset)
         raise
+
+
+def _make_dataset(path: Path, columns: dict[str, str], *, name: str, task: str, identifier: str) -> Dataset:
+    with path.open("rb") as file:
+        return create_dataset(
+            owner=None,
+            name=name,
+            task_type=task,
+            file=File(file, name=path.name),
+            columns=columns,
+            identifier=identifier,
+        )
 
 
 def read_as(model: type[AnyModel], values: dict[str, Any], *, place: str = "") -> AnyModel:

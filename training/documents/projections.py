@@ -1,4 +1,4 @@
-"""How the running job appears in training/training.json, and how a job that somebody puts there is taken in."""
+"""How the running job appears in training/training.json, and how a job that another program puts there is imported."""
 
 import json
 import tempfile
@@ -19,7 +19,7 @@ from ..engine.catalogue import get_architecture
 from ..engine.data import DataError, iter_training_document_dataset
 from ..engine.specs.strategies import SCRATCH, find_strategy
 from ..jobs.models import TrainingJob
-from .external_jobs import take_in_document
+from .external_jobs import import_document
 
 
 class TrainingProjection(StreamProjection):
@@ -42,7 +42,7 @@ class TrainingProjection(StreamProjection):
         yield b"\n}\n"
 
     def import_document(self, source: Reader, *, etag: str) -> None:
-        take_in_document(source, etag=etag)
+        import_document(source, etag=etag)
 
 
 def job_settings(job: TrainingJob) -> dict[str, object]:
@@ -66,7 +66,7 @@ def job_settings(job: TrainingJob) -> dict[str, object]:
 
 
 def is_inlined(dataset: Dataset) -> bool:
-    """Say whether training.json holds a data set itself; it only names one that is larger than that."""
+    """Tell whether training.json holds a data set itself; it only names one that is larger than that."""
     return dataset.size <= settings.TRAINYARD["MAX_INLINE_BYTES"]
 
 

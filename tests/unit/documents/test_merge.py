@@ -47,7 +47,7 @@ def test_fields_merged_again_change_nothing(
     base: Any, ours: Json, theirs: Json, ownership: Ownership
 ) -> None:
     once = merge(base, ours, theirs, ownership)
-    again = merge(once.document, {**ours, **once.taken}, once.document, ownership)
+    again = merge(once.document, {**ours, **once.followed}, once.document, ownership)
     assert again == Merged(once.document)
 
 
@@ -55,7 +55,7 @@ def test_fields_merged_again_change_nothing(
 def test_fields_nobody_else_changed_are_ours(base: Json, ours: Json, ownership: Ownership) -> None:
     merged = merge(base, ours, base, ownership)
     assert merged.document == {**base, **ours}
-    assert not merged.taken
+    assert not merged.followed
     assert not merged.overruled
 
 
@@ -66,7 +66,7 @@ def test_fields_we_did_not_change_follow_the_document(
     merged = merge({**ours, **strange}, ours, {**ours, **strange, **edits}, ownership)
     followed = ownership.followed | ownership.operator
     expected = {name: value for name, value in edits.items() if name in followed and value != ours[name]}
-    assert merged.taken == expected
+    assert merged.followed == expected
     assert merged.document == {**ours, **strange, **expected}
 
 
@@ -82,7 +82,7 @@ def test_fields_changed_by_both_go_to_their_owner_and_the_loser_is_told(
             continue
         lost = {item.field: item for item in merged.overruled}
         if name in ownership.operator and now is not missing:
-            assert merged.document[name] == merged.taken[name] == now
+            assert merged.document[name] == merged.followed[name] == now
             assert name not in base or lost[name] == Overruled(name, value, by="document")
         else:
             assert merged.document[name] == value
@@ -111,10 +111,10 @@ def test_entry_merged_again_changes_nothing(
     base: Any, ours: Json | None, theirs: Any, external: bool
 ) -> None:
     once = merge_one(base, ours, theirs, external=external)
-    rows = None if once.fate is Fate.VANISHED or ours is None else {**ours, **once.taken}
+    rows = None if once.fate is Fate.VANISHED or ours is None else {**ours, **once.followed}
     again = merge_one(once.document, rows, once.document, external=once.fate is Fate.EXTERNAL)
     assert again.document == once.document
-    assert not again.taken
+    assert not again.followed
     assert not again.overruled
 
 
@@ -153,7 +153,7 @@ def test_entry_of_a_removed_row_goes_and_an_edit_of_it_is_told(base: Json, their
 def test_entry_never_loses_our_row_unless_it_vanished(ours: Json, theirs: Any, base: Any) -> None:
     merged = merge_one(base, ours, theirs)
     if merged.fate is not Fate.VANISHED:
-        assert {**merged.document, **ours, **merged.taken} == merged.document
+        assert {**merged.document, **ours, **merged.followed} == merged.document
 
 
 LEGACY = {

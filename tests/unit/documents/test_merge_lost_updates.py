@@ -324,5 +324,5 @@ def test_edit_is_undone_exactly_by_those_who_may_have_seen_it(
     )
     stays = before == theirs and age < UNSEEN_FOR
     assert merged.document["accuracy"] == (50.0 if stays else theirs)
-    assert bool(merged.taken) != stays
+    assert bool(merged.followed) != stays
     assert bool(merged.overruled) == stays

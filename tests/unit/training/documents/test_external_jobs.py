@@ -23,7 +23,7 @@ from tests.unit.training.engine.data.test_images import archive, picture, two_cl
 from training.datasets.models import Dataset
 from training.datasets.services import create_dataset
 from training.documents import external_jobs
-from training.documents.external_jobs import choose_strategy, take_in_document
+from training.documents.external_jobs import choose_strategy
 from training.documents.projections import TrainingProjection
 from training.engine.catalogue import get_architecture
 from training.engine.data import iter_image_archive
@@ -81,7 +81,7 @@ def text_document(**changes: Any) -> dict[str, Any]:
 
 def import_document(document: Any, etag: str = '"1"') -> None:
     content = document if isinstance(document, bytes) else json.dumps(document).encode()
-    take_in_document(io.BytesIO(content), etag=etag)
+    external_jobs.import_document(io.BytesIO(content), etag=etag)
 
 
 def files_in(bucket: Path) -> list[str]:
