@@ -112,7 +112,7 @@ class Bucket(ABC):
 
     @abstractmethod
     def delete(self, key: str, *, if_match: str | None = None) -> None:
-        """Remove a file, or only the document with this ETag; none there is fine."""
+        """Remove a file, or, with an ETag, only the document that has it; none there is fine."""
 
     @abstractmethod
     def delete_folder(self, folder: str) -> int:

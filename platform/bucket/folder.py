@@ -112,10 +112,14 @@ class FolderBucket(Bucket):
 
     def delete(self, key: str, *, if_match: str | None = None) -> None:
         path = self._path(key)
-        with _errors("delete", key), self._lock(key):
-            if if_match is not None and self.head(key) not in (if_match, None):
-                raise Conflict(key)
-            path.unlink(missing_ok=True)
+        with _errors("delete", key):
+            if if_match is None:
+                path.unlink(missing_ok=True)
+                return
+            with self._lock(key):
+                if self.head(key) not in (if_match, None):
+                    raise Conflict(key)
+                path.unlink(missing_ok=True)
 
     def delete_folder(self, folder: str) -> int:
         deleted = 0
