@@ -58,7 +58,7 @@ class TextsForm(forms.Form):
 
     texts = forms.CharField(
         label="Sentences",
-        widget=forms.Textarea(attrs={"rows": 4, "class": "form-control"}),
+        widget=forms.Textarea(attrs={"rows": 4}),
         error_messages={"required": "Type a sentence."},
     )
 
@@ -84,9 +84,8 @@ class DescribeForm(forms.ModelForm):
         model = RegisteredModel
         fields = ("name", "description", "downloadable")
         widgets: ClassVar[dict[str, Any]] = {
-            "name": forms.TextInput(attrs={"class": "form-control", "autocomplete": "off"}),
-            "description": forms.Textarea(attrs={"class": "form-control", "rows": 8}),
-            "downloadable": forms.CheckboxInput(attrs={"class": "form-check-input"}),
+            "name": forms.TextInput(attrs={"autocomplete": "off"}),
+            "description": forms.Textarea(attrs={"rows": 8}),
         }
         help_texts: ClassVar[dict[str, str]] = {
             "description": "What it is for, what it was trained on, what it should not be used for. Markdown: "

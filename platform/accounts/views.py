@@ -30,7 +30,6 @@ class TokenForm(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("label_suffix", "")
         super().__init__(*args, **kwargs)
-        self.fields["days"].widget.attrs["class"] = "form-control"
 
 
 @login_required

@@ -150,7 +150,6 @@ class DataForm(forms.Form):
                 self.fields[name].widget = forms.Select(choices=choices)
             else:
                 self.fields[name].widget.attrs["placeholder"] = "Recognised by its name"
-            _dress(self.fields[name].widget)
 
     def clean_file(self) -> UploadedFile:
         """Refuse what no reader takes, and what is too large."""
@@ -238,16 +237,6 @@ class NewModelForm(forms.Form):
         network.widget = NetworkSelect(task_type)
         network.choices = models_of(task_type)
         self.fields["name"].widget.attrs["autocomplete"] = "off"
-        for field in self.fields.values():
-            _dress(field.widget)
-
-    def full_clean(self) -> None:
-        """Mark the fields that have errors for the eye as well."""
-        super().full_clean()
-        for name in self.errors:
-            if name in self.fields:
-                widget = self.fields[name].widget
-                widget.attrs["class"] = f"{widget.attrs.get('class', '')} is-invalid".strip()
 
     def clean_name(self) -> str:
         """Drop the space around a name."""
@@ -334,15 +323,3 @@ class JobSearch(DatasetSearch):
         [(state.value, str(state.label).capitalize()) for state in TrainingJob.State],
         everything="Any state",
     )
-
-
-def _dress(widget: forms.Widget) -> None:
-    """Give a widget Bootstrap's class."""
-    if isinstance(widget, forms.CheckboxInput):
-        widget.attrs["class"] = "form-check-input"
-    elif isinstance(widget, forms.RadioSelect):
-        return
-    elif isinstance(widget, forms.Select):
-        widget.attrs["class"] = "form-select"
-    else:
-        widget.attrs["class"] = "form-control"

@@ -1,6 +1,7 @@
 from typing import Any
 
 import pytest
+from crispy_forms.templatetags.crispy_forms_filters import as_crispy_field
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.forms import IntegerField
 from django.http import QueryDict
@@ -177,7 +178,7 @@ def test_what_cannot_be_used_is_named_at_its_field(changes: dict[str, Any], fiel
     assert not form.is_valid()
     assert list(form.errors) == [field]
     if field != "strategy":
-        assert "is-invalid" in str(form[field])
+        assert "is-invalid" in as_crispy_field(form[field])
 
 
 @pytest.mark.parametrize(
