@@ -14,7 +14,7 @@ from unfold.admin import TabularInline
 from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
 from core.admin.base import PlatformAdmin, label, when
-from core.admin.confirmation import Confirmation, confirmed
+from core.admin.confirmation import Confirmation, FormValues, confirmed
 
 from .models import Artifact, RegisteredModel
 from .services import change_model, forgive_model, keep_model, restore_model, retire_model
@@ -72,7 +72,7 @@ class ArtifactInline(TabularInline):
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
     @admin.display(description="size")
@@ -177,12 +177,12 @@ class RegisteredModelAdmin(PlatformAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """A model that is no more is history, which nobody changes."""
         allowed = bool(super().has_change_permission(request))
         return allowed and (not isinstance(obj, RegisteredModel) or obj.is_live)
 
-    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+    def get_fieldsets(self, request: HttpRequest, obj: Model | None = None) -> Any:
         """Show the whole token to those alone who may change models: it is the right to predict."""
         sets = super().get_fieldsets(request, obj)
         return sets if self.sees_secrets(request) else masking(sets)
@@ -252,7 +252,7 @@ class RegisteredModelAdmin(PlatformAdmin):
         permission="change",
         icon="archive",
     )
-    def retire(self, request: HttpRequest, model: RegisteredModel, values: dict[str, Any]) -> None:
+    def retire(self, request: HttpRequest, model: RegisteredModel, values: FormValues) -> None:
         """Take a model out of service."""
         retire_model(model=model)
 
@@ -269,7 +269,7 @@ class RegisteredModelAdmin(PlatformAdmin):
         permission="change",
         icon="unarchive",
     )
-    def restore(self, request: HttpRequest, model: RegisteredModel, values: dict[str, Any]) -> None:
+    def restore(self, request: HttpRequest, model: RegisteredModel, values: FormValues) -> None:
         """Bring a model back."""
         restore_model(model=model)
 
@@ -286,7 +286,7 @@ class RegisteredModelAdmin(PlatformAdmin):
         permission="change",
         icon="restart_alt",
     )
-    def forgive(self, request: HttpRequest, model: RegisteredModel, values: dict[str, Any]) -> None:
+    def forgive(self, request: HttpRequest, model: RegisteredModel, values: FormValues) -> None:
         """Give a model another chance."""
         forgive_model(model=model)
 
@@ -304,7 +304,7 @@ class RegisteredModelAdmin(PlatformAdmin):
         permission="change",
         icon="update",
     )
-    def keep(self, request: HttpRequest, model: RegisteredModel, values: dict[str, Any]) -> None:
+    def keep(self, request: HttpRequest, model: RegisteredModel, values: FormValues) -> None:
         """Let a model live longer."""
         keep_model(model=model, extra=timedelta(days=values["days"]))
 
@@ -321,7 +321,7 @@ class RegisteredModelAdmin(PlatformAdmin):
         permission="change",
         icon="keep",
     )
-    def pin(self, request: HttpRequest, model: RegisteredModel, values: dict[str, Any]) -> None:
+    def pin(self, request: HttpRequest, model: RegisteredModel, values: FormValues) -> None:
         """Let a model live for ever."""
         change_model(model=model, changes={"pinned": True})
 
@@ -338,7 +338,7 @@ class RegisteredModelAdmin(PlatformAdmin):
         permission="change",
         icon="keep_off",
     )
-    def unpin(self, request: HttpRequest, model: RegisteredModel, values: dict[str, Any]) -> None:
+    def unpin(self, request: HttpRequest, model: RegisteredModel, values: FormValues) -> None:
         """Let a model expire again."""
         change_model(model=model, changes={"pinned": False})
 
@@ -355,7 +355,7 @@ class RegisteredModelAdmin(PlatformAdmin):
         permission="change",
         icon="download",
     )
-    def allow_downloads(self, request: HttpRequest, model: RegisteredModel, values: dict[str, Any]) -> None:
+    def allow_downloads(self, request: HttpRequest, model: RegisteredModel, values: FormValues) -> None:
         """Let whoever has the token have the files."""
         change_model(model=model, changes={"downloadable": True})
 
@@ -372,6 +372,6 @@ class RegisteredModelAdmin(PlatformAdmin):
         permission="change",
         icon="file_download_off",
     )
-    def forbid_downloads(self, request: HttpRequest, model: RegisteredModel, values: dict[str, Any]) -> None:
+    def forbid_downloads(self, request: HttpRequest, model: RegisteredModel, values: FormValues) -> None:
         """Keep the files from others."""
         change_model(model=model, changes={"downloadable": False})

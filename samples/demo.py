@@ -70,7 +70,7 @@ class Worker:
             self.process.wait()
 
 
-def train_and_predict(*, task: str, data: Path, name: str, given: str) -> dict[str, Any]:
+def train_and_predict(*, task: str, data: Path, name: str, given: str) -> dict[str, object]:
     """Submit a job, wait for its model, and use it once."""
     job = manage_json("submit", "--task", task, "--data", str(data), "--name", name, "--wait")
     answer = manage_json("predict", job["token"], given)

@@ -171,7 +171,7 @@ class DownloadSerializer(serializers.Serializer):
     format = serializers.ChoiceField(choices=list(DOWNLOADS))
 
 
-def answer_json(answer: Answer) -> dict[str, Any]:
+def answer_json(answer: Answer) -> dict[str, object]:
     """Return an answer as plain data, the same for REST and the shell."""
     predictions = [
         {
@@ -193,7 +193,7 @@ def answer_json(answer: Answer) -> dict[str, Any]:
     }
 
 
-def explanation_json(why: Explanation) -> dict[str, Any]:
+def explanation_json(why: Explanation) -> dict[str, object]:
     """Return an explanation as plain data."""
     match why:
         case ActivationMap():

@@ -1,14 +1,12 @@
 """Admin pages of batches."""
 
-from typing import Any
-
 from django.contrib import admin
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
 
 from core.admin.base import MachineOwnedAdmin, label
-from core.admin.confirmation import Confirmation, confirmed
+from core.admin.confirmation import Confirmation, FormValues, confirmed
 
 from .models import Batch
 from .services import cancel_batch
@@ -93,6 +91,6 @@ class BatchAdmin(MachineOwnedAdmin):
         permission="cancel",
         icon="cancel",
     )
-    def cancel(self, request: HttpRequest, batch: Batch, values: dict[str, Any]) -> None:
+    def cancel(self, request: HttpRequest, batch: Batch, values: FormValues) -> None:
         """End a batch."""
         cancel_batch(batch=batch)

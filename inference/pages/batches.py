@@ -3,8 +3,6 @@
 As with models, who knows the address may see: a batch has a secret of its own, beside its model's token.
 """
 
-from typing import Any
-
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -121,7 +119,7 @@ def _refuse(request: PageRequest, token: str, error: TrainyardError) -> HttpResp
     return redirect("inference:model", token=token)
 
 
-def _context(batch: Batch) -> dict[str, Any]:
+def _context(batch: Batch) -> dict[str, object]:
     waits = batch.state == Batch.State.QUEUED
     ahead = Batch.objects.queued().filter(queued_at__lt=batch.queued_at).count() if waits else 0
     return {

@@ -6,7 +6,6 @@ to others, and for tokens that are unknown or over, there is nothing: the same 4
 
 from copy import copy
 from datetime import timedelta
-from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
@@ -81,7 +80,7 @@ def try_model(request: PageRequest, token: str) -> HttpResponse:
         return redirect("inference:model", token=token)
     model = _visible_model(request, token)
     form = try_form(model.task_type, request.POST, request.FILES)
-    context: dict[str, Any] = {"model": model, "form": form}
+    context: dict[str, object] = {"model": model, "form": form}
     status = 200
     try:
         require_rate("predict-address", client_of(request))
@@ -182,7 +181,7 @@ def _own_model(request: HttpRequest, token: str) -> RegisteredModel:
     return model
 
 
-def _page_context(request: HttpRequest, model: RegisteredModel) -> dict[str, Any]:
+def _page_context(request: HttpRequest, model: RegisteredModel) -> dict[str, object]:
     manages = may_manage(request.user, model)
     files = [file for file in model.artifacts.all() if may_have(file.kind, model, manages=manages)]
     files.sort(key=lambda file: FILE_ORDER.index(file.kind))

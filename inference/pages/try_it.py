@@ -52,7 +52,7 @@ class ShownPrediction:
     unexplained: str = ""
 
 
-def try_inputs(model: RegisteredModel, form: ImagesForm | TextsForm) -> dict[str, Any]:
+def try_inputs(model: RegisteredModel, form: ImagesForm | TextsForm) -> dict[str, object]:
     """Run the model on a form's inputs, with explanations unless there are many. Raises `TrainyardError`."""
     if not form.is_valid():
         raise InvalidRequest(" ".join(str(error) for errors in form.errors.values() for error in errors))

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -66,6 +65,6 @@ class ImagePreprocessing:
                 plane -= shift[channel]
         return result
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the fields as plain values."""
         return {**self.__dict__, "mean": list(self.mean), "std": list(self.std)}

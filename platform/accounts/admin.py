@@ -19,7 +19,7 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from core.admin.base import MachineOwnedAdmin, when
-from core.admin.confirmation import Confirmation, confirmed
+from core.admin.confirmation import Confirmation, FormValues, confirmed
 from core.admin.lookups import NamedLookups
 
 from .models import User
@@ -137,6 +137,6 @@ class AuthTokenAdmin(MachineOwnedAdmin):
         permission="revoke",
         icon="key_off",
     )
-    def revoke(self, request: HttpRequest, token: AuthToken, values: dict[str, Any]) -> None:
+    def revoke(self, request: HttpRequest, token: AuthToken, values: FormValues) -> None:
         """Take a key away."""
         token.delete()

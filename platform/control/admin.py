@@ -10,7 +10,7 @@ from django.shortcuts import redirect, render
 from django.urls import URLPattern, path, reverse
 
 from core.admin.base import PlatformAdmin, label
-from core.admin.confirmation import Confirmation, confirmed
+from core.admin.confirmation import Confirmation, FormValues, confirmed
 from core.models import SingletonModel
 from core.observability.health import OK, examine
 
@@ -78,7 +78,7 @@ class PlatformStatusAdmin(SingletonAdmin):
         permission="change",
         icon="construction",
     )
-    def halt(self, request: HttpRequest, status: PlatformStatus, values: dict[str, Any]) -> None:
+    def halt(self, request: HttpRequest, status: PlatformStatus, values: FormValues) -> None:
         """Switch maintenance mode on."""
         switch_maintenance(on=True)
 
@@ -94,7 +94,7 @@ class PlatformStatusAdmin(SingletonAdmin):
         permission="change",
         icon="play_arrow",
     )
-    def resume(self, request: HttpRequest, status: PlatformStatus, values: dict[str, Any]) -> None:
+    def resume(self, request: HttpRequest, status: PlatformStatus, values: FormValues) -> None:
         """Switch maintenance mode off."""
         switch_maintenance(on=False)
 
@@ -125,7 +125,7 @@ class CleanupPolicyAdmin(SingletonAdmin):
         permission="change",
         icon="mop",
     )
-    def wake(self, request: HttpRequest, policy: CleanupPolicy, values: dict[str, Any]) -> None:
+    def wake(self, request: HttpRequest, policy: CleanupPolicy, values: FormValues) -> None:
         """Let the clean-up delete what has expired."""
         switch_clean_up(on=True)
 
@@ -141,6 +141,6 @@ class CleanupPolicyAdmin(SingletonAdmin):
         permission="change",
         icon="pause",
     )
-    def stop(self, request: HttpRequest, policy: CleanupPolicy, values: dict[str, Any]) -> None:
+    def stop(self, request: HttpRequest, policy: CleanupPolicy, values: FormValues) -> None:
         """Let the clean-up delete nothing."""
         switch_clean_up(on=False)

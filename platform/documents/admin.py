@@ -5,14 +5,14 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
-from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models import Count, Model, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.utils.html import format_html
 from unfold.decorators import display
 
 from core.admin.base import MachineOwnedAdmin, when
-from core.admin.confirmation import Confirmation, confirmed
+from core.admin.confirmation import Confirmation, FormValues, confirmed
 from core.exceptions import BucketError, InvalidRequest
 
 from . import keys
@@ -54,7 +54,7 @@ class DocumentAdmin(MachineOwnedAdmin):
         )
         return super().get_queryset(request).annotate(waiting_changes=Coalesce(Subquery(counts), 0))
 
-    def has_publish_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_publish_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Who may change documents may let the machine write them."""
         return bool(request.user.has_perm("documents.change_document"))
 
@@ -96,7 +96,7 @@ class DocumentAdmin(MachineOwnedAdmin):
         permission="publish",
         icon="publish",
     )
-    def publish_now(self, request: HttpRequest, document: Document, values: dict[str, Any]) -> None:
+    def publish_now(self, request: HttpRequest, document: Document, values: FormValues) -> None:
         """Bring a document into step at once."""
         require_clean(document.key, publish(document.key, force=True))
 
@@ -111,7 +111,7 @@ class DocumentAdmin(MachineOwnedAdmin):
         permission="publish",
         icon="build",
     )
-    def repair(self, request: HttpRequest, document: Document, values: dict[str, Any]) -> None:
+    def repair(self, request: HttpRequest, document: Document, values: FormValues) -> None:
         """Write a document from the database."""
         require_clean(document.key, repair_document(document.key))
 
@@ -120,7 +120,7 @@ class DocumentAdmin(MachineOwnedAdmin):
         request: HttpRequest,
         object_id: str | None = None,
         form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
+        extra_context: dict[str, object] | None = None,
     ) -> Any:
         """Show how the document differs from the bucket now."""
         key = unquote(object_id or "")
@@ -140,7 +140,7 @@ def require_clean(key: str, outcome: Outcome) -> None:
         raise BucketError(f"{key}: {Document.objects.get(key=key).last_error}")
 
 
-def _state(key: str) -> dict[str, Any]:
+def _state(key: str) -> dict[str, object]:
     """Return what a document's page shows beside its row."""
     document = Document.objects.filter(key=key).first()
     if document is None:

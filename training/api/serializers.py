@@ -57,7 +57,7 @@ class DatasetSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
     @extend_schema_field(ValidationProgressSerializer(allow_null=True))
-    def get_progress(self, dataset: Dataset) -> dict[str, Any] | None:
+    def get_progress(self, dataset: Dataset) -> dict[str, object] | None:
         """Return how far the validation is."""
         if dataset.state != Dataset.State.VALIDATING:
             return None
@@ -194,7 +194,7 @@ class JobSerializer(serializers.ModelSerializer):
         )
 
     @extend_schema_field(serializers.DictField())
-    def get_progress(self, job: TrainingJob) -> dict[str, Any]:
+    def get_progress(self, job: TrainingJob) -> dict[str, object]:
         """Return the progress without the course of all epochs, which is for one job at a time."""
         return job.how_far.without_curve().to_json()
 
@@ -235,7 +235,7 @@ class JobDetailSerializer(JobSerializer):
         read_only_fields: tuple[str, ...] = (*JobSerializer.Meta.read_only_fields, "log_tail")
 
     @extend_schema_field(serializers.DictField())
-    def get_progress(self, job: TrainingJob) -> dict[str, Any]:
+    def get_progress(self, job: TrainingJob) -> dict[str, object]:
         """Return the progress with the curve."""
         return job.how_far.to_json()
 

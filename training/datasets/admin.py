@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from core.admin.base import MachineOwnedAdmin, label
-from core.admin.confirmation import ROWS_PER_ACTION, Confirmation, confirmed
+from core.admin.confirmation import ROWS_PER_ACTION, Confirmation, FormValues, confirmed
 
 from ..datasets.deletion import delete_dataset
 from ..datasets.models import Dataset
@@ -37,7 +37,7 @@ class UsedFilter(admin.SimpleListFilter):
         """Offer both."""
         return [("yes", "used by jobs"), ("no", f"used by no job, the newest {ROWS_PER_ACTION:,}")]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Dataset]) -> QuerySet[Dataset]:
         """Narrow by whether there is a job."""
         used = _has_jobs()
         if self.value() == "yes":
@@ -163,6 +163,6 @@ class DatasetAdmin(MachineOwnedAdmin):
         permission="remove",
         icon="delete",
     )
-    def delete_unused(self, request: HttpRequest, dataset: Dataset, values: dict[str, Any]) -> None:
+    def delete_unused(self, request: HttpRequest, dataset: Dataset, values: FormValues) -> None:
         """Delete a data set that no unfinished job uses."""
         delete_dataset(dataset=dataset)

@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, Literal, Self, TypeVar, get_args
+from typing import ClassVar, Literal, Self, TypeVar, get_args
 
 from .request import TrainingResult
 
@@ -87,7 +87,7 @@ class RunningMetrics:
     train_accuracy: float | None = None
     curve: tuple[EpochMetrics, ...] | None = None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return what is known, as plain data."""
         known = {name: value for name, value in vars(self).items() if value is not None}
         return known if self.curve is None else {**known, "curve": [row.to_json() for row in self.curve]}
@@ -128,7 +128,7 @@ class ProgressEvent:
     message: str = ""
     metrics: RunningMetrics = field(default_factory=RunningMetrics)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the event as plain data."""
         return {"event": self.event, **vars(self), "metrics": self.metrics.to_json()}
 
@@ -158,7 +158,7 @@ class CheckpointEvent:
     files: tuple[str, ...]
     epoch: int
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the event as plain data."""
         return {"event": self.event, "files": list(self.files), "epoch": self.epoch}
 
@@ -176,7 +176,7 @@ class ResultEvent:
 
     result: TrainingResult | None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the event as plain data."""
         return {"event": self.event, "result": self.result.to_json() if self.result else {}}
 
@@ -201,7 +201,7 @@ class FailureEvent:
     kind: FailureKind
     message: str
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the event as plain data."""
         return {"event": self.event, **vars(self)}
 

@@ -42,7 +42,7 @@ class TrainingRequest:
         """Return the devices that are named; a rank trains on each when there are several."""
         return [name.strip() for name in self.device.split(",") if name.strip()]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return plain data."""
         return asdict(self)
 
@@ -65,7 +65,7 @@ class TrainingResult:
     parity: ParityMetrics
     phase_seconds: dict[str, float]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return plain data."""
         return asdict(self)
 

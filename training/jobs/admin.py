@@ -4,14 +4,14 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
 from core.admin.base import MachineOwnedAdmin, label, link_to
-from core.admin.confirmation import Confirmation, confirmed
+from core.admin.confirmation import Confirmation, FormValues, confirmed
 from core.templatetags.durations import short
 from models_registry.admin import RegisteredModelAdmin, masking
 from models_registry.models import RegisteredModel
@@ -35,11 +35,11 @@ class QueueFilter(admin.SimpleListFilter):
     title = "queue"
     parameter_name = "queue"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
         """Offer both."""
         return [("cpu", "cpu, not ended"), ("gpu", "gpu, not ended")]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+    def queryset(self, request: HttpRequest, queryset: QuerySet[TrainingJob]) -> QuerySet[TrainingJob]:
         """Narrow by the queue."""
         here = Q(queue=self.value(), state__in=TrainingJob.UNFINISHED)
         return queryset.filter(here) if self.value() else queryset
@@ -51,11 +51,11 @@ class NetworkFilter(admin.SimpleListFilter):
     title = "network"
     parameter_name = "network"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
         """Offer what is in the catalogue."""
         return [(name, one.label) for name, one in ARCHITECTURES.items()]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+    def queryset(self, request: HttpRequest, queryset: QuerySet[TrainingJob]) -> QuerySet[TrainingJob]:
         """Narrow by the network."""
         return queryset.filter(architecture=self.value()) if self.value() else queryset
 
@@ -132,12 +132,12 @@ class TrainingJobAdmin(MachineOwnedAdmin):
         jobs: QuerySet[TrainingJob] = super().get_queryset(request)
         return jobs.defer("log_tail", "advanced", "reduce_lr_on_plateau", "step_lr")
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Only the priority is edited, and only while it means something."""
         allowed = self.has_operate_permission(request)
         return allowed and (not isinstance(obj, TrainingJob) or obj.state == State.QUEUED)
 
-    def has_operate_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_operate_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Tell whether this person may steer jobs: who may change them could."""
         return bool(request.user.has_perm("training.change_trainingjob"))
 
@@ -146,7 +146,7 @@ class TrainingJobAdmin(MachineOwnedAdmin):
         fields = [field.name for field in TrainingJob._meta.fields if field.name not in self.editable]
         return [*fields, *written, "token_whole", "token_masked"]
 
-    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+    def get_fieldsets(self, request: HttpRequest, obj: Model | None = None) -> Any:
         """A job's token becomes its model's: only who may steer jobs sees it whole."""
         sets = super().get_fieldsets(request, obj)
         return sets if self.sees_secrets(request) else masking(sets)
@@ -231,7 +231,7 @@ class TrainingJobAdmin(MachineOwnedAdmin):
         permission="operate",
         icon="cancel",
     )
-    def cancel(self, request: HttpRequest, job: TrainingJob, values: dict[str, Any]) -> None:
+    def cancel(self, request: HttpRequest, job: TrainingJob, values: FormValues) -> None:
         """End a job."""
         cancel_job(job=job)
 
@@ -247,7 +247,7 @@ class TrainingJobAdmin(MachineOwnedAdmin):
         permission="operate",
         icon="restart_alt",
     )
-    def requeue(self, request: HttpRequest, job: TrainingJob, values: dict[str, Any]) -> None:
+    def requeue(self, request: HttpRequest, job: TrainingJob, values: FormValues) -> None:
         """Take a running job from its worker, and announce a queued one again."""
         requeue_job(job=job)
 
@@ -263,7 +263,7 @@ class TrainingJobAdmin(MachineOwnedAdmin):
         permission="operate",
         icon="replay",
     )
-    def retry(self, request: HttpRequest, job: TrainingJob, values: dict[str, Any]) -> None:
+    def retry(self, request: HttpRequest, job: TrainingJob, values: FormValues) -> None:
         """Submit a job that failed or was cancelled once more."""
         retry_job(job=job, owner=job.owner)
 
@@ -279,7 +279,7 @@ class TrainingJobAdmin(MachineOwnedAdmin):
         permission="operate",
         icon="model_training",
     )
-    def repeat(self, request: HttpRequest, job: TrainingJob, values: dict[str, Any]) -> None:
+    def repeat(self, request: HttpRequest, job: TrainingJob, values: FormValues) -> None:
         """Submit a job that succeeded once more."""
         repeat_job(job=job, owner=job.owner)
 
@@ -296,7 +296,7 @@ class TrainingJobAdmin(MachineOwnedAdmin):
         permission="operate",
         icon="low_priority",
     )
-    def prioritise(self, request: HttpRequest, job: TrainingJob, values: dict[str, Any]) -> None:
+    def prioritise(self, request: HttpRequest, job: TrainingJob, values: FormValues) -> None:
         """Let a job start earlier or later than others."""
         set_priority(job=job, priority=values["priority"])
 
@@ -314,7 +314,7 @@ class TrainedModelAdmin(RegisteredModelAdmin):
         ("Source", {"fields": ("job_link", "dataset_link")}),
     )
 
-    def has_retrain_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_retrain_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Training again needs the right to steer jobs."""
         return bool(request.user.has_perm("training.change_trainingjob"))
 
@@ -341,7 +341,7 @@ class TrainedModelAdmin(RegisteredModelAdmin):
         permission="retrain",
         icon="model_training",
     )
-    def retrain(self, request: HttpRequest, model: RegisteredModel, values: dict[str, Any]) -> None:
+    def retrain(self, request: HttpRequest, model: RegisteredModel, values: FormValues) -> None:
         """Submit the job that made a model once more."""
         job = TrainingJob.objects.select_related("dataset", "owner").get(registered_model=model)
         repeat_job(job=job, owner=model.owner)

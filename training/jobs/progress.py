@@ -5,7 +5,7 @@ Knows no Django.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Self
 
 from ..engine.events import ProgressEvent, RunningMetrics
 
@@ -51,7 +51,7 @@ class JobProgress:
         """Return the progress with the epoch that the bucket keeps now; None changes nothing."""
         return self if epoch is None else replace(self, checkpoint_epoch=epoch)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return what is known, as the row keeps it."""
         known = {name: value for name, value in vars(self).items() if value is not None and value != ""}
         if self.metrics is not None:

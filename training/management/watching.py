@@ -2,7 +2,6 @@
 
 import sys
 import time
-from typing import Any
 
 from django.core.management.base import CommandError, OutputWrapper
 
@@ -15,7 +14,7 @@ PATIENCE = 10.0  # seconds in the queue before the watcher asks whether anybody 
 BAR = 24  # characters
 
 
-def describe(job: TrainingJob) -> dict[str, Any]:
+def describe(job: TrainingJob) -> dict[str, object]:
     """Return what a script wants to know of a job.
 
     `seconds` is the time from acceptance to the end (or to now), of which `queued_seconds` were

@@ -6,7 +6,6 @@ queued, and stays chosen by its address (`/new/?dataset=7`) whatever happens to 
 
 import json
 from dataclasses import dataclass
-from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
@@ -196,7 +195,7 @@ def _untouched(dataset: Dataset) -> NewModelForm:
     return NewModelForm(task_type=dataset.task_type, initial=initial)
 
 
-def _show_data(request: PageRequest, form: DataForm, *, status: int = 200, **more: Any) -> HttpResponse:
+def _show_data(request: PageRequest, form: DataForm, *, status: int = 200, **more: object) -> HttpResponse:
     """Show the first step alone, with the data sets that are here already."""
     ready = Dataset.objects.filter(owner_id=request.user.pk, state=Dataset.State.READY)
     context = {
@@ -222,7 +221,7 @@ def _show_dataset(
     return _show_model(request, dataset, form or _untouched(dataset), status=status)
 
 
-def _why_unusable(dataset: Dataset) -> dict[str, Any]:
+def _why_unusable(dataset: Dataset) -> dict[str, object]:
     """Return what to mend, and what was found where it could be read."""
     if not dataset.report:
         return {"problems": [f"{dataset.original_name} cannot be trained on. {dataset.reason}"]}
@@ -245,7 +244,7 @@ def _show_model(
     return _render(request, context, status)
 
 
-def _render(request: PageRequest, context: dict[str, Any], status: int) -> HttpResponse:
+def _render(request: PageRequest, context: dict[str, object], status: int) -> HttpResponse:
     template = "training/new_flow.html" if request.htmx else "training/new.html"
     return render(request, template, context, status=status)
 
@@ -266,7 +265,7 @@ def _presets_for(dataset: Dataset) -> list[OfferedPreset]:
     return offered
 
 
-def _defaults(task_type: str, strategy: StrategySpec) -> dict[str, Any]:
+def _defaults(task_type: str, strategy: StrategySpec) -> dict[str, object]:
     """Return what a strategy chooses for the network that suits it."""
     config = strategy.config(suitable_network(task_type, strategy.name).kind)
     return {name: getattr(config, name) for name in ("optimizer", "learning_rate", "batch_size", "epochs")}

@@ -126,7 +126,7 @@ _life: WorkerLife | None = None
 
 
 @signals.worker_ready.connect
-def worker_is_ready(sender: Any, **_: Any) -> None:
+def worker_is_ready(sender: Any, **_: object) -> None:
     """The worker consumes messages from now on."""
     global _life
     queues = [str(queue) for queue in sender.app.amqp.queues.consume_from]
@@ -135,7 +135,7 @@ def worker_is_ready(sender: Any, **_: Any) -> None:
 
 
 @signals.worker_shutting_down.connect
-def worker_is_asked_to_end(**_: Any) -> None:
+def worker_is_asked_to_end(**_: object) -> None:
     """Let running jobs go back to the queue: training to the end may take hours, which nobody waits for."""
     from .attempt import worker_stops
 
@@ -143,7 +143,7 @@ def worker_is_asked_to_end(**_: Any) -> None:
 
 
 @signals.worker_shutdown.connect
-def worker_shuts_down(**_: Any) -> None:
+def worker_shuts_down(**_: object) -> None:
     """The worker was asked to end."""
     if _life is not None:
         _life.stop()

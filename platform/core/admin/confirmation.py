@@ -33,7 +33,8 @@ ROWS_PER_ACTION = 500  # rows; a form of Django's may have a thousand fields
 LISTED = 25  # rows on the page that asks
 REASONS = 5  # told after it was done
 
-Act = Callable[[Any, HttpRequest, Any, dict[str, Any]], None]
+FormValues = dict[str, Any]  # what was filled into the form of an action, cleaned, by field
+Act = Callable[[Any, HttpRequest, Any, FormValues], None]
 
 
 @dataclass(frozen=True)

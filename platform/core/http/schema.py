@@ -43,7 +43,7 @@ def problems(*codes: int) -> dict[int, Any]:
     return {code: OpenApiResponse(description=WHEN[code]) for code in codes}
 
 
-def document_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+def document_problems(result: dict[str, Any], **_: Any) -> dict[str, object]:
     """Add to each call the problem documents with which it may answer; a hook of drf-spectacular."""
     result.setdefault("components", {}).setdefault("schemas", {})["Problem"] = PROBLEM_SCHEMA
     for path, calls in result["paths"].items():
@@ -74,7 +74,7 @@ def _common(path: str, method: str, call: dict[str, Any]) -> set[int]:
     return codes
 
 
-def _response(code: int) -> dict[str, Any]:
+def _response(code: int) -> dict[str, object]:
     response: dict[str, Any] = {"description": WHEN[code], "content": {PROBLEM_TYPE: {"schema": PROBLEM}}}
     if code in (429, 503):
         response["headers"] = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}

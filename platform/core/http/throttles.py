@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, cast
+from typing import TYPE_CHECKING, cast
 from urllib.parse import quote
 
 import structlog
@@ -23,6 +23,9 @@ from rest_framework.settings import api_settings
 from rest_framework.throttling import BaseThrottle
 
 from ..exceptions import TooManyRequests
+
+if TYPE_CHECKING:  # it imports the classes that the settings name, which are these
+    from rest_framework.views import APIView
 
 logger = structlog.get_logger(__name__)
 
@@ -180,11 +183,11 @@ class _Throttle(BaseThrottle):
     def __init__(self) -> None:
         self._wait = 0.0
 
-    def who(self, request: Request, view: Any) -> str | None:
+    def who(self, request: Request, view: "APIView") -> str | None:
         """Return on whose account the request goes; None when this limit is not about it."""
         raise NotImplementedError
 
-    def allow_request(self, request: Request, view: object) -> bool:
+    def allow_request(self, request: Request, view: "APIView") -> bool:
         """Count the request, unless that has happened already."""
         if COUNTED in request.META:
             return True
@@ -202,7 +205,7 @@ class PerUser(_Throttle):
 
     scope = "user"
 
-    def who(self, request: Request, view: Any) -> str | None:
+    def who(self, request: Request, view: "APIView") -> str | None:
         """Return the person."""
         return str(request.user.pk) if request.user and request.user.is_authenticated else None
 
@@ -212,7 +215,7 @@ class PerAddress(_Throttle):
 
     scope = "address"
 
-    def who(self, request: Request, view: Any) -> str | None:
+    def who(self, request: Request, view: "APIView") -> str | None:
         """Return the address; of IPv6 the network, which is one customer's."""
         user = getattr(request, "user", None)  # views ahead of sessions know none
         if user and user.is_authenticated:
@@ -231,7 +234,7 @@ class PerModelToken(_Throttle):
 
     scope = "predict-token"
 
-    def who(self, request: Request, view: Any) -> str | None:
+    def who(self, request: Request, view: "APIView") -> str | None:
         """Return the model's token."""
         return str(view.kwargs["token"])
 
@@ -241,7 +244,7 @@ class Uploads(PerUser):
 
     scope = "upload"
 
-    def who(self, request: Request, view: Any) -> str | None:
+    def who(self, request: Request, view: "APIView") -> str | None:
         """Return the person, for a request that brings something."""
         return super().who(request, view) if request.method == "POST" else None
 

@@ -16,7 +16,7 @@ def list_context(
     page_size: int,
     search: type[ListSearch] | None = None,
     for_operators: bool = True,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Return the context of a list's template: `page`, `everyone` and, with a search, `search`.
 
     `rows` have a column `owner`. An operator sees those of all users with `?whose=everyone`, unless
@@ -26,7 +26,7 @@ def list_context(
     everyone = asked and bool(getattr(request.user, "is_operator", False))
     if not everyone:
         rows = rows.filter(owner_id=request.user.pk)
-    context: dict[str, Any] = {"everyone": everyone}
+    context: dict[str, object] = {"everyone": everyone}
     if search is not None:
         lookup = BEGINNING if everyone else ANYWHERE
         found = context["search"] = search(request.GET, rows, lookup=lookup)

@@ -5,20 +5,23 @@ the whole calendar between the first row and the last, and narrows by a range, f
 """
 
 from calendar import monthrange
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 
 from django import template
+from django.contrib.admin.views.main import ChangeList
 from django.db.models import DateTimeField
 
 register = template.Library()
+
+Link = Callable[[date, date], str]  # the address of the list from a day to another, both included
 
 DAYS_TO_LIST = 31
 LAST_DAY = date(9999, 1, 1)  # after which there may be no next month
 
 
 @register.inclusion_tag("admin/date_hierarchy.html")
-def calendar(changelist: Any) -> dict[str, Any]:
+def calendar(changelist: ChangeList) -> dict[str, object]:
     """Return what the template of Django's date hierarchy needs."""
     name = changelist.date_hierarchy
     field = changelist.model._meta.get_field(name)
@@ -45,7 +48,7 @@ def calendar(changelist: Any) -> dict[str, Any]:
     return {"show": True, "back": everything, "choices": [_month(month, link) for month in months]}
 
 
-def _from_first_to_last(changelist: Any, name: str, link: Any) -> list[dict[str, str]]:
+def _from_first_to_last(changelist: ChangeList, name: str, link: Link) -> list[dict[str, str]]:
     """Offer the years, or what a single year or month is made of, of the whole table.
 
     The list's own filters are left out: an index knows the first and the last row of a table, and no
@@ -84,16 +87,16 @@ def _stamp(day: date, with_time: bool) -> str:
     return f"{day.isoformat()}T00:00:00Z" if with_time else day.isoformat()
 
 
-def _year(year: int, link: Any) -> dict[str, str]:
+def _year(year: int, link: Link) -> dict[str, str]:
     return {"link": link(date(year, 1, 1), date(year, 12, 31)), "title": str(year)}
 
 
-def _month(day: date, link: Any) -> dict[str, str]:
+def _month(day: date, link: Link) -> dict[str, str]:
     first, last = day.replace(day=1), day.replace(day=monthrange(day.year, day.month)[1])
     return {"link": link(first, last), "title": f"{day:%B %Y}"}
 
 
-def _day(day: date, link: Any) -> dict[str, str]:
+def _day(day: date, link: Link) -> dict[str, str]:
     return {"link": link(day, day), "title": _day_words(day)}
 
 
