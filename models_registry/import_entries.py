@@ -19,6 +19,7 @@ from documents.merge import Json
 from documents.projections import Edit, News
 from documents.schemas import ENTRY_KINDS, parse_date, read_entry
 
+from .artifacts.metadata import TASK_TYPES
 from .entries import render_entry
 from .models import UNCHECKED, Artifact, RegisteredModel
 from .tokens import readable_name
@@ -28,7 +29,7 @@ logger = structlog.get_logger(__name__)
 State = RegisteredModel.State
 
 TOKEN = re.compile(r"[^\s/\\?#%]{1,160}")  # it has to stand in an address
-FILE = re.compile(r"(imageclassification|textclassification)(/[^/\\\x00-\x1f]+)+")
+FILE = re.compile(rf"({'|'.join(TASK_TYPES)})(/[^/\\\x00-\x1f]+)+")
 # A model whose entry was removed may have got another token: its files go along with the new entry.
 LEFT_BEHIND = Q(model__state=State.RETIRED, model__retired_by_document=True)
 FIELDS_OF_FILES = {
@@ -183,7 +184,7 @@ def _file_problem(key: str, token: str) -> str:
     if not key:
         return ""
     if len(key) > 400 or not FILE.fullmatch(key) or ".." in key.split("/") or "." in key.split("/"):
-        return f"{key[:100]!r} does not lie below imageclassification/ or textclassification/."
+        return f"{key[:100]!r} does not lie below {' or '.join(f'{task}/' for task in TASK_TYPES)}."
     if Artifact.objects.filter(key=key).exclude(Q(model__token=token) | LEFT_BEHIND).exists():
         return f"{key} is a file of another model."
     return ""

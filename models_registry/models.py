@@ -15,14 +15,16 @@ from django.utils import timezone
 from core.indexes import PrefixIndex
 from core.models import OwnedQuerySet, TimestampedModel
 
+from .artifacts.metadata import IMAGE_CLASSIFICATION, TEXT_CLASSIFICATION
+
 UNCHECKED = "Its files have not been looked at yet; that takes up to a minute."  # of models from outside
 
 
 class TaskType(models.TextChoices):
     """What is classified; the words of the documents."""
 
-    IMAGE = "imageclassification", "Images"
-    TEXT = "textclassification", "Texts"
+    IMAGE = IMAGE_CLASSIFICATION, "Images"
+    TEXT = TEXT_CLASSIFICATION, "Texts"
 
 
 class RegisteredModelQuerySet(OwnedQuerySet):
@@ -138,7 +140,7 @@ class RegisteredModel(TimestampedModel):
             ),
             models.CheckConstraint(
                 name="model_task_known",
-                condition=Q(task_type__in=["imageclassification", "textclassification"]),
+                condition=Q(task_type__in=TaskType.values),
             ),
         ]
         indexes = [

@@ -3,11 +3,13 @@
 import re
 import secrets
 
+from .artifacts.metadata import IMAGE_CLASSIFICATION, TEXT_CLASSIFICATION
+
 RANDOM_BYTES = 16  # 128 bits: who has the token may predict, so it must not be guessable
 NAME_LENGTH = 100
 SHOWN_OF_LONG = 16  # characters of a random part that is long enough to show four of
 _SHAPE = re.compile(r"(?:image|text)classification-(?P<name>.+)-[A-Za-z0-9]+", re.IGNORECASE)
-_KINDS = {"imageclassification": "imageClassification", "textclassification": "textClassification"}
+_KINDS = {IMAGE_CLASSIFICATION: "imageClassification", TEXT_CLASSIFICATION: "textClassification"}
 
 
 def new_token(task_type: str, name: str) -> str:

@@ -69,7 +69,7 @@ class Dataset(TimestampedModel):
             ),
             models.CheckConstraint(
                 name="dataset_task_known",
-                condition=Q(task_type__in=["imageclassification", "textclassification"]),
+                condition=Q(task_type__in=TaskType.values),
             ),
         ]
 

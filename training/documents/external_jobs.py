@@ -10,7 +10,7 @@ import hashlib
 import json
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import structlog
 from django.conf import settings
@@ -22,7 +22,7 @@ from bucket.base import Reader
 from bucket.files import WrongFile, download
 from core.exceptions import BucketError, InvalidRequest, MaintenanceMode, PlatformBusy
 from core.periodic import describe
-from documents import keys
+from documents import keys, schemas
 from documents.projections import Postponed, Unusable
 from models_registry.models import RegisteredModel, TaskType
 from models_registry.tokens import readable_name
@@ -80,7 +80,7 @@ class WantedTraining(BaseModel):
 
     model_config = ConfigDict(allow_inf_nan=False, str_strip_whitespace=True)
 
-    task_type: Annotated[Literal["imageclassification", "textclassification"], BeforeValidator(_lower)]
+    task_type: Annotated[schemas.TaskType, BeforeValidator(_lower)]
     optimizer: Annotated[str, BeforeValidator(_lower)]
     learning_rate: float
     batch_size: Whole

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from models_registry.artifacts.metadata import TEXT_CLASSIFICATION
+
 SHOWN = 20  # rows of a list that may have thousands
 ROWS = 8  # sentences that are shown
 
@@ -65,7 +67,7 @@ def summarise(report: Mapping[str, object], names: Sequence[str]) -> ReportSumma
         unreadable_more=max(0, unreadable_count - SHOWN),
         warnings=[str(words) for words in _listed(report.get("warnings"))],
         majority_percent=100 * majority if isinstance(majority, int | float) else None,
-        rows=_rows(samples) if report.get("task_type") == "textclassification" else [],
+        rows=_rows(samples) if report.get("task_type") == TEXT_CLASSIFICATION else [],
         problems=[str(words) for words in _listed(report.get("problems"))],
     )
 

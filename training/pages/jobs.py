@@ -20,6 +20,7 @@ from core.templatetags.durations import about
 
 from ..engine.specs.hyperparameters import OPTIONS
 from ..engine.specs.options import Group, Option
+from ..engine.specs.strategies import find_strategy
 from ..jobs.estimates import expected_seconds
 from ..jobs.models import TrainingJob
 from ..jobs.phases import current_phase, steps_of
@@ -118,6 +119,7 @@ def _job_context(job: TrainingJob) -> dict[str, object]:
     return {
         "job": job,
         "steps": steps,
+        "trains_network": find_strategy(job.strategy).trains_network,
         "current": next((step for step in steps if step.name == at), None),
         "facts": facts_of(metrics) if job.state == TrainingJob.State.RUNNING else [],
         "charts": charts_of(metrics),

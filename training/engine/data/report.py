@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from models_registry.artifacts.metadata import IMAGE_CLASSIFICATION, TASK_TYPES, TEXT_CLASSIFICATION
 from models_registry.inputs import (
     SYSTEM_FILES,
     Columns,
@@ -118,12 +119,12 @@ def _open_source(
     path: Path, task_type: str, columns: dict[str, str], limits: Limits, progress: Progress | None
 ) -> "_Archive | _Table":
     """Return what reads the examples of a task. Raises `DataError`."""
-    if task_type == "imageclassification":
+    if task_type == IMAGE_CLASSIFICATION:
         return _Archive(path, limits, progress)
-    if task_type == "textclassification":
+    if task_type == TEXT_CLASSIFICATION:
         reader = open_table(path, limits)
         return _Table(reader, find_columns_of(reader, columns), progress)
-    raise DataError(f"{task_type!r} is no task. Known: imageclassification, textclassification.")
+    raise DataError(f"{task_type!r} is no task. Known: {', '.join(TASK_TYPES)}.")
 
 
 def _count(path: Path, task_type: str, seen: "_Seen") -> DataReport:

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 
+from models_registry.artifacts.metadata import IMAGE_CLASSIFICATION
 from models_registry.inputs import Limits
 
 from .examples import Unreadable
@@ -36,7 +37,7 @@ def iter_training_document_dataset(
     Raises `DataError` for a file that is damaged; what was yielded before must then be thrown away.
     """
     limits = limits or Limits()
-    if task_type == "imageclassification":
+    if task_type == IMAGE_CLASSIFICATION:
         yield from _images(path, unreadable, limits)
     else:
         yield from _texts(path, columns, limits)

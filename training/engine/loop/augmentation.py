@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-PRESETS = ("none", "light", "strong")
+from ..specs.hyperparameters import AUGMENTATION
+
 # Of the side, the angle (degrees), the scale, and brightness and contrast (shares).
 SHIFT = {"light": 0.06, "strong": 0.12}
 ROTATION, SCALES, TONE = 15.0, (0.75, 1.15), 0.3
@@ -46,8 +47,7 @@ def augment(images: Tensor, preset: str, draws: Draws) -> Tensor:
     `light` mirrors and shifts; `strong` also turns, scales, changes brightness and contrast, and wipes
     out a square. Raises ValueError for an unknown preset.
     """
-    if preset not in PRESETS:
-        raise ValueError(f"There is no augmentation {preset!r}. Known: {', '.join(PRESETS)}.")
+    AUGMENTATION.check(preset)
     if preset == "none":
         return images
     if preset == "light":

@@ -222,8 +222,8 @@ function refresh(form) {
   }
   const preset = form.querySelector("input[name=strategy]:checked");
   for (const part of form.querySelectorAll("[data-strategy]")) part.hidden = part.dataset.strategy !== preset?.value;
-  for (const part of form.querySelectorAll("[data-not-strategy]")) {
-    part.hidden = part.dataset.notStrategy === preset?.value;
+  for (const part of form.querySelectorAll("[data-not-strategies]")) {
+    part.hidden = part.dataset.notStrategies.split(" ").includes(preset?.value);
   }
   for (const option of form.querySelectorAll("option[data-not-for]")) {
     const reason = JSON.parse(option.dataset.notFor)[preset?.value];

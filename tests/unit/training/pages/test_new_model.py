@@ -20,8 +20,10 @@ from tests.factories import DatasetFactory, DatasetValidationFactory, TrainingJo
 from tests.form_values import untouched
 from tests.tiny_models import picture
 from training.datasets.models import Dataset
+from training.engine.specs.hyperparameters import OPTIONS
+from training.engine.specs.strategies import STRATEGIES
 from training.jobs.models import TrainingJob, WorkerHeartbeat
-from training.pages.forms import NewModelForm
+from training.pages.forms import SWITCHES, NewModelForm
 
 pytestmark = pytest.mark.django_db
 
@@ -387,3 +389,16 @@ def test_data_that_is_not_ready_is_not_offered_and_not_trained_on(state: str) ->
     response = client.post("/new/", filled_in(dataset))
     assert response.status_code == 400
     assert not TrainingJob.objects.exists()
+
+
+def test_page_asks_for_every_hyperparameter_and_tells_who_does_not_use_them() -> None:
+    dataset = DatasetFactory()
+    page = as_(dataset.owner).get(f"/new/?dataset={dataset.pk}").content.decode()
+    for name, option in OPTIONS.items():
+        assert f'name="{SWITCHES.get(name, name)}"' in page, name
+        assert option.label in page, name
+    unused = [spec.name for spec in STRATEGIES.values() if not spec.trains_network]
+    assert f'data-not-strategies="{" ".join(unused)} "' in page
+    assert [
+        name for name in STRATEGIES if f'<div class="note field" data-strategy="{name}">' in page
+    ] == unused

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from training.engine.loop.augmentation import PRESETS, Draws, augment
+from training.engine.loop.augmentation import Draws, augment
+from training.engine.specs.hyperparameters import AUGMENTATION
 
 
 def photos(count: int = 16) -> torch.Tensor:
@@ -14,7 +15,7 @@ def draws(seed: int = 0, count: int = 16, start: int = 0, step: int = 1) -> Draw
     return Draws(torch.Generator().manual_seed(seed), count, start, step)
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", AUGMENTATION.words)
 def test_pictures_keep_their_shape_and_layout(preset: str) -> None:
     given = photos().contiguous(memory_format=torch.channels_last)
     changed = augment(given, preset, draws())
@@ -63,5 +64,5 @@ def test_about_half_are_mirrored() -> None:
 
 
 def test_unknown_preset_is_named() -> None:
-    with pytest.raises(ValueError, match="Known: none, light, strong"):
+    with pytest.raises(ValueError, match="none, light, strong"):
         augment(photos(), "wild", draws())
