@@ -1,7 +1,7 @@
 """all-MiniLM-L6-v2: BERT's layers for texts of one segment, written out.
 
 The transformers library has the same network, and the tests compare this one with it. Here every layer is a stage,
-queries, keys and values are one matrix, and a job imports nothing but torch.
+queries, keys and values are one matrix, and a job imports nothing but torch (docs/decisions/042-libraries.md).
 """
 
 import math

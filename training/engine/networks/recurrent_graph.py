@@ -36,18 +36,18 @@ def recurrent_graph(kind: str, state: Mapping[str, Array], embedding: str, layer
     for number in range(1, layers + 1):
         _add_layer(graph, kind, state, number)
     _add_pool(graph, f"layer.{layers}")
-    width = 4 * state["stages.1.ahead.weight_hh_l0"].shape[1]
+    return _serialized(graph, kind, width=4 * state["stages.1.ahead.weight_hh_l0"].shape[1])
+
+
+def _serialized(graph: "_Graph", kind: str, *, width: int) -> bytes:
+    integers, floats = TensorProto.INT64, TensorProto.FLOAT
+    inputs = [
+        helper.make_tensor_value_info(name, integers, ["batch", "length"])
+        for name in ("input_ids", "attention_mask")
+    ]
+    features = helper.make_tensor_value_info("features", floats, ["batch", width])
     model = helper.make_model(
-        helper.make_graph(
-            graph.nodes,
-            kind,
-            [
-                helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "length"])
-                for name in ("input_ids", "attention_mask")
-            ],
-            [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["batch", width])],
-            graph.initializers,
-        ),
+        helper.make_graph(graph.nodes, kind, inputs, [features], graph.initializers),
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=8,
     )
