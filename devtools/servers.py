@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from storages.backends.s3 import S3Storage
 
 POSTGRES_URL = os.environ.get("TEST_POSTGRES_URL", "postgres://postgres@127.0.0.1:5432/postgres")
 REDIS_URL = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379")
@@ -144,6 +145,25 @@ class S3Server:
             aws_secret_access_key=self.secret_key,
             region_name="us-east-1",
             config=Config(
+                connect_timeout=1,
+                read_timeout=5,
+                retries={"mode": "standard", "total_max_attempts": attempts},
+            ),
+        )
+
+    def storage(self, *, attempts: int = 1) -> "S3Storage":
+        """Return the bucket as django-storages sees it."""
+        from botocore.config import Config
+        from storages.backends.s3 import S3Storage
+
+        return S3Storage(
+            bucket_name=self.bucket,
+            endpoint_url=self.endpoint,
+            access_key=self.access_key,
+            secret_key=self.secret_key,
+            region_name="us-east-1",
+            default_acl=None,
+            client_config=Config(
                 connect_timeout=1,
                 read_timeout=5,
                 retries={"mode": "standard", "total_max_attempts": attempts},

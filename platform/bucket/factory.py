@@ -15,15 +15,25 @@ def get_bucket() -> Bucket:
     """Return the configured store: S3 when a bucket is named, else a folder."""
     if not settings.S3_BUCKET:
         return FolderBucket(Path(settings.BUCKET_FOLDER))
-    import boto3
+    from boto3.s3.transfer import TransferConfig
     from botocore.config import Config
+    from storages.backends.s3 import S3Storage
 
-    config = Config(
-        connect_timeout=3,
-        read_timeout=20,
-        retries={"mode": "standard", "total_max_attempts": 3},
-        signature_version="s3v4",  # the older one, the default for signed addresses, is not taken everywhere
-        s3={"addressing_style": "path" if settings.S3_ENDPOINT_URL else "auto"},
+    return S3Bucket(
+        S3Storage(
+            bucket_name=settings.S3_BUCKET,
+            endpoint_url=settings.S3_ENDPOINT_URL or None,
+            default_acl=None,
+            file_overwrite=True,
+            querystring_auth=True,
+            # Parts one after the other: ten at a time, boto3's choice, are 80 MB of every upload's process.
+            transfer_config=TransferConfig(use_threads=False),
+            client_config=Config(
+                connect_timeout=3,
+                read_timeout=20,
+                retries={"mode": "standard", "total_max_attempts": 3},
+                signature_version="s3v4",  # the older one, the default, is not taken everywhere
+                s3={"addressing_style": "path" if settings.S3_ENDPOINT_URL else "auto"},
+            ),
+        )
     )
-    client = boto3.client("s3", endpoint_url=settings.S3_ENDPOINT_URL or None, config=config)
-    return S3Bucket(client, settings.S3_BUCKET)

@@ -1,10 +1,11 @@
 """A bucket on an S3 server."""
 
 import contextlib
-import mimetypes
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, BinaryIO, TypedDict
+
+from django.core.files import File
 
 from core.exceptions import BucketError
 
@@ -13,9 +14,9 @@ from .base import Bucket, Conflict, Missing, Reader, Stored
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef, GetObjectOutputTypeDef
+    from storages.backends.s3 import S3Storage
 
 JSON_TYPE = "application/json"
-UNKNOWN_TYPE = "application/octet-stream"
 PART_BYTES = 5 * 2**20  # of a document written in pieces, the least that S3 allows; 10,000 are 50 GiB
 CUTS = 3  # times in a row that an answer may be cut off before anything of it has arrived
 CONDITIONAL = ("PutObject", "CompleteMultipartUpload", "DeleteObject")
@@ -57,11 +58,15 @@ class ChunkReader:
 
 
 class S3Bucket(Bucket):
-    """An S3 bucket, written with If-Match and If-None-Match."""
+    """An S3 bucket, written with If-Match and If-None-Match.
 
-    def __init__(self, client: "S3Client", bucket: str) -> None:
-        self.client = client
-        self.bucket = bucket
+    django-storages connects, uploads files in parts and signs addresses; its client does what it has no words for.
+    """
+
+    def __init__(self, storage: "S3Storage") -> None:
+        self.storage = storage
+        self.client: S3Client = storage.connection.meta.client  # one for all threads, which boto3 allows
+        self.bucket: str = storage.bucket_name
 
     def __str__(self) -> str:
         return f"the bucket {self.bucket} at {self.client.meta.endpoint_url}"
@@ -137,13 +142,8 @@ class S3Bucket(Bucket):
         return parts
 
     def save(self, key: str, source: BinaryIO) -> None:
-        from boto3.s3.transfer import TransferConfig
-
-        # Parts one after the other: ten at a time, boto3's choice, are 80 MB of every upload's process.
-        config = TransferConfig(use_threads=False)
-        described = {"ContentType": mimetypes.guess_type(key)[0] or UNKNOWN_TYPE}
         with self.errors(key):
-            self.client.upload_fileobj(source, self.bucket, key, ExtraArgs=described, Config=config)
+            self.storage.save(key, File(source, name=key))
 
     def list(self, folder: str) -> Iterator[tuple[str, int]]:
         with self.errors(folder):
@@ -176,11 +176,7 @@ class S3Bucket(Bucket):
 
     def signed_address(self, key: str, *, disposition: str, content_type: str, lasts: timedelta) -> str:
         headers = {"ResponseContentDisposition": disposition, "ResponseContentType": content_type}
-        return self.client.generate_presigned_url(
-            "get_object",
-            Params={"Bucket": self.bucket, "Key": key, **headers},
-            ExpiresIn=int(lasts.total_seconds()),
-        )
+        return str(self.storage.url(key, parameters=headers, expire=int(lasts.total_seconds())))
 
     @contextlib.contextmanager
     def errors(self, key: str) -> Iterator[None]:

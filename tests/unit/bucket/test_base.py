@@ -16,17 +16,8 @@ from devtools import servers
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[S3Bucket]:
-    import boto3
-
     with servers.s3_server() as server:
-        client = boto3.client(
-            "s3",
-            endpoint_url=server.endpoint,
-            aws_access_key_id=server.access_key,
-            aws_secret_access_key=server.secret_key,
-            region_name="us-east-1",
-        )
-        yield S3Bucket(client, server.bucket)
+        yield S3Bucket(server.storage())
 
 
 @pytest.fixture(params=["folder", pytest.param("s3", marks=pytest.mark.servers)])

@@ -25,7 +25,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Bucket:
     if request.param == "folder":
         return FolderBucket(tmp_path)
     running = request.getfixturevalue("server")
-    return S3Bucket(running.client(), running.bucket)
+    return S3Bucket(running.storage())
 
 
 def keys_in(store: Bucket) -> list[str]:
@@ -98,7 +98,7 @@ def test_store_that_enforces_conditions_is_recognised(store: Bucket) -> None:
 
 @pytest.mark.servers
 def test_server_that_ignores_conditions_is_reported(server: servers.S3Server) -> None:
-    store = IgnoresConditions(server.client(), server.bucket)
+    store = IgnoresConditions(server.storage())
     result = probe_conditional_writes(store)
     assert not result.enforced
     told = str(result)
@@ -136,14 +136,14 @@ def test_store_that_refuses_right_conditions_cannot_be_used(tmp_path: Path) -> N
 @pytest.mark.servers
 def test_lost_answers_raise_no_false_alarm(server: servers.S3Server) -> None:
     with FaultyS3(server) as line:
-        store = S3Bucket(line.server.client(attempts=3), server.bucket)
+        store = S3Bucket(line.server.storage(attempts=3))
         line.cause(Fault.LOSE_ANSWER, method="PUT", times=1)  # of the document to be replaced
         line.cause(Fault.LOSE_ANSWER, method="PUT", times=1, skip=1)  # of one of the writers
         assert probe_conditional_writes(store).enforced
-    assert keys_in(S3Bucket(server.client(), server.bucket)) == []
+    assert keys_in(S3Bucket(server.storage())) == []
 
 
 @pytest.mark.servers
 def test_bucket_that_is_down_says_so(server: servers.S3Server) -> None:
     with FaultyS3(server) as line, line.down(), pytest.raises(BucketError):
-        probe_conditional_writes(S3Bucket(line.server.client(), server.bucket))
+        probe_conditional_writes(S3Bucket(line.server.storage()))

@@ -22,25 +22,15 @@ def server() -> Iterator[servers.S3Server]:
 
 @pytest.fixture
 def bucket(server: servers.S3Server) -> S3Bucket:
-    found = S3Bucket(server.client(), server.bucket)
+    found = S3Bucket(server.storage())
     found.save("file.onnx", BytesIO(CONTENT))
     return found
 
 
 def test_s3_that_is_down_says_so() -> None:
-    import boto3
-    from botocore.config import Config
-
-    client = boto3.client(
-        "s3",
-        endpoint_url=f"http://127.0.0.1:{servers.free_port()}",
-        aws_access_key_id="nobody",
-        aws_secret_access_key="nothing",
-        region_name="us-east-1",
-        config=Config(connect_timeout=1, retries={"total_max_attempts": 1}),
-    )
+    nowhere = servers.S3Server(f"http://127.0.0.1:{servers.free_port()}", "nowhere", "nobody", "nothing")
     with pytest.raises(BucketError, match=r"a\.json"):
-        S3Bucket(client, "nowhere").get("a.json")
+        S3Bucket(nowhere.storage()).get("a.json")
 
 
 @pytest.mark.servers
@@ -50,7 +40,7 @@ def test_answer_that_is_cut_off_goes_on_where_it_ended(
 ) -> None:
     with FaultyS3(server) as line:
         line.cause(Fault.CUT_ANSWER, method="GET", key="file.onnx", times=2)
-        with S3Bucket(line.server.client(), server.bucket).open("file.onnx", part) as source:
+        with S3Bucket(line.server.storage()).open("file.onnx", part) as source:
             assert source.size == len(CONTENT)
             assert source.read() == (CONTENT if part is None else CONTENT[part.start : part.stop])
         faults = [one.fault for one in line.log() if one.method == "GET"]
@@ -64,7 +54,7 @@ def test_answer_that_is_cut_off_never_goes_on_with_another_file(
 ) -> None:
     with FaultyS3(server) as line:
         line.cause(Fault.CUT_ANSWER, method="GET", key="file.onnx", times=1)
-        with S3Bucket(line.server.client(), server.bucket).open("file.onnx") as source:
+        with S3Bucket(line.server.storage()).open("file.onnx") as source:
             assert source.read(1000) == CONTENT[:1000]
             if after == "replaced":
                 bucket.save("file.onnx", BytesIO(CONTENT[::-1]))
@@ -79,7 +69,7 @@ def test_answer_that_is_cut_off_never_goes_on_with_another_file(
 def test_server_that_cuts_off_every_answer_is_an_error(server: servers.S3Server, bucket: S3Bucket) -> None:
     with FaultyS3(server) as line:
         line.cause(Fault.CUT_ANSWER, method="GET", key="file.onnx")
-        source = S3Bucket(line.server.client(), server.bucket).open("file.onnx")
+        source = S3Bucket(line.server.storage()).open("file.onnx")
         with source, pytest.raises(BucketError, match=f"{CUTS} times"):
             source.read()
 
