@@ -42,7 +42,7 @@ class Overruled:
     """A change that lost against another: the field, its value, and whose change it was."""
 
     field: str
-    value: Any
+    value: object
     by: str  # "database" or "document": the side that won
 
 

@@ -115,8 +115,8 @@ class PlatformAdmin(NamedLookups):
         return (*self.search_whole, self.search_secret)
 
     def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
+        self, request: HttpRequest, queryset: QuerySet[Model], search_term: str
+    ) -> tuple[QuerySet[Model], bool]:
         """Find rows whose name begins so, or which are meant by a whole token or owner's name."""
         words = search_term.strip()[:LONGEST]
         if not words:
@@ -167,7 +167,7 @@ class MachineOwnedAdmin(PlatformAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:

@@ -72,9 +72,11 @@ class NamedLookups(ModelAdmin):
         return super().get_object(request, object_id, from_field or None)
 
     def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
+        self, request: HttpRequest, queryset: QuerySet[models.Model], search_term: str
+    ) -> tuple[QuerySet[models.Model], bool]:
         """Search for no more than anybody types."""
         words = search_term[:LONGEST].split(maxsplit=MOST_WORDS)[:MOST_WORDS]
-        found: tuple[QuerySet[Any], bool] = super().get_search_results(request, queryset, " ".join(words))
+        found: tuple[QuerySet[models.Model], bool] = super().get_search_results(
+            request, queryset, " ".join(words)
+        )
         return found

@@ -23,7 +23,8 @@ MOST_ENTRIES = 16  # of an object that is a setting
 LARGEST_INTEGER = 2**63 - 1  # that a database holds
 SHOWN = 50  # characters of a name in a message
 
-Events = Iterator[tuple[str, Any]]
+Json = Any  # what a document holds, of any shape until it is checked
+Events = Iterator[tuple[str, Json]]
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,9 @@ class ForeignDocument:
     `path`, a zip with a folder for each class or a CSV, or else named by `reference`.
     """
 
-    settings: dict[str, Any]
+    settings: dict[str, Json]
     path: Path | None
-    reference: dict[str, Any] | None
+    reference: dict[str, Json] | None
 
 
 def take_apart(
@@ -59,9 +60,9 @@ class _TakingApart:
 
     def __init__(self, events: Events, folder: Path, keys: frozenset[str], limits: Limits) -> None:
         self.events, self.folder, self.keys, self.limits = events, folder, keys, limits
-        self.settings: dict[str, Any] = {}
+        self.settings: dict[str, Json] = {}
         self.path: Path | None = None
-        self.reference: dict[str, Any] | None = None
+        self.reference: dict[str, Json] | None = None
 
     def document(self) -> ForeignDocument:
         """Read everything."""
@@ -87,10 +88,10 @@ class _TakingApart:
             raise DataError('The document has no "dataset".')
         return ForeignDocument(self.settings, self.path, self.reference)
 
-    def _value(self, event: str, value: Any, *, place: str) -> Any:
+    def _value(self, event: str, value: Json, *, place: str) -> Json:
         """Return a small value: a scalar, or an object of them."""
         if event == "start_map":
-            entries: dict[str, Any] = {}
+            entries: dict[str, Json] = {}
             for inner, key in self.events:
                 if inner == "end_map":
                     return entries
@@ -101,7 +102,7 @@ class _TakingApart:
         return self._scalar(event, value, place=place)
 
     @staticmethod
-    def _scalar(event: str, value: Any, *, place: str) -> Any:
+    def _scalar(event: str, value: Json, *, place: str) -> Json:
         if event in ("start_array", "start_map"):
             raise DataError(f"{place} holds a list or an object, which it should not.")
         if isinstance(value, LongString):
@@ -110,14 +111,14 @@ class _TakingApart:
             _check_text(value, place=place)
         return _number(value, place=place) if isinstance(value, int | Decimal) else value
 
-    def _skip(self, event: str, _: Any) -> None:
+    def _skip(self, event: str, _: object) -> None:
         """Pass over the value of a key that is somebody else's."""
         depth = int(event in ("start_map", "start_array"))
         while depth:
             event, _ = next(self.events)
             depth += (event in ("start_map", "start_array")) - (event in ("end_map", "end_array"))
 
-    def _dataset(self, event: str, value: Any) -> None:
+    def _dataset(self, event: str, value: Json) -> None:
         if event == "string":
             self.path = self.folder / "dataset.csv"
             with self.path.open("wb") as target:
