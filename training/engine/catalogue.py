@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from models_registry.artifacts import ImagePreprocessing, TextPreprocessing
 from models_registry.artifacts.images import IMAGENET_MEAN, IMAGENET_STD
+from models_registry.artifacts.metadata import IMAGE_CLASSIFICATION, TEXT_CLASSIFICATION
 
-from .specs.strategies import FINETUNE, FROZEN, SCRATCH, STRATEGIES
+from .specs.strategies import FROZEN, STRATEGIES
 from .weights_files import CachedFile, DownloadedFile, PackagedFile, WeightsFile
 
-IMAGES, TEXTS = "imageclassification", "textclassification"
 IMAGE, ENCODER, RECURRENT = "image", "encoder", "recurrent"  # kinds of networks
 TIMM = "timm/"  # how the names of networks that are not listed here begin
 HUB = "hf/"
@@ -25,8 +25,8 @@ TIMM_NAME = re.compile(r"timm/[a-z0-9_]{1,60}(\.[a-z0-9_]{1,60})?")
 class Architecture:
     """A network that can be trained. `dimension` is the length of its feature vector, 0 where that is not known.
 
-    `strategies` are those that make sense for it; `unavailable_because` says whether one can be used
-    here. `kind` is what the strategies' defaults depend on: image, encoder or recurrent. `family` names the
+    `unavailable_because` says whether a strategy can be used here. `kind` is what the strategies and their
+    defaults depend on: image, encoder or recurrent. `family` names the
     object that builds, loads and exports the network (see `networks.factory`), and `network` is the family's
     name for it; `mean` and `std` are what the pretrained weights expect of pixels in 0…1. `tokenizer` is for
     texts only, in the format of the tokenizers library; with `makes_tokenizer`, training from scratch does
@@ -36,7 +36,6 @@ class Architecture:
     name: str
     label: str
     task_type: str
-    strategies: tuple[str, ...]
     pretrained_on: str
     dimension: int
     weights: PackagedFile | DownloadedFile
@@ -73,6 +72,11 @@ class Architecture:
     def slug(self) -> str:
         """Return the name as it may stand in a file's name."""
         return self.name.replace(" ", "-").replace("/", "-")
+
+    @property
+    def strategies(self) -> tuple[str, ...]:
+        """Return the strategies that train networks of its kind."""
+        return tuple(spec.name for spec in STRATEGIES.values() if self.kind in spec.configs)
 
     @property
     def available_strategies(self) -> tuple[str, ...]:
@@ -114,8 +118,7 @@ def _lite(number: int, size: int, digest: str) -> Architecture:
     return Architecture(
         name=f"efficientnet lite{number}",
         label=f"EfficientNet-Lite{number}",
-        task_type=IMAGES,
-        strategies=tuple(STRATEGIES),
+        task_type=IMAGE_CLASSIFICATION,
         pretrained_on="imagenet",
         dimension=1280,
         weights=_wheel(number, digest),
@@ -136,8 +139,7 @@ def _timm(
     return Architecture(
         name=name,
         label=label,
-        task_type=IMAGES,
-        strategies=tuple(STRATEGIES),
+        task_type=IMAGE_CLASSIFICATION,
         pretrained_on="imagenet",
         dimension=dimension,
         weights=DownloadedFile(repository, checkpoint),
@@ -153,8 +155,7 @@ def _hub(name: str) -> Architecture:
     return Architecture(
         name=name,
         label=repository,
-        task_type=TEXTS,
-        strategies=tuple(STRATEGIES),
+        task_type=TEXT_CLASSIFICATION,
         pretrained_on="texts",
         dimension=0,
         weights=DownloadedFile(repository),
@@ -183,8 +184,7 @@ def _recurrent(name: str) -> Architecture:
     return Architecture(
         name=name,
         label=name.upper(),
-        task_type=TEXTS,
-        strategies=(FINETUNE, SCRATCH),
+        task_type=TEXT_CLASSIFICATION,
         pretrained_on="sentence pairs (the word pieces only)",
         dimension=1024,
         weights=MINILM_WEIGHTS,
@@ -216,8 +216,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         Architecture(
             name="minilm",
             label="MiniLM (6 layers)",
-            task_type=TEXTS,
-            strategies=tuple(STRATEGIES),
+            task_type=TEXT_CLASSIFICATION,
             pretrained_on="sentence pairs",
             dimension=384,
             weights=MINILM_WEIGHTS,

@@ -3,10 +3,9 @@ from pathlib import Path
 
 import pytest
 
+from models_registry.artifacts.metadata import IMAGE_CLASSIFICATION, TEXT_CLASSIFICATION
 from training.engine.catalogue import (
     ARCHITECTURES,
-    IMAGES,
-    TEXTS,
     available,
     default_architecture,
     get_architecture,
@@ -35,7 +34,7 @@ def test_unknown_names_list_the_known(name: str) -> None:
 
 
 def test_defaults_can_be_trained_by_every_strategy() -> None:
-    for task_type in (IMAGES, TEXTS):
+    for task_type in (IMAGE_CLASSIFICATION, TEXT_CLASSIFICATION):
         found = get_architecture(default_architecture(task_type))
         assert found.available_strategies == found.strategies == ("frozen", "finetune", "scratch")
 
@@ -91,13 +90,13 @@ def test_allowed_networks_are_found_by_their_name_and_digest(
 
 
 def test_administrators_may_allow_more_networks() -> None:
-    names = [found.name for found in available(IMAGES, ["timm/resnet10t.c3_in1k"])]
+    names = [found.name for found in available(IMAGE_CLASSIFICATION, ["timm/resnet10t.c3_in1k"])]
     assert names == [
-        *(one.name for one in ARCHITECTURES.values() if one.task_type == IMAGES),
+        *(one.name for one in ARCHITECTURES.values() if one.task_type == IMAGE_CLASSIFICATION),
         "timm/resnet10t.c3_in1k",
     ]
     assert "timm/resnet10t.c3_in1k" not in [
-        found.name for found in available(TEXTS, ["timm/resnet10t.c3_in1k"])
+        found.name for found in available(TEXT_CLASSIFICATION, ["timm/resnet10t.c3_in1k"])
     ]
 
 
