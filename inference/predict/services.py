@@ -29,7 +29,7 @@ from models_registry.models import Artifact, RegisteredModel, TaskType
 from ..usage.prometheus import MODEL_LOADS, MODEL_LOOKUPS, PREDICTION_SECONDS
 from ..usage.statistics import usage_recorder
 from .lookup import ServedModel, UnknownModel, find_served_model
-from .runtime import PredictorCache, Stream, TooManyWaiting, Turns
+from .runtime import FifoSemaphore, PredictorCache, Stream, TooManyWaiting
 
 # What a loaded model takes of memory for a byte of its file, with what it needs to be opened and to run.
 MEMORY_OF_A_FILE = 3
@@ -100,7 +100,7 @@ def _run(
             served, found = _run_external(served, work)
         else:
             served, predictor = _load_as_it_is_now(served)
-            with broken_limits_noted(served.model), _place_for(inputs), predictor_turns().take():
+            with broken_limits_noted(served.model), _place_for(inputs), predictor_semaphore().acquire():
                 found = work(predictor)
     except InvalidInput as error:
         raise InvalidRequest(str(error)) from error
@@ -116,7 +116,7 @@ def _run_external(
 ) -> tuple[ServedModel, list[Found]]:
     """Let a model from outside work. Raises `TooManyRequests` when too many wait for such models already."""
     try:
-        with external_turns().take():
+        with external_semaphore().acquire():
             served = find_served_model(served.model.token)  # whom it waited for may have found it unusable
             with broken_limits_noted(served.model):
                 served, predictor = _load_as_it_is_now(served)
@@ -209,21 +209,21 @@ def predictor_cache() -> PredictorCache:
 
 
 @lru_cache(maxsize=1)
-def predictor_turns() -> Turns:
+def predictor_semaphore() -> FifoSemaphore:
     """Return the queue in which this process's predictions wait for a core."""
-    return Turns(settings.TRAINYARD["PREDICTOR_SLOTS"])
+    return FifoSemaphore(settings.TRAINYARD["PREDICTOR_SLOTS"])
 
 
 @lru_cache(maxsize=1)
-def external_turns() -> Turns:
+def external_semaphore() -> FifoSemaphore:
     """Return the queue in which this process's predictions by models from outside wait for each other."""
-    return Turns(1, most_waiting=MOST_WAITING)
+    return FifoSemaphore(1, most_waiting=MOST_WAITING)
 
 
 @lru_cache(maxsize=1)
-def big_image_turns() -> Turns:
+def big_image_semaphore() -> FifoSemaphore:
     """Return the queue of the predictions whose images are decoded one at a time: they keep one core, not all."""
-    return Turns(1, most_waiting=MOST_WAITING_WITH_BIG_IMAGES)
+    return FifoSemaphore(1, most_waiting=MOST_WAITING_WITH_BIG_IMAGES)
 
 
 @contextmanager
@@ -234,7 +234,7 @@ def _place_for(inputs: Sequence[bytes | str]) -> Iterator[None]:
         return
     with ExitStack() as stack:
         try:
-            stack.enter_context(big_image_turns().take())
+            stack.enter_context(big_image_semaphore().acquire())
         except TooManyWaiting as error:
             raise TooManyRequests(SECONDS_OF_BIG_IMAGES) from error
         yield

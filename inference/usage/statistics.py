@@ -34,7 +34,7 @@ Key = tuple[int, date]
 
 
 @dataclass
-class Tally:
+class UsageCount:
     """Uses of one model on one day that are not in the table yet."""
 
     calls: int = 0
@@ -58,8 +58,8 @@ class Tally:
         self.labels.update(labels)
         self.last_used_at = datetime.now(UTC)
 
-    def merge(self, other: "Tally") -> None:
-        """Add another tally of the same model and day."""
+    def merge(self, other: "UsageCount") -> None:
+        """Add the counts of the same model and day."""
         self.calls += other.calls
         self.inputs += other.inputs
         self.milliseconds += other.milliseconds
@@ -72,12 +72,12 @@ class Tally:
 class UsageRecorder:
     """Counts in memory; a thread of its own calls `write` every so often. Safe to use from many threads."""
 
-    def __init__(self, write: Callable[[Mapping[Key, Tally]], None], *, every: timedelta) -> None:
+    def __init__(self, write: Callable[[Mapping[Key, UsageCount]], None], *, every: timedelta) -> None:
         """Without a period (zero) nothing is written until `flush` is called."""
         self._write = write
         self._every = every.total_seconds()
         self._lock = threading.Lock()
-        self._tallies: dict[Key, Tally] = {}
+        self._counts: dict[Key, UsageCount] = {}
         self._thread: threading.Thread | None = None
         self._over = threading.Event()
 
@@ -85,26 +85,26 @@ class UsageRecorder:
         """Count predictions of a model; with `milliseconds` they were one call."""
         key = (model_id, datetime.now(UTC).date())
         with self._lock:
-            tally = self._tallies.setdefault(key, Tally())
-            tally.add_labels(labels)
+            count = self._counts.setdefault(key, UsageCount())
+            count.add_labels(labels)
             if milliseconds is not None:
-                tally.add_call(milliseconds)
+                count.add_call(milliseconds)
             if self._thread is None and self._every:
                 self._start()
 
     def flush(self) -> None:
         """Write what was counted; what cannot be written now is kept for the next time."""
         with self._lock:
-            tallies, self._tallies = self._tallies, {}
-        if not tallies:
+            counts, self._counts = self._counts, {}
+        if not counts:
             return
         try:
-            self._write(tallies)
+            self._write(counts)
         except Exception as error:  # the database is away
-            logger.warning("usage.kept_for_later", models=len(tallies), error=repr(error))
+            logger.warning("usage.kept_for_later", models=len(counts), error=repr(error))
             with self._lock:
-                for key, tally in tallies.items():
-                    self._tallies.setdefault(key, Tally(last_used_at=tally.last_used_at)).merge(tally)
+                for key, count in counts.items():
+                    self._counts.setdefault(key, UsageCount(last_used_at=count.last_used_at)).merge(count)
 
     def close(self) -> None:
         """Write the last numbers, and stop."""
@@ -131,18 +131,18 @@ def usage_recorder() -> UsageRecorder:
 
 
 @transaction.atomic
-def write_usage(tallies: Mapping[Key, Tally]) -> None:
-    """Add tallies to the table; in the same order everywhere, so that no two writers wait for each other."""
-    known = set(RegisteredModel.objects.filter(pk__in={pk for pk, _ in tallies}).values_list("pk", flat=True))
-    for (model_id, day), tally in sorted(tallies.items()):
+def write_usage(counts: Mapping[Key, UsageCount]) -> None:
+    """Add counts to the table; in the same order everywhere, so that no two writers wait for each other."""
+    known = set(RegisteredModel.objects.filter(pk__in={pk for pk, _ in counts}).values_list("pk", flat=True))
+    for (model_id, day), count in sorted(counts.items()):
         if model_id not in known:
             continue
         ModelUsage.objects.bulk_create(
-            [ModelUsage(model_id=model_id, day=day, last_used_at=tally.last_used_at)], ignore_conflicts=True
+            [ModelUsage(model_id=model_id, day=day, last_used_at=count.last_used_at)], ignore_conflicts=True
         )
         row = ModelUsage.objects.select_for_update().get(model_id=model_id, day=day)
-        total = _tally_of(row)
-        total.merge(tally)
+        total = _count_of(row)
+        total.merge(count)
         for name, value in vars(total).items():
             setattr(row, name, value)
         row.save()
@@ -187,9 +187,9 @@ def usage_of(model: RegisteredModel) -> UsageSummary | None:
     rows = list(ModelUsage.objects.filter(model=model).order_by("day"))
     if not rows:
         return None
-    total = _tally_of(rows[0])
+    total = _count_of(rows[0])
     for row in rows[1:]:
-        total.merge(_tally_of(row))
+        total.merge(_count_of(row))
     return UsageSummary(
         calls=total.calls,
         inputs=total.inputs,
@@ -220,8 +220,8 @@ def _days(calls: Mapping[date, int]) -> list[Day]:
     return [Day(day, calls.get(day, 0), round(BAR * calls.get(day, 0) / most, 1)) for day in shown]
 
 
-def _tally_of(row: ModelUsage) -> Tally:
-    return Tally(
+def _count_of(row: ModelUsage) -> UsageCount:
+    return UsageCount(
         calls=row.calls,
         inputs=row.inputs,
         milliseconds=row.milliseconds,

@@ -24,8 +24,8 @@ BYTES_PER_SECOND = 1000
 
 
 @dataclass
-class Pace:
-    """How a transfer goes on, and until when something has to move."""
+class Progress:
+    """How far a transfer is, and until when something has to move."""
 
     moved: int = 0
     began: float = field(default_factory=time.monotonic)

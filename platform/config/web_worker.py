@@ -42,7 +42,7 @@ from gunicorn.workers.base import Worker
 
 from core.http.head_only import ASKED_ABOVE, CARRIED, HEAD_ONLY
 
-from .transfers import AT_ONCE, GONE, IN_MEMORY, Outbox, Pace, waiting_room
+from .transfers import AT_ONCE, GONE, IN_MEMORY, Outbox, Progress, waiting_room
 
 HEAD_SECONDS = 10.0  # for the whole head of a request
 HEAD_BYTES = 2**16
@@ -85,7 +85,7 @@ class Connection:
         self.body: Any = None
         self.length = self.missing = 0  # bytes of the body; -1 where the request does not say
         self.carried: dict[str, Any] = {}
-        self.pace = Pace()
+        self.progress = Progress()
         self.keep = False  # whether it is used again after the answer
         self.watched = False  # by the loop
 
@@ -314,14 +314,14 @@ class WebWorker(Worker):
         assert connection.request is not None
         few = connection.length <= IN_MEMORY
         connection.body = io.BytesIO() if few else waiting_room(self._folder)
-        connection.pace = Pace()
+        connection.progress = Progress()
         here = bytes(connection.buffer[: connection.missing])
         if len(here) < connection.missing:
             if connection.request._expected_100_continue:
                 with contextlib.suppress(OSError):  # seen when it is read from
                     connection.outbox.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
             read = partial(self._read_body, connection)
-            self._enter(connection, Stage.BODY, connection.pace.deadline, read, selectors.EVENT_READ)
+            self._enter(connection, Stage.BODY, connection.progress.deadline, read, selectors.EVENT_READ)
         del connection.buffer[: len(here)]
         self._keep(connection, here)
 
@@ -339,8 +339,8 @@ class WebWorker(Worker):
             self._refuse(connection, 503, "Service Unavailable", "There is no room for this now.")
             return
         connection.missing -= len(data)
-        connection.pace.move(len(data))
-        connection.deadline = connection.pace.deadline
+        connection.progress.move(len(data))
+        connection.deadline = connection.progress.deadline
         if not connection.missing:
             connection.body.seek(0)
             self._hand_over(connection, self._work)
@@ -467,12 +467,12 @@ class WebWorker(Worker):
 
     def _send(self, connection: Connection) -> None:
         """Let the client take the answer, then go on to its next request."""
-        connection.pace = Pace()
+        connection.progress = Progress()
         if connection.outbox.is_empty:
             self._answered(connection)
             return
         send = partial(self._flush, connection)
-        self._enter(connection, Stage.SENDING, connection.pace.deadline, send, selectors.EVENT_WRITE)
+        self._enter(connection, Stage.SENDING, connection.progress.deadline, send, selectors.EVENT_WRITE)
 
     def _flush(self, connection: Connection) -> None:
         try:
@@ -481,8 +481,8 @@ class WebWorker(Worker):
             self._close(connection)
             return
         if sent:
-            connection.pace.move(sent)
-            connection.deadline = connection.pace.deadline
+            connection.progress.move(sent)
+            connection.deadline = connection.progress.deadline
         if connection.outbox.is_empty:
             self._answered(connection)
 
@@ -505,7 +505,7 @@ class WebWorker(Worker):
         """Throw away for a moment what a client goes on sending: closing at once would take its answer from it."""
         with contextlib.suppress(OSError):
             connection.sock.shutdown(socket.SHUT_WR)
-        connection.pace = Pace()
+        connection.progress = Progress()
         drain = partial(self._drain, connection)
         deadline = time.monotonic() + LINGER_SECONDS
         self._enter(connection, Stage.LINGERING, deadline, drain, selectors.EVENT_READ)
@@ -513,8 +513,8 @@ class WebWorker(Worker):
     def _drain(self, connection: Connection) -> None:
         data = self._receive(connection)
         if data is not None:
-            connection.pace.move(len(data))
-            if connection.pace.moved > LINGER_BYTES:
+            connection.progress.move(len(data))
+            if connection.progress.moved > LINGER_BYTES:
                 self._close(connection)
 
 

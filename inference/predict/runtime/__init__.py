@@ -1,6 +1,6 @@
 """Serving models from memory; knows neither Django nor torch."""
 
 from .cache import PredictorCache, Stream
-from .semaphore import TooManyWaiting, Turns
+from .semaphore import FifoSemaphore, TooManyWaiting
 
-__all__ = ["PredictorCache", "Stream", "TooManyWaiting", "Turns"]
+__all__ = ["FifoSemaphore", "PredictorCache", "Stream", "TooManyWaiting"]

@@ -11,7 +11,7 @@ from models_registry.artifacts.memory import return_freed_memory
 from models_registry.artifacts.sandbox import AnyPredictor, SandboxedPredictor, SandboxLimits
 from models_registry.artifacts.sessions import shrink_memory
 
-from .semaphore import Turns
+from .semaphore import FifoSemaphore
 
 OPENED_AT_ONCE = 1  # while it is opened, a model takes several times its size
 FETCHED_AT_ONCE = 2  # so that one does not wait for another's bucket
@@ -36,8 +36,8 @@ class PredictorCache:
         self._threads = threads
         self._seconds = seconds
         self._lock = threading.Lock()
-        self._fetching = Turns(FETCHED_AT_ONCE)
-        self._opening = Turns(OPENED_AT_ONCE)
+        self._fetching = FifoSemaphore(FETCHED_AT_ONCE)
+        self._opening = FifoSemaphore(OPENED_AT_ONCE)
         self._loaded: OrderedDict[_Key, _Opened] = OrderedDict()
         self._loading: dict[_Key, Future[AnyPredictor]] = {}
 
@@ -102,7 +102,7 @@ class PredictorCache:
         self, key: _Key, open_model: Callable[[_Key], AnyPredictor], future: Future[AnyPredictor]
     ) -> None:
         try:
-            with self._fetching.take():  # and to be opened: a file that waits for it is memory, too
+            with self._fetching.acquire():  # and to be opened: a file that waits for it is memory, too
                 predictor = open_model(key)
         except BaseException as error:
             with self._lock:
@@ -115,7 +115,7 @@ class PredictorCache:
 
     def _open(self, key: _Key, content: bytes, image_classes: Sequence[str]) -> Predictor:
         """Open a model, and keep it; those that have to go for it go first."""
-        with self._opening.take():
+        with self._opening.acquire():
             self._make_room(len(content))
             predictor = Predictor.from_bytes(
                 content, threads=self._threads, image_classes=image_classes, seconds=self._seconds

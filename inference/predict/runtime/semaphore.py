@@ -14,7 +14,7 @@ class TooManyWaiting(Exception):
     """As many wait as may: whoever waited behind them would hold up a thread that others need."""
 
 
-class Turns:
+class FifoSemaphore:
     """A semaphore that serves first who came first, which `threading.Semaphore` does not promise.
 
     At most `most_waiting` wait; None for any number.
@@ -34,8 +34,8 @@ class Turns:
             return len(self._waiting)
 
     @contextlib.contextmanager
-    def take(self) -> Iterator[None]:
-        """Wait for a turn and hold it for the block. Raises `TooManyWaiting` when too many wait already."""
+    def acquire(self) -> Iterator[None]:
+        """Wait for a slot and hold it for the block. Raises `TooManyWaiting` when too many wait already."""
         with self._lock:
             door = None
             if self._free and not self._waiting:
@@ -47,7 +47,7 @@ class Turns:
                 door.acquire()
                 self._waiting.append(door)
         if door is not None:
-            door.acquire()  # opened by who hands the turn over
+            door.acquire()  # opened by who hands the slot over
         try:
             yield
         finally:

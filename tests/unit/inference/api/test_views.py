@@ -100,18 +100,18 @@ def test_predict_too_many_pixels_together_is_a_400_that_names_the_limit() -> Non
 
 
 def wait_with_a_big_image() -> None:
-    with services.big_image_turns().take():
+    with services.big_image_semaphore().acquire():
         pass
 
 
 def test_predict_with_big_images_waits_apart_and_few_may() -> None:
     token, big = live_colour_model().token, blank_png(5000, 4000)
     waiting = [Thread(target=wait_with_a_big_image) for _ in range(services.MOST_WAITING_WITH_BIG_IMAGES)]
-    with services.big_image_turns().take():  # as one that takes a minute would
+    with services.big_image_semaphore().acquire():  # as one that takes a minute would
         for thread in waiting:
             thread.start()
         deadline = time.monotonic() + 10
-        while len(services.big_image_turns()) < len(waiting):
+        while len(services.big_image_semaphore()) < len(waiting):
             assert time.monotonic() < deadline
             time.sleep(0.01)
         response = post_files(token, big)

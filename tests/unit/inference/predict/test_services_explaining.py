@@ -129,7 +129,7 @@ def test_page_highlights_words_and_says_by_how_much_in_words() -> None:
     assert '<mark class="word word-for word-5"' in page
     assert "(for it, " in page
     assert "(against it, " in page
-    assert "speak for the answer" in page
+    assert "words support the prediction" in page
 
 
 def test_page_with_many_inputs_says_how_many_are_explained(settings: Settings) -> None:

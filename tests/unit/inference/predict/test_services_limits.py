@@ -191,7 +191,7 @@ def test_few_wait_for_models_from_outside_and_none_of_ours_waits_for_them(settin
     held, done = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with services.external_turns().take():
+        with services.external_semaphore().acquire():
             held.set()
             done.wait(30)
 
@@ -201,7 +201,7 @@ def test_few_wait_for_models_from_outside_and_none_of_ours_waits_for_them(settin
     held.wait(30)
     for thread in waiting:
         thread.start()
-    while len(services.external_turns()) < services.MOST_WAITING:
+    while len(services.external_semaphore()) < services.MOST_WAITING:
         done.wait(0.01)
     try:
         with pytest.raises(TooManyRequests):
@@ -215,7 +215,7 @@ def test_few_wait_for_models_from_outside_and_none_of_ours_waits_for_them(settin
 
 
 def _take_a_turn() -> None:
-    with services.external_turns().take():
+    with services.external_semaphore().acquire():
         pass
 
 

@@ -14,7 +14,7 @@ from django.urls import reverse
 from inference.predict.services import predict
 from inference.usage import statistics
 from inference.usage.models import ModelUsage
-from inference.usage.statistics import BUCKETS, Tally, UsageRecorder, quantile, usage_of, write_usage
+from inference.usage.statistics import BUCKETS, UsageCount, UsageRecorder, quantile, usage_of, write_usage
 from models_registry.models import RegisteredModel
 from tests.factories import RegisteredModelFactory, UserFactory
 from tests.tiny_models import live_colour_model, picture
@@ -30,8 +30,8 @@ def recorder() -> Iterator[UsageRecorder]:
     statistics.usage_recorder.cache_clear()
 
 
-def tally(*milliseconds: float, labels: tuple[str, ...] = ("a",)) -> Tally:
-    counted = Tally()
+def count(*milliseconds: float, labels: tuple[str, ...] = ("a",)) -> UsageCount:
+    counted = UsageCount()
     for one in milliseconds:
         counted.add_call(one)
         counted.add_labels(labels)
@@ -59,8 +59,8 @@ def test_prediction_is_counted_without_a_query(
 @pytest.mark.django_db
 def test_processes_add_up() -> None:
     model = RegisteredModelFactory()
-    write_usage({(model.pk, DAY): tally(7, 80)})
-    write_usage({(model.pk, DAY): tally(7000, labels=("a", "b"))})
+    write_usage({(model.pk, DAY): count(7, 80)})
+    write_usage({(model.pk, DAY): count(7000, labels=("a", "b"))})
     row = ModelUsage.objects.get()
     assert (row.calls, row.inputs, row.milliseconds, row.slowest) == (3, 4, 7087, 7000)
     assert row.labels == {"a": 3, "b": 1}
@@ -70,26 +70,26 @@ def test_processes_add_up() -> None:
 @pytest.mark.django_db
 def test_model_that_is_gone_stops_nobody() -> None:
     model = RegisteredModelFactory()
-    write_usage({(model.pk + 1, DAY): tally(1), (model.pk, DAY): tally(1)})
+    write_usage({(model.pk + 1, DAY): count(1), (model.pk, DAY): count(1)})
     assert ModelUsage.objects.get().model == model
 
 
 @pytest.mark.django_db
 def test_day_that_is_long_over_is_forgotten() -> None:
     model, today = RegisteredModelFactory(), datetime.now(UTC).date()
-    write_usage({(model.pk, today - timedelta(days=500)): tally(1), (model.pk, today): tally(1)})
+    write_usage({(model.pk, today - timedelta(days=500)): count(1), (model.pk, today): count(1)})
     statistics.delete_old_usage()
     assert ModelUsage.objects.get().day == today
 
 
 def test_nothing_is_lost_while_the_database_is_away() -> None:
-    written: list[Mapping[Any, Tally]] = []
+    written: list[Mapping[Any, UsageCount]] = []
 
-    def write(tallies: Mapping[Any, Tally]) -> None:
+    def write(counts: Mapping[Any, UsageCount]) -> None:
         if not written:
             written.append({})
             raise OSError("no route to the database")
-        written.append(tallies)
+        written.append(counts)
 
     recorder = UsageRecorder(write, every=BY_HAND)
     recorder.record(1, ["a"], milliseconds=5)
@@ -103,11 +103,11 @@ def test_nothing_is_lost_while_the_database_is_away() -> None:
 
 
 def test_many_threads_lose_nothing() -> None:
-    total, lock = Tally(), threading.Lock()
+    total, lock = UsageCount(), threading.Lock()
 
-    def write(tallies: Mapping[Any, Tally]) -> None:
+    def write(counts: Mapping[Any, UsageCount]) -> None:
         with lock:
-            for one in tallies.values():
+            for one in counts.values():
                 total.merge(one)
 
     recorder = UsageRecorder(write, every=timedelta(milliseconds=1))
@@ -128,7 +128,7 @@ def test_process_that_ends_writes_its_last_numbers() -> None:
         "from datetime import timedelta\n"
         "import django; django.setup()\n"
         "from inference.usage.statistics import UsageRecorder\n"
-        "recorder = UsageRecorder(lambda tallies: print(sum(one.calls for one in tallies.values())),"
+        "recorder = UsageRecorder(lambda counts: print(sum(one.calls for one in counts.values())),"
         " every=timedelta(hours=1))\n"
         "recorder.record(1, ['a'], milliseconds=1)\n"
         "recorder.record(1, ['a'], milliseconds=1)\n"
@@ -166,7 +166,7 @@ def test_page_shows_use_to_the_owner_alone(client: Client) -> None:
     client.force_login(owner)
     assert usage_of(model) is None
     assert 'id="usage"' not in client.get(address).content.decode()
-    write_usage({(model.pk, datetime.now(UTC).date()): tally(*[20] * 1234)})
+    write_usage({(model.pk, datetime.now(UTC).date()): count(*[20] * 1234)})
     page = client.get(address).content.decode()
     assert 'id="usage"' in page
     assert "1,234" in page
@@ -180,7 +180,7 @@ def test_admin_lists_use_and_batches_with_few_queries(
 ) -> None:
     client.force_login(UserFactory(is_staff=True, is_superuser=True))
     for _ in range(5):
-        write_usage({(RegisteredModelFactory().pk, DAY): tally(20)})
+        write_usage({(RegisteredModelFactory().pk, DAY): count(20)})
     for name in ("modelusage", "batch"):
         with django_assert_max_num_queries(12):
             assert client.get(reverse(f"admin:inference_{name}_changelist")).status_code == 200

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from inference.predict.runtime import Turns
+from inference.predict.runtime import FifoSemaphore
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
@@ -15,12 +15,12 @@ def wait_until(holds: Callable[[], bool]) -> None:
 
 
 def test_no_more_hold_a_turn_than_there_are_slots() -> None:
-    turns, at_once, most, lock = Turns(2), 0, 0, threading.Lock()
+    semaphore, at_once, most, lock = FifoSemaphore(2), 0, 0, threading.Lock()
 
     def work() -> None:
         nonlocal at_once, most
         for _ in range(50):
-            with turns.take():
+            with semaphore.acquire():
                 with lock:
                     at_once += 1
                     most = max(most, at_once)
@@ -38,35 +38,35 @@ def test_no_more_hold_a_turn_than_there_are_slots() -> None:
 
 
 def test_who_came_first_is_served_first() -> None:
-    turns, served = Turns(1), []
+    semaphore, served = FifoSemaphore(1), []
     queued = [threading.Event() for _ in range(5)]
 
     def work(number: int) -> None:
         queued[number].set()
-        with turns.take():
+        with semaphore.acquire():
             served.append(number)
 
-    with turns.take():
+    with semaphore.acquire():
         threads = []
         for number in range(5):
             thread = threading.Thread(target=work, args=(number,))
             thread.start()
             threads.append(thread)
             assert queued[number].wait(5)
-            wait_until(lambda waiting=number + 1: len(turns) == waiting)
+            wait_until(lambda waiting=number + 1: len(semaphore) == waiting)
     for thread in threads:
         thread.join(10)
     assert served == [0, 1, 2, 3, 4]
 
 
 def test_failure_gives_the_turn_back() -> None:
-    turns = Turns(1)
-    with pytest.raises(KeyError), turns.take():
+    semaphore = FifoSemaphore(1)
+    with pytest.raises(KeyError), semaphore.acquire():
         raise KeyError
-    with turns.take():
+    with semaphore.acquire():
         pass
 
 
 def test_no_slots_are_refused() -> None:
     with pytest.raises(ValueError, match="1 or more"):
-        Turns(0)
+        FifoSemaphore(0)
