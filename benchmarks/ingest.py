@@ -223,15 +223,13 @@ def memory(pid: int, name: str) -> int:
 
 def write() -> None:
     """Start the queued job as a worker would, and publish its document."""
-    from datetime import timedelta
-
     from documents import keys
     from documents.publish import Outcome, publish
-    from training.jobs import transitions
     from training.jobs.models import TrainingJob
+    from work import transitions
 
     job = TrainingJob.objects.latest("pk")
-    transitions.claim(job.pk, worker="benchmark", lease=timedelta(hours=1))
+    transitions.claim(job, worker="benchmark")
     if publish(keys.TRAINING, force=True) is Outcome.FAILED:
         raise RuntimeError("The document could not be written.")
 
@@ -242,14 +240,14 @@ def hand_over() -> None:
 
     from documents import keys
     from documents.publish import publish
-    from training.jobs import transitions
     from training.jobs.models import TrainingJob
+    from work import transitions
 
     ours = TrainingJob.objects.latest("pk")
     document = settings.BUCKET_FOLDER / keys.TRAINING
     kept = document.with_suffix(".kept")
     document.rename(kept)
-    transitions.fail(ours.pk, attempt=ours.attempt, error="only to end it")
+    transitions.fail(ours, reason="only to end it")
     publish(keys.TRAINING, force=True)
     with kept.open("rb") as source, document.open("wb") as target:
         target.write(source.read(PIECE).replace(ours.token.encode(), TOKEN.encode(), 1))

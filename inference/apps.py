@@ -17,12 +17,10 @@ class InferenceConfig(AppConfig):
         from documents.drift import register_files
 
         from .batches.files import BATCHES, known_files
-        from .batches.reconcile import announce_batches, delete_expired_batches, rescue_batches
+        from .batches.reconcile import delete_expired_batches
         from .batches.services import kept_batches
         from .usage.statistics import delete_old_usage
 
-        periodic.register("rescue batches", rescue_batches)
-        periodic.register("announce batches", announce_batches)
         periodic.register("delete expired batches", delete_expired_batches)
         periodic.register("delete old usage", delete_old_usage, every=timedelta(hours=1))
         register_files(BATCHES, known_files)

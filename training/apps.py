@@ -20,30 +20,28 @@ class TrainingConfig(AppConfig):
         from documents.drift import register_files
         from documents.registration import register
         from models_registry.models import TaskType
+        from work.queue import set_slots_source
 
         from . import checks, signals  # noqa: F401
         from .datasets.files import DATASETS
-        from .datasets.reconcile import announce_validations, rescue_validations, sweep_unusable_datasets
+        from .datasets.reconcile import sweep_unusable_datasets
         from .datasets.services import kept_datasets
         from .documents.projections import TrainingProjection
         from .jobs import reconcile, waiting  # noqa: F401
         from .jobs.files import CHECKPOINTS, known_files
         from .jobs.prometheus import read_metrics
         from .jobs.routing import route_queued_jobs
-        from .jobs.selectors import running_activity
+        from .jobs.selectors import running_activity, slots_by_queue
         from .worker.health import look_at_periodic_tasks, look_for_worker
         from .worker.pretrained import fetch_pretrained
 
-        periodic.register("rescue jobs", reconcile.rescue_jobs)
         register(TrainingProjection())
         periodic.register("route jobs", route_queued_jobs)
-        periodic.register("announce jobs", reconcile.announce_jobs)
         periodic.register("sweep files", reconcile.sweep_files)
-        periodic.register("rescue validations", rescue_validations)
-        periodic.register("announce validations", announce_validations)
         periodic.register("sweep unusable data sets", sweep_unusable_datasets)
         periodic.register("fetch pretrained weights", fetch_pretrained, may_take=timedelta(minutes=15))
         set_activity_source(running_activity)
+        set_slots_source(slots_by_queue)
         health.register("worker", look_for_worker)
         health.register("periodic", look_at_periodic_tasks)
         metrics.register(read_metrics)

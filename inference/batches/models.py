@@ -3,55 +3,38 @@
 import secrets
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from core.models import OwnedQuerySet, TimestampedModel
+from core.models import OwnedQuerySet
 from models_registry.models import RegisteredModel
+from work.models import FINAL, LeasedQuerySet, LeasedWork, State, WorkState
 
-new_identifier = partial(
-    secrets.token_hex, 16
-)  # 128 bits: who knows it may see the batch  # 128 bits: who knows it may see the batch
+RUN_BATCH = "inference.run_batch"
+QUEUE = "batches"
+LABELS = [
+    (state, {"cancelling": "being cancelled", "succeeded": "done"}.get(state, state.label)) for state in State
+]
+
+new_identifier = partial(secrets.token_hex, 16)  # 128 bits: who knows it may see the batch
 
 
-class BatchQuerySet(OwnedQuerySet):
+class BatchQuerySet(OwnedQuerySet, LeasedQuerySet):  # type: ignore[override]  # as_manager of django-stubs
     """Questions about batches in the words of the domain."""
-
-    def unfinished(self) -> "BatchQuerySet":
-        """Batches that have not come to an end."""
-        return self.filter(state__in=Batch.UNFINISHED)
-
-    def queued(self) -> "BatchQuerySet":
-        """Batches that wait for a worker, whose turn is next first."""
-        return self.filter(state=Batch.State.QUEUED).order_by("queued_at", "pk")
-
-    def abandoned(self, now: datetime) -> "BatchQuerySet":
-        """Batches whose worker has not said a word for longer than its lease."""
-        return self.filter(state__in=Batch.HELD, lease_expires_at__lt=now)
 
     def expired(self, now: datetime) -> "BatchQuerySet":
         """Batches whose result has been kept for long enough."""
         return self.filter(expires_at__lte=now)
 
 
-class Batch(TimestampedModel):
+class Batch(LeasedWork):
     """Many inputs in one file, classified in the background; the row is the truth about its progress."""
 
-    class State(models.TextChoices):
-        """queued → running → succeeded, failed; running → queued again; queued, cancelling → cancelled."""
-
-        QUEUED = "queued", "queued"
-        RUNNING = "running", "running"
-        CANCELLING = "cancelling", "being cancelled"
-        SUCCEEDED = "succeeded", "done"
-        FAILED = "failed", "failed"
-        CANCELLED = "cancelled", "cancelled"
-
-    HELD = (State.RUNNING, State.CANCELLING)
-    UNFINISHED = (State.QUEUED, *HELD)
+    TASK = RUN_BATCH
 
     identifier = models.CharField(max_length=32, unique=True, default=new_identifier, editable=False)
     model = models.ForeignKey(
@@ -64,7 +47,8 @@ class Batch(TimestampedModel):
         null=True,
         editable=False,
     )
-    state = models.CharField(max_length=12, choices=State, default=State.QUEUED, editable=False)
+    state = models.CharField(max_length=12, choices=LABELS, default=State.QUEUED, editable=False)
+    queue = models.CharField(max_length=16, default=QUEUE, editable=False)
     source_name = models.CharField("file", max_length=255, editable=False)
     suffix = models.CharField(max_length=16, editable=False)
     column = models.CharField(max_length=200, blank=True, editable=False, help_text="Of a table's texts.")
@@ -78,17 +62,9 @@ class Batch(TimestampedModel):
     )
     result_key = models.CharField(max_length=200, blank=True, editable=False)
     result_size = models.PositiveBigIntegerField(null=True, editable=False, help_text="Bytes.")
-    message = models.CharField(max_length=500, blank=True, editable=False)
-    attempt = models.PositiveIntegerField(default=0, editable=False)
     failures = models.PositiveIntegerField(
         default=0, editable=False, help_text="Attempts in a row that died without any progress."
     )
-    worker = models.CharField(max_length=200, blank=True, editable=False)
-    lease_expires_at = models.DateTimeField(null=True, editable=False)
-    queued_at = models.DateTimeField(default=timezone.now, editable=False)
-    announced_at = models.DateTimeField(null=True, editable=False)
-    started_at = models.DateTimeField(null=True, editable=False)
-    finished_at = models.DateTimeField(null=True, editable=False)
     expires_at = models.DateTimeField(null=True, editable=False)
 
     objects = BatchQuerySet.as_manager()
@@ -97,16 +73,11 @@ class Batch(TimestampedModel):
         verbose_name_plural = "batches"
         ordering = ("-created_at",)
         constraints = [
-            models.CheckConstraint(
-                name="batch_state_known",
-                condition=Q(
-                    state__in=["queued", "running", "cancelling", "succeeded", "failed", "cancelled"]
-                ),
-            ),
+            *LeasedWork.Meta.constraints,
             models.CheckConstraint(name="batch_done_within_total", condition=Q(done__lte=models.F("total"))),
         ]
         indexes = [
-            models.Index(fields=["state", "queued_at"]),
+            *LeasedWork.Meta.indexes,
             models.Index(fields=["owner", "-created_at"]),
             models.Index(fields=["expires_at"]),
         ]
@@ -115,11 +86,12 @@ class Batch(TimestampedModel):
         return self.source_name
 
     @property
-    def is_final(self) -> bool:
-        """Whether nothing more will happen to it."""
-        return self.state not in self.UNFINISHED
-
-    @property
     def percent(self) -> float:
         """How much of it is done."""
         return 100 * self.done / self.total if self.total else 0.0
+
+    def changes_on(self, target: WorkState, reason: str) -> dict[str, Any]:
+        """What has ended is kept for a while."""
+        if target in FINAL:
+            return {"expires_at": timezone.now() + settings.TRAINYARD["BATCH_RETENTION"]}
+        return {}

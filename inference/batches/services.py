@@ -13,28 +13,22 @@ from django.core.files import File
 from django.db import transaction
 from django.db.models import Case, Count, Sum, When
 from django.db.models.functions import Coalesce
-from django.utils import timezone
 
 from accounts.quota import Kept, require_room, take_room
 from bucket.factory import get_bucket
-from control.selectors import is_halted
 from core.exceptions import BucketError, InvalidRequest
-from core.queue.app import send_hint
 from models_registry.inputs import DataError
 from models_registry.models import RegisteredModel, TaskType
+from work import transitions
+from work.queue import announce
 
 from ..predict.lookup import find_served_model
-from . import transitions
-from .files import source_key, tidy
+from .files import source_key
 from .limits import limits
 from .models import Batch
 from .sources import Source, open_source
 
 logger = structlog.get_logger(__name__)
-
-RUN_BATCH = "inference.run_batch"
-QUEUE = "batches"
-ANNOUNCED_AT_ONCE = 10  # the head of the queue; the others follow with reconcile
 
 
 def create_batch(*, token: str, file: File, owner: Any = None, column: str = "") -> Batch:
@@ -83,32 +77,10 @@ def open_batch_file(path: Path, *, model: RegisteredModel, column: str = "") -> 
 @transaction.atomic
 def cancel_batch(*, batch: Batch) -> None:
     """End a batch; one that runs ends in a moment. Raises `InvalidRequest` for one that has ended."""
-    if not transitions.cancel(batch, keep=settings.TRAINYARD["BATCH_RETENTION"]):
+    if not transitions.cancel(batch):
         raise InvalidRequest("This batch has ended already.")
     batch.refresh_from_db()
     logger.info("batch.cancel_requested", batch=batch.pk, state=batch.state)
-    if batch.is_final:
-        transaction.on_commit(lambda: _tidy(batch))
-
-
-def announce(batch_id: int) -> bool:
-    """Tell the workers of a queued batch; a broker that is down only delays it until reconcile."""
-    if not send_hint(RUN_BATCH, batch_id, queue=QUEUE):
-        return False
-    Batch.objects.filter(pk=batch_id).update(announced_at=timezone.now())
-    return True
-
-
-def announce_head() -> None:
-    """Announce the batches that are to start next, whatever the broker was told: it may have lost it."""
-    if not is_halted():
-        for pk in Batch.objects.queued().values_list("pk", flat=True)[:ANNOUNCED_AT_ONCE]:
-            announce(pk)
-
-
-def _tidy(batch: Batch) -> None:
-    with contextlib.suppress(Exception):  # whichever storage, whatever it raises: it goes when it expires
-        tidy(batch)
 
 
 def _suffix(file: File) -> str:
@@ -158,7 +130,7 @@ def _keep(batch: Batch, path: Path) -> None:
             _make_room(batch)
             take_room(batch.owner, batch.size)
             batch.save()
-            transaction.on_commit(lambda: announce(batch.pk))
+            transaction.on_commit(lambda: announce(batch))
     except BaseException:
         with contextlib.suppress(BucketError):
             bucket.delete(key)

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import random
-import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
@@ -11,13 +10,14 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
-from django.db import DatabaseError, connection, transaction
+from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
 from bucket.base import Bucket, Conflict, Stored
-from core.exceptions import BucketError
+from core.exceptions import BucketError, StaleAttempt
+from core.lease_renewal import LeaseRenewal
 from core.text import storable
 
 from .merge import Json, Overruled
@@ -95,25 +95,15 @@ class DocumentWriter:
 
     @contextlib.contextmanager
     def kept(self) -> Iterator[None]:
-        """Renew the lease from a thread for as long as the work takes, within reason; it dies with this process."""
-        done, deadline = threading.Event(), time.monotonic() + LONGEST_TURN.total_seconds()
+        """Renew the lease for as long as the work takes, within reason; it dies with this process."""
 
         def renew() -> None:
-            try:
-                while not done.wait(WRITER_LEASE.total_seconds() / 4) and time.monotonic() < deadline:
-                    with contextlib.suppress(DatabaseError):  # it may be back before the lease is over
-                        until = timezone.now() + WRITER_LEASE
-                        Document.note(self.key, writer=self.writer, writer_until=until)
-            finally:
-                connection.close()
+            if not Document.note(self.key, writer=self.writer, writer_until=timezone.now() + WRITER_LEASE):
+                raise StaleAttempt(f"{self.writer} does not write {self.key} any more.")
 
-        thread = threading.Thread(target=renew, name="document-lease", daemon=True)
-        thread.start()
-        try:
+        every, longest = WRITER_LEASE.total_seconds() / 4, LONGEST_TURN.total_seconds()
+        with LeaseRenewal(renew, every=every, silence_allowed=longest, name=f"document-lease-{self.key}"):
             yield
-        finally:
-            done.set()
-            thread.join()
 
     def keep_writing(self, **changes: object) -> None:
         """Note something in the middle of the work. Raises `LostLease`."""

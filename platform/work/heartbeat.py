@@ -1,92 +1,97 @@
-"""Keeps a piece of work while its worker works on it."""
+"""Keeps a piece of work while its worker works on it, and notices what others decide about it."""
 
+import contextlib
 import threading
 import time
-from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
-import structlog
-from django.db import DatabaseError, close_old_connections, connection
+from django.conf import settings
+from django.db import DatabaseError
 
+from control.selectors import is_halted
 from core.exceptions import StaleAttempt, TrainyardError
+from core.lease_renewal import LeaseRenewal
 
 from . import transitions
-from .models import LeasedWork
+from .models import LeasedWork, State
+from .stopping import worker_stops
 
-logger = structlog.get_logger(__name__)
+EVERY = 0.5  # seconds; progress reaches the database at most this often
+SILENCE_ALLOWED = 600.0  # seconds without a sign of life of the work before its lease is given up
 
-EVERY = 1.0  # seconds; progress reaches the database at most this often
-SILENCE_ALLOWED = 600.0  # seconds without a word from the work before its lease is given up
+
+class Cancelled(TrainyardError):
+    """The work is to end because somebody cancelled it."""
+
+    def __init__(self) -> None:
+        super().__init__("It was cancelled.")
 
 
 class Interrupted(TrainyardError):
     """The work has to make room through no fault of its own; the message is shown meanwhile."""
 
 
-class Heartbeat:
+class TurnOver(Interrupted):
+    """The work has had its share of the worker's time, and others wait."""
+
+
+class Heartbeat(LeaseRenewal):
     """Renews the lease and carries progress to the row, from a thread of its own.
 
-    It stops renewing once the work has not called `check` for `SILENCE_ALLOWED`: what hangs loses its lease.
-    `interruption` says why the work should make room, or "".
+    It stops renewing once the work has given no sign of life for `SILENCE_ALLOWED`: what hangs loses its lease.
     """
 
-    def __init__(
-        self, work: LeasedWork, *, lease: timedelta, interruption: Callable[[], str] = lambda: ""
-    ) -> None:
+    def __init__(self, work: LeasedWork) -> None:
         self._work = work
-        self._lease = lease
-        self._interruption = interruption
-        self._lost = threading.Event()
-        self._interrupted = ""
-        self._done = threading.Event()
+        self._lease = settings.TRAINYARD["LEASE"].total_seconds()
         self._news: dict[str, Any] = {}
-        self._lock = threading.Lock()
-        self._heard_at = time.monotonic()
-        name = f"heartbeat-{work._meta.model_name}-{work.pk}"
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._news_lock = threading.Lock()
+        self._renewed_at = time.monotonic()
+        self._cancelled = self._halted = False
+        super().__init__(
+            self._beat,
+            every=min(EVERY, self._lease / 6),
+            silence_allowed=SILENCE_ALLOWED,
+            name=f"heartbeat-{work.noun()}-{work.pk}",
+        )
 
-    def __enter__(self) -> "Heartbeat":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join()
-
-    def tell(self, **news: object) -> None:
-        """Note fields of the row to write with the next renewal."""
-        with self._lock:
+    def tell(self, **news: Any) -> None:
+        """Note fields of the row, to write with the next renewal; a sign of life."""
+        self.heard()
+        with self._news_lock:
             self._news.update(news)
+            for name, value in news.items():
+                setattr(self._work, name, value)
+
+    def __exit__(self, *how: object) -> None:
+        """End the thread, and write what it has not written yet, unless the work is lost or has ended."""
+        super().__exit__(*how)
+        if self._news:
+            with contextlib.suppress(StaleAttempt, DatabaseError):
+                transitions.renew(self._work, **self._news)
 
     def check(self) -> None:
-        """Call often. Raises `StaleAttempt` or `Interrupted` when the work should stop."""
-        self._heard_at = time.monotonic()
-        if self._lost.is_set():
-            raise StaleAttempt(f"Attempt {self._work.attempt} has lost its lease.")
-        if self._interrupted:
-            raise Interrupted(self._interrupted)
+        """Give a sign of life, and raise `StaleAttempt`, `Cancelled` or `Interrupted` when the work should stop."""
+        self.heard()
+        self.look()
 
-    def _run(self) -> None:
-        pause = min(EVERY, self._lease.total_seconds() / 6)
-        try:
-            while not self._done.wait(pause) and not self._lost.is_set():
-                if time.monotonic() - self._heard_at > SILENCE_ALLOWED:
-                    logger.warning("work.silent", kind=self._work._meta.model_name, work=self._work.pk)
-                    self._lost.set()
-                else:
-                    self._beat()
-        finally:
-            connection.close()
+    def look(self) -> None:
+        """Raise as `check` does, without a sign of life: for who waits for another process."""
+        if self.lost.is_set():
+            raise StaleAttempt(f"Attempt {self._work.attempt} has lost its lease.")
+        if self._cancelled:
+            raise Cancelled
+        if self._halted:
+            raise Interrupted("Suspended for maintenance")
+        if worker_stops.is_set():
+            raise Interrupted("Queued again because its worker was stopped")
 
     def _beat(self) -> None:
-        with self._lock:
+        """Renew when there are news, or a third of the lease is over; look at the row in any case."""
+        with self._news_lock:
             news, self._news = self._news, {}
-        try:
-            transitions.renew(self._work, lease=self._lease, **news)
-            self._interrupted = self._interruption()
-        except StaleAttempt:
-            self._lost.set()
-        except DatabaseError as error:  # away for less than the lease, it costs nothing
-            logger.warning("work.database_away", work=self._work.pk, error=str(error))
-            close_old_connections()
+        if news or time.monotonic() - self._renewed_at > self._lease / 3:
+            transitions.renew(self._work, **news)
+            self._renewed_at = time.monotonic()
+        self._cancelled = transitions.state_of(self._work) == State.CANCELLING
+        self._halted = is_halted()

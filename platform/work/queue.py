@@ -1,54 +1,98 @@
 """How workers hear of work, and how work goes on when one dies."""
 
-from collections.abc import Iterator
-from datetime import timedelta
+from collections import Counter
+from collections.abc import Callable
 
 import structlog
 from django.apps import apps
+from django.conf import settings
+from django.db.models import Q
 from django.utils import timezone
 
+from control.selectors import is_halted
 from core.periodic import for_each
 from core.queue.app import send_hint
 
-from .models import LeasedWork
+from .models import LeasedQuerySet, LeasedWork
 from .transitions import take_from_dead_worker
 
 logger = structlog.get_logger(__name__)
 
 ANNOUNCED_AT_ONCE = 10  # the head of the queue; the others follow as it moves
 
+_slots: Callable[[], dict[str, int]] = dict
 
-def announce(kind: type[LeasedWork], pk: int) -> bool:
+
+def set_slots_source(source: Callable[[], dict[str, int]]) -> None:
+    """Let the app that knows the workers tell how many pieces of work they do at a time, by queue."""
+    global _slots
+    _slots = source
+
+
+def kinds() -> list[type[LeasedWork]]:
+    """Return every kind of leased work."""
+    return [model for model in apps.get_models() if issubclass(model, LeasedWork)]
+
+
+def announce(work: LeasedWork) -> bool:
     """Tell the workers of queued work; a broker that is down only delays it until it is announced again."""
-    if not send_hint(kind.TASK, pk, queue=kind.QUEUE):
+    if not send_hint(work.TASK, work.pk, queue=work.queue):
         return False
-    kind.objects.filter(pk=pk).update(announced_at=timezone.now())
+    type(work).objects.filter(pk=work.pk).update(announced_at=timezone.now())
     return True
 
 
-def announce_waiting(kind: type[LeasedWork], *, unheard_for: timedelta) -> int:
-    """Announce what waits and was not announced, or not lately; returns how much was."""
-    unheard = kind.objects.unannounced(timezone.now() - unheard_for).values_list("pk", flat=True)
-    return for_each(unheard[:ANNOUNCED_AT_ONCE], lambda pk: announce(kind, pk))
+def announce_head(kind: type[LeasedWork]) -> int:
+    """Announce what is to start next, whatever the broker was told: it may have lost it. Returns how much."""
+    return _announce(_startable(kind))
 
 
-def rescue(kind: type[LeasedWork], *, max_attempts: int) -> int:
-    """Take work from workers that have not renewed their lease; returns how much that was."""
-    now = timezone.now()
+def announce_waiting(kind: type[LeasedWork]) -> int:
+    """Announce what waits unannounced, as after maintenance; returns how much."""
+    return _announce(_startable(kind).filter(announced_at=None))
+
+
+def announce_lost(kind: type[LeasedWork]) -> int:
+    """Announce what waits unannounced, or seems forgotten although a worker is idle; returns how much."""
+    forgotten = timezone.now() - settings.TRAINYARD["RECONCILE_EVERY"]
+    lost = Q(announced_at=None) | Q(announced_at__lt=forgotten, queue__in=_idle_queues())
+    return _announce(_startable(kind).filter(lost))
+
+
+def rescue(kind: type[LeasedWork]) -> dict[int, str]:
+    """Take work from workers that have not renewed their lease; returns its new states by its ids."""
+    rescued: dict[int, str] = {}
 
     def take(work: LeasedWork) -> bool:
-        state = take_from_dead_worker(work, now=now, max_attempts=max_attempts)
-        if state is not None:
-            logger.warning("work.rescued", kind=kind._meta.model_name, work=work.pk, state=str(state))
-        return state is not None
+        state = take_from_dead_worker(work, now=timezone.now())
+        if state is None:
+            return False
+        rescued[work.pk] = str(state)
+        logger.warning(f"{kind.noun()}.rescued", work=work.pk, attempt=work.attempt, state=str(state))
+        return True
 
-    return for_each(kind.objects.abandoned(now).order_by("?"), take)
+    for_each(kind.objects.abandoned(timezone.now()).order_by("?"), take)
+    return rescued
 
 
 def waits_in(queue: str) -> bool:
     """Tell whether leased work of any kind waits for a worker of this queue."""
-    return any(kind.objects.queued().exists() for kind in _kinds() if queue == kind.QUEUE)
+    return any(_startable(kind).filter(queue=queue).exists() for kind in kinds())
 
 
-def _kinds() -> Iterator[type[LeasedWork]]:
-    return (model for model in apps.get_models() if issubclass(model, LeasedWork))
+def _startable(kind: type[LeasedWork]) -> LeasedQuerySet:
+    waiting: LeasedQuerySet = kind.objects.startable(timezone.now())
+    return waiting
+
+
+def _announce(waiting: LeasedQuerySet) -> int:
+    """Announce the head of what waits; nothing while the platform is halted."""
+    return 0 if is_halted() else for_each(waiting[:ANNOUNCED_AT_ONCE], announce)
+
+
+def _idle_queues() -> set[str]:
+    """Return the queues that workers could take more work of than they do."""
+    held = Counter[str]()
+    for kind in kinds():
+        held.update(kind.objects.running().values_list("queue", flat=True))
+    return {queue for queue, slots in _slots().items() if slots > held[queue]}

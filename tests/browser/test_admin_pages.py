@@ -44,7 +44,7 @@ User.objects.create_user("leaver")
 now = timezone.now()
 model = ArtifactFactory(model__name="Owls").model
 TrainingJobFactory(name="Owls", state="succeeded", finished_at=now, started_at=now, registered_model=model)
-TrainingJobFactory(name="Cats", state="failed", finished_at=now, error="Add a class.")
+TrainingJobFactory(name="Cats", state="failed", finished_at=now, message="Add a class.")
 TrainingJobFactory(name="Dogs", state="queued")
 TrainingJobFactory(
     name="Birds", state="running", started_at=now, worker="w1", lease_expires_at=now + timedelta(hours=1),

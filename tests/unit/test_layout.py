@@ -49,6 +49,7 @@ ACROSS_MODULES = {
     "test_layout",
     "test_pictures",
     "test_requirements",
+    "test_upgrade",
 }
 
 

@@ -32,7 +32,7 @@ def delete_dataset(*, dataset: Dataset) -> None:
 def _delete_file(dataset: Dataset) -> None:
     """Delete a file as that of an unusable data set; one that cannot be deleted now is by `reconcile`."""
     # Whoever looks at it stops, and cannot make it ready any more. First, as who ends a validation locks it first.
-    DatasetValidation.objects.filter(dataset=dataset, state__in=(State.QUEUED, State.RUNNING)).delete()
+    DatasetValidation.objects.unfinished().filter(dataset=dataset).delete()
     rows = Dataset.objects.select_for_update().defer("report")  # no job comes in meanwhile
     row = rows.exclude(state=Dataset.State.UNUSABLE).filter(pk=dataset.pk).first()
     if row is None:  # gone already

@@ -10,7 +10,7 @@ from django.utils import timezone
 from core.indexes import PrefixIndex
 from core.models import OwnedQuerySet, TimestampedModel
 from models_registry.models import TaskType
-from work.models import LeasedWork
+from work.models import LeasedQuerySet, LeasedWork, State, WorkState
 
 from ..task_names import VALIDATE_DATASET
 from .signals import dataset_unusable
@@ -82,12 +82,21 @@ class Dataset(TimestampedModel):
         return self.state == self.State.READY
 
 
+class DatasetValidationQuerySet(LeasedQuerySet):
+    """What every kind of work is asked, and no more."""
+
+
 class DatasetValidation(LeasedWork):
     """A worker's reading of a data set that is too large to be read while its owner waits."""
 
     TASK = VALIDATE_DATASET
-    QUEUE = "batches"  # not behind trainings, which may take hours
 
+    queue = models.CharField(
+        max_length=16,
+        default="batches",
+        editable=False,
+        help_text="Not behind trainings, which may take hours.",
+    )
     dataset = models.OneToOneField(Dataset, on_delete=models.CASCADE, related_name="validation")
     done = models.PositiveIntegerField(default=0, help_text="Examples that have been read.")
     total = models.PositiveIntegerField(default=0, help_text="Of how many; 0 where nobody knows before.")
@@ -95,12 +104,15 @@ class DatasetValidation(LeasedWork):
         default=False, help_text="The file of an unusable data set has been deleted in the bucket."
     )
 
+    objects = DatasetValidationQuerySet.as_manager()
+
     class Meta(LeasedWork.Meta):
         verbose_name = "validation"
 
     def __str__(self) -> str:
         return f"Validation of data set {self.dataset_id}"
 
-    def when_failed(self, reason: str) -> None:
-        """Tell the owner of the data set, and those who wait to train on it."""
-        Dataset.objects.make_unusable(self.dataset_id, reason)
+    def after_step(self, target: WorkState, reason: str) -> None:
+        """A data set that could not be validated cannot be trained on."""
+        if target in (State.FAILED, State.CANCELLED):
+            Dataset.objects.make_unusable(self.dataset_id, reason or "Its validation was cancelled.")

@@ -1,12 +1,13 @@
-"""The periodic tasks of validations, which make whole again what a crash left half done."""
+"""Files of unusable data sets go, also where the bucket was away when they turned out to be that."""
 
-from datetime import timedelta
+from functools import partial
+from typing import Any
 
-from django.conf import settings
+from django.db import transaction
+from django.dispatch import receiver
 
-from control.selectors import is_halted
 from core.periodic import for_each
-from work.queue import announce_waiting, rescue
+from work.events import work_ended
 
 from .models import DatasetValidation
 from .outcomes import sweep, unswept
@@ -14,18 +15,10 @@ from .outcomes import sweep, unswept
 AT_ONCE = 50
 
 
-def rescue_validations() -> int:
-    """Take data sets from dead workers; returns how many."""
-    return rescue(DatasetValidation, max_attempts=settings.TRAINYARD["MAX_ATTEMPTS"])
-
-
-def announce_validations(*, unheard_for: timedelta | None = None) -> int:
-    """Tell workers of data sets that wait and were not announced for so long, or a period; returns how many."""
-    if is_halted():
-        return 0
-    if unheard_for is None:
-        unheard_for = settings.TRAINYARD["RECONCILE_EVERY"]
-    return announce_waiting(DatasetValidation, unheard_for=unheard_for)
+@receiver(work_ended, sender=DatasetValidation)
+def sweep_at_once(work: DatasetValidation, **_: Any) -> None:
+    """Delete the file of a data set that has turned out to be unusable; one that is ready keeps its."""
+    transaction.on_commit(partial(sweep, work), robust=True)
 
 
 def sweep_unusable_datasets() -> int:

@@ -199,7 +199,7 @@ def _keep(dataset: Dataset, path: Path) -> None:
             dataset.save()
             if dataset.state == Dataset.State.VALIDATING:
                 validation = DatasetValidation.objects.create(dataset=dataset)
-                transaction.on_commit(lambda: announce(DatasetValidation, validation.pk))
+                transaction.on_commit(lambda: announce(validation))
     except BaseException:
         if not Dataset.objects.filter(key=dataset.key).exists():  # else somebody made the same one meanwhile
             with contextlib.suppress(BucketError):

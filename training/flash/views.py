@@ -198,7 +198,7 @@ class CheckView(FlashView):
 
 
 def _why_no_model(token: str) -> str:
-    job = TrainingJob.objects.filter(token=token).only("state", "error").first()
+    job = TrainingJob.objects.filter(token=token).only("state", "message").first()
     if job is not None and job.state == TrainingJob.State.FAILED:
         return f"The training of this model has failed. {job.error}".strip()
     if job is not None and job.state == TrainingJob.State.CANCELLED:

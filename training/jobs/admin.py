@@ -142,7 +142,7 @@ class TrainingJobAdmin(MachineOwnedAdmin):
         return bool(request.user.has_perm("training.change_trainingjob"))
 
     def get_readonly_fields(self, request: HttpRequest, obj: TrainingJob | None = None) -> list[str]:
-        written = ("state_label", "progress_now", "took", "dataset_link", "model_link", "log")
+        written = ("state_label", "progress_now", "error", "took", "dataset_link", "model_link", "log")
         fields = [field.name for field in TrainingJob._meta.fields if field.name not in self.editable]
         return [*fields, *written, "token_whole", "token_masked"]
 

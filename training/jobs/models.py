@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.core.validators import RegexValidator
@@ -12,35 +13,28 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from core.indexes import PrefixIndex
-from core.models import OwnedQuerySet, TimestampedModel
+from core.models import OwnedQuerySet
+from documents import keys
+from documents.outbox import mark_changed
 from models_registry.models import RegisteredModel, TaskType
+from work.models import LeasedQuerySet, LeasedWork, State, WorkState
 
 from ..datasets.models import Dataset
 from ..engine.catalogue import get_architecture
 from ..engine.specs.hyperparameters import IN_DOCUMENTS, OPTIMIZER, Hyperparameters, TrainConfig, completed
 from ..engine.specs.strategies import DEFAULT_STRATEGY, find_strategy, strategy_choices
+from ..task_names import RUN_TRAINING_JOB
+from .phases import where_it_goes_on
 from .progress import JobProgress
 from .validators import OptionValidator, validate_advanced, validate_plateau, validate_step
 
 
-class TrainingJobQuerySet(OwnedQuerySet):
+class TrainingJobQuerySet(OwnedQuerySet, LeasedQuerySet):  # type: ignore[override]  # as_manager of django-stubs
     """Questions about jobs in the words of the domain."""
 
-    def unfinished(self) -> TrainingJobQuerySet:
-        """Jobs that have not ended."""
-        return self.filter(state__in=TrainingJob.UNFINISHED)
-
-    def running(self) -> TrainingJobQuerySet:
-        """Jobs that a worker holds, oldest start first."""
-        return self.filter(state__in=TrainingJob.HELD).order_by("started_at", "pk")
-
-    def abandoned(self, now: datetime) -> TrainingJobQuerySet:
-        """Jobs whose worker has not renewed its lease."""
-        return self.filter(state__in=TrainingJob.HELD, lease_expires_at__lt=now)
-
     def queued(self) -> TrainingJobQuerySet:
-        """Jobs that no worker holds, in the order in which they are to start."""
-        return self.filter(state=TrainingJob.State.QUEUED).order_by("-priority", "queued_at", "pk")
+        """Jobs that no worker holds, in the order in which they are to start: by priority, then as they came."""
+        return self.filter(state=State.QUEUED).order_by("-priority", "queued_at", "pk")
 
     def startable(self, now: datetime) -> TrainingJobQuerySet:
         """Queued jobs that may start now; others wait for their data, or a while for room on the worker."""
@@ -54,23 +48,11 @@ class TrainingJobQuerySet(OwnedQuerySet):
         return self.queued().filter(before, queue=job.queue)
 
 
-class TrainingJob(TimestampedModel):
+class TrainingJob(LeasedWork):
     """One accepted request to train a model. It ends in exactly one final state."""
 
-    class State(models.TextChoices):
-        """The job's life; `transitions` names the allowed steps."""
-
-        QUEUED = "queued", "queued"
-        RUNNING = "running", "running"
-        CANCELLING = "cancelling", "cancelling"
-        SUCCEEDED = "succeeded", "succeeded"
-        FAILED = "failed", "failed"
-        CANCELLED = "cancelled", "cancelled"
-
+    TASK = RUN_TRAINING_JOB
     SETTINGS = (*IN_DOCUMENTS, "advanced")  # the fields that hold hyperparameters
-
-    HELD = (State.RUNNING, State.CANCELLING)
-    UNFINISHED = (State.QUEUED, *HELD)
 
     class Origin(models.TextChoices):
         """How a job came in."""
@@ -124,32 +106,18 @@ class TrainingJob(TimestampedModel):
     )
     origin = models.CharField(max_length=8, choices=Origin, default=Origin.FORM, editable=False)
 
-    state = models.CharField(max_length=12, choices=State, default=State.QUEUED, editable=False)
     queue = models.CharField(max_length=16, default="cpu", editable=False)
-    attempt = models.PositiveSmallIntegerField(
-        default=0, editable=False, help_text="Counts claims: every write of a worker names its own."
-    )
-    failures = models.PositiveSmallIntegerField(
-        default=0, editable=False, help_text="Attempts that died; being suspended or stopped does not count."
-    )
-    swept_attempt = models.PositiveSmallIntegerField(
+    swept_attempt = models.PositiveIntegerField(
         default=0, editable=False, help_text="Attempts up to this one have left nothing in the bucket."
     )
-    worker = models.CharField(max_length=128, blank=True, editable=False)
-    lease_expires_at = models.DateTimeField(null=True, editable=False)
-    announced_at = models.DateTimeField(null=True, editable=False)
     not_before = models.DateTimeField(
         null=True, editable=False, help_text="A queued job that waits for room on a worker starts no earlier."
     )
-    queued_at = models.DateTimeField(default=timezone.now, editable=False)
-    started_at = models.DateTimeField(null=True, editable=False)
-    finished_at = models.DateTimeField(null=True, editable=False)
     spent = models.DurationField(
         default=timedelta, editable=False, help_text="What earlier attempts took of the time limit."
     )
     progress = models.JSONField(default=dict, editable=False)  # `JobProgress`; read it as `how_far`
     log_tail = models.TextField(blank=True, editable=False)
-    error = models.TextField(blank=True, editable=False)
     registered_model = models.OneToOneField(
         RegisteredModel, on_delete=models.PROTECT, null=True, editable=False, related_name="training_job"
     )
@@ -171,25 +139,11 @@ class TrainingJob(TimestampedModel):
             models.Index(name="job_unswept", fields=["id"], condition=Q(attempt__gt=F("swept_attempt"))),
         ]
         constraints = [
-            models.CheckConstraint(
-                name="job_state_known",
-                condition=Q(
-                    state__in=["queued", "running", "cancelling", "succeeded", "failed", "cancelled"]
-                ),
-            ),
+            *LeasedWork.Meta.constraints,
             models.CheckConstraint(
                 name="job_succeeded_has_model",
                 condition=Q(state="succeeded", registered_model__isnull=False)
                 | (~Q(state="succeeded") & Q(registered_model__isnull=True)),
-            ),
-            models.CheckConstraint(
-                name="job_held_has_lease",
-                condition=~Q(state__in=["running", "cancelling"]) | Q(lease_expires_at__isnull=False),
-            ),
-            models.CheckConstraint(
-                name="job_final_has_end",
-                condition=Q(state__in=["queued", "running", "cancelling"], finished_at__isnull=True)
-                | Q(state__in=["succeeded", "failed", "cancelled"], finished_at__isnull=False),
             ),
         ]
 
@@ -197,9 +151,9 @@ class TrainingJob(TimestampedModel):
         return self.name
 
     @property
-    def is_final(self) -> bool:
-        """Whether the job has ended."""
-        return self.state not in self.UNFINISHED
+    def error(self) -> str:
+        """Why the job has failed, for its owner; "" while it has not."""
+        return self.message if self.state == State.FAILED else ""
 
     @property
     def how_far(self) -> JobProgress:
@@ -232,6 +186,25 @@ class TrainingJob(TimestampedModel):
         if self.started_at is None:
             return self.spent
         return self.spent + (self.finished_at or timezone.now()) - self.started_at
+
+    def changes_on(self, target: WorkState, reason: str) -> dict[str, Any]:
+        """What it has reached stays in view, time that was spent counts, and files of ended jobs are swept."""
+        if target == State.RUNNING:
+            return {"not_before": None, "progress": self.how_far.kept("claimed").to_json()}
+        if target == State.QUEUED:
+            message = f"{reason}{where_it_goes_on(self.how_far)}."
+            now = timezone.now()
+            return {
+                "spent": self.spent + (now - (self.started_at or now)),
+                "progress": self.how_far.kept("queued", message).to_json(),
+            }
+        # A checkpoint may lie in the bucket, also of a job that was queued: reconcile looks once more.
+        return {"swept_attempt": 0} if target in (State.FAILED, State.CANCELLED) else {}
+
+    def after_step(self, target: WorkState, reason: str) -> None:
+        """Bring the documents that show jobs into step."""
+        mark_changed(keys.STATUS)
+        mark_changed(keys.TRAINING)
 
 
 class WorkerHeartbeat(models.Model):

@@ -2,6 +2,8 @@
 
 import structlog
 
+from work.queue import announce_waiting
+
 from ..engine.specs.strategies import STRATEGIES
 from .models import TrainingJob
 from .selectors import a_worker_is_alive
@@ -23,4 +25,5 @@ def route_queued_jobs() -> int:
     moved = queued.filter(strategy__in=WORTH_A_GPU).exclude(queue=best).update(queue=best, announced_at=None)
     if moved:
         logger.info("jobs.rerouted", queue=best, jobs=moved)
+        announce_waiting(TrainingJob)
     return moved

@@ -11,12 +11,13 @@ from django.db import transaction
 from django.utils import timezone
 
 from control.models import PlatformStatus
-from control.selectors import is_halted, require_operation
+from control.selectors import require_operation
 from core.exceptions import InvalidRequest, MaintenanceMode, PlatformBusy, TrainyardError
 from core.models import check_fields
-from core.queue.app import send_hint
 from models_registry.models import RegisteredModel, TaskType
 from models_registry.tokens import new_token
+from work import transitions
+from work.queue import announce
 
 from ..datasets.models import Dataset
 from ..datasets.services import require_ready
@@ -24,8 +25,6 @@ from ..engine.catalogue import ARCHITECTURES, get_architecture
 from ..engine.data import DataError, parse_data_split
 from ..engine.specs.hyperparameters import ADVANCED, contradiction
 from ..engine.specs.strategies import DEFAULT_STRATEGY
-from ..task_names import RUN_TRAINING_JOB
-from . import transitions
 from .models import TrainingJob
 from .presets import suitable_network
 from .progress import JobProgress
@@ -33,7 +32,6 @@ from .routing import route
 
 logger = structlog.get_logger(__name__)
 
-ANNOUNCED_AT_ONCE = 10  # the head of the queue; the others follow as it moves
 FOREIGN_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,160}")
 
 
@@ -102,7 +100,7 @@ def submit_job(
     with transaction.atomic():
         make_room(owner)
         if _is_ready(dataset, may_wait=waits_for_data):
-            transaction.on_commit(lambda: announce(job.pk, queue=job.queue))
+            transaction.on_commit(lambda: announce(job))
         else:
             job.progress = JobProgress("queued", message="Its data is being checked first.").to_json()
         job.save()
@@ -190,29 +188,6 @@ def _architecture(task_type: str, choice: JobSettings) -> str:
     return name
 
 
-def announce(job_id: int, *, queue: str) -> bool:
-    """Tell the workers of a queued job; a broker that is down only delays it until reconcile."""
-    if not send_hint(RUN_TRAINING_JOB, job_id, queue=queue):
-        return False
-    TrainingJob.objects.filter(pk=job_id).update(announced_at=timezone.now())
-    return True
-
-
-def announce_head() -> None:
-    """Announce the jobs that are to start next, whatever the broker was told: it may have lost it."""
-    if not is_halted():
-        jobs = TrainingJob.objects.startable(timezone.now()).values_list("pk", "queue")
-        for job_id, queue in jobs[:ANNOUNCED_AT_ONCE]:
-            announce(job_id, queue=queue)
-
-
-def announce_waiting() -> int:
-    """Announce the jobs that wait unannounced, as after maintenance; returns how many were."""
-    waiting = TrainingJob.objects.startable(timezone.now()).filter(announced_at=None)
-    found = waiting.values_list("pk", "queue")[:ANNOUNCED_AT_ONCE]
-    return sum(announce(job_id, queue=queue) for job_id, queue in found)
-
-
 def retry_job(*, job: TrainingJob, owner: Any) -> TrainingJob:
     """Submit a job that failed or was cancelled once more, as a new job with the same data and settings.
 
@@ -252,12 +227,16 @@ def _submit_again(job: TrainingJob, owner: Any) -> TrainingJob:
 def requeue_job(*, job: TrainingJob) -> None:
     """Take a running job from its worker, or announce a queued one again. Raises `InvalidRequest`."""
     require_operation()
-    if not transitions.requeue(job.pk) and not TrainingJob.objects.queued().filter(pk=job.pk).exists():
+    reason = "Put back into the queue by an administrator"
+    if (
+        not transitions.requeue(job, reason=reason)
+        and not TrainingJob.objects.queued().filter(pk=job.pk).exists()
+    ):
         raise InvalidRequest(
             f"{job.name} is {job.get_state_display()}; only a running or queued job can wait again."
         )
     job.refresh_from_db()
-    announce(job.pk, queue=job.queue)
+    announce(job)
 
 
 def set_priority(*, job: TrainingJob, priority: int) -> None:
@@ -267,6 +246,6 @@ def set_priority(*, job: TrainingJob, priority: int) -> None:
 
 def cancel_job(*, job: TrainingJob) -> None:
     """End a job; a running one stops within seconds. Raises `InvalidRequest` when it has ended."""
-    if not transitions.cancel(job.pk):
+    if not transitions.cancel(job):
         raise InvalidRequest(f"{job.name} has ended already.")
     job.refresh_from_db()

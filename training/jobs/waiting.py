@@ -3,22 +3,23 @@
 from django.db import transaction
 from django.dispatch import receiver
 
+from work.queue import announce_waiting
+from work.transitions import refuse
+
 from ..datasets.models import Dataset
 from ..datasets.signals import dataset_ready, dataset_unusable
 from .models import TrainingJob
-from .services import announce_waiting
-from .transitions import refuse
 
 
 @receiver(dataset_ready, sender=Dataset)
 def start_waiting_jobs(**_: object) -> None:
     """Announce the jobs of a data set that has become ready."""
-    transaction.on_commit(announce_waiting)
+    transaction.on_commit(lambda: announce_waiting(TrainingJob))
 
 
 @receiver(dataset_unusable, sender=Dataset)
 def end_waiting_jobs(dataset_id: int, reason: str, **_: object) -> None:
     """End the jobs of a data set that cannot be trained on."""
-    waiting = TrainingJob.objects.queued().filter(dataset_id=dataset_id)
-    for job_id in waiting.values_list("pk", flat=True):
-        refuse(job_id, error=f"The data cannot be trained on. {reason}")
+    waiting = TrainingJob.objects.queued().filter(dataset_id=dataset_id).defer("log_tail")
+    for job in waiting:
+        refuse(job, reason=f"The data cannot be trained on. {reason}")

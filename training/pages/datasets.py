@@ -76,7 +76,7 @@ def checking_context(dataset: Dataset) -> dict[str, object]:
         "checking": validation,
         "ahead": ahead if validation.state == WorkState.QUEUED else 0,
         "halted": is_halted(),
-        "worker_alive": a_worker_is_alive(DatasetValidation.QUEUE),
+        "worker_alive": a_worker_is_alive(validation.queue),
     }
 
 

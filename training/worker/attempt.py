@@ -7,45 +7,41 @@ attempts never touch each other's.
 """
 
 import contextlib
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import structlog
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections, connection, transaction
+from django.db import close_old_connections, connection, transaction
 
 from bucket.factory import get_bucket
 from bucket.files import WrongFile, download, upload
-from control.selectors import is_halted
-from core.exceptions import StaleAttempt, TrainyardError
+from core.exceptions import TrainyardError
 from documents import keys
 from documents.publish import publish
 from models_registry.services import ModelDescription, StoredFile, publish_model
+from work import transitions
+from work.attempt import Attempt, HopelessAttempt
+from work.heartbeat import Heartbeat, Interrupted
 
 from ..datasets.models import Dataset
 from ..engine.events import CheckpointEvent, Event, FailureEvent, ProgressEvent, ResultEvent
 from ..engine.process import TrainerProcess
 from ..engine.request import TrainingRequest, TrainingResult
-from ..jobs import transitions
 from ..jobs.files import attempt_prefix, delete_checkpoints
 from ..jobs.models import TrainingJob
 from ..jobs.progress import JobProgress
-from ..jobs.services import announce
 from .checkpoint_uploads import CheckpointKeeper
 from .devices import DevicePool, visible_gpus
+from .dispatch import take_next
 
 logger = structlog.get_logger(__name__)
 
 devices = DevicePool(visible_gpus(), each=settings.TRAINYARD["GPUS_PER_JOB"])
-worker_stops = threading.Event()  # set when this worker process was asked to end
 
-NEWS_EVERY = 0.5  # seconds; progress reaches the database at most this often
-SILENCE_ALLOWED = 600.0  # seconds without a word from the trainer before the lease is given up
 POLL = 0.2
 STOP_GRACE = 1.0  # for a trainer whose work is not wanted any more
 SUSPEND_GRACE = 5.0  # for one that may be writing a checkpoint
@@ -53,174 +49,50 @@ FLUSH_WITHIN = 60.0  # seconds for the upload of the last checkpoint
 LOG_TAIL = 4000  # characters
 
 
-class CancelRequested(Exception):
-    """The owner cancelled the job."""
-
-
-class Interruption(TrainyardError):
-    """The job has to make room through no fault of its own; it goes on from its last checkpoint."""
-
-
-class Halted(Interruption):
-    """Maintenance mode was switched on."""
-
-    def __init__(self) -> None:
-        super().__init__("Suspended for maintenance")
-
-
-class WorkerStops(Interruption):
-    """The worker was asked to end; the job goes back to the queue at once."""
-
-    def __init__(self) -> None:
-        super().__init__("Queued again because its worker was stopped")
-
-
 class TrainerDied(TrainyardError):
     """The child ended without a result; another attempt may succeed."""
 
 
-class HopelessAttempt(TrainyardError):
-    """The data, the settings or the trainer's code are at fault; another attempt would end the same way."""
+class TrainingAttempt(Attempt[TrainingJob]):
+    """Trains what a job asks for in a child process, and makes the model live."""
 
-
-class Heartbeat:
-    """Renews the lease and carries progress to the database, from a thread of its own."""
+    kind = TrainingJob
 
     def __init__(self, job: TrainingJob) -> None:
-        self.job = job
-        self.progress = job.how_far  # what was told last
-        self.lost = threading.Event()
-        self.cancelled = threading.Event()
-        self.halted = threading.Event()
-        self._done = threading.Event()
-        self._news: dict[str, Any] = {}
-        self._lock = threading.Lock()
-        self._heard_at = time.monotonic()
-        self._thread = threading.Thread(target=self._run, name=f"heartbeat-{job.pk}", daemon=True)
+        super().__init__(job)
+        self._keeper = CheckpointKeeper(job, self.folder)
+        self._is_published = False
 
-    def __enter__(self) -> "Heartbeat":
-        self._thread.start()
-        return self
+    @classmethod
+    def claim_next(cls, *, worker: str, queue: str) -> TrainingJob | None:
+        """Take the first job of a queue that this machine has room for."""
+        return take_next(queue, worker=worker)
 
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join()
-
-    def tell(self, progress: JobProgress, **news: Any) -> None:
-        """Note how far the job is, and other fields of it, to write with the next renewal."""
-        with self._lock:
-            self._news |= {**news, "progress": progress.to_json()}
-            self.progress = progress
-            self._heard_at = time.monotonic()
-
-    def check(self) -> None:
-        """Raise when the attempt should stop: `StaleAttempt`, `CancelRequested` or an `Interruption`."""
-        if self.lost.is_set():
-            raise StaleAttempt(f"Attempt {self.job.attempt} lost its lease.")
-        if self.cancelled.is_set():
-            raise CancelRequested
-        if self.halted.is_set():
-            raise Halted
-        if worker_stops.is_set():
-            raise WorkerStops
-
-    def _run(self) -> None:
-        lease = settings.TRAINYARD["LEASE"]
-        pause, renewed_at = min(NEWS_EVERY, lease.total_seconds() / 6), time.monotonic()
+    def carry_out(self) -> None:
+        """Write training.json beside the training, and again at its end."""
         try:
-            while not self._done.wait(pause) and not self.lost.is_set():
-                with self._lock:
-                    news, self._news = self._news, {}
-                    silent_for = time.monotonic() - self._heard_at
-                due = time.monotonic() - renewed_at > lease.total_seconds() / 3
-                if silent_for > SILENCE_ALLOWED:
-                    logger.warning("trainer.silent", job=self.job.pk, seconds=round(silent_for))
-                    self.lost.set()
-                else:
-                    self._renew(lease, news if news or due else None)
-                    renewed_at = time.monotonic() if news or due else renewed_at
+            with _training_document():
+                super().carry_out()
         finally:
-            connection.close()
+            publish(keys.TRAINING)
 
-    def _renew(self, lease: Any, news: dict[str, Any] | None) -> None:
-        """Renew (or, without news, only look), and notice what others have decided about the job."""
-        try:
-            if news is not None:
-                transitions.renew(self.job.pk, attempt=self.job.attempt, lease=lease, **news)
-            state = transitions.state_of(self.job.pk, attempt=self.job.attempt)
-            if is_halted():
-                self.halted.set()
-        except StaleAttempt:
-            self.lost.set()
-        except DatabaseError as error:
-            # A database that is away for less than the lease costs nothing.
-            logger.warning("heartbeat.database_away", job=self.job.pk, error=str(error))
-            close_old_connections()
-        else:
-            if state == TrainingJob.State.CANCELLING:
-                self.cancelled.set()
+    def run(self) -> None:
+        """Train, then publish."""
+        with devices.take() as device:
+            result = _train(self.work, self.folder, self.heartbeat, self._keeper, device)
+        _publish(self.work, result, self.folder, self.heartbeat)
+        self._is_published = True
 
+    def before_end(self) -> None:
+        """Let the row know the newest checkpoint that lies in the bucket."""
+        self.work.progress = self.work.how_far.with_checkpoint(self._keeper.kept_epoch).to_json()
 
-def run_attempt(job: TrainingJob) -> None:
-    """Carry a claimed job to an end, whatever happens to the trainer."""
-    log = logger.bind(job=job.pk, attempt=job.attempt)
-    log.info("job.started", task_type=job.task_type, architecture=job.architecture)
-    try:
-        with _training_document():
-            _carry(job, log)
-    finally:
-        publish(keys.TRAINING)
-
-
-def _carry(job: TrainingJob, log: Any) -> None:
-    """Train and publish, and note in the row how it ended before anything is tidied up."""
-    folder = settings.HOME / "jobs" / f"{job.pk}-{job.attempt}"
-    keeper, heartbeat = CheckpointKeeper(job, folder), Heartbeat(job)
-    committed = False
-    try:
-        with _scratch(folder), heartbeat:
-            with devices.take() as device:
-                result = _train(job, folder, heartbeat, keeper, device)
-            _publish(job, result, folder, heartbeat)
-            committed = True
-    except CancelRequested:
-        with contextlib.suppress(StaleAttempt):
-            transitions.finish_cancelling(job.pk, attempt=job.attempt)
-        log.info("job.cancelled")
-    except HopelessAttempt as error:
-        with contextlib.suppress(StaleAttempt):
-            transitions.fail(job.pk, attempt=job.attempt, error=str(error))
-        log.info("job.failed", error=str(error))
-    except StaleAttempt as error:
-        log.warning("job.attempt_stale", reason=str(error))
-    except Interruption as error:
-        with contextlib.suppress(StaleAttempt):
-            transitions.suspend(
-                job.pk,
-                attempt=job.attempt,
-                reason=str(error),
-                progress=heartbeat.progress.with_checkpoint(keeper.kept_epoch),
-            )
-        log.info("job.suspended", reason=type(error).__name__, kept_epoch=keeper.kept_epoch)
-        if isinstance(error, WorkerStops):  # another may go on at once; who ends maintenance announces it
-            announce(job.pk, queue=job.queue)
-    except Exception as error:  # the bucket, the disk, the child: another attempt may succeed
-        log.warning("job.attempt_failed", error=repr(error), exc_info=not isinstance(error, TrainyardError))
-        reason, limit = str(error) or type(error).__name__, settings.TRAINYARD["MAX_ATTEMPTS"]
-        with contextlib.suppress(StaleAttempt):
-            transitions.hand_back(
-                job.pk,
-                attempt=job.attempt,
-                reason=reason,
-                max_attempts=limit,
-                progress=heartbeat.progress.with_checkpoint(keeper.kept_epoch),
-            )
-        announce(job.pk, queue=job.queue)
-    finally:
-        keeper.close()
-        if not committed:
-            delete_unpublished_files(job)
-        delete_unneeded_checkpoints(job)
+    def tidy(self) -> None:
+        """Remove what nobody goes on from."""
+        self._keeper.close()
+        if not self._is_published:
+            delete_unpublished_files(self.work)
+        delete_unneeded_checkpoints(self.work)
 
 
 def delete_unpublished_files(job: TrainingJob) -> None:
@@ -246,16 +118,6 @@ def delete_unneeded_checkpoints(job: TrainingJob) -> None:
 
 
 @contextlib.contextmanager
-def _scratch(folder: Path) -> Iterator[None]:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    try:
-        yield
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextlib.contextmanager
 def _training_document() -> Iterator[None]:
     """Write training.json beside the training, which need not wait for it."""
 
@@ -278,7 +140,7 @@ def _train(
 ) -> TrainingResult:
     """Run the trainer in a child process until it has a result."""
     began = time.monotonic()
-    heartbeat.tell(job.how_far.kept("fetch", "Fetching the data set"))
+    heartbeat.tell(progress=job.how_far.kept("fetch", "Fetching the data set").to_json())
     data = fetch_dataset(job.dataset, folder, heartbeat.check)
     resumed_from = keeper.fetch()
     fetched = time.monotonic()
@@ -296,7 +158,7 @@ def _train(
                 return _finished(event, fetch_seconds=round(fetched - began, 2))
             _note(event, trainer, heartbeat, keeper)
         raise TrainerDied(f"the trainer died (exit code {trainer.exitcode})")
-    except Interruption:
+    except Interrupted:
         _save_progress(trainer, heartbeat, keeper)
         raise
     finally:
@@ -325,7 +187,7 @@ def _note(event: Event, trainer: TrainerProcess, heartbeat: Heartbeat, keeper: C
         keeper.take(event.files, event.epoch)
     elif isinstance(event, ProgressEvent):
         progress = JobProgress.of_event(event, keeper.kept_epoch)
-        heartbeat.tell(progress, log_tail=trainer.log_tail(LOG_TAIL))
+        heartbeat.tell(progress=progress.to_json(), log_tail=trainer.log_tail(LOG_TAIL))
 
 
 def _save_progress(trainer: TrainerProcess, heartbeat: Heartbeat, keeper: CheckpointKeeper) -> None:
@@ -339,7 +201,7 @@ def _save_progress(trainer: TrainerProcess, heartbeat: Heartbeat, keeper: Checkp
 def _events(trainer: TrainerProcess, heartbeat: Heartbeat, deadline: float) -> Iterator[Event]:
     """Yield the child's events until it ends, and look around in every pause."""
     while True:
-        heartbeat.check()
+        heartbeat.look()
         if time.monotonic() > deadline:
             limit = settings.TRAINYARD["JOB_DEADLINE"]
             raise HopelessAttempt(
@@ -389,7 +251,7 @@ def fetch_dataset(dataset: Dataset, folder: Path, check: Callable[[], None]) -> 
 def _publish(job: TrainingJob, result: TrainingResult, folder: Path, heartbeat: Heartbeat) -> None:
     """Upload the files, then make the model live and end the job in one transaction."""
     began = time.monotonic()
-    heartbeat.tell(JobProgress("publish", message="Uploading and publishing"))
+    heartbeat.tell(progress=JobProgress("publish", message="Uploading and publishing").to_json())
     prefix = attempt_prefix(job, job.attempt)
     files = []
     for kind, filename in result.artifacts.items():
@@ -416,7 +278,7 @@ def _publish(job: TrainingJob, result: TrainingResult, folder: Path, heartbeat: 
     with transaction.atomic():
         model = publish_model(description=description, files=files)
         progress = JobProgress("done", phase_seconds=phases)
-        transitions.succeed(job.pk, attempt=job.attempt, model_id=model.pk, progress=progress.to_json())
+        transitions.succeed(job, registered_model_id=model.pk, progress=progress.to_json())
     logger.info(
         "job.succeeded", job=job.pk, attempt=job.attempt, accuracy=round(result.accuracy, 2), **phases
     )

@@ -11,29 +11,30 @@ from django.conf import settings
 from django.utils import timezone
 
 from models_registry.models import TaskType
+from work.transitions import claim_next, refuse
 
-from ..jobs import transitions
 from ..jobs.models import TrainingJob
+from ..jobs.progress import JobProgress
 from .resources import Shortage, needs_of, shortage_of, this_machine
 
 logger = structlog.get_logger(__name__)
 
-LOOKED_AT = 20  # jobs at the head of a queue, of which some may lack room
 WAIT_FOR_ROOM = timedelta(minutes=1)
 
 
 def take_next(queue: str, *, worker: str) -> TrainingJob | None:
     """Claim the first job of a queue that this machine has room for; None when there is none."""
-    jobs = TrainingJob.objects.startable(timezone.now()).filter(queue=queue).select_related("dataset")
-    for job in jobs.defer("log_tail", "dataset__report")[:LOOKED_AT]:
-        shortage = _shortage(job)
-        if shortage is not None:
-            _put_off(job, shortage)
-            continue
-        claimed = transitions.claim(job.pk, worker=worker, lease=settings.TRAINYARD["LEASE"])
-        if claimed is not None:
-            return claimed
-    return None
+    waiting = TrainingJob.objects.startable(timezone.now()).filter(queue=queue)
+    waiting = waiting.select_related("dataset").defer("log_tail", "dataset__report")
+    return claim_next(waiting, worker=worker, fits=_has_room)
+
+
+def _has_room(job: TrainingJob) -> bool:
+    """Tell whether this machine has room for a job; one that it has no room for is put off."""
+    shortage = _shortage(job)
+    if shortage is not None:
+        _put_off(job, shortage)
+    return shortage is None
 
 
 def _shortage(job: TrainingJob) -> Shortage | None:
@@ -51,6 +52,10 @@ def _put_off(job: TrainingJob, shortage: Shortage) -> None:
     """Let a job wait for room; one that would wait for ever ends with what to do."""
     logger.warning("job.no_room", job=job.pk, reason=shortage.words)
     if shortage.lasting:
-        transitions.refuse(job.pk, error=shortage.words)
+        refuse(job, reason=shortage.words)
     else:
-        transitions.postpone(job.pk, until=timezone.now() + WAIT_FOR_ROOM, reason=shortage.words)
+        TrainingJob.objects.queued().filter(pk=job.pk).update(
+            not_before=timezone.now() + WAIT_FOR_ROOM,
+            announced_at=None,
+            progress=JobProgress("queued", message=shortage.words).to_json(),
+        )

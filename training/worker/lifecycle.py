@@ -134,14 +134,6 @@ def worker_is_ready(sender: Any, **_: object) -> None:
     _life.start()
 
 
-@signals.worker_shutting_down.connect
-def worker_is_asked_to_end(**_: object) -> None:
-    """Let running jobs go back to the queue: training to the end may take hours, which nobody waits for."""
-    from .attempt import worker_stops
-
-    worker_stops.set()
-
-
 @signals.worker_shutdown.connect
 def worker_shuts_down(**_: object) -> None:
     """The worker was asked to end."""

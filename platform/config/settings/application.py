@@ -14,6 +14,7 @@ INSTALLED_APPS = [
     "control",
     "accounts",
     "models_registry",
+    "work",
     "training",
     "inference",
     "unfold.apps.BasicAppConfig",

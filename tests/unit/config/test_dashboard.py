@@ -49,7 +49,7 @@ def test_dashboard_shows_jobs_models_documents_and_workers(root: Client) -> None
     publish_waiting()
     ArtifactFactory(size=3 * 2**20)
     run_job("Birds")
-    TrainingJobFactory(name="Cats", state="failed", finished_at=timezone.now(), error="Add a class.")
+    TrainingJobFactory(name="Cats", state="failed", finished_at=timezone.now(), message="Add a class.")
     now = timezone.now()
     WorkerHeartbeat.objects.create(name="w1", queues=["cpu"], started_at=now, seen_at=now, ready=True)
     shown = page(root)

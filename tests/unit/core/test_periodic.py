@@ -23,10 +23,10 @@ from core.periodic import Runner, Skipped, SomeFailed, Task, for_each, late_task
 from documents import keys
 from documents.publish import publish_waiting
 from tests.factories import RegisteredModelFactory, TrainingJobFactory
-from training.jobs import transitions
 from training.jobs.models import TrainingJob, WorkerHeartbeat
 from training.worker import lifecycle
 from training.worker.lifecycle import WorkerLife
+from work import queue, transitions
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -170,11 +170,10 @@ def test_rows_that_take_long_are_left_for_the_next_time(monkeypatch: pytest.Monk
 
 
 def test_poisoned_job_keeps_no_other_from_being_rescued(monkeypatch: pytest.MonkeyPatch) -> None:
-    from training.jobs import reconcile
-
     jobs = [TrainingJobFactory() for _ in range(3)]
     for job in jobs:
-        assert transitions.claim(job.pk, worker="w", lease=timedelta(seconds=-1))
+        assert transitions.claim(job, worker="w")
+    TrainingJob.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
     rescue = transitions.take_from_dead_worker
 
     def poisoned(job: TrainingJob, **how: Any) -> Any:
@@ -182,9 +181,9 @@ def test_poisoned_job_keeps_no_other_from_being_rescued(monkeypatch: pytest.Monk
             raise Panic("poisoned")
         return rescue(job, **how)
 
-    monkeypatch.setattr(reconcile, "take_from_dead_worker", poisoned)
+    monkeypatch.setattr(queue, "take_from_dead_worker", poisoned)
     with pytest.raises(SomeFailed):
-        reconcile.rescue_jobs()
+        queue.rescue(TrainingJob)
     states = list(TrainingJob.objects.order_by("pk").values_list("state", flat=True))
     assert states == ["queued", "running", "queued"]
 
@@ -317,15 +316,15 @@ def test_switches_are_followed_though_everything_else_is_poisoned(
 ) -> None:
     from models_registry import checks
     from training.documents.projections import TrainingProjection
-    from training.jobs import reconcile
 
     RegisteredModelFactory(origin="imported", unusable_because="Its files have not been looked at yet.")
-    assert transitions.claim(TrainingJobFactory().pk, worker="w", lease=timedelta(seconds=-1))
+    assert transitions.claim(TrainingJobFactory(), worker="w")
+    TrainingJob.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
     publish_waiting()
     panic = fail_with(Panic("poisoned"))
     monkeypatch.setattr(checks, "_check", lambda model: panic())
     monkeypatch.setattr(TrainingProjection, "version", lambda self: panic())
-    monkeypatch.setattr(reconcile, "take_from_dead_worker", lambda job, **_: panic())
+    monkeypatch.setattr(queue, "take_from_dead_worker", lambda job, **_: panic())
     (bucket / keys.INFERENCE).write_text("[" * 100_000)
     status = json.loads((bucket / keys.STATUS).read_text())
     (bucket / keys.STATUS).write_text(json.dumps({**status, "dev_mode": True}))

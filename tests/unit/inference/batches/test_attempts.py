@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import time
 import zipfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,33 +17,34 @@ from PIL import Image
 from bucket.factory import get_bucket
 from control.models import PlatformStatus
 from core.exceptions import InvalidRequest, MaintenanceMode, StaleAttempt
-from inference.batches import attempts, files, reconcile, services, transitions
+from inference.batches import attempts, files, services
+from inference.batches.attempts import BatchAttempt
 from inference.batches.models import Batch
-from inference.batches.reconcile import announce_batches, delete_expired_batches, rescue_batches
+from inference.batches.reconcile import delete_expired_batches
 from inference.batches.sources import ImageSource
 from inference.predict.lookup import UnknownModel
 from inference.predict.services import predict
 from models_registry.models import RegisteredModel
 from tests.factories import DatasetValidationFactory
 from tests.tiny_models import COLOURS, live_colour_model, live_mood_model, picture
+from work import attempt as work_attempt
+from work import queue, transitions
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(transaction=True)
 MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture(autouse=True)
 def nobody_listens(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     announced: list[int] = []
-    monkeypatch.setattr(services, "announce", lambda pk: announced.append(pk) or True)
-    monkeypatch.setattr(attempts, "announce", lambda pk: announced.append(pk) or True)
-    monkeypatch.setattr(reconcile, "announce", lambda pk: announced.append(pk) or True)
+    for place in (services, work_attempt, queue):
+        monkeypatch.setattr(place, "announce", lambda work: announced.append(work.pk) or True)
     return announced
 
 
 @pytest.fixture(autouse=True)
 def small_portions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ImageSource, "at_once", 4)
-    monkeypatch.setattr(attempts, "LOOK_EVERY", 0.0)
 
 
 @pytest.fixture
@@ -63,17 +65,34 @@ def colours(count: int) -> ContentFile:
 
 
 def keep_batches_going() -> None:
-    rescue_batches()
-    announce_batches()
+    queue.rescue(Batch)
+    queue.announce_lost(Batch)
     delete_expired_batches()
 
 
+def claim_next(worker: str = "w") -> Batch | None:
+    return BatchAttempt.claim_next(worker=worker, queue="batches")
+
+
 def run_next() -> Batch:
-    batch = transitions.claim_next(worker="w", lease=MINUTE)
+    batch = claim_next()
     assert batch is not None
-    attempts.run_batch(batch)
+    attempt = BatchAttempt(batch)
+    under_way[:] = [attempt]
+    attempt.carry_out()
     batch.refresh_from_db()
     return batch
+
+
+under_way: list[BatchAttempt] = []
+
+
+def wait_until_noticed() -> None:
+    """Raise what the attempt under way raises when it notices what others have decided."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        under_way[0].heartbeat.check()
+        time.sleep(0.01)
 
 
 def result_of(batch: Batch) -> list[dict[str, str]]:
@@ -174,18 +193,18 @@ def test_killed_worker_is_followed_by_one_that_goes_on(
 
 def test_attempt_without_its_lease_changes_nothing(model: RegisteredModel) -> None:
     batch = services.create_batch(token=model.token, file=colours(10))
-    stale = transitions.claim_next(worker="stale", lease=MINUTE)
+    stale = claim_next("stale")
     assert stale is not None
     Batch.objects.update(lease_expires_at=timezone.now() - MINUTE)
     keep_batches_going()
-    fresh = transitions.claim_next(worker="fresh", lease=MINUTE)
+    fresh = claim_next("fresh")
     assert fresh is not None
-    attempts.run_batch(stale)
+    BatchAttempt(stale).carry_out()
     with pytest.raises(StaleAttempt):
-        transitions.note_done(stale, lease=MINUTE)
+        transitions.renew(stale, done=1)
     batch.refresh_from_db()
     assert (batch.state, batch.done, batch.attempt) == ("running", 0, 2)
-    attempts.run_batch(fresh)
+    BatchAttempt(fresh).carry_out()
     batch.refresh_from_db()
     assert batch.state == "succeeded"
     assert len(result_of(batch)) == 10
@@ -194,18 +213,18 @@ def test_attempt_without_its_lease_changes_nothing(model: RegisteredModel) -> No
 def test_message_that_comes_twice_finds_nothing(model: RegisteredModel) -> None:
     services.create_batch(token=model.token, file=colours(2))
     run_next()
-    assert transitions.claim_next(worker="w", lease=MINUTE) is None
+    assert claim_next("w") is None
 
 
 def test_worker_that_always_dies_ends_the_batch(model: RegisteredModel) -> None:
     batch = services.create_batch(token=model.token, file=colours(2))
     for _ in range(3):
-        assert transitions.claim_next(worker="w", lease=MINUTE) is not None
+        assert claim_next("w") is not None
         Batch.objects.update(lease_expires_at=timezone.now() - MINUTE)
         keep_batches_going()
     batch.refresh_from_db()
     assert batch.state == "failed"
-    assert "died" in batch.message
+    assert "worker w stopped answering" in batch.message
     assert names_in_bucket(batch) == set()
 
 
@@ -213,7 +232,7 @@ def test_queued_batch_is_cancelled_at_once(model: RegisteredModel) -> None:
     batch = services.create_batch(token=model.token, file=colours(2))
     services.cancel_batch(batch=batch)
     assert batch.state == "cancelled"
-    assert transitions.claim_next(worker="w", lease=MINUTE) is None
+    assert claim_next("w") is None
     with pytest.raises(InvalidRequest, match="ended"):
         services.cancel_batch(batch=batch)
 
@@ -225,6 +244,7 @@ def test_running_batch_is_cancelled_half_way(model: RegisteredModel, monkeypatch
     def noting(*arguments: Any) -> None:
         note(*arguments)
         services.cancel_batch(batch=Batch.objects.get())
+        wait_until_noticed()
 
     monkeypatch.setattr(attempts, "_note", noting)
     batch = run_next()
@@ -241,13 +261,14 @@ def test_maintenance_suspends_and_goes_on_later(
     def noting(*arguments: Any) -> None:
         note(*arguments)
         PlatformStatus.objects.update_or_create(pk=1, defaults={"dev_mode": True})
+        wait_until_noticed()
 
     with monkeypatch.context() as patched:
         patched.setattr(attempts, "_note", noting)
         batch = run_next()
     assert (batch.state, batch.done, batch.failures) == ("queued", 4, 0)
     assert "maintenance" in batch.message
-    assert transitions.claim_next(worker="w", lease=MINUTE) is None
+    assert claim_next("w") is None
     with pytest.raises(MaintenanceMode):
         services.create_batch(token=model.token, file=colours(1))
     PlatformStatus.objects.update(dev_mode=False)
@@ -277,7 +298,6 @@ def test_model_that_goes_away_ends_its_batch(
     assert "deleted" in batch.message
 
 
-@pytest.mark.django_db(transaction=True)
 def test_bucket_that_is_away_costs_an_attempt(
     model: RegisteredModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,9 +28,8 @@ from training.datasets.models import Dataset
 from training.engine.catalogue import get_architecture
 from training.engine.data import take_apart
 from training.engine.weights_files import DownloadedFile
-from training.jobs import transitions
 from training.jobs.models import TrainingJob
-from training.jobs.progress import JobProgress
+from work import transitions
 
 pytestmark = pytest.mark.django_db
 
@@ -155,17 +154,15 @@ def running_job() -> TrainingJob:
 
 
 def suspended_job() -> TrainingJob:
-    job = transitions.claim(TrainingJobFactory().pk, worker="w1", lease=timedelta(minutes=1))
+    job = transitions.claim(TrainingJobFactory(), worker="w1")
     assert job is not None
-    transitions.suspend(
-        job.pk, attempt=job.attempt, reason="Suspended for maintenance", progress=JobProgress()
-    )
+    transitions.hand_back(job, reason="Suspended for maintenance")
     return job
 
 
 def cancelling_job() -> TrainingJob:
     job = running_job()
-    transitions.cancel(job.pk)
+    transitions.cancel(job)
     job.refresh_from_db()
     assert job.state == TrainingJob.State.CANCELLING
     return job
@@ -173,13 +170,13 @@ def cancelling_job() -> TrainingJob:
 
 def cancelled_job() -> TrainingJob:
     job = TrainingJobFactory()
-    transitions.cancel(job.pk)
+    transitions.cancel(job)
     return job
 
 
 def failed_job() -> TrainingJob:
     return TrainingJobFactory(
-        state=TrainingJob.State.FAILED, error="Class “a” has no image.", finished_at=timezone.now()
+        state=TrainingJob.State.FAILED, message="Class “a” has no image.", finished_at=timezone.now()
     )
 
 
@@ -744,11 +741,10 @@ def everything_is_large(settings: Any) -> None:
 
 
 def validate_next() -> None:
-    from training.datasets.attempts import claim_next, run_validation
+    from training.datasets.attempts import ValidationAttempt
 
-    validation = claim_next(worker="w")
-    assert validation is not None
-    run_validation(validation)
+    validation = ValidationAttempt.claim_next(worker="w", queue="batches")
+    ValidationAttempt(validation).carry_out()
 
 
 @pytest.mark.usefixtures("training_allowed", "everything_is_large")

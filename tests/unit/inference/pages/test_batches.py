@@ -15,7 +15,8 @@ from django.urls import reverse
 
 from bucket.factory import get_bucket
 from control.models import PlatformStatus
-from inference.batches import attempts, services, transitions
+from inference.batches import services
+from inference.batches.attempts import BatchAttempt
 from inference.batches.limits import limits
 from inference.batches.models import Batch
 from inference.batches.sources import Item, TextSource, open_source
@@ -24,12 +25,12 @@ from models_registry.models import RegisteredModel
 from tests.factories import UserFactory
 from tests.tiny_models import COLOURS, live_colour_model, picture
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(transaction=True)  # the heartbeat has a connection of its own
 
 
 @pytest.fixture(autouse=True)
 def nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(services, "announce", lambda pk: True)
+    monkeypatch.setattr(services, "announce", lambda batch: True)
 
 
 @pytest.fixture
@@ -46,9 +47,8 @@ def photos(count: int = 3) -> SimpleUploadedFile:
 
 
 def finish() -> None:
-    batch = transitions.claim_next(worker="w", lease=services.settings.TRAINYARD["LEASE"])
-    assert batch is not None
-    attempts.run_batch(batch)
+    batch = BatchAttempt.claim_next(worker="w", queue="batches")
+    BatchAttempt(batch).carry_out()
 
 
 def api(model: RegisteredModel, *parts: str) -> str:

@@ -6,7 +6,6 @@ import json
 import threading
 import zipfile
 from collections.abc import Iterator
-from datetime import timedelta
 from io import BytesIO
 from typing import Any
 
@@ -17,8 +16,8 @@ from django.test import Client
 
 from bucket.factory import get_bucket
 from core.exceptions import InvalidRequest, LimitExceeded, TooManyRequests
-from inference.batches import attempts, transitions
 from inference.batches import services as batch_services
+from inference.batches.attempts import BatchAttempt
 from inference.batches.models import Batch
 from inference.predict import services
 from inference.predict.services import explain, predict
@@ -166,7 +165,7 @@ def test_shell_tells_of_a_broken_limit(tmp_path: Any) -> None:
 def test_batch_of_a_model_that_breaks_limits_fails_with_the_reason(
     make: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batch_services, "announce", lambda pk: True)
+    monkeypatch.setattr(batch_services, "announce", lambda batch: True)
     content = hostile.endless_loop()
     model = make(described(content) if make is own else content)
     buffer = io.BytesIO()
@@ -175,9 +174,8 @@ def test_batch_of_a_model_that_breaks_limits_fails_with_the_reason(
     batch_services.create_batch(
         token=model.token, file=ContentFile(buffer.getvalue(), name="photos.zip"), owner=model.owner
     )
-    batch = transitions.claim_next(worker="w", lease=timedelta(minutes=1))
-    assert batch is not None
-    attempts.run_batch(batch)
+    batch = BatchAttempt.claim_next(worker="w", queue="batches")
+    BatchAttempt(batch).carry_out()
     batch.refresh_from_db()
     assert batch.state == Batch.State.FAILED
     assert "longer than" in batch.message

@@ -19,11 +19,13 @@ from core.exceptions import BucketError
 from tests.factories import TrainingJobFactory
 from tests.unit.training.datasets.test_services import IMAGES, TEXTS, photos, table
 from training.datasets import attempts, deletion, services
+from training.datasets.attempts import ValidationAttempt
 from training.datasets.models import Dataset, DatasetValidation
 from training.datasets.process import ValidationProcess
-from training.datasets.reconcile import rescue_validations, sweep_unusable_datasets
+from training.datasets.reconcile import sweep_unusable_datasets
 from training.datasets.services import accept_dataset
 from training.jobs.models import TrainingJob
+from work import attempt as work_attempt
 from work import heartbeat, queue
 from work.models import State
 from work.stopping import worker_stops
@@ -34,8 +36,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture(autouse=True)
 def announced(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     told: list[int] = []
-    for place in (services, attempts, queue):
-        monkeypatch.setattr(place, "announce", lambda kind, pk: told.append(pk) or True)
+    for place in (services, work_attempt, queue):
+        monkeypatch.setattr(place, "announce", lambda work: told.append(work.pk) or True)
     return told
 
 
@@ -70,21 +72,21 @@ def waiting(file: Any = None, task: str = IMAGES) -> Dataset:
 
 
 def run_next() -> Dataset:
-    validation = attempts.claim_next(worker="w")
+    validation = ValidationAttempt.claim_next(worker="w", queue="batches")
     assert validation is not None
-    attempts.run_validation(validation)
+    ValidationAttempt(validation).carry_out()
     return Dataset.objects.select_related("validation").get(pk=validation.dataset_id)
 
 
 def in_background() -> threading.Thread:
-    validation = attempts.claim_next(worker="w")
+    validation = ValidationAttempt.claim_next(worker="w", queue="batches")
     assert validation is not None
 
     def run() -> None:
         from django.db import connection
 
         try:
-            attempts.run_validation(validation)
+            ValidationAttempt(validation).carry_out()
         finally:
             connection.close()
 
@@ -106,7 +108,7 @@ def test_data_becomes_ready_with_the_report_of_a_small_one(file: Any, task: str,
     for field in ("classes", "examples", "report", "columns", "size", "sha256"):
         assert getattr(found, field) == getattr(small, field)
     assert (found.validation.state, found.validation.attempt) == (State.SUCCEEDED, 1)
-    assert (found.validation.done, attempts.claim_next(worker="w")) == (12, None)
+    assert (found.validation.done, ValidationAttempt.claim_next(worker="w", queue="batches")) == (12, None)
     assert files_in(tmp_path / "jobs") == []
 
 
@@ -182,14 +184,14 @@ def test_bucket_that_is_away_costs_an_attempt_and_no_data(monkeypatch: pytest.Mo
 
 def test_data_of_a_dead_worker_is_taken_over_and_the_dead_ones_outcome_is_not_taken() -> None:
     waiting()
-    dead = attempts.claim_next(worker="dead")
+    dead = ValidationAttempt.claim_next(worker="dead", queue="batches")
     assert dead is not None
     DatasetValidation.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
-    rescue_validations()
+    assert queue.rescue(DatasetValidation)
     found = run_next()
     assert (found.state, found.validation.attempt, found.validation.failures) == (Dataset.State.READY, 2, 1)
     before = DatasetValidation.objects.values().get()
-    attempts.run_validation(dead)  # it was only asleep
+    ValidationAttempt(dead).carry_out()  # it was only asleep
     assert DatasetValidation.objects.values().get() == before
 
 
@@ -243,21 +245,20 @@ def test_validation_makes_room_and_goes_on_later(
     assert not thread.is_alive()
     validation = DatasetValidation.objects.get()
     assert (validation.state, validation.failures, validation.done) == (State.QUEUED, 0, 1)
-    assert announced == [validation.pk]
+    assert announced == ([] if cause == "maintenance" else [validation.pk])
     if cause == "maintenance":
-        assert attempts.claim_next(worker="w") is None
+        assert ValidationAttempt.claim_next(worker="w", queue="batches") is None
     dataset.refresh_from_db()
     assert dataset.state == Dataset.State.VALIDATING
 
 
-def test_jobs_wait_for_the_data_and_go_on_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_jobs_wait_for_the_data_and_go_on_with_it(announced: list[int]) -> None:
     dataset = waiting()
     job = TrainingJobFactory(dataset=dataset)
     assert not TrainingJob.objects.startable(timezone.now()).exists()
-    sent: list[int] = []
-    monkeypatch.setattr("training.jobs.services.announce", lambda pk, queue: sent.append(pk) or True)
+    announced.clear()
     run_next()
-    assert sent == [job.pk]
+    assert announced == [job.pk]
     assert list(TrainingJob.objects.startable(timezone.now())) == [job]
 
 

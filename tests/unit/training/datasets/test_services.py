@@ -29,7 +29,7 @@ IMAGES, TEXTS = "imageclassification", "textclassification"
 @pytest.fixture(autouse=True)
 def announced(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     told: list[int] = []
-    monkeypatch.setattr(services, "announce", lambda kind, pk: told.append(pk))
+    monkeypatch.setattr(services, "announce", lambda work: told.append(work.pk))
     return told
 
 

@@ -3,7 +3,6 @@ import hashlib
 import io
 import json
 import operator
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +26,9 @@ from training.documents.external_jobs import choose_strategy
 from training.documents.projections import TrainingProjection
 from training.engine.catalogue import get_architecture
 from training.engine.data import iter_image_archive
-from training.jobs import transitions
 from training.jobs.models import TrainingJob
 from training.jobs.services import JobSettings, submit_job
+from work import transitions
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -397,14 +396,14 @@ def document_of(task_type: str, name: str, content: bytes) -> tuple[TrainingJob,
         owner=owner, name="Mine", task_type=task_type, file=File(io.BytesIO(content), name)
     )
     job = submit_job(owner=owner, dataset=dataset, name="Mine", choice=JobSettings())
-    claimed = transitions.claim(job.pk, worker="w1", lease=timedelta(minutes=1))
+    claimed = transitions.claim(job, worker="w1")
     assert claimed is not None
     projection = TrainingProjection()
     version = projection.version()
     assert version is not None
     document = b"".join(projection.chunks(version))
     TrainingDocument.model_validate_json(document)
-    transitions.fail(job.pk, attempt=claimed.attempt, error="only to end it")
+    transitions.fail(claimed, reason="only to end it")
     return claimed, document
 
 

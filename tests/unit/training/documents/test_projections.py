@@ -2,7 +2,6 @@ import base64
 import hashlib
 import json
 import tracemalloc
-from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -21,9 +20,9 @@ from tests.unit.training.engine.data.test_images import archive, picture, two_cl
 from training.datasets.models import Dataset
 from training.datasets.services import create_dataset
 from training.documents.projections import TrainingProjection
-from training.jobs import transitions
 from training.jobs.models import TrainingJob
 from training.jobs.services import JobSettings, submit_job
+from work import transitions
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -35,7 +34,7 @@ def start(task_type: str, name: str, content: bytes, columns: dict[str, str] | N
     owner = UserFactory()
     dataset = create_dataset(owner=owner, name="Mine", task_type=task_type, file=file, columns=columns)
     job = submit_job(owner=owner, dataset=dataset, name="Mine", choice=JobSettings())
-    claimed = transitions.claim(job.pk, worker="w1", lease=timedelta(minutes=1))
+    claimed = transitions.claim(job, worker="w1")
     assert claimed is not None
     return claimed
 
@@ -72,7 +71,7 @@ def test_text_job_is_written_with_the_formats_columns(bucket: Path) -> None:
 def test_document_goes_when_the_job_ends(bucket: Path) -> None:
     job = start_texts()
     publish(keys.TRAINING)
-    transitions.fail(job.pk, attempt=1, error="no")
+    transitions.fail(job, reason="no")
     publish(keys.TRAINING)
     assert not (bucket / keys.TRAINING).exists()
 
@@ -81,7 +80,7 @@ def test_document_shows_the_next_job_when_the_first_ends(bucket: Path) -> None:
     first, second = start_texts(), start_texts()
     publish(keys.TRAINING)
     assert read(bucket)["token"] == first.token
-    transitions.fail(first.pk, attempt=1, error="no")
+    transitions.fail(first, reason="no")
     publish(keys.TRAINING)
     assert read(bucket)["token"] == second.token
 

@@ -1,6 +1,5 @@
 """Steering jobs from the admin."""
 
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,8 +12,8 @@ from django.utils import timezone
 from core.queue.app import app
 from tests.factories import DatasetFactory, RegisteredModelFactory, TrainingJobFactory, UserFactory
 from training.datasets.models import Dataset
-from training.jobs import transitions
 from training.jobs.models import TrainingJob, WorkerHeartbeat
+from work import transitions
 
 pytestmark = pytest.mark.django_db
 
@@ -36,13 +35,13 @@ def root(client: Client) -> Client:
 
 
 def running() -> TrainingJob:
-    job = transitions.claim(TrainingJobFactory().pk, worker="w1", lease=timedelta(minutes=1))
+    job = transitions.claim(TrainingJobFactory(), worker="w1")
     assert job is not None
     return job
 
 
 def failed() -> TrainingJob:
-    return TrainingJobFactory(state="failed", finished_at=timezone.now(), error="no luck")
+    return TrainingJobFactory(state="failed", finished_at=timezone.now(), message="no luck")
 
 
 def act(client: Client, action: str, *jobs: TrainingJob, **answers: str) -> str:
@@ -147,7 +146,7 @@ def test_edit_does_not_undo_what_a_worker_has_done_meanwhile() -> None:
     from django.contrib import admin
 
     shown = TrainingJobFactory()
-    transitions.claim(shown.pk, worker="w1", lease=timedelta(minutes=1))
+    transitions.claim(shown, worker="w1")
     shown.priority = 3
     admin.site.get_model_admin(TrainingJob).save_model(None, shown, None, True)
     shown.refresh_from_db()

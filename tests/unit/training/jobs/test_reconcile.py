@@ -8,13 +8,13 @@ from django.conf import settings
 from django.utils import timezone
 
 from bucket.factory import get_bucket
-from control.models import PlatformStatus
 from core.queue.app import app
 from tests.factories import RegisteredModelFactory, TrainingJobFactory
-from training.jobs import transitions
 from training.jobs.files import attempt_prefix, checkpoint_prefix
-from training.jobs.models import TrainingJob, WorkerHeartbeat
-from training.jobs.reconcile import announce_jobs, rescue_jobs, sweep_files
+from training.jobs.models import TrainingJob
+from training.jobs.reconcile import sweep_files
+from work import transitions
+from work.queue import announce_lost, rescue
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -30,7 +30,7 @@ class Report:
 
 
 def reconcile() -> Report:
-    return Report(rescue_jobs(), announce_jobs(), sweep_files())
+    return Report(rescue(TrainingJob), announce_lost(TrainingJob), sweep_files())
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def abandoned() -> TrainingJob:
-    job = transitions.claim(TrainingJobFactory().pk, worker="w1", lease=LEASE)
+    job = transitions.claim(TrainingJobFactory(), worker="w1")
     assert job is not None
     TrainingJob.objects.filter(pk=job.pk).update(lease_expires_at=timezone.now() - timedelta(seconds=1))
     return job
@@ -68,59 +68,14 @@ def test_reconciling_twice_changes_nothing(sent: list[int]) -> None:
     assert (report.rescued, report.announced, report.swept) == ({}, 0, 0)
 
 
-def test_running_job_is_left_alone(sent: list[int]) -> None:
-    transitions.claim(TrainingJobFactory().pk, worker="w1", lease=LEASE)
-    assert reconcile().rescued == {}
-    assert sent == []
-
-
-def test_forgotten_job_is_announced_when_a_worker_is_idle(sent: list[int]) -> None:
-    job = TrainingJobFactory(announced_at=timezone.now() - timedelta(hours=1))
-    reconcile()
-    assert sent == [], "nobody is there to hear it"
-    now = timezone.now()
-    WorkerHeartbeat.objects.create(name="w1", queues=["cpu"], started_at=now, seen_at=now)
-    reconcile()
-    assert sent == [job.pk]
-
-
-def test_waiting_behind_a_running_job_is_not_announced_again(sent: list[int]) -> None:
-    now = timezone.now()
-    WorkerHeartbeat.objects.create(name="w1", queues=["cpu"], started_at=now, seen_at=now)
-    transitions.claim(TrainingJobFactory().pk, worker="w1", lease=LEASE)
-    TrainingJobFactory(announced_at=now - timedelta(hours=1))
-    reconcile()
-    assert sent == []
-
-
-def test_broker_that_is_down_delays_the_job_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    from kombu.exceptions import OperationalError
-
-    def refuse(*_: object, **__: object) -> None:
-        raise OperationalError("no broker")
-
-    job = TrainingJobFactory()
-    monkeypatch.setattr(app, "send_task", refuse)
-    assert reconcile().announced == 0
-    job.refresh_from_db()
-    assert (job.state, job.announced_at) == (State.QUEUED, None)
-
-
-def test_maintenance_mode_starts_nothing(sent: list[int]) -> None:
-    TrainingJobFactory()
-    PlatformStatus(dev_mode=True).save()
-    reconcile()
-    assert sent == []
-
-
 def test_files_of_dead_attempts_are_swept_and_the_models_kept(bucket: Path, sent: list[int]) -> None:
     job = abandoned()
     put_file(job, 1)
     assert reconcile().swept == 1
-    second = transitions.claim(job.pk, worker="w2", lease=LEASE)
+    second = transitions.claim(job, worker="w2")
     assert second is not None
     kept = put_file(job, 2)
-    transitions.succeed(job.pk, attempt=2, model_id=RegisteredModelFactory(token=job.token).pk)
+    transitions.succeed(second, registered_model_id=RegisteredModelFactory(token=job.token).pk)
     assert reconcile().swept == 0
     assert [str(path.relative_to(bucket)) for path in bucket.glob("imageclassification/**/*.onnx")] == [kept]
 
@@ -142,7 +97,7 @@ def test_checkpoint_of_a_job_that_is_cancelled_while_it_waits_is_swept(sent: lis
     job = abandoned()
     checkpoint = put_checkpoint(job, 1)
     reconcile()
-    assert transitions.cancel(job.pk)
+    assert transitions.cancel(job)
     assert reconcile().swept == 1
     assert not checkpoint.exists()
     assert reconcile().swept == 0

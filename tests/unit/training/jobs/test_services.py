@@ -1,6 +1,5 @@
 """What people do with data sets and jobs, below every form of asking for it."""
 
-from datetime import timedelta
 from io import BytesIO
 from typing import Any
 
@@ -14,21 +13,18 @@ from core.queue.app import app
 from tests.factories import DatasetFactory, RegisteredModelFactory, TrainingJobFactory
 from training.datasets.services import create_dataset
 from training.engine.specs.hyperparameters import TrainConfig
-from training.jobs import transitions
 from training.jobs.models import TrainingJob
 from training.jobs.services import (
     JobSettings,
-    announce_waiting,
     cancel_job,
     requeue_job,
     retry_job,
     submit_job,
 )
+from work import transitions
+from work.queue import announce_waiting
 
 pytestmark = pytest.mark.django_db
-
-
-LEASE = timedelta(minutes=1)
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +61,7 @@ def test_token_that_is_taken_is_refused(factory: type) -> None:
 
 
 def failed(**fields: Any) -> TrainingJob:
-    return TrainingJobFactory(state="failed", finished_at=timezone.now(), error="no luck", **fields)
+    return TrainingJobFactory(state="failed", finished_at=timezone.now(), message="no luck", **fields)
 
 
 def test_choices_left_open_are_the_strategys() -> None:
@@ -148,7 +144,7 @@ def test_only_what_has_failed_is_tried_again() -> None:
 
 def test_requeue_announces_what_waits_and_takes_what_runs(sent: list[tuple[int, str]]) -> None:
     queued, running = TrainingJobFactory(), TrainingJobFactory()
-    transitions.claim(running.pk, worker="w1", lease=LEASE)
+    transitions.claim(running, worker="w1")
     for job in (queued, running):
         requeue_job(job=job)
         assert job.state == "queued"
@@ -161,11 +157,11 @@ def test_requeue_announces_what_waits_and_takes_what_runs(sent: list[tuple[int, 
 def test_suspended_jobs_are_announced_the_moment_maintenance_ends(sent: list[tuple[int, str]]) -> None:
     job = TrainingJobFactory()
     PlatformStatus(dev_mode=True).save()
-    transitions.claim(job.pk, worker="w1", lease=LEASE)
+    transitions.claim(job, worker="w1")
     assert sent == []
     PlatformStatus(dev_mode=False).save()
     assert sent == [(job.pk, "cpu")]
-    assert announce_waiting() == 0, "once is enough"
+    assert announce_waiting(TrainingJob) == 0, "once is enough"
 
 
 def test_halted_platform_accepts_nothing() -> None:

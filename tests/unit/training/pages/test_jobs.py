@@ -100,7 +100,7 @@ def test_page_of_an_unfinished_job_asks_for_news_and_that_of_an_ended_one_does_n
         owner=unfinished.owner,
         state=State.FAILED,
         finished_at=timezone.now(),
-        error="Row 7 has <b> no label.",
+        message="Row 7 has <b> no label.",
     )
     for name in ("job", "job-fragment"):
         page = client.get(reverse(f"training:{name}", args=[failed.pk])).content.decode()
@@ -174,7 +174,7 @@ def test_queued_job_says_when_it_is_expected_to_start() -> None:
 
 
 def test_retry_of_a_failed_job_leads_to_the_new_one() -> None:
-    job = TrainingJobFactory(state=State.FAILED, finished_at=timezone.now(), error="no luck")
+    job = TrainingJobFactory(state=State.FAILED, finished_at=timezone.now(), message="no luck")
     client = as_(job.owner)
     assert reverse("training:retry", args=[job.pk]) in client.get(f"/jobs/{job.pk}/").content.decode()
     response = client.post(reverse("training:retry", args=[job.pk]))

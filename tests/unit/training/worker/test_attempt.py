@@ -17,12 +17,12 @@ from core.queue.app import app
 from documents import keys
 from tests.factories import DatasetFactory, RegisteredModelFactory, TrainingJobFactory
 from training.engine import process
-from training.jobs import transitions
 from training.jobs.files import attempt_prefix
 from training.jobs.models import TrainingJob
-from training.jobs.progress import JobProgress
 from training.worker import attempt
 from training.worker.attempt import HopelessAttempt, delete_unpublished_files, fetch_dataset
+from work import heartbeat, transitions
+from work.stopping import worker_stops
 
 from . import probe_trainer
 
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def claimed_with_file() -> tuple[TrainingJob, str]:
-    job = transitions.claim(TrainingJobFactory().pk, worker="w1", lease=timedelta(minutes=1))
+    job = transitions.claim(TrainingJobFactory(), worker="w1")
     assert job is not None
     return job, put_file(job, 1)
 
@@ -50,18 +50,18 @@ def test_files_of_a_failed_attempt_go(bucket: Path) -> None:
 def test_files_of_a_commit_whose_answer_was_lost_stay(bucket: Path) -> None:
     job, name = claimed_with_file()
     model = RegisteredModelFactory(token=job.token)
-    transitions.succeed(job.pk, attempt=job.attempt, model_id=model.pk)
+    transitions.succeed(job, registered_model_id=model.pk)
     delete_unpublished_files(job)
     assert (bucket / name).exists()
 
 
 def test_files_of_an_attempt_that_another_one_overtook_go(bucket: Path) -> None:
     job, name = claimed_with_file()
-    transitions.hand_back(job.pk, attempt=1, reason="killed", max_attempts=3, progress=JobProgress())
-    second = transitions.claim(job.pk, worker="w2", lease=timedelta(minutes=1))
+    transitions.hand_back_or_fail(job, reason="killed")
+    second = transitions.claim(job, worker="w2")
     assert second is not None
     kept = put_file(second, 2)
-    transitions.succeed(job.pk, attempt=2, model_id=RegisteredModelFactory(token=job.token).pk)
+    transitions.succeed(second, registered_model_id=RegisteredModelFactory(token=job.token).pk)
     delete_unpublished_files(job)
     assert not (bucket / name).exists()
     assert (bucket / kept).exists()
@@ -84,10 +84,10 @@ def probe(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[None]:
     monkeypatch.setattr(process, "run_job", probe_trainer.run_job)
     monkeypatch.setattr(process, "PRELOADED", [])
     settings.TRAINYARD = {**settings.TRAINYARD, "CHECKPOINT_EVERY": timedelta(seconds=0.05)}
-    monkeypatch.setattr(attempt, "NEWS_EVERY", 0.05)
+    monkeypatch.setattr(heartbeat, "EVERY", 0.05)
     monkeypatch.setattr(app, "send_task", lambda *_, **__: None)
     yield
-    attempt.worker_stops.clear()
+    worker_stops.clear()
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ class Runner:
     """Runs one attempt at a job in a thread, as a worker does."""
 
     def __init__(self, job: TrainingJob) -> None:
-        claimed = transitions.claim(job.pk, worker="w1", lease=timedelta(minutes=1))
+        claimed = transitions.claim(job, worker="w1")
         assert claimed is not None
         self.job = claimed
         self._thread = threading.Thread(target=self._run)
@@ -110,7 +110,7 @@ class Runner:
 
     def _run(self) -> None:
         try:
-            attempt.run_attempt(self.job)
+            attempt.TrainingAttempt(self.job).carry_out()
         finally:
             connection.close()
 
@@ -204,7 +204,7 @@ def test_stopped_worker_uploads_its_checkpoint_and_lets_another_go_on(settings: 
     settings.TRAINYARD = {**settings.TRAINYARD, "CHECKPOINT_EVERY": timedelta(minutes=10)}
     runner = Runner(new_job())
     runner.wait_for("an epoch", lambda job: job.progress.get("done", 0) >= 2)
-    attempt.worker_stops.set()
+    worker_stops.set()
     job = runner.wait()
     assert (job.state, job.failures) == (State.QUEUED, 0)
     assert kept_epoch(job) >= 2
@@ -229,7 +229,7 @@ def test_cancel_ends_a_training_job_within_three_seconds(bucket: Path) -> None:
     runner = Runner(new_job())
     runner.wait_for("a checkpoint", lambda job: kept_epoch(job) >= 1)
     began = time.monotonic()
-    transitions.cancel(runner.job.pk)
+    transitions.cancel(runner.job)
     job = runner.wait()
     assert time.monotonic() - began < 3
     assert job.state == State.CANCELLED
@@ -240,7 +240,7 @@ def test_cancel_ends_a_training_job_within_three_seconds(bucket: Path) -> None:
 def test_job_that_an_administrator_takes_away_is_left_alone() -> None:
     runner = Runner(new_job())
     runner.wait_for("an epoch", lambda job: job.progress.get("done", 0) >= 1)
-    assert transitions.requeue(runner.job.pk)
+    assert transitions.requeue(runner.job, reason="Put back")
     job = runner.wait()
     assert (job.state, job.attempt, job.failures) == (State.QUEUED, 1, 0)
 

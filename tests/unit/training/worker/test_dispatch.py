@@ -11,6 +11,7 @@ from training.jobs.routing import route, route_queued_jobs
 from training.worker import dispatch
 from training.worker.dispatch import take_next
 from training.worker.resources import Machine
+from work import queue as work_queue
 
 pytestmark = pytest.mark.django_db
 
@@ -45,8 +46,12 @@ def test_jobs_that_pay_for_a_gpu_go_where_one_is(strategy: str, queues: tuple[st
     assert route(strategy) == queue
 
 
-def test_queued_jobs_follow_the_workers() -> None:
-    trains, looks = TrainingJobFactory(strategy="finetune"), TrainingJobFactory()
+def test_queued_jobs_follow_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[tuple[int, str]] = []
+    monkeypatch.setattr(work_queue, "send_hint", lambda task, pk, *, queue: sent.append((pk, queue)) or True)
+    now = timezone.now()
+    trains = TrainingJobFactory(strategy="finetune", announced_at=now)
+    looks = TrainingJobFactory(announced_at=now)
     worker("cpu", "gpu")
     assert route_queued_jobs() == 1
     assert route_queued_jobs() == 0
@@ -56,7 +61,8 @@ def test_queued_jobs_follow_the_workers() -> None:
     worker("cpu", "gpu", silent_for=60)
     assert route_queued_jobs() == 1
     trains.refresh_from_db()
-    assert (trains.queue, trains.announced_at) == ("cpu", None)
+    assert trains.queue == "cpu"
+    assert sent == [(trains.pk, "gpu"), (trains.pk, "cpu")], "workers of the new queue hear of it at once"
 
 
 def test_higher_priority_goes_first_then_who_came_first() -> None:

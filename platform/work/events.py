@@ -1,0 +1,5 @@
+"""What others may follow: sent in the transaction of the step."""
+
+from django.dispatch import Signal
+
+work_ended = Signal()  # work: a piece of the sender's kind that is final now
