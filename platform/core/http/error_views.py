@@ -33,11 +33,13 @@ def _answer(request: HttpRequest, code: int, detail: str) -> HttpResponse:
 
 
 def _page(code: int, **context: str) -> HttpResponse:
-    """Return the page of an error, made from nothing of the request.
+    """Return the page of an error, or the one for all that have none; made from nothing of the request.
 
     Django's own views of errors look for a form's token in the body, which may be what is wrong.
     """
-    return HttpResponse(render_to_string(f"{code}.html", context), status=code)
+    return HttpResponse(
+        render_to_string([f"{code}.html", "error.html"], {"code": code, **context}), status=code
+    )
 
 
 def _wants_page(request: HttpRequest) -> bool:

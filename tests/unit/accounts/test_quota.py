@@ -10,6 +10,7 @@ from django.core.files.base import ContentFile
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
+from django.utils.timezone import now
 
 from accounts.models import User
 from accounts.quota import storage_of
@@ -55,8 +56,8 @@ def test_everything_is_counted_for_whose_it_is() -> None:
     DatasetFactory(owner=None, size=7)
     DatasetFactory(size=10_000)
     BatchFactory(owner=user, size=20, state=Batch.State.QUEUED)
-    BatchFactory(owner=user, size=5000, result_size=3, state=Batch.State.SUCCEEDED)
-    BatchFactory(owner=user, size=5000, state=Batch.State.FAILED)
+    BatchFactory(owner=user, size=5000, result_size=3, state=Batch.State.SUCCEEDED, finished_at=now())
+    BatchFactory(owner=user, size=5000, state=Batch.State.FAILED, finished_at=now())
     BatchFactory(owner=None, size=2, state=Batch.State.RUNNING, lease_expires_at="2040-01-01T00:00Z")
     assert storage_of(user.pk).taken == 123
     assert storage_of(None).taken == 9
