@@ -172,8 +172,8 @@ class RegisteredModel(TimestampedModel):
     @property
     def classes_to_tell(self) -> list[str]:
         """The classes that a file of others may not name itself; ours do."""
-        foreign = self.origin == self.Origin.IMPORTED and self.task_type == TaskType.IMAGE
-        return self.classes if foreign else []
+        external = self.origin == self.Origin.IMPORTED and self.task_type == TaskType.IMAGE
+        return self.classes if external else []
 
     @property
     def time_left(self) -> timedelta | None:

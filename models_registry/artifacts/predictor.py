@@ -82,9 +82,9 @@ class Predictor:
             metadata = ModelMetadata.from_json(properties[METADATA_KEY])
             return cls(session, metadata, *_sides(session, metadata, properties, images))
         if image_classes:
-            foreign = UndescribedSession(session, len(image_classes))
-            metadata = describe(foreign, image_classes)
-            return cls(foreign, metadata, *_sides(foreign, metadata, properties, images))
+            external = UndescribedSession(session, len(image_classes))
+            metadata = describe(external, image_classes)
+            return cls(external, metadata, *_sides(external, metadata, properties, images))
         raise InvalidModel(f"The file has no {METADATA_KEY!r} metadata: it was not made by this platform.")
 
     def batches(self, inputs: Sequence[Raw]) -> Iterator[tuple[list[int], Feeds]]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import IO, Protocol
 
 IN_MEMORY = 128 * 2**10  # bytes of one body or answer; what is longer lies in a file without a name
-AT_ONCE = 128 * 2**10  # bytes
+CHUNK_BYTES = 128 * 2**10  # bytes
 LOOKS_AFTER = 16 * 2**20  # bytes of an answer that waits; then at the disk's room again
 GONE = frozenset({errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.ESHUTDOWN, errno.ETIMEDOUT})
 
@@ -89,7 +89,7 @@ class _Bytes:
 
     def send(self, sock: socket.socket) -> int:
         self._file.seek(self._sent)
-        sent = _send(sock, self._file.read(AT_ONCE))
+        sent = _send(sock, self._file.read(CHUNK_BYTES))
         self._sent += sent
         return sent
 

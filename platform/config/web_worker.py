@@ -42,7 +42,7 @@ from gunicorn.workers.base import Worker
 
 from core.http.head_only import ASKED_ABOVE, CARRIED, HEAD_ONLY
 
-from .transfers import AT_ONCE, GONE, IN_MEMORY, Outbox, Progress, waiting_room
+from .transfers import CHUNK_BYTES, GONE, IN_MEMORY, Outbox, Progress, waiting_room
 
 HEAD_SECONDS = 10.0  # for the whole head of a request
 HEAD_BYTES = 2**16
@@ -248,7 +248,7 @@ class WebWorker(Worker):
 
     # Reading ----------------------------------------------------------------------------------------
 
-    def _receive(self, connection: Connection, most: int = AT_ONCE) -> bytes | None:
+    def _receive(self, connection: Connection, most: int = CHUNK_BYTES) -> bytes | None:
         """Return what has come; None when nothing has. Closes what the client has closed, and returns None."""
         try:
             data = connection.sock.recv(most)
@@ -326,7 +326,7 @@ class WebWorker(Worker):
         self._keep(connection, here)
 
     def _read_body(self, connection: Connection) -> None:
-        data = self._receive(connection, min(AT_ONCE, connection.missing))
+        data = self._receive(connection, min(CHUNK_BYTES, connection.missing))
         if data is not None:
             self._keep(connection, data)
 

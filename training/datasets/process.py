@@ -9,7 +9,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
-AT_ONCE = 65_536  # bytes of events
+EVENT_BYTES = 65_536  # bytes of events
 LOG_TAIL = 2_000  # characters
 KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH")  # of the environment; no secrets
 
@@ -71,7 +71,7 @@ class ValidationProcess:
             if not wait([self._process.stdout.fileno()], pause):
                 yield None
                 continue
-            piece = os.read(self._process.stdout.fileno(), AT_ONCE)
+            piece = os.read(self._process.stdout.fileno(), EVENT_BYTES)
             if not piece:
                 return
             *lines, self._received = (self._received + piece).split(b"\n")

@@ -12,7 +12,7 @@ from work.events import work_ended
 from .models import DatasetValidation
 from .outcomes import sweep, unswept
 
-AT_ONCE = 50
+ROWS_PER_RUN = 50
 
 
 @receiver(work_ended, sender=DatasetValidation)
@@ -23,4 +23,4 @@ def sweep_at_once(work: DatasetValidation, **_: Any) -> None:
 
 def sweep_unusable_datasets() -> int:
     """Delete the files of unusable data sets; returns of how many."""
-    return for_each(unswept().order_by("?")[:AT_ONCE], sweep)
+    return for_each(unswept().order_by("?")[:ROWS_PER_RUN], sweep)

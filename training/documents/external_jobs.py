@@ -31,10 +31,10 @@ from ..datasets.files import dataset_key
 from ..datasets.models import Dataset
 from ..datasets.services import SUFFIXES, create_dataset, discard_dataset
 from ..engine.catalogue import Architecture, get_architecture
-from ..engine.data import LARGEST_INTEGER, DataError, ForeignDocument, Limits, parse_data_split, take_apart
+from ..engine.data import LARGEST_INTEGER, DataError, ExternalDocument, Limits, parse_data_split, take_apart
 from ..engine.specs.strategies import FINETUNE, SCRATCH
 from ..jobs.models import TrainingJob
-from ..jobs.services import FOREIGN_TOKEN, JobSettings, make_room, submit_job
+from ..jobs.services import EXTERNAL_TOKEN, JobSettings, make_room, submit_job
 
 logger = structlog.get_logger(__name__)
 
@@ -203,7 +203,7 @@ def read_as(model: type[AnyModel], values: dict[str, Any], *, place: str = "") -
 
 def _check_token(token: str) -> None:
     """Refuse a token that cannot be one, or is another job's, before its data set is stored."""
-    if not FOREIGN_TOKEN.fullmatch(token):
+    if not EXTERNAL_TOKEN.fullmatch(token):
         raise InvalidRequest("token: it has 1 to 160 letters, digits, underscores and hyphens.")
     if TrainingJob.objects.filter(token=token).exists():
         raise InvalidRequest("token: there is a job with this token already, made from another document.")
@@ -262,7 +262,7 @@ def _check_pretrained_on(architecture: Architecture, wanted: str | bool | None) 
 
 
 def _data(
-    document: ForeignDocument, folder: Path, task_type: str, limits: Limits
+    document: ExternalDocument, folder: Path, task_type: str, limits: Limits
 ) -> tuple[Path, dict[str, str]]:
     """Return the data set's file and which of a table's columns are meant (none named: the usual ones)."""
     if document.path is not None:

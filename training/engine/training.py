@@ -93,7 +93,7 @@ def _learn(request: TrainingRequest, progress: Progress) -> Iterator[tuple[Assig
     architecture = _check(request)
     device = choose_device(request.devices)
     with open_examples(request) as examples, joined(device) as ranks:
-        threads = max(1, (request.threads or len(os.sched_getaffinity(0))) // ranks.count)
+        threads = max(1, (request.threads or len(os.sched_getaffinity(0))) // ranks.world_size)
         torch.set_num_threads(threads)
         checkpoints = Checkpoints(request, progress, writes=ranks.is_first)
         ranks.wait()  # until the first has removed what is not this request's

@@ -32,7 +32,7 @@ from .routing import route
 
 logger = structlog.get_logger(__name__)
 
-FOREIGN_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,160}")
+EXTERNAL_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,160}")
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ def _check_together(job: TrainingJob) -> None:
 
 def _foreign_token(token: str) -> str:
     """Return a token that came from outside; it becomes a file's name and part of an address."""
-    if not FOREIGN_TOKEN.fullmatch(token):
+    if not EXTERNAL_TOKEN.fullmatch(token):
         raise InvalidRequest(
             "A token has 1 to 160 letters, digits, underscores and hyphens; this one has something else."
         )

@@ -38,7 +38,7 @@ WHAT_TO_SEND = "Send a multipart form whose first part is a JSON object."
 NO_SUCH_TOKEN = "No such token found."  # noqa: S105 - Flash's words
 FAULT_OF_OURS = "Something went wrong here. It is noted; please try again later."
 HEADERS = 4096  # bytes of a part's headers
-AT_ONCE = 2**16  # bytes
+BUFFER_BYTES = 2**16  # bytes
 BOUNDARY = re.compile(r"[ -~]{0,200}[!-~]")  # as Django takes them, too
 
 
@@ -135,7 +135,7 @@ def _first(body: LazyStream, boundary: bytes) -> BinaryIO:
     """Return the first part, from where its headers end."""
     parts = InterBoundaryIter(body, b"--" + boundary)
     _pass_over(next(parts, ()))  # what lies before the first boundary
-    part = io.BufferedReader(_Part(next(parts, None)), AT_ONCE)
+    part = io.BufferedReader(_Part(next(parts, None)), BUFFER_BYTES)
     closes = part.readline(HEADERS).strip()  # the rest of the boundary's line: "--" after the last part
     headers = 0
     while not closes and headers < HEADERS and (line := part.readline(HEADERS)):

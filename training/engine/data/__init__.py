@@ -14,7 +14,7 @@ from .images import (
 from .report import DataReport, build_report
 from .split import Split, given_split, lone_classes, parse_data_split, stratified_split
 from .texts import TextExamples, iter_text_table, read_text_table
-from .training_document_reader import LARGEST_INTEGER, ForeignDocument, take_apart
+from .training_document_reader import LARGEST_INTEGER, ExternalDocument, take_apart
 from .training_document_writer import iter_training_document_dataset
 
 __all__ = [
@@ -22,7 +22,7 @@ __all__ = [
     "TABLE_SUFFIXES",
     "DataError",
     "DataReport",
-    "ForeignDocument",
+    "ExternalDocument",
     "ImageExample",
     "ImageExamples",
     "Limits",

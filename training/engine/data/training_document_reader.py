@@ -28,7 +28,7 @@ Events = Iterator[tuple[str, Json]]
 
 
 @dataclass(frozen=True)
-class ForeignDocument:
+class ExternalDocument:
     """What a document holds.
 
     `settings` are the values of the keys that were asked for. The data set is either a file at
@@ -42,7 +42,7 @@ class ForeignDocument:
 
 def take_apart(
     source: Readable, folder: Path, *, keys: Iterable[str], limits: Limits | None = None
-) -> ForeignDocument:
+) -> ExternalDocument:
     """Read a document to its end, and write its data set into `folder`.
 
     Raises `DataError` for what is no JSON object, has no data set or one that is none of the format's
@@ -64,7 +64,7 @@ class _TakingApart:
         self.path: Path | None = None
         self.reference: dict[str, Json] | None = None
 
-    def document(self) -> ForeignDocument:
+    def document(self) -> ExternalDocument:
         """Read everything."""
         if next(self.events)[0] != "start_map":
             raise DataError("The document is no JSON object.")
@@ -86,7 +86,7 @@ class _TakingApart:
             pass
         if "dataset" not in seen:
             raise DataError('The document has no "dataset".')
-        return ForeignDocument(self.settings, self.path, self.reference)
+        return ExternalDocument(self.settings, self.path, self.reference)
 
     def _value(self, event: str, value: Json, *, place: str) -> Json:
         """Return a small value: a scalar, or an object of them."""

@@ -19,43 +19,43 @@ Shared = TypeVar("Shared")  # whatever can be sliced
 
 
 @dataclass(frozen=True)
-class Ranks:
+class Distributed:
     """This process's rank, counted from 0, and how many there are."""
 
-    number: int = 0
-    count: int = 1
+    rank: int = 0
+    world_size: int = 1
 
     @property
     def is_first(self) -> bool:
         """Whether this is the process that speaks for all."""
-        return self.number == 0
+        return self.rank == 0
 
     def share(self, of: Shared) -> Shared:
         """Return this rank's part of a sequence that all of them have."""
-        part: Shared = of[self.number :: self.count]  # type: ignore[index]
+        part: Shared = of[self.rank :: self.world_size]  # type: ignore[index]
         return part
 
     def wait(self) -> None:
         """Return when all ranks have come here."""
-        if self.count > 1:
+        if self.world_size > 1:
             dist.barrier()
 
     def add_up(self, value: Tensor) -> Tensor:
         """Return the sum of all ranks' tensors, which have one shape."""
-        if self.count > 1:
+        if self.world_size > 1:
             dist.all_reduce(value)
         return value
 
     def merge(self, found: Mapping[int, str]) -> dict[int, str]:
         """Return what all ranks have found; when it returns, all have come here."""
-        if self.count == 1:
+        if self.world_size == 1:
             return dict(found)
-        everybody: list[Any] = [None] * self.count
+        everybody: list[Any] = [None] * self.world_size
         dist.all_gather_object(everybody, dict(found))
         return {key: value for one in everybody for key, value in one.items()}
 
 
-ALONE = Ranks()
+ALONE = Distributed()
 
 
 def own_rank() -> int | None:
@@ -65,13 +65,13 @@ def own_rank() -> int | None:
 
 
 @contextlib.contextmanager
-def joined(device: torch.device) -> Iterator[Ranks]:
+def joined(device: torch.device) -> Iterator[Distributed]:
     """Meet the other ranks, if torchrun has started this process."""
     if own_rank() is None:
         yield ALONE
         return
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
-        yield Ranks(dist.get_rank(), dist.get_world_size())
+        yield Distributed(dist.get_rank(), dist.get_world_size())
     finally:
         dist.destroy_process_group()

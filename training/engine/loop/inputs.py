@@ -23,7 +23,7 @@ from models_registry.artifacts.images import IMAGENET_MEAN, IMAGENET_STD
 from models_registry.artifacts.texts import pad
 
 from .augmentation import Draws, augment
-from .distributed import ALONE, Ranks
+from .distributed import ALONE, Distributed
 
 SHARE_OF_DISK = 0.5  # that activations may take of what is free
 
@@ -49,7 +49,7 @@ class Source(ABC):
 
 
 def shared_array(
-    folder: Path, shape: tuple[int, ...], dtype: npt.DTypeLike, ranks: Ranks = ALONE
+    folder: Path, shape: tuple[int, ...], dtype: npt.DTypeLike, ranks: Distributed = ALONE
 ) -> npt.NDArray[Any]:
     """Return an array of zeros in a file of the folder that all ranks see, and nobody else.
 

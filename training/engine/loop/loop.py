@@ -25,7 +25,7 @@ from ..networks.stages import Network, State
 from ..specs.hyperparameters import TrainConfig
 from .augmentation import Draws
 from .checkpoints import Checkpoints
-from .distributed import ALONE, Ranks
+from .distributed import ALONE, Distributed
 from .inputs import Inputs, Rows, Source
 from .optimization import LearningRate, balancing_weights, make_optimizer
 from .precision import half_pays
@@ -118,7 +118,7 @@ class RunContext:
     seed: int
     unit: str = "images"
     compile: bool = True
-    ranks: Ranks = ALONE
+    ranks: Distributed = ALONE
 
 
 @dataclass
@@ -230,7 +230,7 @@ class _Loop:
         self.half = config.mixed_precision and half_pays(context.device, trained)
         pays = on_gpu and context.compile and self.steps * config.epochs >= COMPILE_FROM
         forward: nn.Module = self.classifier
-        if self.ranks.count > 1:
+        if self.ranks.world_size > 1:
             forward = DistributedDataParallel(forward, device_ids=[context.device] if on_gpu else None)
         self.forward = torch.compile(forward, dynamic=task.source.lengths is not None) if pays else forward
 
@@ -292,7 +292,7 @@ class _Loop:
         """Train an epoch; returns its mean loss, its accuracy and its last learning rate."""
         seed = _seed(self.context.seed, stage, number)
         generator = torch.Generator().manual_seed(seed)
-        torch.manual_seed(seed + self.ranks.number)  # dropout draws from torch's own
+        torch.manual_seed(seed + self.ranks.rank)  # dropout draws from torch's own
         self.classifier.train()
         device, rate = self.context.device, 0.0
         sums = torch.zeros(2, device=device)  # of losses, and of right answers, of this rank
@@ -308,7 +308,9 @@ class _Loop:
             self.train_state.seen += len(rows)
             self.train_state.seconds = before + time.monotonic() - began
             if self.progress.is_due():  # reading the sums makes a GPU wait
-                mean_loss, accuracy = (sums * self.ranks.count / seen).tolist()  # as if all ranks' were alike
+                mean_loss, accuracy = (
+                    sums * self.ranks.world_size / seen
+                ).tolist()  # as if all ranks' were alike
                 self._tell(number, step + 1, mean_loss, accuracy)
         mean_loss, accuracy = (self.ranks.add_up(sums) / seen).tolist()
         return mean_loss, accuracy, rate
@@ -331,7 +333,7 @@ class _Loop:
             )
         loss = counts * losses / self._weight_of(rows)
         self.optimizer.zero_grad(set_to_none=True)
-        (loss * self.ranks.count).backward()  # type: ignore[no-untyped-call]  # gradients are averaged over the ranks
+        (loss * self.ranks.world_size).backward()  # type: ignore[no-untyped-call]  # gradients are averaged over the ranks
         if self.config.gradient_clipping:
             nn.utils.clip_grad_norm_(self.classifier.parameters(), self.config.gradient_clipping)
         self.optimizer.step()
@@ -349,8 +351,8 @@ class _Loop:
 
         def make(rows: Rows) -> Inputs:
             mine, _ = _part(rows, self.ranks)
-            start = self.ranks.number if len(rows) > self.ranks.number else 0
-            draws = Draws(generator, len(rows), start, self.ranks.count)
+            start = self.ranks.rank if len(rows) > self.ranks.rank else 0
+            draws = Draws(generator, len(rows), start, self.ranks.world_size)
             return self.task.source.batch(mine, self.context.device, draws)
 
         if self.context.device.type == "cpu":
@@ -409,14 +411,14 @@ class _Loop:
 
 def _together(classifier: Classifier, context: RunContext) -> Classifier:
     """Return the classifier on its device; on several GPUs its normalisations look at the whole batch."""
-    if context.ranks.count > 1 and context.device.type == "cuda":
+    if context.ranks.world_size > 1 and context.device.type == "cuda":
         from timm.layers import convert_sync_batchnorm
 
         classifier.network = convert_sync_batchnorm(classifier.network)
     return classifier.to(context.device)
 
 
-def _part(rows: Rows, ranks: Ranks) -> tuple[Rows, int]:
+def _part(rows: Rows, ranks: Distributed) -> tuple[Rows, int]:
     """Return a rank's part of a batch, and whether it counts: nobody may be without one, or all would wait."""
     mine = ranks.share(rows)
     return (mine, 1) if len(mine) else (rows[:1], 0)

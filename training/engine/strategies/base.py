@@ -16,7 +16,7 @@ from ..events import Progress
 from ..examples import Examples
 from ..export.classifier import Head, NgramHead
 from ..loop.checkpoints import Checkpoints
-from ..loop.distributed import ALONE, Ranks
+from ..loop.distributed import ALONE, Distributed
 from ..loop.optimization import make_train_config
 from ..networks.stages import State
 from ..request import TrainingRequest
@@ -35,7 +35,7 @@ class Assignment:
     device: torch.device
     progress: Progress
     checkpoints: Checkpoints
-    ranks: Ranks = ALONE
+    ranks: Distributed = ALONE
 
     @property
     def cache_dir(self) -> Path:

@@ -25,7 +25,7 @@ from ..examples import Examples
 from ..export.onnx_graph import with_outputs
 from ..fault_injection import crash_point
 from ..loop.checkpoints import Checkpoints
-from ..loop.distributed import ALONE, Ranks
+from ..loop.distributed import ALONE, Distributed
 from ..loop.inputs import shared_array
 from ..networks.backbones import PreparedBackbone
 
@@ -76,7 +76,7 @@ def extract(
     threads: int,
     progress: Progress,
     checkpoints: Checkpoints,
-    ranks: Ranks = ALONE,
+    ranks: Distributed = ALONE,
 ) -> Extracted:
     """Return features and what else is wanted. Raises `TrainingStopped`."""
     kind = _ImageRun if backbone.architecture.reads_images else _TextRun
@@ -104,7 +104,7 @@ def extract_features(
     threads: int,
     progress: Progress,
     checkpoints: Checkpoints,
-    ranks: Ranks,
+    ranks: Distributed,
     folder: Path,
 ) -> tuple[Features, dict[int, str]]:
     """Return the features, examples × dimension, and why some examples have none, by index.
@@ -130,7 +130,7 @@ def decode(
     *,
     threads: int,
     progress: Progress,
-    ranks: Ranks = ALONE,
+    ranks: Distributed = ALONE,
 ) -> Extracted:
     """Return the decoded images only. Raises `TrainingStopped`."""
     images = _new_pixels(preprocessing, len(examples), folder, ranks)
@@ -158,7 +158,7 @@ def encode(
 
 
 def _new_pixels(
-    preprocessing: ImagePreprocessing, count: int, folder: Path, ranks: Ranks
+    preprocessing: ImagePreprocessing, count: int, folder: Path, ranks: Distributed
 ) -> npt.NDArray[np.uint8]:
     return shared_array(folder, (count, preprocessing.crop, preprocessing.crop, 3), np.uint8, ranks)
 
@@ -186,13 +186,13 @@ class _Run:
 
     batches: list[Sequence[int]]
 
-    def __init__(self, backbone: PreparedBackbone, count: int, wanted: Wanted, ranks: Ranks) -> None:
+    def __init__(self, backbone: PreparedBackbone, count: int, wanted: Wanted, ranks: Distributed) -> None:
         self.wanted = wanted
         outputs = ["features", *([f"stage.{wanted.cut}"] if wanted.cut else [])]
         self.session = open_session(with_outputs(backbone.onnx.read_bytes(), outputs), threads=1)
         self.dimension = int(self.session.get_outputs()[0].shape[1])
         shape = (count, self.dimension)
-        alone = ranks.count == 1
+        alone = ranks.world_size == 1
         self.extracted = Extracted(
             np.zeros(shape, np.float32) if alone else shared_array(wanted.folder, shape, np.float32, ranks)
         )
@@ -207,7 +207,7 @@ class _ImageRun(_Run):
         examples: Examples,
         wanted: Wanted,
         _: Progress,
-        ranks: Ranks,
+        ranks: Distributed,
     ) -> None:
         super().__init__(backbone, len(examples), wanted, ranks)
         self.preprocessing = backbone.architecture.image_preprocessing
@@ -252,7 +252,7 @@ class _TextRun(_Run):
         examples: Examples,
         wanted: Wanted,
         progress: Progress,
-        ranks: Ranks,
+        ranks: Distributed,
     ) -> None:
         super().__init__(backbone, len(examples), wanted, ranks)
         if wanted.tokens is None:

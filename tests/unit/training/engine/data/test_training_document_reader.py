@@ -16,7 +16,7 @@ from models_registry.inputs import Row
 from tests.unit.training.engine.data.test_images import picture
 from training.engine.data import (
     DataError,
-    ForeignDocument,
+    ExternalDocument,
     Limits,
     iter_text_table,
     iter_training_document_dataset,
@@ -34,7 +34,7 @@ CLASS_NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_
 )
 
 
-def read(document: Any, folder: Path, **limits: int) -> ForeignDocument:
+def read(document: Any, folder: Path, **limits: int) -> ExternalDocument:
     content = document if isinstance(document, bytes) else json.dumps(document).encode()
     return take_apart(io.BytesIO(content), folder, keys=KEYS, limits=Limits(**limits))
 
