@@ -1,7 +1,9 @@
 """About how long a training takes, before it is asked for: so that a preset can say so. Pure functions."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 from statistics import median
 
 from ..engine.specs.strategies import STRATEGIES, Cost
@@ -19,27 +21,27 @@ class Ended:
     seconds: float
 
 
-def expected_seconds(
-    task_type: str, strategy: str, examples: int, ended: Iterable[Ended] = ()
-) -> float | None:
-    """Return about how many seconds a training takes; None for a strategy that was never measured.
+class Estimates:
+    """About how long trainings take here, from what those that ended lately took."""
 
-    What trainings of the same kind took here says how fast this machine is; those of another kind
-    say it where there is none.
-    """
-    cost = _cost(task_type, strategy)
-    if cost is None:
-        return None
-    alike: list[float] = []
-    others: list[float] = []
-    for job in ended:
-        measured = _cost(job.task_type, job.strategy)
-        if measured is None or job.seconds <= 0:
-            continue
-        ratio = job.seconds / measured.seconds(job.examples)
-        (alike if (job.task_type, job.strategy) == (task_type, strategy) else others).append(ratio)
-    pace = median(alike or others or [1.0])
-    return cost.seconds(examples) * min(MOST, max(LEAST, pace))
+    def __init__(self, ended: Iterable[Ended] = ()) -> None:
+        self._ratios: dict[tuple[str, str], list[float]] = defaultdict(list)
+        for job in ended:
+            cost = _cost(job.task_type, job.strategy)
+            if cost is not None and job.seconds > 0:
+                self._ratios[job.task_type, job.strategy].append(job.seconds / cost.seconds(job.examples))
+
+    def seconds(self, task_type: str, strategy: str, examples: int) -> float | None:
+        """Return about how many seconds a training takes; None for a strategy that was never measured.
+
+        What trainings of the same task and strategy took says how fast this machine is; where there is none,
+        all the others do.
+        """
+        cost = _cost(task_type, strategy)
+        if cost is None:
+            return None
+        alike = self._ratios.get((task_type, strategy)) or list(chain(*self._ratios.values())) or [1.0]
+        return cost.seconds(examples) * min(MOST, max(LEAST, median(alike)))
 
 
 def _cost(task_type: str, strategy: str) -> Cost | None:

@@ -2,18 +2,19 @@
 
 from collections import Counter
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db.models import F
 from django.utils import timezone
 
 from control.activity import Activity
 
-from .estimates import Ended
+from .estimates import Ended, Estimates
 from .models import TrainingJob, WorkerHeartbeat
-from .schedule import Durations, Kind, seconds_until_start
+from .schedule import seconds_until_start
 
 LOOKED_AT = 200  # jobs ahead, and jobs that ended lately
-DURATION_FIELDS = ("task_type", "architecture", "strategy", "started_at", "finished_at", "spent")
+DURATION_FIELDS = ("task_type", "strategy", "started_at", "finished_at", "spent")
 
 
 def running_activity() -> Activity | None:
@@ -42,15 +43,15 @@ def slots_by_queue() -> dict[str, int]:
 
 
 def expected_start(job: TrainingJob) -> datetime | None:
-    """Return about when a queued job starts; None when nobody works or nothing is known of like jobs."""
+    """Return about when a queued job starts; None when nobody works or it cannot be told."""
     slots = slots_by_queue().get(job.queue)
     if not slots or job.state != TrainingJob.State.QUEUED:
         return None
-    durations, now = recent_durations(), timezone.now()
-    ahead = TrainingJob.objects.ahead_of(job).values_list("task_type", "architecture", "strategy")
-    lengths = [durations.of(Kind(*kind)) for kind in ahead[:LOOKED_AT]]
+    estimates, now = recent_estimates(), timezone.now()
+    ahead = TrainingJob.objects.ahead_of(job).values_list("task_type", "strategy", "dataset__examples")
+    lengths = [estimates.seconds(*kind) for kind in ahead[:LOOKED_AT]]
     running = TrainingJob.objects.running().filter(queue=job.queue).only(*DURATION_FIELDS, "progress")
-    left = [_seconds_left(other, durations) for other in running]
+    left = [_seconds_left(other, estimates) for other in running.annotate(examples=F("dataset__examples"))]
     if None in lengths or None in left:
         return None
     known_lengths, known_left = [one or 0 for one in lengths], [one or 0 for one in left]
@@ -59,35 +60,23 @@ def expected_start(job: TrainingJob) -> datetime | None:
     return max(start, job.not_before) if job.not_before else start
 
 
-def recent_durations() -> Durations:
-    """Return what the jobs that succeeded lately took."""
-    ended = TrainingJob.objects.filter(state=TrainingJob.State.SUCCEEDED).order_by("-finished_at")
-    return Durations(
-        (_kind(job), job.running_for.total_seconds()) for job in ended.only(*DURATION_FIELDS)[:LOOKED_AT]
+def recent_estimates() -> Estimates:
+    """Return how long trainings take, by what the jobs that succeeded lately took."""
+    jobs = TrainingJob.objects.filter(state=TrainingJob.State.SUCCEEDED, started_at__isnull=False)
+    jobs = jobs.order_by("-finished_at").only(*DURATION_FIELDS).annotate(examples=F("dataset__examples"))
+    return Estimates(
+        Ended(job.task_type, job.strategy, job.examples, job.running_for.total_seconds())
+        for job in jobs[:LOOKED_AT]
     )
 
 
-def ended_lately() -> list[Ended]:
-    """Return what the jobs that succeeded lately were and took, for an estimate."""
-    jobs = TrainingJob.objects.filter(state=TrainingJob.State.SUCCEEDED, started_at__isnull=False)
-    jobs = jobs.order_by("-finished_at").only(*DURATION_FIELDS).annotate(examples=F("dataset__examples"))
-    return [
-        Ended(job.task_type, job.strategy, job.examples, job.running_for.total_seconds())
-        for job in jobs[:LOOKED_AT]
-    ]
-
-
-def _seconds_left(job: TrainingJob, durations: Durations) -> float | None:
-    """Return what a running job will still take, as its trainer or like jobs tell."""
-    told = job.how_far.measured.seconds_left
+def _seconds_left(job: Any, estimates: Estimates) -> float | None:
+    """Return what a running job (with its `examples`) will still take, as its trainer or like jobs tell."""
+    told: float | None = job.how_far.measured.seconds_left
     if told is not None:
         return told
-    usual = durations.of(_kind(job))
+    usual = estimates.seconds(job.task_type, job.strategy, job.examples)
     return None if usual is None else max(0.0, usual - job.running_for.total_seconds())
-
-
-def _kind(job: TrainingJob) -> Kind:
-    return Kind(job.task_type, job.architecture, job.strategy)
 
 
 def seconds(span: timedelta) -> float:

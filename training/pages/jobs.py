@@ -21,10 +21,9 @@ from core.templatetags.durations import about
 from ..engine.specs.hyperparameters import OPTIONS
 from ..engine.specs.options import Group, Option
 from ..engine.specs.strategies import find_strategy
-from ..jobs.estimates import expected_seconds
 from ..jobs.models import TrainingJob
 from ..jobs.phases import current_phase, steps_of
-from ..jobs.selectors import a_worker_is_alive, ended_lately, expected_start, position_in_queue
+from ..jobs.selectors import a_worker_is_alive, expected_start, position_in_queue, recent_estimates
 from ..jobs.services import cancel_job, retry_job
 from .curves import charts_of, facts_of
 from .dataset_report import summarise
@@ -138,7 +137,7 @@ def _usual(job: TrainingJob) -> str:
     """Return how long jobs like one that has not ended take; "" when that is not known."""
     if job.is_final:
         return ""
-    seconds = expected_seconds(job.task_type, job.strategy, job.dataset.examples, ended_lately())
+    seconds = recent_estimates().seconds(job.task_type, job.strategy, job.dataset.examples)
     return "" if seconds is None else about(seconds)
 
 

@@ -32,10 +32,9 @@ from ..datasets.models import Dataset
 from ..datasets.samples import samples_here
 from ..datasets.services import SUFFIXES, UnusableData, accept_dataset, create_dataset
 from ..engine.specs.strategies import DEFAULT_STRATEGY, STRATEGIES, StrategySpec
-from ..jobs.estimates import expected_seconds
 from ..jobs.models import TrainingJob
 from ..jobs.presets import suitable_network
-from ..jobs.selectors import ended_lately
+from ..jobs.selectors import recent_estimates
 from ..jobs.services import submit_job
 from .dataset_report import summarise
 from .datasets import checking_context
@@ -250,10 +249,10 @@ def _render(request: PageRequest, context: dict[str, object], status: int) -> Ht
 
 
 def _presets_for(dataset: Dataset) -> list[OfferedPreset]:
-    ended, missing = ended_lately(), why_presets_are_missing(dataset.task_type)
+    estimates, missing = recent_estimates(), why_presets_are_missing(dataset.task_type)
     offered = []
     for preset in STRATEGIES.values():
-        seconds = expected_seconds(dataset.task_type, preset.name, dataset.examples, ended)
+        seconds = estimates.seconds(dataset.task_type, preset.name, dataset.examples)
         offered.append(
             OfferedPreset(
                 preset=preset,

@@ -18,7 +18,7 @@ from training.engine.specs.strategies import (
     strategy_of,
 )
 from training.engine.strategies.factory import get_strategy
-from training.jobs.estimates import expected_seconds
+from training.jobs.estimates import Estimates
 from training.jobs.phases import steps_of
 from training.jobs.progress import JobProgress
 from training.worker.resources import needs_of
@@ -60,7 +60,7 @@ def test_new_strategy_needs_its_entry_and_its_module(monkeypatch: pytest.MonkeyP
     assert get_strategy("probe") is module.train
     assert ("probe", "Probe") in strategy_choices()
     assert [step.name for step in steps_of("running", JobProgress(), "probe")][3] == "train"
-    assert expected_seconds(TASK_TYPES[0], "probe", 10) == like.cost[TASK_TYPES[0]].seconds(10)
+    assert Estimates().seconds(TASK_TYPES[0], "probe", 10) == like.cost[TASK_TYPES[0]].seconds(10)
     needs = needs_of(strategy="probe", is_image=False, dataset_bytes=0, examples=1, batch_size=0)
     assert needs.memory == 7
 
