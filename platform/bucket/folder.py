@@ -67,8 +67,13 @@ class FolderBucket(Bucket):
             return None
 
     def open(self, key: str, part: range | None = None) -> Reader:
-        with _errors("read", key):
-            return FolderReader(key, self._path(key).open("rb"), part)
+        try:
+            with _errors("read", key):
+                return FolderReader(key, self._path(key).open("rb"), part)
+        except Missing:
+            if not self.root.is_dir():  # it is the bucket that is away, as with a disk that is not mounted
+                raise BucketError(f"Cannot read {key}: the bucket's folder is not there.") from None
+            raise
 
     def put(self, key: str, body: bytes, *, if_match: str | None) -> str:
         return self.put_stream(key, [body], if_match=if_match)

@@ -57,7 +57,7 @@ def test_large_data_is_checked_in_the_background(
     page.goto("/datasets/")  # one may leave
     expect(page.get_by_text("Being checked")).to_be_visible()
     page.get_by_role("link", name="Garden", exact=True).click()
-    expect(page.get_by_role("heading", name="It is being checked")).to_be_visible()
+    expect(page.get_by_role("heading", name="Validation in progress")).to_be_visible()
     assert findings_here(page) == []
     page.goto(address)
     expect(page.get_by_text(IS_CHECKED)).to_be_visible()

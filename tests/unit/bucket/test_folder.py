@@ -99,3 +99,14 @@ def test_file_that_is_cut_short_while_it_is_read_is_an_error(tmp_path: Path) -> 
 def test_folder_has_no_addresses_of_its_own(tmp_path: Path) -> None:
     bucket = FolderBucket(tmp_path)
     assert bucket.signed_address("a", disposition="", content_type="", lasts=timedelta(minutes=1)) is None
+
+
+@pytest.mark.parametrize("state", ["gone", "a file"])
+def test_folder_that_is_away_is_no_bucket_without_files(tmp_path: Path, state: str) -> None:
+    root = tmp_path / "bucket"
+    if state == "a file":
+        root.touch()
+    for ask in (lambda: FolderBucket(root).get("a.json"), lambda: FolderBucket(root).open("a.onnx")):
+        with pytest.raises(BucketError, match="folder is not there") as raised:
+            ask()
+        assert not isinstance(raised.value, Missing)
