@@ -163,10 +163,11 @@ def test_suspended_job_says_where_it_goes_on_and_that_nothing_is_lost() -> None:
 
 def test_queued_job_says_when_it_is_expected_to_start() -> None:
     done = succeeded_job()
-    TrainingJob.objects.filter(pk=done.pk).update(started_at=timezone.now() - timedelta(minutes=10))
+    TrainingJob.objects.filter(pk=done.pk).update(started_at=timezone.now() - timedelta(minutes=1))
     now = timezone.now()
     WorkerHeartbeat.objects.create(name="w", queues=["cpu"], started_at=now, seen_at=now)
-    TrainingJobFactory()
+    for _ in range(4):
+        TrainingJobFactory()
     job = TrainingJobFactory()
     page = as_(job.owner).get(f"/jobs/{job.pk}/").content.decode()
     assert "expected to start" in page
