@@ -1,6 +1,5 @@
 """One attempt of a worker at a piece of work, from the message that wakes it to the end that the row notes."""
 
-import contextlib
 from pathlib import Path
 from typing import Any, ClassVar, Generic
 
@@ -69,9 +68,11 @@ class Attempt(Generic[Work]):
                 self.run()
         except Exception as error:
             close_old_connections()
-            with contextlib.suppress(StaleAttempt):  # then another process has decided already
+            try:
                 self.before_end()
                 self._end(error)
+            except StaleAttempt as stale:  # another process has decided already, whatever happened here
+                self._log.warning(f"{noun}.attempt_stale", reason=str(stale))
         finally:
             self.tidy()
 
@@ -79,16 +80,16 @@ class Attempt(Generic[Work]):
         """Note in the row why the attempt ended. Raises `StaleAttempt`."""
         noun, work = self.work.noun(), self.work
         if isinstance(error, StaleAttempt):
-            self._log.warning(f"{noun}.attempt_stale", reason=str(error))
-        elif isinstance(error, Cancelled):
-            self._log.info(f"{noun}.cancelled")
+            raise error
+        if isinstance(error, Cancelled):
             transitions.finish_cancelling(work)
+            self._log.info(f"{noun}.cancelled")
         elif isinstance(error, Interrupted | MaintenanceMode):
-            self._log.info(f"{noun}.suspended", reason=str(error))
             self._suspend(error)
+            self._log.info(f"{noun}.suspended", reason=str(error))
         elif isinstance(error, (HopelessAttempt, *self.hopeless)):
-            self._log.info(f"{noun}.failed", error=str(error))
             transitions.fail(work, reason=storable(error))
+            self._log.info(f"{noun}.failed", error=str(error))
         else:
             unforeseen = not isinstance(error, TrainyardError)
             self._log.warning(

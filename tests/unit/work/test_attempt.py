@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
+from structlog.testing import capture_logs
 
 from control.models import PlatformStatus
 from core.exceptions import BucketError, MaintenanceMode, StaleAttempt
@@ -98,6 +99,23 @@ def test_the_row_notes_how_an_attempt_ended(
     work = carried_out(kind, raised)
     assert (work.state, work.failures, work.message) == (state, failures, message)
     assert bool(sent) is announced
+
+
+@pytest.mark.parametrize(
+    "raised", [HopelessAttempt("Its folder is gone."), OSError("gone"), Interrupted("Stopped")]
+)
+def test_attempt_whose_work_was_taken_says_that_alone(kind: Kind, raised: Exception) -> None:
+    work = kind.claimed()
+    kind.model.objects.filter(pk=work.pk).update(attempt=work.attempt + 1)
+    with capture_logs() as logs:
+        probe(kind, raised)(work).carry_out()
+    ends = [
+        log["event"].partition(".")[2] for log in logs if log["log_level"] == "warning" or "reason" in log
+    ]
+    assert ends[-1] == "attempt_stale"
+    assert not {"failed", "suspended"} & {log["event"].partition(".")[2] for log in logs}
+    work.refresh_from_db()
+    assert (work.state, work.failures) == (State.RUNNING, 0)
 
 
 def test_cancelled_work_ends(kind: Kind, sent: Sent) -> None:
