@@ -1,0 +1,26 @@
+"""Which class each photo of an archive belongs to, from the names of its files alone.
+
+People bring class folders inside other folders, split into train and test, among the files that their systems
+and tools leave. An import plan says for every file what becomes of it; nothing is read and nothing unpacked.
+"""
+
+from .folders import plan_images
+from .labels import plan_labels
+from .names import Part, is_hidden_file, is_litter, name_prefix, split_part
+from .plan import OUTSIDE, SYSTEM_FILES, TEST_PART, Entry, ImportPlan, reasons
+
+__all__ = [
+    "OUTSIDE",
+    "SYSTEM_FILES",
+    "TEST_PART",
+    "Entry",
+    "ImportPlan",
+    "Part",
+    "is_hidden_file",
+    "is_litter",
+    "name_prefix",
+    "plan_images",
+    "plan_labels",
+    "reasons",
+    "split_part",
+]

@@ -1,0 +1,63 @@
+"""What people are told of an archive: why nothing can be trained, and which classes may be one."""
+
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+
+from .names import NAMED, Parts, listed, name_prefix, suffix_of
+from .plan import LAYOUT, NO_PHOTOS, Entry
+
+TEACHABLE_MACHINE = re.compile(r".+-!-\d+\.")  # a photo's name in its projects: "Class 1-!-0.jpg"
+
+
+def near_names(labels: set[str]) -> list[str]:
+    """Tell of classes whose names differ only in case, blanks or hyphens."""
+    near: dict[str, list[str]] = defaultdict(list)
+    for label in sorted(labels):
+        key = " ".join(re.split(r"[\s_\-]+", unicodedata.normalize("NFKC", label).casefold())).strip()
+        near[key].append(label)
+    groups = [f"{' and '.join(map(repr, names))}" for names in near.values() if len(names) > 1]
+    if not groups:
+        return []
+    return [
+        f"Classes whose names differ only in case, blanks or hyphens: {listed(groups)}. "
+        "They are kept apart; when they are the same, put their photos into one folder."
+    ]
+
+
+def why_nothing(entries: Sequence[Entry], left_out: Mapping[int, str]) -> str:
+    """Say what an archive without photos holds, and what a person can do."""
+    others = [entry for index, entry in enumerate(entries) if left_out.get(index) == NO_PHOTOS]
+    if not others:
+        return f"The archive holds no files. Put the images into it. {LAYOUT}"
+    kinds = Counter(f".{suffix_of(entry.name)}" if suffix_of(entry.name) else "others" for entry in others)
+    if kinds[".zip"] and kinds[".zip"] >= len(others) - 2:
+        inner = listed([entry.name for entry in others if suffix_of(entry.name) == "zip"])
+        return f"The archive holds other zips ({inner}) and no photos. Unpack these. {LAYOUT}"
+    found = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common(NAMED))
+    return f"The archive holds no photos (found: {found}). {LAYOUT}"
+
+
+def why_flat(entries: Sequence[Entry], photos: Mapping[int, Parts]) -> str:
+    """Say what a person can do whose photos lie in no class folders."""
+    if any(TEACHABLE_MACHINE.match(parts[-1]) for parts in photos.values()):
+        return (
+            "This is a project of Teachable Machine, whose photos lie in no class folders. There, choose "
+            f"'Download samples' for each class and unpack these. {LAYOUT}"
+        )
+    where = sorted({"/".join(parts[:-1]) for parts in photos.values()})
+    place = (
+        "outside folders"
+        if where == [""]
+        else f"directly in {listed([name or 'the archive' for name in where])}"
+    )
+    prefixes = Counter(name_prefix(parts[-1]) for parts in photos.values())
+    hint = ""
+    if 2 <= len(prefixes) <= len(photos) / 2 and "" not in prefixes:
+        hint = f" The file names seem to hold the class: {listed(sorted(prefixes))}."
+    first = next(iter(photos.values()))
+    return (
+        f"The photos lie {place} ({'/'.join(first)!r} does not lie in a class folder), so their classes are not "
+        f"known.{hint} {LAYOUT}"
+    )
