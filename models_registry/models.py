@@ -16,6 +16,7 @@ from core.indexes import PrefixIndex
 from core.models import OwnedQuerySet, TimestampedModel
 
 from .artifacts.metadata import IMAGE_CLASSIFICATION, TEXT_CLASSIFICATION
+from .artifacts.model_metrics import TestSet, test_set_of
 
 UNCHECKED = "Its files have not been looked at yet; that takes up to a minute."  # of models from outside
 
@@ -174,6 +175,11 @@ class RegisteredModel(TimestampedModel):
         """The classes that a file of others may not name itself; ours do."""
         external = self.origin == self.Origin.IMPORTED and self.task_type == TaskType.IMAGE
         return self.classes if external else []
+
+    @property
+    def test_set(self) -> TestSet | None:
+        """How good the model is on the test part of its data; None where the data have none."""
+        return test_set_of(self.metrics)
 
     @property
     def time_left(self) -> timedelta | None:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeGuard
 
+from models_registry.artifacts.model_metrics import TestSet, test_set_of
+
 MATRIX_CLASSES = 16  # more would not fit a page; the list of confusions says it then
 CONFUSIONS = 8
 MISTAKES = 8
@@ -124,6 +126,7 @@ class ModelCard:
     macro_f1: float | None
     majority: float | None
     validation_examples: int | None
+    test: TestSet | None
     per_class: Sequence[ClassQuality]
     matrix: Sequence[tuple[str, Sequence[Cell]]]
     confusions: Sequence[Confusion]
@@ -143,6 +146,7 @@ def card_of(metrics: Mapping[str, object], classes: Sequence[str]) -> ModelCard:
         macro_f1=_percent(metrics.get("macro_f1")),
         majority=_percent(metrics.get("majority_baseline")),
         validation_examples=_count(metrics.get("validation_examples")),
+        test=test_set_of(metrics),
         per_class=per_class,
         matrix=_rows(matrix, classes) if len(classes) <= MATRIX_CLASSES else (),
         confusions=_confusions(metrics.get("most_confused")),

@@ -4,6 +4,8 @@ Fractions are 0…1, losses in nats. What comes from another platform or an olde
 whoever reads metrics from a row or a document takes them for a mapping of anything.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TypedDict
 
 ClassMetrics = TypedDict(
@@ -59,6 +61,21 @@ class QuantizedMetrics(ParityMetrics):
     published: bool
 
 
+class TestMetrics(TypedDict):
+    """The figures of the data set's own test part, of which nothing was learnt and by which nothing was chosen.
+
+    `copies` are its examples that are left out because training had the same, `unknown` those of classes that the
+    model does not have.
+    """
+
+    examples: int
+    accuracy: float
+    macro_f1: float
+    per_class: list[ClassMetrics]
+    copies: int
+    unknown: int
+
+
 class Evaluation(TypedDict):
     """The figures of the validation part; the confusion matrix is None with too many classes."""
 
@@ -96,5 +113,33 @@ class ModelMetrics(Evaluation, total=False):
     views: list[ViewMetrics]
     view: str
     int8: QuantizedMetrics
+    test: TestMetrics
     parity: ParityMetrics
     phase_seconds: dict[str, float]
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """The figures of a test part as they are shown: percent, 0 to 100."""
+
+    examples: int
+    accuracy: float
+    macro_f1: float
+    copies: int
+    unknown: int
+
+    def __str__(self) -> str:
+        """Return both figures that count, in words."""
+        return f"test set: {self.examples:,} examples, accuracy {self.accuracy:.2f} %"
+
+
+def test_set_of(metrics: Mapping[str, object]) -> TestSet | None:
+    """Return what a model's metrics have of a test part; None where there is none."""
+    found = metrics.get("test")
+    if not isinstance(found, dict):
+        return None
+    numbers = [found.get(name, 0) for name in ("examples", "accuracy", "macro_f1", "copies", "unknown")]
+    if not all(isinstance(number, int | float) for number in numbers) or not numbers[0]:
+        return None
+    examples, accuracy, macro_f1, copies, unknown = numbers
+    return TestSet(int(examples), 100 * accuracy, 100 * macro_f1, int(copies), int(unknown))

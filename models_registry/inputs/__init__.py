@@ -18,6 +18,7 @@ from .tables import (
     UnclearColumns,
     find_columns_of,
     open_table,
+    part_of_cell,
     resolve_columns,
     resolve_text_column,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "open_archive",
     "open_listing",
     "open_table",
+    "part_of_cell",
     "plan_images",
     "plan_labels",
     "read_member",

@@ -40,8 +40,8 @@ def test_table_reader_of_the_page_reads_rows(fixed_width: Path) -> None:
     table = open_table(fixed_width)
     assert table.columns() == ["text", "label"]
     assert [tuple(row) for row in table.rows(text="text", label="label")] == [
-        ("line 2", "A warm day", "good", ""),
-        ("line 4", "Rain since Monday", "bad", ""),
+        ("line 2", "A warm day", "good", "", ()),
+        ("line 4", "Rain since Monday", "bad", "", ()),
     ]
 
 

@@ -118,6 +118,18 @@ class StepLrSerializer(GroupSerializer):
     group = STEP
 
 
+class TestSetSerializer(serializers.Serializer):
+    """The figures of a data set's own test part, from which nothing was learnt; percent."""
+
+    examples = serializers.IntegerField()
+    accuracy = serializers.FloatField()
+    macro_f1 = serializers.FloatField()
+    copies = serializers.IntegerField(
+        help_text="Examples that do not count, since training or validation had the same."
+    )
+    unknown = serializers.IntegerField(help_text="Examples of classes that the model does not have.")
+
+
 class JobSerializer(serializers.ModelSerializer):
     """A training job and how far it is."""
 
@@ -141,6 +153,14 @@ class JobSerializer(serializers.ModelSerializer):
         allow_null=True,
         default=None,
         help_text="Percent; null before the job has succeeded.",
+    )
+    test = TestSetSerializer(
+        source="registered_model.test_set",
+        read_only=True,
+        allow_null=True,
+        default=None,
+        help_text="How good the model is on the data's own test part; null where there is none, and before the job "
+        "has succeeded.",
     )
     progress = serializers.SerializerMethodField(
         help_text="Phase, how far it is, and what the trainer tells."
@@ -173,6 +193,7 @@ class JobSerializer(serializers.ModelSerializer):
             "notice",
             "error",
             "accuracy",
+            "test",
             "queued_at",
             "started_at",
             "finished_at",

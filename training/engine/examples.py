@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,9 +22,24 @@ from .data import (
     parse_data_split,
     read_image_archive,
     read_text_table,
+    settled_parts,
     stratified_split,
 )
 from .request import TrainingRequest
+
+
+@dataclass(frozen=True)
+class TestPart:
+    """A data set's own test part: numbers of classes that the model knows, and raw content on demand.
+
+    `copies` counts examples that are left out because training or validation examples are the same, `unknown` those
+    of classes that the model does not have.
+    """
+
+    labels: npt.NDArray[np.int64]
+    raw: Callable[[int], bytes | str]
+    copies: int
+    unknown: int
 
 
 @dataclass(frozen=True)
@@ -32,6 +47,7 @@ class Examples:
     """All usable examples. `groups` are equal for exact copies; `raw(index)` is a file's bytes or a text.
 
     `parts` are those of a split that the data set brings, "train" or "valid" for each example; empty without.
+    `tests` are its test part, which no strategy looks at.
     """
 
     names: tuple[str, ...]
@@ -40,6 +56,7 @@ class Examples:
     groups: tuple[str, ...]
     raw: Callable[[int], bytes | str]
     parts: tuple[str, ...] = ()
+    tests: TestPart | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -79,13 +96,9 @@ def open_examples(request: TrainingRequest) -> Iterator[Examples]:
         with open_by_name(path, limits) as read:
             yield _number(names, labels, groups, lambda index: read(names[index]), parts)
     else:
-        table = read_text_table(
-            path,
-            input_column=request.columns.get("input", "input"),
-            label_column=request.columns.get("label", "label"),
-            limits=limits,
-        )
-        yield _number(table.texts, list(table.labels), table.texts, lambda index: table.texts[index])
+        table = read_text_table(path, {"split": "", **request.columns}, limits)
+        texts = table.texts
+        yield _number(texts, list(table.labels), texts, lambda index: texts[index], table.parts)
 
 
 def _number(
@@ -93,24 +106,49 @@ def _number(
     labels: list[str],
     groups: tuple[str, ...],
     raw: Callable[[int], bytes | str],
-    parts: tuple[str, ...] = (),
+    parts: tuple[str, ...],
 ) -> Examples:
-    """Number the classes, without those that cannot stand on both sides of a split."""
-    lone = lone_classes(labels, groups)
-    classes = tuple(sorted(set(labels) - lone))
+    """Number the classes, without those that cannot stand on both sides of a split; a test part stands apart."""
+    settled = settled_parts(parts)
+    usable = [index for index, part in enumerate(settled) if part != "test"]
+    lone = lone_classes([labels[index] for index in usable], [groups[index] for index in usable])
+    classes = tuple(sorted({labels[index] for index in usable} - lone))
     if len(classes) < 2:
         raise DataError(
             "The data set has fewer than two classes with two different readable examples. Add some."
         )
-    kept = [index for index, label in enumerate(labels) if label not in lone]
+    kept = [index for index in usable if labels[index] not in lone]
     numbers = {name: number for number, name in enumerate(classes)}
+    found = [settled[index] for index in kept]
     return Examples(
         tuple(names[index] for index in kept),
         np.array([numbers[labels[index]] for index in kept]),
         classes,
         tuple(groups[index] for index in kept),
         lambda index: raw(kept[index]),
-        tuple(parts[index] for index in kept) if set(parts) - {""} else (),
+        tuple(found) if set(found) - {""} else (),
+        _test_part(labels, groups, settled, numbers, raw),
+    )
+
+
+def _test_part(
+    labels: Sequence[str],
+    groups: Sequence[str],
+    parts: Sequence[str],
+    numbers: Mapping[str, int],
+    raw: Callable[[int], bytes | str],
+) -> TestPart | None:
+    tests = [index for index, part in enumerate(parts) if part == "test"]
+    seen = {group for group, part in zip(groups, parts, strict=True) if part != "test"}
+    known = [index for index in tests if labels[index] in numbers]
+    kept = [index for index in known if groups[index] not in seen]
+    if not tests:
+        return None
+    return TestPart(
+        np.array([numbers[labels[index]] for index in kept], np.int64),
+        lambda index: raw(kept[index]),
+        copies=len(known) - len(kept),
+        unknown=len(tests) - len(known),
     )
 
 

@@ -28,6 +28,7 @@ from .export.parity import SAMPLES, Answers, Parity, answers_of_both, compare
 from .export.quantized import compare_quantized
 from .export.torchscript import export_torchscript
 from .fault_injection import crash_point
+from .held_out import measure_test_part
 from .loop.checkpoints import Checkpoints
 from .loop.distributed import joined, own_rank
 from .networks.backbones import exported_network, quantized_network
@@ -63,6 +64,10 @@ def train(
         quantized = _verify_quantized(request, artifacts, samples, served, threads)
         if quantized is not None:
             metrics["int8"] = quantized
+        if (part := trained.examples.tests) is not None:
+            tested = measure_test_part(part, onnx, trained.classes, threads=threads, progress=progress)
+            if tested is not None:
+                metrics["test"] = tested
         _picture_mistakes(request, metrics, trained)
         artifacts["evaluation"] = f"{request.public_id}_evaluation.json"
         evaluation = json.dumps({**json.loads(metadata.to_json()), "metrics": metrics}, ensure_ascii=False)

@@ -2,8 +2,11 @@
 
 import sys
 import time
+from dataclasses import asdict
 
 from django.core.management.base import CommandError, OutputWrapper
+
+from models_registry.artifacts.model_metrics import TestSet
 
 from ..jobs.models import TrainingJob
 from ..jobs.selectors import a_worker_is_alive, position_in_queue, seconds
@@ -26,6 +29,7 @@ def describe(job: TrainingJob) -> dict[str, object]:
         "job": job.pk,
         "state": job.state,
         "accuracy": job.registered_model.accuracy if job.registered_model else None,
+        "test": asdict(test) if (test := _test_set(job)) else None,
         "seconds": seconds(job.queued_for + job.running_for),
         "queued_seconds": seconds(job.queued_for),
         "phase": progress.phase or None,
@@ -65,7 +69,13 @@ def watch(job: TrainingJob, *, timeout: float, stdout: OutputWrapper, stderr: Ou
         stdout.write(
             f"Live after {seconds(job.queued_for + job.running_for)} s: {accuracy:.2f} % validation accuracy."
         )
+        if test := _test_set(job):
+            stdout.write(f"{str(test).capitalize()}.")
     return job
+
+
+def _test_set(job: TrainingJob) -> TestSet | None:
+    return job.registered_model.test_set if job.registered_model else None
 
 
 def fail_unless_succeeded(job: TrainingJob) -> None:

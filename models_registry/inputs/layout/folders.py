@@ -44,15 +44,15 @@ def plan_images(entries: Sequence[Entry]) -> ImportPlan:
             return ImportPlan(
                 left_out=left_out, problem=why_flat(entries, photos), is_flat=True, tables=tables
             )
-    tests = {placed.place for placed in examples if placed.part == "test"}
-    if "train" in kinds.values():
-        tests |= {index for index, parts in below.items() if kinds.get(parts[0]) == "test" and len(parts) > 1}
-    examples = [placed for placed in examples if placed.place not in tests]
-    for index in photos.keys() - {placed.place for placed in examples}:
-        left_out[index] = TEST_PART if index in tests else OUTSIDE
+    tests = [placed for placed in examples if placed.part == "test"]
+    examples = [placed for placed in examples if placed.part != "test"]
+    flat = {index for index, parts in below.items() if kinds.get(parts[0]) == "test" and len(parts) > 1}
+    for index in photos.keys() - {placed.place for placed in (*examples, *tests)}:
+        left_out[index] = TEST_PART if index in flat and "train" in kinds.values() else OUTSIDE
     notes += _folders_without_photos(entries, photos, root, kinds)
     return ImportPlan(
         examples=tuple(sorted(examples)),
+        tests=tuple(sorted(tests)),
         left_out=left_out,
         notes=(*notes, *near_names({placed.label for placed in examples})),
         tables=tables,

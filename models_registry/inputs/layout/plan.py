@@ -20,7 +20,7 @@ from .names import (
 SYSTEM_FILES = "files of an operating system or a program"
 NO_PHOTOS = "files that are no photos"
 OUTSIDE = "photos outside the class folders"
-TEST_PART = "photos of the test part, which is kept out of training"
+TEST_PART = "photos of the test part without a class, which nothing can be measured on"
 UNLABELLED = "photos without a label in the table"
 LAYOUT = "Make one folder for each class with its photos inside, and zip these folders."
 
@@ -45,9 +45,9 @@ class Placed(NamedTuple):
 class ImportPlan:
     """What becomes of each entry; indices are those of the entries.
 
-    Each file is once in `examples` or in `left_out` (with the reason); folders are in neither. `notes` are
-    doubts, for people. `problem` says why there is nothing to train on; `is_flat` that a table with the labels,
-    one of `tables`, would do.
+    Each file is once in `examples`, in `tests` (those of a test part, which nothing is learnt from) or in `left_out`
+    (with the reason); folders are in none. `notes` are doubts, for people. `problem` says why there is nothing to
+    train on; `is_flat` that a table with the labels, one of `tables`, would do.
     """
 
     examples: tuple[Placed, ...] = ()
@@ -56,6 +56,7 @@ class ImportPlan:
     problem: str = ""
     is_flat: bool = False
     tables: tuple[int, ...] = ()
+    tests: tuple[Placed, ...] = ()
 
     @property
     def classes(self) -> dict[str, int]:

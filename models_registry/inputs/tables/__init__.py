@@ -3,6 +3,7 @@
 from .base import Row, TableReader
 from .columns import Columns, UnclearColumns, find_columns_of, resolve_columns, resolve_text_column
 from .factory import TABLE_SUFFIXES, open_table
+from .splits import part_of_cell
 
 __all__ = [
     "TABLE_SUFFIXES",
@@ -12,6 +13,7 @@ __all__ = [
     "UnclearColumns",
     "find_columns_of",
     "open_table",
+    "part_of_cell",
     "resolve_columns",
     "resolve_text_column",
 ]

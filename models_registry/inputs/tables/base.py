@@ -1,7 +1,7 @@
 """What a reader of tables does, whatever the file's format."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, NamedTuple
@@ -15,13 +15,14 @@ SAMPLE_ROWS = 200
 class Row(NamedTuple):
     """Two fields of a row as they are written; `place` names the row as a person would look for it.
 
-    `problem` says why a row cannot be used; it has then no fields.
+    `problem` says why a row cannot be used; it has then no fields. `also` holds the fields of further columns.
     """
 
     place: str
     text: str
     label: str = ""
     problem: str = ""
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,8 @@ class TableReader(ABC):
         """Return the columns' names. Raises `DataError` when the file is none of this format."""
 
     @abstractmethod
-    def rows(self, *, text: str, label: str | None = None) -> Iterator[Row]:
-        """Yield one or two columns of every row that is not blank; a value that is missing is "".
+    def rows(self, *, text: str, label: str | None = None, also: Sequence[str] = ()) -> Iterator[Row]:
+        """Yield one or two columns, and those of `also`, of every row that is not blank; a missing value is "".
 
         A row that cannot be read has a `problem`. Raises `DataError` that names the row for what is over the limits.
         """
@@ -58,6 +59,12 @@ class TableReader(ABC):
         """Raise `DataError` for a table with too many rows."""
         if count > self.limits.max_rows:
             raise DataError(f"The table has more than {self.limits.max_rows:,} rows, the limit.")
+
+
+def row_of(place: str, fields: Sequence[str], *, also: int) -> Row:
+    """Return a row of its wanted fields in order: the text, the label if it is wanted, and `also` further ones."""
+    own = len(fields) - also
+    return Row(place, fields[0], fields[1] if own > 1 else "", also=tuple(fields[own:]))
 
 
 def unique_names(names: list[str]) -> list[str]:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from ..errors import DataError
 from .base import TableReader
+from .splits import find_split_column, is_split
 
 SHOWN = 20  # names of columns that a message lists
 FEWEST_ROWS = 4  # of a sample from which anything follows
@@ -36,8 +37,6 @@ INDEX_NAMES = re.compile(
     r"(unnamed: ?\d+|index|id|row|nr|no|#|__index_level_\d+__|column \d+)( \(\d+\))?", re.I
 )
 SWITCHES = {"0", "1", "0.0", "1.0", "true", "false"}
-SPLIT_NAMES = ("split", "fold", "subset", "partition")
-SPLIT_VALUES = {"train", "training", "val", "valid", "validation", "dev", "test", "testing", "eval"}
 
 Sample = Sequence[Mapping[str, str]]
 
@@ -51,15 +50,17 @@ class UnclearColumns(DataError):
 
 
 class Columns(NamedTuple):
-    """The names of two columns."""
+    """The names of two columns, and of the one that names the part of a split; "" for none."""
 
     text: str
     label: str
+    split: str = ""
 
 
 def find_columns_of(reader: TableReader, wanted: Mapping[str, str]) -> Columns:
     """Return the columns of a reader's table that `wanted` means; what is remarkable about them goes to its notes.
 
+    A split's column is found by its name and values, unless `wanted` names one, or says "" for none.
     Raises `UnclearColumns`.
     """
     names, sample = reader.columns(), reader.sample()
@@ -75,15 +76,14 @@ def find_columns_of(reader: TableReader, wanted: Mapping[str, str]) -> Columns:
         reader.note(f"Taken as the texts: {found.text!r}; as their labels: {found.label!r}.")
     if _says_nothing(wanted):
         found = _corrected(reader, names, sample, found)
-    _note_split(reader, names, sample)
-    return found
+    return found._replace(split=_split_column(names, sample, found, wanted.get("split")))
 
 
 def _corrected(
     reader: TableReader, names: list[str], sample: list[dict[str, str]], found: Columns
 ) -> Columns:
     """Return the columns that people mean who named none: not swapped, and classes by name, not by number."""
-    is_document = found == ("input", "label")  # whose columns nobody mixes up
+    is_document = found[:2] == ("input", "label")  # whose columns nobody mixes up
     if not is_document and _reads_like_labels(sample, found.text) and _reads_like_texts(sample, found.label):
         reader.note(
             f"The columns {found.text!r} and {found.label!r} seem to be swapped: the texts are in {found.label!r}."
@@ -191,7 +191,7 @@ def _reads_like_texts(sample: Sample, name: str) -> bool:
 
 def _guess(names: list[str], sample: Sample) -> Columns | None:
     """Return the only column that reads like texts, and the only one like labels."""
-    counting = [name for name in names if _values(sample, name) and not _is_split(name, sample)]
+    counting = [name for name in names if _values(sample, name) and not is_split(name, _values(sample, name))]
     texts = [name for name in counting if _reads_like_texts(sample, name)]
     labels = [name for name in counting if _reads_like_labels(sample, name)]
     if len(texts) != 1 or len(labels) != 1:
@@ -226,15 +226,10 @@ def _names_of_labels(names: list[str], sample: Sample, label: str) -> str:
     return ""
 
 
-def _is_split(name: str, sample: Sample) -> bool:
-    values = {value.casefold() for value in _values(sample, name)}
-    return name.strip().casefold() in SPLIT_NAMES and bool(values) and values <= SPLIT_VALUES
-
-
-def _note_split(reader: TableReader, names: list[str], sample: Sample) -> None:
-    for name in names:
-        if _is_split(name, sample):
-            reader.note(
-                f"The column {name!r} is not used: all rows together are split anew. Leave out the rows of your "
-                "test part if you want to keep them apart."
-            )
+def _split_column(names: list[str], sample: Sample, found: Columns, wanted: str | None) -> str:
+    if not wanted:
+        return "" if wanted == "" else find_split_column(names, sample, found[:2])
+    if wanted not in names or wanted in found[:2]:
+        there = ", ".join(repr(name[:100]) for name in names[:SHOWN] if name not in found[:2])
+        raise UnclearColumns(f"There is no column {wanted!r} for the split. There are: {there}.", names)
+    return wanted

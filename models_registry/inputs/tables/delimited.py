@@ -2,14 +2,14 @@
 
 import contextlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from typing import BinaryIO, ClassVar
 
 from ..errors import DataError
-from .base import SAMPLE_ROWS, Row, TableReader
+from .base import SAMPLE_ROWS, Row, TableReader, row_of
 from .encodings import Encoding, find_encoding, open_text, sample_of
 from .layout import NO_DELIMITER, SAMPLE_AGAIN, Layout, fields_of, find_dialect, find_layout
 from .records import Dialect, Record, read_records, trimmed
@@ -103,10 +103,10 @@ class CsvReader(TextFile):
         rows = fields_of(self._sample[1])[self._layout.skipped :]
         return [dict(zip(self.columns(), row, strict=False)) for row in rows[:SAMPLE_ROWS]]
 
-    def rows(self, *, text: str, label: str | None = None) -> Iterator[Row]:
+    def rows(self, *, text: str, label: str | None = None, also: Sequence[str] = ()) -> Iterator[Row]:
         """Yield the rows, each named by the number of its first line in the file."""
         header, skipped = self.columns(), self._layout.skipped
-        wanted = [header.index(name) for name in (text, label) if name is not None]
+        wanted = [header.index(name) for name in (text, label, *also) if name is not None]
         width = len(header)
         with self.lines() as lines:
             seen = count = 0
@@ -129,7 +129,7 @@ class CsvReader(TextFile):
                     yield Row(place, "", problem=self._too_wide(len(fields), width))
                 else:
                     fields += [""] * (width - len(fields))
-                    yield Row(place, *(fields[index] for index in wanted))
+                    yield row_of(place, [fields[index] for index in wanted], also=len(also))
 
     def _too_wide(self, fields: int, width: int) -> str:
         separator = self._dialect.delimiter

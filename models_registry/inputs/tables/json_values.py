@@ -4,14 +4,14 @@ import contextlib
 import json
 import math
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from typing import Any, ClassVar, NoReturn
 
 from ..errors import DataError
-from .base import Row
+from .base import Row, row_of
 from .delimited import TextFile
 
 LONGEST_KEY = 1000  # characters, more than any column's name
@@ -51,12 +51,12 @@ class JsonReader(TextFile):
         """Return the first objects."""
         return [{name: _as_text(value) for name, value in row.items()} for row in self._heads]
 
-    def rows(self, *, text: str, label: str | None = None) -> Iterator[Row]:
+    def rows(self, *, text: str, label: str | None = None, also: Sequence[str] = ()) -> Iterator[Row]:
         """Yield the objects' values; a key that an object does not have is a missing value."""
-        wanted = [name for name in (text, label) if name is not None]
+        wanted = [name for name in (text, label, *also) if name is not None]
         for count, (number, row) in enumerate(self._objects(), start=1):
             self.check_count(count)
-            yield Row(f"row {number}", *(_as_text(row.get(name)) for name in wanted))
+            yield row_of(f"row {number}", [_as_text(row.get(name)) for name in wanted], also=len(also))
 
     @cached_property
     def _heads(self) -> list[dict[str, object]]:

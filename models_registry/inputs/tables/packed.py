@@ -3,7 +3,7 @@
 import gzip
 import io
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO, ClassVar, cast
@@ -12,7 +12,7 @@ from ..archives import UNREADABLE_ARCHIVE, open_archive, read_member
 from ..bounded_file import buffered
 from ..errors import DataError
 from ..limits import Limits
-from .base import Row, TableReader
+from .base import Row, TableReader, row_of
 from .delimited import CsvReader
 from .encodings import find_encoding
 from .json_values import JsonReader
@@ -105,7 +105,7 @@ class TextFolderReader(TableReader):
         """Return the names that such a table would have."""
         return ["text", "label"]
 
-    def rows(self, *, text: str, label: str | None = None) -> Iterator[Row]:
+    def rows(self, *, text: str, label: str | None = None, also: Sequence[str] = ()) -> Iterator[Row]:
         """Yield the files, each with the name of its folder."""
         with open_archive(self.path, self.limits) as (archive, members):
             files = [member for member in members if member.filename.lower().endswith(".txt")]
@@ -117,7 +117,8 @@ class TextFolderReader(TableReader):
                     "text": content.decode(encoding.name, "surrogateescape").removeprefix("\ufeff"),
                     "label": PurePosixPath(member.filename).parent.name,
                 }
-                yield Row(member.filename, values[text], values[label] if label else "")
+                fields = [values[name] for name in (text, label, *also) if name is not None]
+                yield row_of(member.filename, fields, also=len(also))
 
 
 def open_zip(path: Path, limits: Limits) -> TableReader:

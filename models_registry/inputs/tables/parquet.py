@@ -6,15 +6,16 @@ stand for gigabytes of text.
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError
-from .base import SAMPLE_ROWS, Row, TableReader
+from .base import SAMPLE_ROWS, Row, TableReader, row_of
 from .columns import NAMES_OF_LABELS, is_usual_name
 from .parquet_pages import DELTA_BYTE_ARRAY, DELTA_LENGTH_BYTE_ARRAY, iter_pages
+from .splits import is_name_of_split
 
 if TYPE_CHECKING:
     import pyarrow
@@ -47,9 +48,9 @@ class ParquetReader(TableReader):
         with self._open() as file:
             return list(file.schema_arrow.names)
 
-    def rows(self, *, text: str, label: str | None = None) -> Iterator[Row]:
+    def rows(self, *, text: str, label: str | None = None, also: Sequence[str] = ()) -> Iterator[Row]:
         """Yield the rows, numbered from 1."""
-        wanted = [name for name in (text, label) if name is not None]
+        wanted = [name for name in (text, label, *also) if name is not None]
         with self._open() as file:
             self._check(file, wanted)
             paths = [file.schema.column(place).path for place in range(len(file.schema))]
@@ -67,13 +68,14 @@ class ParquetReader(TableReader):
                 for values in zip(*columns, strict=True):
                     number += 1
                     self.check_count(number)
-                    yield Row(f"row {number}", *values)
+                    yield row_of(f"row {number}", values, also=len(also))
 
     def sample(self) -> list[dict[str, str]]:
         """Return the first rows, of a table of a few columns, where their names do not say which is which."""
         names = self.columns()
         known = [name for name in names if is_usual_name(name) or name.casefold() in NAMES_OF_LABELS]
-        wanted = (known or names)[:SAMPLED_COLUMNS]
+        splits = [name for name in names if is_name_of_split(name)] if known else []
+        wanted = [*(known or names)[: SAMPLED_COLUMNS - len(splits[:1])], *splits[:1]]
         try:
             columns = [[row.text for row in islice(self.rows(text=name), SAMPLE_ROWS)] for name in wanted]
         except DataError:

@@ -11,7 +11,7 @@ import os
 import resource
 import subprocess
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from functools import cached_property
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TextIO
 
 from ..errors import DataError
-from .base import SAMPLE_ROWS, Row, TableReader
+from .base import SAMPLE_ROWS, Row, TableReader, row_of
 from .delimited import tell_layout
 from .layout import Layout, find_layout
 from .records import trimmed
@@ -46,10 +46,10 @@ class SheetReader(TableReader):
         """Return the first rows, by column."""
         return [dict(zip(self.columns(), row, strict=False)) for row in self._first[self._layout.skipped :]]
 
-    def rows(self, *, text: str, label: str | None = None) -> Iterator[Row]:
+    def rows(self, *, text: str, label: str | None = None, also: Sequence[str] = ()) -> Iterator[Row]:
         """Yield the rows, each named by its number in the sheet."""
         header, skipped = self.columns(), self._layout.skipped
-        wanted = [header.index(name) for name in (text, label) if name is not None]
+        wanted = [header.index(name) for name in (text, label, *also) if name is not None]
         count = 0
         with contextlib.closing(self._cells()) as rows:
             for number, cells in enumerate(rows, start=1):
@@ -58,7 +58,7 @@ class SheetReader(TableReader):
                 count += 1
                 self.check_count(count)
                 fields = [*cells, *[""] * (len(header) - len(cells))]
-                yield Row(f"row {number}", *(fields[index] for index in wanted))
+                yield row_of(f"row {number}", [fields[index] for index in wanted], also=len(also))
 
     @cached_property
     def _first(self) -> list[list[str]]:

@@ -12,7 +12,14 @@ from .images import (
     why_no_class_name,
 )
 from .report import DataReport, build_report
-from .split import Split, given_split, lone_classes, parse_data_split, stratified_split
+from .split import (
+    Split,
+    given_split,
+    lone_classes,
+    parse_data_split,
+    settled_parts,
+    stratified_split,
+)
 from .texts import TextExamples, iter_text_table, read_text_table
 from .training_document_reader import LARGEST_INTEGER, ExternalDocument, take_apart
 from .training_document_writer import iter_training_document_dataset
@@ -40,6 +47,7 @@ __all__ = [
     "parse_data_split",
     "read_image_archive",
     "read_text_table",
+    "settled_parts",
     "stratified_split",
     "take_apart",
     "why_no_class_name",

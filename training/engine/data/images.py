@@ -87,7 +87,7 @@ def iter_image_archive(
     progress: Progress | None = None,
     planned: Callable[["ArchivePlan"], None] | None = None,
 ) -> Iterator[ImageExample | Unreadable]:
-    """Read and check every image of a zip that its import plan makes an example, one after the other.
+    """Read and check every image of a zip that its import plan makes an example, those of its test part last.
 
     `planned` is told the plan before the first image is read; `progress` is told of each image how many have
     been read, of how many, and may raise to stop. Raises `DataError` for an archive that is no zip, is encrypted,
@@ -97,14 +97,15 @@ def iter_image_archive(
     with open_image_archive(path, limits) as (archive, plan), ThreadPoolExecutor(CHECKERS) as pool:
         if planned is not None:
             planned(plan)
+        members = [*plan.members, *plan.tests]
         try:
-            for done, started in enumerate(_checks(archive, plan.members, pool, limits), start=1):
+            for done, started in enumerate(_checks(archive, members, pool, limits), start=1):
                 digest, reason = started.result.result()
                 if progress is not None:
-                    progress(done, len(plan.members))
+                    progress(done, len(members))
                 name, label, part = started.member.member.filename, started.member.label, started.member.part
                 if reason:
-                    yield Unreadable(name, label, reason)
+                    yield Unreadable(name, "" if part == "test" else label, reason)
                 else:
                     yield ImageExample(name, label, digest, part)
         finally:  # who stops early waits for what is being decoded, and not for all that was read ahead
@@ -123,12 +124,14 @@ class Member(NamedTuple):
 class ArchivePlan:
     """The files of an archive that become examples, in its order; what is left out and what is doubtful.
 
-    `left_out` has for each reason the number of files and the first names.
+    `tests` are those of its test part, from which nothing is learnt. `left_out` has for each reason the number of
+    files and the first names.
     """
 
     members: list[Member]
     left_out: list[tuple[str, int, list[str]]]
     notes: list[str]
+    tests: list[Member]
 
 
 class _Check(NamedTuple):
@@ -219,6 +222,7 @@ def _plan(listing: Listing, limits: Limits) -> ArchivePlan:
         [Member(infos[index], label, part) for index, label, part in plan.examples],
         list(reasons(entries, plan)),
         notes,
+        [Member(infos[index], label, part) for index, label, part in plan.tests],
     )
 
 

@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -45,9 +46,10 @@ class DataReport:
 
     `leaking` is how many validation examples may expect an exact copy in the training part at a
     split of 70 : 30, `leaking_unguarded` how many there would be if copies were not kept together.
-    `columns` are a table's, as they were found; `thumbnails` are base64 JPEGs by class. `left_out` has the files
-    of an archive that are no examples: for each reason their number and the first names. `validation` is how many
-    examples the data set's own validation part has, when it is used.
+    `columns` are a table's, as they were found, "split" only where its parts are used; `thumbnails` are base64
+    JPEGs by class. `left_out` has the files of an archive that are no examples: for each reason their number and the
+    first names. `validation` is how many examples the data set's own validation part has, when it is used; `test`
+    counts those of its test part, which are in no other figure.
     """
 
     task_type: str
@@ -60,6 +62,7 @@ class DataReport:
     unreadable_count: int = 0
     left_out: list[dict[str, Any]] = field(default_factory=list)
     validation: int = 0
+    test: int = 0
     duplicates: int = 0
     conflicting_duplicates: int = 0
     leaking: int = 0
@@ -102,6 +105,7 @@ def build_report(
     seen = _Seen(limits)
     for example in source.examples():
         seen.add(example)
+    seen.settle_parts()
     report = _count(path, task_type, seen)
     source.describe(report, seen)
     if report.problems:
@@ -109,7 +113,7 @@ def build_report(
     copies = seen.counter.copies(TRAIN_SHARE)
     lone = _leave_out_lone_classes(report, copies)
     report.validation = seen.given.used(lone)
-    report.warnings += seen.given.notes
+    report.warnings += [*seen.given.notes, *_test_notes(report, seen.tests)]
     _judge(report, copies, limits)
     source.judge_unreadable(report, sorted(seen.unreadable.labels - seen.counter.counts.keys()))
     return report
@@ -191,11 +195,17 @@ class _Table:
             else:
                 self._lengths.add(row.text)
                 digest = hashlib.blake2b(row.text.encode(), digest_size=8).digest()
-                yield _Example(row.text[:SAMPLE_CHARACTERS], row.label, digest)
+                yield _Example(row.text[:SAMPLE_CHARACTERS], row.label, digest, row.also[0])
 
     def describe(self, report: DataReport, seen: "_Seen") -> None:
         """Add what is to be said of the table; a problem where its labels are none."""
         report.columns = {"input": self._columns.text, "label": self._columns.label}
+        if self._columns.split and seen.has_train:
+            report.columns["split"] = self._columns.split
+        elif self._columns.split:
+            report.warnings.append(
+                f"The column {self._columns.split!r} names no training part: all rows are trained on together."
+            )
         report.warnings += [*self._reader.notes, *self._lengths.warnings()]
         if reason := why_no_classes(report.classes):
             report.problems.append(reason)
@@ -223,11 +233,27 @@ class _Seen:
         self.samples = _Samples()
         self.unreadable = _UnreadableList(limits)
         self.given = _GivenSplit()
+        self.tests: list[_Example] = []
+        self.has_train = False
 
     def add(self, example: _Example | Unreadable) -> None:
         if isinstance(example, Unreadable):
             self.unreadable.add(example)
             return
+        if example.part == "test":
+            self.tests.append(example)
+        else:
+            self.has_train = self.has_train or example.part != "valid"
+            self._count(example)
+
+    def settle_parts(self) -> None:
+        """Train on all examples where the split that they bring has no training part."""
+        if not self.has_train:
+            tests, self.tests = self.tests, []
+            for example in tests:
+                self._count(example._replace(part=""))
+
+    def _count(self, example: _Example) -> None:
         self.counter.add(example.label, example.digest)
         self.samples.add(example)
         self.given.add(example)
@@ -316,6 +342,23 @@ class _UnreadableList:
             self.labels.add(example.label)
         if len(self.listed) < LISTED:
             self.listed.append({"name": example.name, "reason": example.reason})
+
+
+def _test_notes(report: DataReport, tests: Sequence[_Example]) -> Iterator[str]:
+    """Yield what to say of the test part, which is left alone until the model is finished. Sets its size."""
+    counts = Counter(example.label for example in tests)
+    unknown = sorted(counts.keys() - report.classes.keys())
+    report.test = sum(count for label, count in counts.items() if label in report.classes)
+    if report.test:
+        yield (
+            f"The data's own test part is kept apart: {report.test:,} examples. Nothing is learnt from them; the "
+            "finished model is measured on them."
+        )
+    if unknown:
+        yield (
+            f"Classes of which only the test part has enough examples: {_named(unknown)}. The model cannot know "
+            "them, so they are left out."
+        )
 
 
 def _thumbnails(path: Path, samples: dict[str, list[str]]) -> dict[str, list[str]]:

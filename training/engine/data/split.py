@@ -28,8 +28,13 @@ def parse_data_split(text: str) -> int:
     return int(match[1])
 
 
+def settled_parts(parts: Sequence[str]) -> list[str]:
+    """Return which part each example belongs to; all "" when they name no training part, so that all are trained on."""
+    return list(parts) if {"train", ""} & set(parts) else [""] * len(parts)
+
+
 def given_split(parts: Sequence[str], labels: Sequence[int], groups: Sequence[Hashable]) -> Split | None:
-    """Return the split that people have made by folders: "valid" against the rest.
+    """Return the split that people have made by folders or a column: "valid" against the rest.
 
     A copy of a training example is moved out of the validation part, so that nothing is validated on what it was
     trained on. None when there is no such split, or a class would then lie on one side only.

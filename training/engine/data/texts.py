@@ -1,13 +1,23 @@
 """Text data sets: sentences with a label each, from whichever table they lie in."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from models_registry.inputs import Columns, DataError, Limits, Row, TableReader, find_columns_of, open_table
+from models_registry.inputs import (
+    Columns,
+    DataError,
+    Limits,
+    Row,
+    TableReader,
+    find_columns_of,
+    open_table,
+    part_of_cell,
+)
 
 from .examples import Unreadable
 
+SHOWN = 40  # characters of a cell in a message
 BLANK = (
     " \t\n\r\v\f\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
     "\u2028\u2029\u202f\u205f\u3000\u200b\u200c\u200d\u2060\ufeff\u00ad"
@@ -16,12 +26,16 @@ BLANK = (
 
 @dataclass(frozen=True)
 class TextExamples:
-    """Sentences with their labels in the table's order, and the rows that were left out with the reason."""
+    """Sentences with their labels in the table's order, and the rows that were left out with the reason.
+
+    `parts` are those of the table's own split, "" where it has none.
+    """
 
     path: Path
     texts: tuple[str, ...]
     labels: tuple[str, ...]
     unreadable: tuple[tuple[str, str], ...]
+    parts: tuple[str, ...] = ()
 
 
 def find_columns(path: Path, columns: dict[str, str], limits: Limits | None = None) -> Columns:
@@ -30,12 +44,13 @@ def find_columns(path: Path, columns: dict[str, str], limits: Limits | None = No
 
 
 def iter_text_table(
-    path: Path, *, columns: dict[str, str], limits: Limits | None = None
+    path: Path, *, columns: Mapping[str, str], limits: Limits | None = None
 ) -> Iterator[Row | Unreadable]:
     """Yield a table's rows in its order, in memory of a few; without the space around fields.
 
-    A row without a text or a label, with too many fields or with bytes that are no text is `Unreadable`. Raises
-    `DataError` that names the row for a file with NUL characters, without the columns, or over the limits.
+    Of a table with a split, `also` of each row holds its part: "train", "valid", "test" or "". A row without a text or
+    a label, with too many fields or with bytes that are no text is `Unreadable`. Raises `DataError` that names the row
+    for a file with NUL characters, without the columns, or over the limits.
     """
     reader = open_table(path, limits)
     return iter_rows(reader, find_columns_of(reader, columns))
@@ -44,18 +59,23 @@ def iter_text_table(
 def iter_rows(reader: TableReader, found: Columns) -> Iterator[Row | Unreadable]:
     """Yield a reader's rows, as `iter_text_table` does."""
     most, total = reader.limits.max_field_chars, 0
-    for row in reader.rows(text=found.text, label=found.label):
+    split = [found.split] if found.split else []
+    for row in reader.rows(text=found.text, label=found.label, also=split):
         total += len(row.text)
         if total > reader.limits.max_bytes:  # a dictionary's text may stand in every row
             raise DataError(
                 f"The texts have more than {reader.limits.max_bytes:,} characters together, the limit."
             )
         text, label = row.text.strip(BLANK), row.label.strip(BLANK)
+        part = part_of_cell(row.also[0]) if row.also else ""
         reason = row.problem or _why_unreadable(text, label, found, most)
+        if part is None:
+            reason = reason or f"{row.also[0][:SHOWN]!r} in {found.split!r} is no part of a split"
         if reason:
-            yield Unreadable(row.place, label if len(label) <= most and _is_whole(label) else "", reason)
+            is_known = len(label) <= most and _is_whole(label) and part != "test"
+            yield Unreadable(row.place, label if is_known else "", reason)
         else:
-            yield Row(row.place, text, label)
+            yield Row(row.place, text, label, also=(part or "",))
 
 
 def _why_unreadable(text: str, label: str, columns: Columns, most: int) -> str:
@@ -84,15 +104,19 @@ def _is_whole(text: str) -> bool:
 
 
 def read_text_table(
-    path: Path, *, input_column: str = "input", label_column: str = "label", limits: Limits | None = None
+    path: Path, columns: Mapping[str, str] | None = None, limits: Limits | None = None
 ) -> TextExamples:
     """Read a table whole. Raises what `iter_text_table` raises."""
     rows, unreadable = [], []
-    for row in iter_text_table(path, columns={"input": input_column, "label": label_column}, limits=limits):
+    for row in iter_text_table(path, columns=columns or {}, limits=limits):
         if isinstance(row, Unreadable):
             unreadable.append((row.name, row.reason))
         else:
             rows.append(row)
     return TextExamples(
-        path, tuple(row.text for row in rows), tuple(row.label for row in rows), tuple(unreadable)
+        path,
+        tuple(row.text for row in rows),
+        tuple(row.label for row in rows),
+        tuple(unreadable),
+        tuple(row.also[0] for row in rows),
     )

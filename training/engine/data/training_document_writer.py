@@ -69,8 +69,10 @@ def _images(path: Path, unreadable: Collection[str] | None, limits: Limits) -> I
 
 
 def _texts(path: Path, columns: dict[str, str], limits: Limits) -> Iterator[bytes]:
-    rows = iter_text_table(path, columns=columns, limits=limits)
-    pairs = ((row.text, row.label) for row in rows if not isinstance(row, Unreadable))
+    rows = iter_text_table(path, columns={"split": "", **columns}, limits=limits)
+    pairs = (
+        (row.text, row.label) for row in rows if not isinstance(row, Unreadable) and row.also[0] != "test"
+    )
     yield b'"'
     left = b""
     for content in _csv_pieces(pairs):

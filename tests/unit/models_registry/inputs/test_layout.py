@@ -65,8 +65,15 @@ def test_folders_of_a_split_are_no_classes(folders: tuple[str, ...], parts: dict
     assert (found.problem, found.parts) == ("", parts)
     assert set(found.classes) == {"a", "b"}
     left = Counter(found.left_out.values())
-    assert sum(left.values()) == 2 * len(folders) - sum(parts.values())
+    assert sum(left.values()) + len(found.tests) == 2 * len(folders) - sum(parts.values())
     assert set(left) <= {TEST_PART, OUTSIDE}
+
+
+def test_test_part_is_kept_apart_by_class() -> None:
+    found = plan(*photos("train/a", "train/b", "test/a"), "test/loose.jpg")
+    assert [(placed.label, placed.part) for placed in found.tests] == [("a", "test"), ("a", "test")]
+    assert list(found.left_out.values()) == [TEST_PART]
+    assert not {placed.place for placed in found.tests} & {placed.place for placed in found.examples}
 
 
 @pytest.mark.parametrize(

@@ -252,7 +252,7 @@ def test_table_gives_its_rows_classes_and_warnings(tmp_path: Path, case: Case) -
     else:
         assert report.unreadable_count == ("without text" in case.name)
     # Training reads the same, by the columns that were found.
-    read = read_text_table(path, input_column=report.columns["input"], label_column=report.columns["label"])
+    read = read_text_table(path, report.columns)
     counts = Counter(read.labels)
     assert {label: counts[label] for label in report.classes} == report.classes
     assert read.texts[0] == case.first

@@ -30,7 +30,7 @@ def test_columns_are_found_by_name(tmp_path: Path) -> None:
 
 def test_columns_may_have_other_names(tmp_path: Path) -> None:
     path = table(tmp_path, "text,intent\nhello,x\n")
-    assert read_text_table(path, input_column="text", label_column="intent").labels == ("x",)
+    assert read_text_table(path, {"input": "text", "label": "intent"}).labels == ("x",)
 
 
 def test_quoted_commas_and_line_breaks_are_text(tmp_path: Path) -> None:

@@ -1,0 +1,44 @@
+"""A table's column that says which part of a split each row belongs to: "train", "valid" or "test"."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from ..layout.names import FILLERS, SPLIT_WORDS, Part
+
+USUAL_NAMES = """
+split splits subset partition fold set part phase usage data_split dataset_split split_name data_set dataset
+train_test train_test_split is_train_or_test aufteilung teilmenge
+"""
+NAMES = frozenset(USUAL_NAMES.split())
+_words = re.compile(r"[^\W\d_]+").findall
+
+
+def is_name_of_split(name: str) -> bool:
+    """Tell whether columns of this name usually hold the parts of a split."""
+    return re.sub(r"[\s\-]+", "_", name.strip().casefold()) in NAMES
+
+
+def part_of_cell(value: str) -> Part | None:
+    """Return the part that a cell names in any usual spelling; "" for an empty cell, None for another word."""
+    words = [word.casefold() for word in _words(value)]
+    if not value.strip():
+        return ""
+    found = {SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS}
+    is_plain = all(word in SPLIT_WORDS or word in FILLERS for word in words)
+    return found.pop() if is_plain and len(found) == 1 else None
+
+
+def is_split(name: str, values: Sequence[str]) -> bool:
+    """Tell whether a column of this name and these first values, without empty ones, is a split."""
+    return is_name_of_split(name) and bool(values) and all(part_of_cell(value) for value in values)
+
+
+def find_split_column(names: Sequence[str], sample: Sequence[Mapping[str, str]], taken: Sequence[str]) -> str:
+    """Return the only column, but for those that are taken, that is a split; "" for none or several."""
+    found = [
+        name
+        for name in names
+        if name not in taken
+        and is_split(name, [value for row in sample if (value := row.get(name, "").strip())])
+    ]
+    return found[0] if len(found) == 1 else ""
