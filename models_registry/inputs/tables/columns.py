@@ -76,7 +76,10 @@ def find_columns_of(reader: TableReader, wanted: Mapping[str, str]) -> Columns:
         reader.note(f"Taken as the texts: {found.text!r}; as their labels: {found.label!r}.")
     if _says_nothing(wanted):
         found = _corrected(reader, names, sample, found)
-    return found._replace(split=_split_column(names, sample, found, wanted.get("split")))
+    found = found._replace(split=_split_column(names, sample, found, wanted.get("split")))
+    if found.split:
+        reader.note(f"The column {found.split!r} says which rows are for training, validation and test.")
+    return found
 
 
 def _corrected(

@@ -135,7 +135,7 @@ CASES = [
     Case(
         "split.csv",
         table([(*row, "train") for row in ROWS], heading=("text", "label", "split")),
-        says="'split' is not used",
+        says="'split' says which rows",
     ),
     Case(
         "numbers and names.csv",
