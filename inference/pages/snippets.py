@@ -1,4 +1,7 @@
-"""Programs to copy from a model's page: each runs as it stands, with the model's own address and file in it."""
+"""Programs to copy from a model's page: each runs as it stands, with the model's own address and file in it.
+
+Photos are decoded as the platform decodes them (`models_registry/artifacts/decoding.py`, `colours.py`), in few lines.
+"""
 
 import json
 import shlex
@@ -32,17 +35,35 @@ best = answer.json()["predictions"][0]
 print(best["label"], best["probability"])"""
 
 ONNX_IMAGE = """\
-# pip install numpy onnxruntime pillow
+# pip install numpy onnxruntime pillow, and for photos of iPhones (HEIC): pi-heif
 import json, sys
 import numpy as np, onnxruntime
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, PngImagePlugin
+try:
+    import pi_heif; pi_heif.register_heif_opener()
+except ImportError: pass
 
 session = onnxruntime.InferenceSession({file})
 about = json.loads(session.get_modelmeta().custom_metadata_map["trainyard"])
 how = about["preprocessing"]
+Image.MAX_IMAGE_PIXELS = PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY = 1 << 28
+
+def rgb(image):
+    if image.mode[0] in "IF":  # grey of more than 8 bits, of which the brightest pixel says how many are used
+        grey = np.nan_to_num(np.asarray(image, np.float32), posinf=0, neginf=0)
+        grey -= min(grey.min(), 0)
+        span = next((2**bits - 1 for bits in how.get("depths", [8, 16]) if grey.max() < 2**bits), grey.max())
+        return Image.fromarray((grey * 255 / span).clip(0, 255).astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("RGB")
 
 def pixels(path):
-    image = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
+    image = Image.open(path)
+    shrink = next(n for n in (1, 2, 4, 8) if image.width * image.height <= 50_000_000 * n**2)
+    image.draft(None, (image.width // shrink, image.height // shrink))  # of large JPEGs
+    image = rgb(ImageOps.exif_transpose(image))
     side = min(image.size) * how["crop"] / how["resize"]
     left, top = (image.width - side) / 2, (image.height - side) / 2
     filter = Image.Resampling[how["interpolation"].upper()]

@@ -1,22 +1,21 @@
 """Images from outside, decoded in bounded memory: the one way for reports, training, serving and batches.
 
 What an image file says of itself decides before anything is decoded (`image_files`). The picture is then kept in
-the file's own mode, and becomes RGB a few rows at a time. Of big pictures a process decodes one at a time, so
-that many of them take the memory of one, and small ones do not wait for them.
+the file's own mode, and becomes RGB (`colours`) a few rows at a time. Of big pictures a process decodes one at a
+time, so that many of them take the memory of one, and small ones do not wait for them.
 """
 
 import contextlib
 import io
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import ceil, floor
 
-import numpy as np
-import numpy.typing as npt
 import pi_heif
 from PIL import AvifImagePlugin, Image
 
+from .colours import BAND, DEPTHS, rgb_converter
 from .errors import InvalidInput
 from .image_files import DamagedImage, ExcessiveImage, ImageFile, UnknownFormat, read_image_file
 from .memory import return_freed_memory
@@ -28,7 +27,6 @@ MAX_DECODING_BYTES = 400 << 20
 BIG = 64 << 20  # bytes that decoding takes, as 16 megapixels do; more is done one at a time
 SMALL_AT_ONCE = 256 << 20  # bytes of all smaller ones together
 SHRINKING = (1, 2, 4, 8)
-BAND = 1 << 20  # pixels that are converted at a time
 REACH = 3  # pixels of the result that the widest filter looks beyond its place, and one for rounding
 
 Image.MAX_IMAGE_PIXELS = MAX_SHRUNK_PIXELS  # Pillow's own check; what is said here says what to do
@@ -159,7 +157,7 @@ def decode_image(content: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image
     """
     file = inspect(content, max_pixels=max_pixels)
     with _decoded(file, _shrinking(file, max_pixels)) as image:
-        return _upright(_rgb_converter(image)(image.copy()), file.orientation)
+        return _upright(rgb_converter(image)(image.copy()), file.orientation)
 
 
 def scale_image(
@@ -169,16 +167,17 @@ def scale_image(
     *,
     box: Callable[[int, int], Box] | None = None,
     max_pixels: int = MAX_PIXELS,
+    depths: Sequence[int] = DEPTHS,
 ) -> Image.Image:
     """Decode an image file, scale what `box` cuts out of it (of its width and height, as stored) to `size`.
 
-    Returns what `decode_image` and then `resize` would give, turned upright, in the memory of the decoder alone.
-    Raises `InvalidInput`.
+    Returns what `decode_image` and then `resize` would give, turned upright, in the memory of the decoder alone;
+    `depths` are those of `colours`. Raises `InvalidInput`.
     """
     file = inspect(content, max_pixels=max_pixels)
     with _decoded(file, _shrinking(file, max_pixels)) as image:
         part = box(*image.size) if box else (0.0, 0.0, float(image.width), float(image.height))
-        return _upright(_scaled(image, size, part, filter_), file.orientation)
+        return _upright(_scaled(image, size, part, filter_, depths), file.orientation)
 
 
 def thumbnail(content: bytes, side: int, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
@@ -244,14 +243,20 @@ def _upright(image: Image.Image, orientation: int) -> Image.Image:
     return image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image
 
 
-def _scaled(image: Image.Image, size: tuple[int, int], box: Box, filter_: Image.Resampling) -> Image.Image:
+def _scaled(
+    image: Image.Image,
+    size: tuple[int, int],
+    box: Box,
+    filter_: Image.Resampling,
+    depths: Sequence[int] = DEPTHS,
+) -> Image.Image:
     """Return `convert to RGB`, then `resize`, a band of rows at a time: Pillow scales first across, then down."""
     if image.mode == "RGB" and not image.has_transparency_data:
         return image.resize(size, filter_, box=box)
     left, top, right, bottom = box
     first, last = _reached(left, right, size[0], image.width)
     begin, end = _reached(top, bottom, size[1], image.height)
-    to_rgb = _rgb_converter(image)
+    to_rgb = rgb_converter(image, depths)
     across = Image.new("RGB", (size[0], end - begin))
     step = max(1, BAND // (last - first))
     for row in range(begin, end, step):
@@ -265,26 +270,3 @@ def _reached(low: float, high: float, size: int, most: int) -> tuple[int, int]:
     """Return the first pixel and the one after the last that a filter looks at."""
     reach = REACH * max(1.0, (high - low) / size) + 1
     return max(0, floor(low - reach)), min(most, ceil(high + reach))
-
-
-def _rgb_converter(image: Image.Image) -> Callable[[Image.Image], Image.Image]:
-    """Return what makes RGB of a picture or a part of it."""
-    if image.mode.startswith(("I", "F")):
-        highest = image.getextrema()[1]
-        assert not isinstance(highest, tuple)  # of one channel
-        divisor = np.float32(257) if highest > 255 else np.float32(1)  # 65535 becomes 255
-        return lambda part: _from_deep(part, divisor)
-    if image.has_transparency_data:
-        return _on_white
-    return lambda part: part if part.mode == "RGB" else part.convert("RGB")
-
-
-def _on_white(part: Image.Image) -> Image.Image:
-    rgba = part.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
-
-
-def _from_deep(part: Image.Image, divisor: np.float32) -> Image.Image:
-    """Scale grey of more than 8 bits to 8, where Pillow's own conversion would clip it to white."""
-    grey: npt.NDArray[np.float32] = np.asarray(part, dtype=np.float32) / divisor
-    return Image.fromarray(np.clip(grey, 0, 255).astype(np.uint8)).convert("RGB")

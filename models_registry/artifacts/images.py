@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from .colours import DEPTHS, EARLIER_DEPTHS
 from .decoding import MAX_PIXELS, scale_image
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -19,7 +21,8 @@ class ImagePreprocessing:
     """How an image becomes a network's input.
 
     The shorter side is scaled to `resize` pixels and the centre `crop` × `crop` is kept; pixels in
-    0…1 are then normalised by `mean` and `std` (per RGB channel) and laid out as `layout`.
+    0…1 are then normalised by `mean` and `std` (per RGB channel) and laid out as `layout`. Grey of more than
+    8 bits is scaled by the fewest bits of `depths` that hold it (`colours`).
     """
 
     resize: int
@@ -28,12 +31,24 @@ class ImagePreprocessing:
     mean: Sequence[float] = IMAGENET_MEAN
     std: Sequence[float] = IMAGENET_STD
     layout: str = "NCHW"
+    depths: Sequence[int] = DEPTHS
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> "ImagePreprocessing":
+        """Return what `to_json` gave; a file that names no depths is of a model that was trained with the earlier ones.
+
+        Raises `TypeError` for unknown fields.
+        """
+        return cls(**{"depths": EARLIER_DEPTHS, **fields})
 
     def pixels(self, content: bytes, *, max_pixels: int = MAX_PIXELS) -> Pixels:
         """Return the image as crop × crop × 3 bytes. Raises `InvalidInput`."""
         filter_ = Image.Resampling[self.interpolation.upper()]
         size = (self.crop, self.crop)
-        return np.asarray(scale_image(content, size, filter_, box=self._centre, max_pixels=max_pixels))
+        image = scale_image(
+            content, size, filter_, box=self._centre, max_pixels=max_pixels, depths=self.depths
+        )
+        return np.asarray(image)
 
     def _centre(self, width: int, height: int) -> tuple[float, float, float, float]:
         """Return the part of an image that is looked at: left, top, right, bottom.
@@ -67,4 +82,5 @@ class ImagePreprocessing:
 
     def to_json(self) -> dict[str, object]:
         """Return the fields as plain values."""
-        return {**self.__dict__, "mean": list(self.mean), "std": list(self.std)}
+        lists = {name: list(getattr(self, name)) for name in ("mean", "std", "depths")}
+        return {**self.__dict__, **lists}

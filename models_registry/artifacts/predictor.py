@@ -136,7 +136,7 @@ def _sides(
     """Return what goes before a network, and what reads more out of it than probabilities."""
     try:
         if metadata.task_type == IMAGE_CLASSIFICATION:
-            preprocessing = ImagePreprocessing(**metadata.preprocessing)
+            preprocessing = ImagePreprocessing.from_json(metadata.preprocessing)
             images = images_of(preprocessing)
             if any(output.name == ACTIVATION_MAP for output in session.get_outputs()):
                 return images, MapExplainer(session, images, preprocessing, metadata.classes)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .colours import EARLIER_DEPTHS
 from .errors import InvalidModel
 from .images import ImagePreprocessing
 from .metadata import IMAGE_CLASSIFICATION, ModelMetadata
@@ -54,7 +55,9 @@ class UndescribedSession:
 def describe(session: UndescribedSession, classes: Sequence[str]) -> ModelMetadata:
     """Return what such a model would say about itself."""
     resize = round(session.side * RESIZE / SIDE)
-    preprocessing = ImagePreprocessing(resize=resize, crop=session.side, interpolation="bilinear")
+    preprocessing = ImagePreprocessing(
+        resize=resize, crop=session.side, interpolation="bilinear", depths=EARLIER_DEPTHS
+    )
     return ModelMetadata(
         public_id="",
         name="",

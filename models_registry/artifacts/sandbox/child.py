@@ -58,7 +58,7 @@ def _import_everything() -> None:
     import onnx  # noqa: F401
     import onnxruntime  # noqa: F401
     import tokenizers  # noqa: F401
-    from PIL import Image
+    from PIL import Image, ImageCms  # noqa: F401 - of pictures in LAB
 
     Image.init()
 

@@ -34,10 +34,10 @@ def test_program_for_the_file_alone_says_what_the_platform_says(tmp_path: Path) 
 
 @pytest.mark.parametrize("is_image", [True, False])
 @pytest.mark.parametrize("key", ["python", "onnx"])
-def test_programs_are_python_of_some_twenty_lines(key: str, is_image: bool) -> None:
+def test_programs_are_python_of_a_screen(key: str, is_image: bool) -> None:
     code = code_of(key, is_image=is_image)
     compile(code, key, "exec")
-    assert len(code.splitlines()) <= 25
+    assert len(code.splitlines()) <= 40
     assert ("model.onnx" if key == "onnx" else ADDRESS) in code
 
 

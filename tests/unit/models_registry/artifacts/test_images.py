@@ -134,3 +134,11 @@ def test_normalised_batch_is_what_twenty_lines_of_numpy_give() -> None:
 
 def test_preprocessing_survives_json() -> None:
     assert ImagePreprocessing(**PREPROCESSING.to_json()).to_json() == PREPROCESSING.to_json()
+
+
+def test_files_of_earlier_versions_see_deep_grey_as_they_did() -> None:
+    fields = PREPROCESSING.to_json()
+    dark = encode(Image.fromarray(np.full((8, 8), 4095, np.uint16)))
+    assert ImagePreprocessing.from_json(fields).pixels(dark).max() == 255
+    del fields["depths"]
+    assert ImagePreprocessing.from_json(fields).pixels(dark).max() == 15

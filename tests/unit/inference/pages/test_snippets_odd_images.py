@@ -1,0 +1,70 @@
+"""The program on a model's page and REST see the same in every image that people bring."""
+
+import subprocess
+import sys
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from inference.pages.snippets import snippets_for
+from tests.odd_images import no_images, readable
+from tests.tiny_models import colour_model, live_colour_model
+
+READABLE = readable()
+REFUSED = no_images()
+CLOSE = 1e-3
+
+
+def run_program(folder: Path, *names: str) -> "subprocess.CompletedProcess[str]":
+    """Run the very text of the page, in a process of its own."""
+    (folder / "model.onnx").write_bytes(colour_model())
+    found = snippets_for(is_image=True, address="https://example.org/", file="model.onnx")
+    code = next(snippet.code for snippet in found if snippet.key == "onnx")
+    command = [sys.executable, "-c", code, *names]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, float]]:
+    """What the program says of each image: a label and its probability."""
+    folder = tmp_path_factory.mktemp("photos")
+    for name, content in READABLE.items():
+        (folder / name).write_bytes(content)
+    done = run_program(folder, *READABLE)
+    assert done.returncode == 0, done.stderr
+    rows = [line.split() for line in done.stdout.splitlines()]
+    return {name: (label, float(probability)) for name, label, probability in rows}
+
+
+def predict(content: bytes) -> Any:
+    file = BytesIO(content)
+    file.name = "photo"
+    return Client().post(f"/api/v1/models/{live_colour_model().token}/predict/", {"file": file})
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", READABLE)
+def test_program_and_rest_agree(name: str, said: dict[str, tuple[str, float]]) -> None:
+    response = predict(READABLE[name])
+    assert response.status_code == 200, response.content
+    [prediction] = response.json()["predictions"]
+    label, probability = said[name]
+    assert label == prediction["label"]
+    assert probability == pytest.approx(prediction["probability"], abs=CLOSE)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_no_image_is_refused_over_rest(name: str) -> None:
+    response = predict(REFUSED[name])
+    assert response.status_code == 400
+    assert response.json()["detail"]
+
+
+@pytest.mark.parametrize("name", ["html_404.jpg", "truncated.png", "truncated_half.jpg"])
+def test_program_fails_where_rest_refuses(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(REFUSED[name])
+    assert run_program(tmp_path, name).returncode == 1
