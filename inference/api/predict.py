@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from typing import IO, Any, cast
 
 from django.conf import settings
-from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
 from drf_spectacular.utils import extend_schema
@@ -18,6 +17,7 @@ from rest_framework.views import APIView
 
 from core.exceptions import InvalidRequest
 from core.http.admission import claimed_bytes
+from core.http.multipart_forms import FormPart, read_form
 from core.http.parsers import TextsParser
 from core.http.problems import problem_of, problem_response
 from core.http.throttles import PerAddressPredict, PerModelToken
@@ -105,17 +105,20 @@ def _service(request: HttpRequest) -> Callable[..., Answer]:
 
 def _inputs(request: HttpRequest) -> Sequence[bytes | str]:
     """Return the files or the texts of a body. Raises `InvalidRequest`, `UnsupportedMediaType`, `ParseError`."""
-    if request.content_type == MULTIPART:
-        files = request.FILES.getlist("file")
-        return _contents(files) if files else _texts(request.POST)
-    return _texts(_fields(request))
+    if request.content_type != MULTIPART:
+        return _texts(_fields(request))
+    parts = read_form(request) if claimed_bytes(request) else []
+    files = [part for part in parts if part.filename and part.name == "file"]
+    if files:
+        return _contents(files)
+    return [part.text for part in parts if part.name == "texts" and not part.filename]
 
 
-def _contents(files: Sequence[UploadedFile]) -> list[bytes]:
+def _contents(files: Sequence[FormPart]) -> list[bytes]:
     limit = settings.TRAINYARD["MAX_PREDICT_BYTES"]
-    if sum(file.size or 0 for file in files) > limit:
+    if sum(len(file.content) for file in files) > limit:
         raise InvalidRequest(f"The files of one call may have {limit // 2**20} MB together.")
-    return [file.read() for file in files]
+    return [file.content for file in files]
 
 
 def _fields(request: HttpRequest) -> object:

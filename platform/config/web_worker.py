@@ -17,14 +17,15 @@ import contextlib
 import errno
 import io
 import itertools
+import math
 import os
 import resource
 import selectors
 import shutil
 import socket
+import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from enum import IntEnum
 from functools import partial
@@ -97,13 +98,22 @@ class Connection:
         self.length = self.missing = 0
 
 
+Next = Callable[[Connection], None]  # how the loop goes on with a connection
+Work = Callable[[Connection], Next]  # what a thread does
+Tasks = SimpleQueue[Callable[[], None]]  # that threads take
+
+
 class WebWorker(Worker):
     """Serves HTTP/1.1, without TLS, which is for the proxy."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._connections: set[Connection] = set()
-        self._results: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._results: Tasks = SimpleQueue()  # for the loop
+        self._tasks: Tasks = SimpleQueue()
+        self._probes: Tasks = SimpleQueue()
+        self._lock = threading.Lock()  # held while a connection begins to wait, or is ended for having waited
+        self._stopped = math.inf  # when this process has begun to stop
         self._accepts = False
         self._claimed = 0  # bytes of bodies that were admitted and are not complete
         self._folder = ""
@@ -137,8 +147,9 @@ class WebWorker(Worker):
         from django.conf import settings
 
         self._folder = str(settings.FILE_UPLOAD_TEMP_DIR)
-        self._threads = ThreadPoolExecutor(self.cfg.threads, thread_name_prefix="web")
-        self._probe = ThreadPoolExecutor(1, thread_name_prefix="alive")
+        for tasks, threads in ((self._tasks, self.cfg.threads), (self._probes, 1)):
+            for _ in range(threads):
+                threading.Thread(target=_work_off, args=(tasks,), daemon=True).start()
         self._poller.register(self._wake_read, selectors.EVENT_READ, self._take_results)
         self._accept_more(True)
         while self.alive and self.ppid == os.getppid():
@@ -146,16 +157,11 @@ class WebWorker(Worker):
         self._accept_more(False)
         for listener in self.sockets:
             listener.close()
-        stops = time.monotonic() + self.cfg.graceful_timeout
-        for connection in self._connections:
-            if connection.stage == Stage.IDLE:
-                connection.deadline = min(connection.deadline, time.monotonic() + STOPPING_SECONDS)
-        while self._connections and time.monotonic() < stops:
+        self._stopped = time.monotonic()
+        while self._connections and time.monotonic() < self._stopped + self.cfg.graceful_timeout:
             self._turn()
         for connection in list(self._connections):
             self._close(connection)
-        for pool in (self._threads, self._probe):
-            pool.shutdown(wait=False, cancel_futures=True)
 
     def _turn(self) -> None:
         """Do what can be done now, and end what has waited for too long; returns after a second at most."""
@@ -167,9 +173,15 @@ class WebWorker(Worker):
             if watched.get(key.fd) is key:  # an event before this one may have closed it
                 key.data()
         now = time.monotonic()
-        for connection in [one for one in self._connections if one.deadline < now]:
-            if connection.stage != Stage.WORKING:
+        with self._lock:
+            for connection in [one for one in self._connections if self._is_late(one, now)]:
                 self._time_out(connection)
+
+    def _is_late(self, connection: Connection, now: float) -> bool:
+        """Say whether a client has had its time; less of it is left when the process stops."""
+        if connection.stage == Stage.IDLE and not self.alive:
+            return max(connection.since, self._stopped) + STOPPING_SECONDS < now
+        return connection.stage != Stage.WORKING and connection.deadline < now
 
     def _accept_more(self, wanted: bool) -> None:
         if wanted == self._accepts:
@@ -201,11 +213,12 @@ class WebWorker(Worker):
 
     def _make_room(self) -> bool:
         """Close the connection that has kept the process waiting for longest; False when none waits."""
-        waiting = [one for one in self._connections if one.stage != Stage.WORKING]
-        if not waiting:
-            return False
-        self._close(min(waiting, key=lambda one: (one.stage, one.since)))
-        return True
+        with self._lock:
+            waiting = [one for one in self._connections if one.stage != Stage.WORKING]
+            if not waiting:
+                return False
+            self._close(min(waiting, key=lambda one: (one.stage, one.since)))
+            return True
 
     def _close(self, connection: Connection) -> None:
         self._connections.discard(connection)
@@ -227,11 +240,9 @@ class WebWorker(Worker):
     ) -> None:
         """Wait for a client."""
         connection.stage, connection.since, connection.deadline = stage, time.monotonic(), deadline
-        if connection.watched:
-            self._poller.modify(connection.sock, events, watch)
-        else:
-            self._poller.register(connection.sock, events, watch)
-            connection.watched = True
+        begin = self._poller.modify if connection.watched else self._poller.register
+        connection.watched = True  # before it is: in a thread, the loop may be called for it at once
+        begin(connection.sock, events, watch)
 
     def _unwatch(self, connection: Connection) -> None:
         if connection.watched:
@@ -347,20 +358,38 @@ class WebWorker(Worker):
 
     # Working ----------------------------------------------------------------------------------------
 
-    def _hand_over(
-        self, connection: Connection, work: Callable[[Connection], Callable[[Connection], None]]
-    ) -> None:
+    def _hand_over(self, connection: Connection, work: Work) -> None:
         """Let a thread work; what it returns is called in the loop."""
         assert connection.request is not None
         self._unwatch(connection)
         connection.stage = Stage.WORKING
-        pool = self._probe if connection.request.path == ALIVE else self._threads
-        pool.submit(work, connection).add_done_callback(partial(self._note_result, connection))
+        tasks = self._probes if connection.request.path == ALIVE else self._tasks
+        tasks.put(partial(self._take_on, connection, work))
 
-    def _note_result(self, connection: Connection, result: "Future[Callable[[Connection], None]]") -> None:
-        """Bring a result from its thread to the loop."""
-        self._results.put(partial(self._after_work, connection, result))
+    def _take_on(self, connection: Connection, work: Work) -> None:
+        """Work, and let the loop go on with what that returns. In a thread."""
+        try:
+            then = work(connection)
+            if then == self._send and self._await_next(connection):
+                return
+        except BaseException:
+            self.log.exception("A request could not be worked on.")
+            then = self._close
+        self._results.put(partial(self._after_work, connection, then))
         self._wake()
+
+    def _await_next(self, connection: Connection) -> bool:
+        """Watch a connection whose client has its answer, without waking the loop for that. In a thread.
+
+        False when there is more to do than that.
+        """
+        here = connection.outbox.is_empty and not connection.buffer and connection.length <= ASKED_ABOVE
+        if not (here and connection.keep and self.alive and self._accepts):
+            return False
+        connection.forget_request()
+        with self._lock:
+            self._await_head(connection, Stage.IDLE, float(self.cfg.keepalive))
+        return True
 
     def _wake(self) -> None:
         with contextlib.suppress(OSError):  # full: it wakes anyhow
@@ -373,27 +402,22 @@ class WebWorker(Worker):
             while True:
                 self._results.get_nowait()()
 
-    def _after_work(self, connection: Connection, result: "Future[Callable[[Connection], None]]") -> None:
+    def _after_work(self, connection: Connection, then: Next) -> None:
         if connection not in self._connections:
             return
         if self.alive:
             self._accept_more(True)
-        if result.cancelled() or result.exception() is not None:
-            self._close(connection)
-        else:
-            result.result()(connection)
+        then(connection)
 
-    def _work(self, connection: Connection) -> Callable[[Connection], None]:
+    def _work(self, connection: Connection) -> Next:
         """Answer a complete request. In a thread."""
         return self._run(connection, connection.body, {**connection.carried})
 
-    def _ask(self, connection: Connection) -> Callable[[Connection], None]:
+    def _ask(self, connection: Connection) -> Next:
         """Ask the application whether it wants a body, and answer when it does not. In a thread."""
         return self._run(connection, io.BytesIO(), {HEAD_ONLY: True})
 
-    def _run(
-        self, connection: Connection, body: object, more: dict[str, object]
-    ) -> Callable[[Connection], None]:
+    def _run(self, connection: Connection, body: object, more: dict[str, object]) -> Next:
         """Call the application. In a thread; returns how it goes on."""
         request, response, asks = connection.request, None, HEAD_ONLY in more
         assert request is not None
@@ -516,6 +540,12 @@ class WebWorker(Worker):
             connection.progress.move(len(data))
             if connection.progress.moved > LINGER_BYTES:
                 self._close(connection)
+
+
+def _work_off(tasks: Tasks) -> None:
+    """Do one task after the other, for as long as the process lives."""
+    while True:
+        tasks.get()()
 
 
 def _write(response: Response, answer: Any, file_wrapper: type, outbox: Outbox) -> None:
