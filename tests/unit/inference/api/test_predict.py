@@ -70,7 +70,9 @@ def test_files_of_a_form_are_classified_in_order() -> None:
         pytest.param(form((FILE, b"a"), end=""), MULTIPART, 400, "understood", id="no end"),
         pytest.param(form((FILE, b"")), MULTIPART, 400, "image", id="empty file"),
         pytest.param(form((BASE64, b"YQ=")), MULTIPART, 400, "understood", id="broken base64"),
-        pytest.param(form((FILE, b"a")), MULTIPART.replace("x", "y"), 400, "understood", id="another boundary"),
+        pytest.param(
+            form((FILE, b"a")), MULTIPART.replace("x", "y"), 400, "understood", id="another boundary"
+        ),
         pytest.param(b"", MULTIPART, 400, "1 to", id="empty form"),
         pytest.param(b"x", "multipart/form-data", 400, "understood", id="no boundary"),
         pytest.param(b"", FORM, 400, "1 to", id="empty fields"),
