@@ -11,6 +11,7 @@ from models_registry.models import Artifact, RegisteredModel, TaskType
 from models_registry.tokens import new_token
 from training.datasets.models import Dataset, DatasetValidation
 from training.jobs.models import TrainingJob
+from training.networks.models import HubNetwork, NetworkFetch
 
 
 class UserFactory(factory.django.DjangoModelFactory):
@@ -71,6 +72,21 @@ class DatasetValidationFactory(factory.django.DjangoModelFactory):
         model = DatasetValidation
 
     dataset = factory.SubFactory(DatasetFactory, state="validating", classes=[], examples=0)
+
+
+class HubNetworkFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = HubNetwork
+
+    name = factory.Sequence(lambda number: f"hf/somebody/net{number}")
+    task_type = TaskType.TEXT
+
+
+class NetworkFetchFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = NetworkFetch
+
+    network = factory.SubFactory(HubNetworkFactory)
 
 
 class TrainingJobFactory(factory.django.DjangoModelFactory):

@@ -32,6 +32,7 @@ class TrainingConfig(AppConfig):
         from .jobs.prometheus import read_metrics
         from .jobs.routing import route_queued_jobs
         from .jobs.selectors import running_activity, slots_by_queue
+        from .networks.reconcile import fetch_networks_of_environment, sweep_fetches
         from .worker.health import look_at_periodic_tasks, look_for_worker
         from .worker.pretrained import fetch_pretrained
 
@@ -39,6 +40,8 @@ class TrainingConfig(AppConfig):
         periodic.register("route jobs", route_queued_jobs)
         periodic.register("sweep files", reconcile.sweep_files)
         periodic.register("sweep unusable data sets", sweep_unusable_datasets)
+        periodic.register("fetch further networks", fetch_networks_of_environment)
+        periodic.register("sweep fetches of networks", sweep_fetches)
         periodic.register("fetch pretrained weights", fetch_pretrained, may_take=timedelta(minutes=15))
         set_activity_source(running_activity)
         set_slots_source(slots_by_queue)

@@ -2,5 +2,6 @@
 
 from .datasets.models import Dataset, DatasetValidation
 from .jobs.models import TrainingJob, WorkerHeartbeat
+from .networks.models import HubNetwork, NetworkFetch
 
-__all__ = ["Dataset", "DatasetValidation", "TrainingJob", "WorkerHeartbeat"]
+__all__ = ["Dataset", "DatasetValidation", "HubNetwork", "NetworkFetch", "TrainingJob", "WorkerHeartbeat"]

@@ -2,3 +2,4 @@
 
 RUN_TRAINING_JOB = "training.run_training_job"
 VALIDATE_DATASET = "training.validate_dataset"
+FETCH_NETWORK = "training.fetch_network"

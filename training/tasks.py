@@ -4,7 +4,7 @@ from celery import Task
 
 from core.queue.app import app
 
-from .task_names import RUN_TRAINING_JOB, VALIDATE_DATASET
+from .task_names import FETCH_NETWORK, RUN_TRAINING_JOB, VALIDATE_DATASET
 from .worker import lifecycle  # noqa: F401 - its signal handlers belong to every process that runs these tasks
 
 
@@ -26,3 +26,13 @@ def validate_dataset(self: Task, validation_id: int) -> None:
     from .datasets.attempts import ValidationAttempt
 
     run_next(ValidationAttempt, validation_id, self.request)
+
+
+@app.task(bind=True, name=FETCH_NETWORK, ignore_result=True)
+def fetch_network(self: Task, fetch_id: int) -> None:
+    """Fetch the network whose turn it is."""
+    from work.attempt import run_next
+
+    from .networks.attempts import FetchAttempt
+
+    run_next(FetchAttempt, fetch_id, self.request)

@@ -30,11 +30,12 @@ from models_registry.tokens import readable_name
 from ..datasets.files import dataset_key
 from ..datasets.models import Dataset
 from ..datasets.services import SUFFIXES, create_dataset, discard_dataset
-from ..engine.catalogue import Architecture, get_architecture
+from ..engine.catalogue import Architecture
 from ..engine.data import LARGEST_INTEGER, DataError, ExternalDocument, Limits, parse_data_split, take_apart
 from ..engine.specs.strategies import FINETUNE, SCRATCH
 from ..jobs.models import TrainingJob
 from ..jobs.services import EXTERNAL_TOKEN, JobSettings, make_room, submit_job
+from ..networks.selectors import find_network
 
 logger = structlog.get_logger(__name__)
 
@@ -214,7 +215,7 @@ def _check_token(token: str) -> None:
 def choice_of(wanted: WantedTraining) -> JobSettings:
     """Return the wishes as settings of a job. Raises `InvalidRequest`."""
     try:
-        architecture = get_architecture(wanted.model)
+        architecture = find_network(wanted.model)
         percent = parse_data_split(wanted.data_split)
     except ValueError as error:
         raise InvalidRequest(str(error)) from error

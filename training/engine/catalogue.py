@@ -3,22 +3,28 @@
 Knows neither Django nor torch: a web process shows the catalogue, a trainer builds from it.
 """
 
+import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar, cast
 
 from models_registry.artifacts import ImagePreprocessing, TextPreprocessing
 from models_registry.artifacts.images import IMAGENET_MEAN, IMAGENET_STD
 from models_registry.artifacts.metadata import IMAGE_CLASSIFICATION, TEXT_CLASSIFICATION
 
+from .events import TrainingError
 from .specs.strategies import FROZEN, STRATEGIES
-from .weights_files import CachedFile, DownloadedFile, PackagedFile, WeightsFile
+from .weights_files import CachedFile, DownloadedFile, PackagedFile, WeightsFile, read_verified
 
 IMAGE, ENCODER, RECURRENT = "image", "encoder", "recurrent"  # kinds of networks
 TIMM = "timm/"  # how the names of networks that are not listed here begin
 HUB = "hf/"
 HUB_NAME = re.compile(r"hf(/[A-Za-z0-9][A-Za-z0-9_.-]{0,60}){2}")
 TIMM_NAME = re.compile(r"timm/[a-z0-9_]{1,60}(\.[a-z0-9_]{1,60})?")
+SMALLEST, LARGEST = 32, 1024  # pixels of an image's side, of networks of timm that say what they expect
+
+File = TypeVar("File")
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,8 @@ class Architecture:
     object that builds, loads and exports the network (see `networks.factory`), and `network` is the family's
     name for it; `mean` and `std` are what the pretrained weights expect of pixels in 0…1. `tokenizer` is for
     texts only, in the format of the tokenizers library; with `makes_tokenizer`, training from scratch does
-    without it and makes one of the data set's own words.
+    without it and makes one of the data set's own words. With `is_shared` its files lie in the bucket, from
+    where each worker gets them: they need not be on this machine.
     """
 
     name: str
@@ -48,6 +55,7 @@ class Architecture:
     tokenizer: PackagedFile | CachedFile | None = None
     makes_tokenizer: bool = False
     config: CachedFile | None = None  # of a network of the hub
+    is_shared: bool = False
 
     @property
     def reads_images(self) -> bool:
@@ -96,14 +104,35 @@ class Architecture:
             return self._missing(None if self.makes_tokenizer else self.tokenizer, self.config)
         return self._missing(self.weights, self.tokenizer, self.config)
 
-    @staticmethod
-    def _missing(*files: WeightsFile | None) -> str:
+    @property
+    def repository(self) -> str:
+        """Return where on the hub its weights come from; empty for those of a package."""
+        return self.weights.repository if isinstance(self.weights, DownloadedFile) else ""
+
+    def pinned(self, digests: Mapping[str, str]) -> "Architecture":
+        """Return the same network, to be built of the files of the hub with these SHA-256 and no others."""
+        return replace(
+            self,
+            weights=_pin(self.weights, digests),
+            tokenizer=_pin(self.tokenizer, digests),
+            config=_pin(self.config, digests),
+        )
+
+    def _missing(self, *files: WeightsFile | None) -> str:
+        if self.is_shared:
+            return ""
         try:
             for needed in filter(None, files):
                 needed.path()
         except FileNotFoundError as error:
             return str(error)
         return ""
+
+
+def _pin(file: File, digests: Mapping[str, str]) -> File:
+    if isinstance(file, DownloadedFile | CachedFile) and file.file in digests:
+        return cast("File", replace(file, sha256=digests[file.file]))
+    return file
 
 
 def _wheel(number: int, digest: str) -> PackagedFile:
@@ -248,11 +277,50 @@ def get_architecture(name: str) -> Architecture:
     raise ValueError(f"There is no model {name!r}. Known: {', '.join(ARCHITECTURES)}.") from None
 
 
+def as_described(architecture: Architecture, digests: Mapping[str, str]) -> Architecture:
+    """Return a network of timm with the size, mean and deviation that the config.json beside its weights states.
+
+    Without that file, and for other networks, it is returned as it is. Raises `TrainingError` when the file is
+    not the one that is pinned, or states what cannot be.
+    """
+    if architecture.family != TIMM.rstrip("/"):
+        return architecture
+    file = CachedFile(architecture.repository, "config.json")
+    try:
+        pinned = _pin(file, digests)
+        pinned.path()
+    except FileNotFoundError:
+        return architecture
+    return _with_config(architecture, read_verified(pinned))
+
+
+def _with_config(architecture: Architecture, content: bytes) -> Architecture:
+    try:
+        stated: dict[str, Any] = json.loads(content).get("pretrained_cfg", {})
+        size = int(stated.get("input_size", (3, 224, 224))[-1])
+        share = float(stated.get("crop_pct", 0.875))
+        mean, std = (
+            tuple(float(value) for value in stated.get(name, usual))
+            for name, usual in (("mean", IMAGENET_MEAN), ("std", IMAGENET_STD))
+        )
+    except (ValueError, TypeError, AttributeError, IndexError) as error:
+        raise TrainingError(f"config.json of {architecture.repository} cannot be read: {error}") from error
+    if not (
+        SMALLEST <= size <= LARGEST and 0.5 <= share <= 1 and len(mean) == len(std) == 3 and min(std) > 0
+    ):
+        raise TrainingError(
+            f"config.json of {architecture.repository} wants images of {size} pixels, mean {mean} and deviation "
+            f"{std}. Images have {SMALLEST} to {LARGEST} pixels a side, and three channels."
+        )
+    preprocessing = ImagePreprocessing(resize=round(size / share), crop=size)
+    return replace(architecture, preprocessing=preprocessing, mean=mean, std=std)
+
+
 def available(task_type: str, allowed: Sequence[str] = ()) -> list[Architecture]:
     """Return the architectures for a task, the default one first.
 
     `allowed` names further networks that an administrator allows, each as "timm/<name>", "timm/<name>.<tag>"
-    or "hf/<owner>/<name>"; the last two have weights, which are looked for in the Hugging Face cache.
+    or "hf/<owner>/<name>"; the last two have weights, which an administrator fetches.
     """
     further = [get_architecture(name) for name in allowed]
     return [found for found in [*ARCHITECTURES.values(), *further] if found.task_type == task_type]

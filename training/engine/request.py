@@ -17,6 +17,7 @@ class TrainingRequest:
     `checkpoint_dir` is a folder that may hold what an earlier attempt at the same job left there, and
     that takes this one's checkpoints; "" for none. `limits` overrides fields of `Limits`; `device` is
     torch's name of one, "" for the best there is, several with commas between them to train on all.
+    `digests` are the SHA-256 of the network's files that the platform fetched from the hub, by their names there.
     """
 
     public_id: str
@@ -36,6 +37,7 @@ class TrainingRequest:
     checkpoint_dir: str = ""
     limits: dict[str, int] = field(default_factory=dict)
     device: str = ""
+    digests: dict[str, str] = field(default_factory=dict)
 
     @property
     def devices(self) -> list[str]:

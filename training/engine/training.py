@@ -17,7 +17,7 @@ from models_registry.artifacts import ModelMetadata, Predictor
 from models_registry.artifacts.metadata import IMAGE_CLASSIFICATION, TEXT_CLASSIFICATION
 from models_registry.artifacts.model_metrics import ModelMetrics, QuantizedMetrics
 
-from .catalogue import Architecture, get_architecture
+from .catalogue import Architecture, as_described, get_architecture
 from .data.images import thumbnail
 from .events import Event, Progress, TrainingError
 from .examples import open_examples
@@ -137,7 +137,7 @@ def choose_device(wanted: Sequence[str]) -> torch.device:
 
 def _check(request: TrainingRequest) -> Architecture:
     try:
-        architecture = get_architecture(request.architecture)
+        architecture = get_architecture(request.architecture).pinned(request.digests)
         get_strategy(request.strategy)
     except ValueError as error:
         raise TrainingError(str(error)) from error
@@ -155,7 +155,7 @@ def _check(request: TrainingRequest) -> Architecture:
         raise TrainingError(
             "The public identifier may have letters, digits, '_', '-' and '.' only: files are named by it."
         )
-    return architecture
+    return as_described(architecture, request.digests)
 
 
 def _describe(

@@ -15,7 +15,7 @@ from typing import Protocol
 from .events import TrainingError
 
 PRETRAINED_FOLDER = "TRAINYARD_PRETRAINED"  # the folder of weights that an administrator put there
-CLAIMED_DIGEST = re.compile(r"-([0-9a-f]{8,64})\.(pth|safetensors)$")
+CLAIMED_DIGEST = re.compile(r"-([0-9a-f]{8,64})\.(pth|safetensors|json)$")
 GIT_DIGITS = 40  # of the SHA-1 by which git, and so the hub's cache, names a small file
 
 
@@ -54,17 +54,30 @@ class PackagedFile:
         return self.sha256
 
 
+def stored_name(repository: str, file: str, sha256: str) -> str:
+    """Return what a file that the platform fetched from the hub is called below pretrained/ in the bucket."""
+    path = Path(file)
+    return f"{stored_prefix(repository)}{path.stem}-{sha256}{path.suffix}"
+
+
+def stored_prefix(repository: str) -> str:
+    """Return how the names of all such files of a repository begin. No repository has "--" in its name."""
+    return f"{repository.replace('/', '--')}--"
+
+
 @dataclass(frozen=True)
 class DownloadedFile:
-    """Weights that were fetched before, never now: from the Hugging Face hub, by torch, or by hand.
+    """Weights that were fetched before, never now: by the platform, from the hub, by torch, or by hand.
 
     `repository` is the hub's, `checkpoint` the name under which torchvision publishes its weights. Files
     that are put there by hand are called `<name>-<SHA-256>.safetensors` or `.pth`, of the digest eight
     digits at least; the name is the repository's last part. The hub's cache names every file by its digest.
+    With `sha256`, only the file that the platform fetched with this digest will do.
     """
 
     repository: str
     checkpoint: str = ""
+    sha256: str = ""
 
     file = "model.safetensors"
 
@@ -75,8 +88,9 @@ class DownloadedFile:
                 return path
         by_hand = self.checkpoint or f"{self._name}-<its SHA-256>.safetensors"
         raise FileNotFoundError(
-            f"The weights of {self.repository} are not on this machine. "
-            f"Fetch them: hf download {self.repository}, or put {by_hand} below pretrained/ in the bucket"
+            f"The weights of {self.repository} are not on this machine. Fetch them: on the admin's page Networks, "
+            f"manage.py networks fetch {_asked_for(self.repository)}, hf download {self.repository}, "
+            f"or put {by_hand} below pretrained/ in the bucket"
         )
 
     @property
@@ -84,12 +98,17 @@ class DownloadedFile:
         return self.repository.rpartition("/")[2]
 
     def digest(self, path: Path) -> str:
-        """Return the SHA-256, whole or its beginning, that the file's place claims."""
+        """Return the SHA-256, whole or its beginning, that is pinned or that the file's place claims."""
+        if self.sha256:
+            return self.sha256
         claimed = CLAIMED_DIGEST.search(path.name)
         return claimed[1] if claimed else path.resolve().name
 
     def _places(self) -> Iterator[Path]:
         environment = os.environ
+        yield from _fetched(self.repository, self.file, self.sha256)
+        if self.sha256:
+            return
         if PRETRAINED_FOLDER in environment:
             folder = Path(environment[PRETRAINED_FOLDER])
             if self.checkpoint:
@@ -104,22 +123,44 @@ class DownloadedFile:
 
 @dataclass(frozen=True)
 class CachedFile:
-    """A file beside the weights in the Hugging Face cache, which names a small one by git's id of it."""
+    """A file beside the weights: fetched by the platform, or in the Hugging Face cache, which names a small one
+    by git's id of it. With `sha256`, only the file that the platform fetched with this digest will do."""
 
     repository: str
     file: str
+    sha256: str = ""
 
     def path(self) -> Path:
         """Return where the file lies. Raises FileNotFoundError."""
-        for path in _in_hubs_cache(self.repository, self.file):
+        for path in self._places():
             return path
         raise FileNotFoundError(
-            f"{self.file} of {self.repository} is not on this machine. Fetch it: hf download {self.repository}"
+            f"{self.file} of {self.repository} is not on this machine. Fetch it: on the admin's page Networks, "
+            f"manage.py networks fetch {_asked_for(self.repository)}, or hf download {self.repository}"
         )
 
     def digest(self, path: Path) -> str:
-        """Return the SHA-256, or git's id, that the cache claims."""
-        return path.resolve().name
+        """Return the SHA-256 that is pinned or that the file's name claims, or git's id that the cache claims."""
+        claimed = CLAIMED_DIGEST.search(path.name)
+        return self.sha256 or (claimed[1] if claimed else path.resolve().name)
+
+    def _places(self) -> Iterator[Path]:
+        yield from _fetched(self.repository, self.file, self.sha256)
+        if not self.sha256:
+            yield from _in_hubs_cache(self.repository, self.file)
+
+
+def _asked_for(repository: str) -> str:
+    """Return what a network of the hub is called in the catalogue."""
+    return repository if repository.startswith("timm/") else f"hf/{repository}"
+
+
+def _fetched(repository: str, file: str, sha256: str) -> Iterator[Path]:
+    """Yield where a file lies that the platform fetched."""
+    if PRETRAINED_FOLDER in os.environ:
+        folder = Path(os.environ[PRETRAINED_FOLDER])
+        found = sorted(folder.glob(stored_name(repository, file, sha256 or "*")))
+        yield from (path for path in found if CLAIMED_DIGEST.search(path.name))
 
 
 def _in_hubs_cache(repository: str, file: str) -> Iterator[Path]:

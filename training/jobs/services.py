@@ -19,12 +19,13 @@ from models_registry.tokens import new_token
 from work import transitions
 from work.queue import announce
 
+from ..datasets.language import language_of
 from ..datasets.models import Dataset
 from ..datasets.services import require_ready
-from ..engine.catalogue import ARCHITECTURES, get_architecture
 from ..engine.data import DataError, parse_data_split
 from ..engine.specs.hyperparameters import ADVANCED, contradiction
 from ..engine.specs.strategies import DEFAULT_STRATEGY
+from ..networks.selectors import find_network, is_allowed
 from .models import TrainingJob
 from .presets import suitable_network
 from .progress import JobProgress
@@ -79,7 +80,7 @@ def submit_job(
     160 letters, digits, underscores and hyphens, which no job and no model has. None makes one.
     """
     require_operation()
-    architecture = _architecture(dataset.task_type, choice)
+    architecture = _architecture(dataset.task_type, choice, language_of(dataset.report))
     job = TrainingJob(
         token=new_token(dataset.task_type, name) if token is None else _foreign_token(token),
         name=name.strip(),
@@ -169,18 +170,21 @@ def _foreign_token(token: str) -> str:
     return token
 
 
-def _architecture(task_type: str, choice: JobSettings) -> str:
+def _architecture(task_type: str, choice: JobSettings, language: str) -> str:
     """Return the network to train, which can be trained that way here. Raises `InvalidRequest`."""
     try:
         if choice.architecture:
-            architecture = get_architecture(choice.architecture)
+            architecture = find_network(choice.architecture)
         else:
-            architecture = suitable_network(task_type, choice.strategy)
+            architecture = suitable_network(task_type, choice.strategy, language)
     except ValueError as error:
         raise InvalidRequest(str(error)) from error
     name = architecture.name
-    if name not in ARCHITECTURES and name not in settings.TRAINYARD["FURTHER_NETWORKS"]:
-        raise InvalidRequest(f"{name} has to be allowed by an administrator first (FURTHER_NETWORKS).")
+    if not is_allowed(name):
+        raise InvalidRequest(
+            f"{name} has to be fetched or allowed by an administrator first (the admin's page Networks, or "
+            "FURTHER_NETWORKS)."
+        )
     if architecture.task_type != task_type:
         raise InvalidRequest(f"{architecture.label} does not classify {TaskType(task_type).label.lower()}.")
     if reason := architecture.unavailable_because(choice.strategy):

@@ -19,8 +19,9 @@ from django.template.defaultfilters import filesizeformat
 from core.pages.search import ListSearch, choice
 from models_registry.models import TaskType
 
+from ..datasets.language import language_of
 from ..datasets.services import SUFFIXES
-from ..engine.catalogue import Architecture, available
+from ..engine.catalogue import Architecture
 from ..engine.specs.hyperparameters import (
     ADVANCED,
     IN_DOCUMENTS,
@@ -34,6 +35,7 @@ from ..engine.specs.strategies import DEFAULT_STRATEGY, STRATEGIES
 from ..jobs.models import TrainingJob
 from ..jobs.presets import suitable_network, why_not_at_all
 from ..jobs.services import JobSettings
+from ..networks.selectors import usable_networks
 
 NAME_RULE = "Use letters, digits, spaces, hyphens and underscores."
 OPEN = "Default"
@@ -54,14 +56,14 @@ GROUP_FIELDS = {
 class NetworkSelect(forms.Select):
     """Shows networks that cannot be used here as disabled, and says which strategies each one has."""
 
-    def __init__(self, task_type: str) -> None:
+    def __init__(self, networks: Sequence[Architecture]) -> None:
         super().__init__()
-        self.task_type = task_type
+        self._by_name = {network.name: network for network in networks}
 
     def create_option(self, name: str, value: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Mark one network."""
         option: dict[str, Any] = super().create_option(name, value, *args, **kwargs)
-        network = next((one for one in _networks(self.task_type) if one.name == value), None)
+        network = self._by_name.get(str(value))
         if network is not None:
             reasons = {strategy: network.unavailable_because(strategy) for strategy in STRATEGIES}
             missing = {strategy: reason for strategy, reason in reasons.items() if reason}
@@ -72,19 +74,15 @@ class NetworkSelect(forms.Select):
         return option
 
 
-def _networks(task_type: str) -> list[Architecture]:
-    return available(task_type, settings.TRAINYARD["FURTHER_NETWORKS"])
+def models_of(networks: Sequence[Architecture]) -> list[tuple[str, str]]:
+    """Return networks as choices, after the one that leaves it open."""
+    return [("", OPEN), *((network.name, network.label) for network in networks)]
 
 
-def models_of(task_type: str) -> list[tuple[str, str]]:
-    """Return the networks of a task as choices, after the one that leaves it open."""
-    return [("", OPEN), *((network.name, network.label) for network in _networks(task_type))]
-
-
-def why_models_are_missing(task_type: str) -> list[tuple[str, str, str]]:
+def why_models_are_missing(networks: Sequence[Architecture]) -> list[tuple[str, str, str]]:
     """Return networks that cannot be trained here in every way: label, for which presets, the reason."""
     found = []
-    for network in _networks(task_type):
+    for network in networks:
         presets: dict[str, list[str]] = {}
         for strategy in STRATEGIES.values():
             if reason := network.unavailable_because(strategy.name):
@@ -93,10 +91,9 @@ def why_models_are_missing(task_type: str) -> list[tuple[str, str, str]]:
     return found
 
 
-def why_presets_are_missing(task_type: str) -> dict[str, str]:
+def why_presets_are_missing(networks: Sequence[Architecture]) -> dict[str, str]:
     """Return the strategies that no network of a task can be trained by here, with the reason."""
-    allowed = settings.TRAINYARD["FURTHER_NETWORKS"]
-    reasons = {strategy: why_not_at_all(task_type, strategy, allowed) for strategy in STRATEGIES}
+    reasons = {strategy: why_not_at_all(networks, strategy) for strategy in STRATEGIES}
     return {strategy: reason for strategy, reason in reasons.items() if reason}
 
 
@@ -226,7 +223,10 @@ class NewModelForm(forms.Form):
         help_text="Off: others can only predict. You can always download your own model.",
     )
 
-    def __init__(self, *args: Any, task_type: str, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, task_type: str, networks: Sequence[Architecture] | None = None, **kwargs: Any
+    ) -> None:
+        """`networks` are those of the task where the caller has looked them up already."""
         kwargs.setdefault("label_suffix", "")
         super().__init__(*args, **kwargs)
         for name, option in OPTIONS.items():
@@ -234,8 +234,9 @@ class NewModelForm(forms.Form):
             for key, member in GROUP_FIELDS.get(name, {}).items():
                 self.fields[member] = number_field(GROUPS[name].options[key])
         network = cast("forms.ChoiceField", self.fields["network"])
-        network.widget = NetworkSelect(task_type)
-        network.choices = models_of(task_type)
+        self.networks = usable_networks(task_type) if networks is None else networks
+        network.widget = NetworkSelect(self.networks)
+        network.choices = models_of(self.networks)
         self.fields["name"].widget.attrs["autocomplete"] = "off"
 
     def clean_name(self) -> str:
@@ -284,7 +285,8 @@ class NewModelForm(forms.Form):
     @classmethod
     def values_of(cls, job: TrainingJob) -> dict[str, Any]:
         """Return what the form would have to hold for a job like this one."""
-        suitable = suitable_network(job.task_type, job.strategy).name
+        language = language_of(job.dataset.report)
+        suitable = suitable_network(job.task_type, job.strategy, language).name
         values: dict[str, Any] = {
             "name": job.name,
             "strategy": job.strategy,

@@ -5,6 +5,7 @@ queued, and stays chosen by its address (`/new/?dataset=7`) whatever happens to 
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -28,14 +29,17 @@ from core.pages.requests import PageRequest
 from core.templatetags.durations import about
 from models_registry.inputs import UnclearColumns
 
+from ..datasets.language import language_of
 from ..datasets.models import Dataset
 from ..datasets.samples import samples_here
 from ..datasets.services import SUFFIXES, UnusableData, accept_dataset, create_dataset
+from ..engine.catalogue import Architecture
 from ..engine.specs.strategies import DEFAULT_STRATEGY, STRATEGIES, StrategySpec
 from ..jobs.models import TrainingJob
-from ..jobs.presets import suitable_network
+from ..jobs.presets import suitable_among, why_this_network
 from ..jobs.selectors import recent_estimates
 from ..jobs.services import submit_job
+from ..networks.selectors import usable_networks
 from .dataset_report import summarise
 from .datasets import checking_context
 from .forms import DataForm, NewModelForm, name_of, why_models_are_missing, why_presets_are_missing
@@ -53,6 +57,7 @@ class OfferedPreset:
     expected: str
     missing: str
     defaults: str  # JSON: what it works with when nothing else is chosen
+    network: str  # which network it takes for texts that are not English, and why
 
 
 @login_required
@@ -188,10 +193,11 @@ def _number(text: str) -> int:
 
 
 def _untouched(dataset: Dataset) -> NewModelForm:
-    missing = why_presets_are_missing(dataset.task_type)
+    networks = usable_networks(dataset.task_type)
+    missing = why_presets_are_missing(networks)
     usable = (name for name in STRATEGIES if name not in missing)
     initial = {"name": name_of(dataset.name), "strategy": next(usable, DEFAULT_STRATEGY)}
-    return NewModelForm(task_type=dataset.task_type, initial=initial)
+    return NewModelForm(task_type=dataset.task_type, networks=networks, initial=initial)
 
 
 def _show_data(request: PageRequest, form: DataForm, *, status: int = 200, **more: object) -> HttpResponse:
@@ -236,8 +242,8 @@ def _show_model(
         "dataset": dataset,
         "report": summarise(dataset.report, dataset.classes),
         "form": form,
-        "presets": _presets_for(dataset),
-        "missing_models": why_models_are_missing(dataset.task_type),
+        "presets": _presets_for(dataset, form.networks),
+        "missing_models": why_models_are_missing(form.networks),
         "halted": is_halted(),
     }
     return _render(request, context, status)
@@ -248,23 +254,26 @@ def _render(request: PageRequest, context: dict[str, object], status: int) -> Ht
     return render(request, template, context, status=status)
 
 
-def _presets_for(dataset: Dataset) -> list[OfferedPreset]:
-    estimates, missing = recent_estimates(), why_presets_are_missing(dataset.task_type)
+def _presets_for(dataset: Dataset, networks: Sequence[Architecture]) -> list[OfferedPreset]:
+    estimates, missing = recent_estimates(), why_presets_are_missing(networks)
+    language = language_of(dataset.report)
     offered = []
     for preset in STRATEGIES.values():
         seconds = estimates.seconds(dataset.task_type, preset.name, dataset.examples)
+        network = suitable_among(networks, preset.name, language)
         offered.append(
             OfferedPreset(
                 preset=preset,
                 expected="" if seconds is None else about(seconds),
                 missing=missing.get(preset.name, ""),
-                defaults=json.dumps(_defaults(dataset.task_type, preset)),
+                defaults=json.dumps(_defaults(network, preset)),
+                network=why_this_network(network, preset, language),
             )
         )
     return offered
 
 
-def _defaults(task_type: str, strategy: StrategySpec) -> dict[str, object]:
+def _defaults(network: Architecture, strategy: StrategySpec) -> dict[str, object]:
     """Return what a strategy chooses for the network that suits it."""
-    config = strategy.config(suitable_network(task_type, strategy.name).kind)
+    config = strategy.config(network.kind)
     return {name: getattr(config, name) for name in ("optimizer", "learning_rate", "batch_size", "epochs")}

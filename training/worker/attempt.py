@@ -37,6 +37,7 @@ from ..jobs.progress import JobProgress
 from .checkpoint_uploads import CheckpointKeeper
 from .devices import DevicePool, visible_gpus
 from .dispatch import take_next
+from .pretrained import provide_network
 
 logger = structlog.get_logger(__name__)
 
@@ -142,13 +143,15 @@ def _train(
     began = time.monotonic()
     heartbeat.tell(progress=job.how_far.kept("fetch", "Fetching the data set").to_json())
     data = fetch_dataset(job.dataset, folder, heartbeat.check)
+    digests = provide_network(job.architecture, heartbeat.check)
     resumed_from = keeper.fetch()
     fetched = time.monotonic()
     output = folder / "output"
     output.mkdir()
     deadline = began + (settings.TRAINYARD["JOB_DEADLINE"] - job.spent).total_seconds()
     trainer = TrainerProcess()
-    trainer.start(replace(_request(job, data, output), checkpoint_dir=str(keeper.local), device=device))
+    request = replace(_request(job, data, output), digests=digests)
+    trainer.start(replace(request, checkpoint_dir=str(keeper.local), device=device))
     try:
         for event in _events(trainer, heartbeat, deadline):
             if isinstance(event, FailureEvent):

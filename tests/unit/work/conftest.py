@@ -12,11 +12,13 @@ from inference.batches.models import Batch
 from tests.factories import (
     BatchFactory,
     DatasetValidationFactory,
+    NetworkFetchFactory,
     RegisteredModelFactory,
     TrainingJobFactory,
 )
 from training.datasets.models import DatasetValidation
 from training.jobs.models import TrainingJob
+from training.networks.models import NetworkFetch
 from work import queue, transitions
 from work.models import LeasedWork
 
@@ -48,6 +50,7 @@ KINDS = [
     Kind(TrainingJob, TrainingJobFactory, lambda: {"registered_model_id": RegisteredModelFactory().pk}),
     Kind(DatasetValidation, DatasetValidationFactory),
     Kind(Batch, BatchFactory),
+    Kind(NetworkFetch, NetworkFetchFactory),
 ]
 
 

@@ -22,11 +22,12 @@ from pathlib import Path
 import torch
 
 from ..catalogue import ARCHITECTURES, Architecture
+from ..events import TrainingError
 from ..export.onnx_graph import pour_weights, with_outputs
 from ..export.quantized import quantize
 from ..export.torchscript import load_script
 from ..specs.strategies import FROZEN, SCRATCH
-from ..weights_files import read_verified
+from ..weights_files import WeightsFile, read_verified
 from .exporter import Exported, check_exported
 from .factory import get_family
 from .stages import Network, State
@@ -124,9 +125,19 @@ def prepare_all(cache_dir: Path) -> None:
 
 
 def _fingerprint(architecture: Architecture, pretrained: bool) -> str:
-    weights = repr(architecture.weights) if pretrained else SCRATCH
-    parts = (FORMAT, torch.__version__, weights, architecture.network, architecture.preprocessing.to_json())
+    weights = _digest(architecture.weights) if pretrained else SCRATCH
+    scale = (tuple(architecture.mean), tuple(architecture.std))
+    built = (architecture.network, architecture.preprocessing.to_json(), scale)
+    parts = (FORMAT, torch.__version__, weights, *built)
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
+
+
+def _digest(weights: WeightsFile) -> str:
+    """Return the SHA-256 that weights must have, which is another once another revision was fetched."""
+    try:
+        return weights.digest(weights.path())
+    except FileNotFoundError as error:
+        raise TrainingError(str(error)) from error
 
 
 @contextlib.contextmanager

@@ -13,6 +13,8 @@ from tests.form_values import untouched
 from training.engine.catalogue import Architecture, available
 from training.pages.forms import DataForm, NewModelForm, name_of
 
+pytestmark = pytest.mark.django_db  # forms offer the networks that were fetched
+
 
 def fill(task_type: str = "textclassification", **changes: Any) -> NewModelForm:
     """The form as a browser sends it when only the required fields were touched, with changes."""

@@ -189,7 +189,7 @@ def test_page_offers_every_field_of_the_form() -> None:
 def test_presets_that_are_not_available_are_shown_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "training.pages.forms.why_not_at_all",
-        lambda task, strategy, allowed: "" if strategy == "scratch" else f"No {strategy} here.",
+        lambda networks, strategy: "" if strategy == "scratch" else f"No {strategy} here.",
     )
     dataset = DatasetFactory()
     page = " ".join(as_(dataset.owner).get(f"/new/?dataset={dataset.pk}").content.decode().split())
@@ -274,7 +274,7 @@ def test_page_costs_the_same_however_much_there_is(
     client = as_(user)
     with django_assert_num_queries(4):  # session, user, data sets, halted
         page = client.get("/new/").content.decode()
-    with django_assert_num_queries(5):  # session, user, data set, what ended lately, halted
+    with django_assert_num_queries(6):  # session, user, data set, fetched networks, what ended lately, halted
         assert client.get(f"/new/?dataset={datasets[0].pk}").status_code == 200
     assert all(str(dataset.pk) in page for dataset in datasets)
 
