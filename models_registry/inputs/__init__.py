@@ -6,8 +6,22 @@ torch. Nothing is believed that a header claims: limits are checked on what real
 
 from .archives import Listing, count_entries, open_archive, open_listing, read_member
 from .budgets import ArchiveBudget, TooManyPixels
+from .corrections import Corrections, small_classes
 from .errors import DataError, ImageTooLarge
-from .layout import SYSTEM_FILES, Entry, ImportPlan, Part, is_litter, plan_images, plan_labels, reasons
+from .layout import (
+    NOT_WANTED,
+    SYSTEM_FILES,
+    Entry,
+    ImportPlan,
+    Part,
+    is_litter,
+    levels_of,
+    photos_of,
+    plan_images,
+    plan_labels,
+    reasons,
+    split_part,
+)
 from .limits import Limits
 from .repacking import TAR_SUFFIXES, repack
 from .tables import (
@@ -24,11 +38,13 @@ from .tables import (
 )
 
 __all__ = [
+    "NOT_WANTED",
     "SYSTEM_FILES",
     "TABLE_SUFFIXES",
     "TAR_SUFFIXES",
     "ArchiveBudget",
     "Columns",
+    "Corrections",
     "DataError",
     "Entry",
     "ImageTooLarge",
@@ -43,10 +59,12 @@ __all__ = [
     "count_entries",
     "find_columns_of",
     "is_litter",
+    "levels_of",
     "open_archive",
     "open_listing",
     "open_table",
     "part_of_cell",
+    "photos_of",
     "plan_images",
     "plan_labels",
     "read_member",
@@ -54,4 +72,6 @@ __all__ = [
     "repack",
     "resolve_columns",
     "resolve_text_column",
+    "small_classes",
+    "split_part",
 ]

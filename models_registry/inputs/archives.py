@@ -75,8 +75,8 @@ class Listing(NamedTuple):
 
 
 @contextlib.contextmanager
-def open_listing(path: Path, limits: Limits) -> Iterator[Listing]:
-    """Open a zip; nothing is unpacked yet.
+def open_listing(path: Path, limits: Limits, name_encoding: str | None = None) -> Iterator[Listing]:
+    """Open a zip; nothing is unpacked yet. `name_encoding` is the code page of names that do not say theirs.
 
     Raises `DataError` for an archive that is no zip (found here or while it is read), is encrypted, names
     files outside itself or twice, holds links or too many files.
@@ -84,7 +84,7 @@ def open_listing(path: Path, limits: Limits) -> Iterator[Listing]:
     try:
         with _GuardedFile(path, limits) as file, zipfile.ZipFile(file) as archive:
             entries = archive.infolist()
-            code_page = name_entries(entries)
+            code_page = name_entries(entries, name_encoding)
             _check_entries(entries, limits, path.stat().st_size)
             yield Listing(archive, entries, code_page)
     except UNREADABLE_ARCHIVE as error:

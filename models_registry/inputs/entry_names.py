@@ -31,10 +31,11 @@ KOREAN = frozenset(
 )
 
 
-def name_entries(entries: Sequence[zipfile.ZipInfo]) -> str:
+def name_entries(entries: Sequence[zipfile.ZipInfo], named: str | None = None) -> str:
     """Set `filename` of each entry to its decoded name with "/" between folders.
 
-    Returns the code page that had to be guessed; empty when all names were certain.
+    Returns the code page that had to be guessed; empty when all names were certain. `named` is the code page that a
+    person has named, for the names that are not certain; what is none of it is shown as U+FFFD.
     """
     unknown: list[tuple[zipfile.ZipInfo, bytes]] = []
     for entry in entries:
@@ -49,13 +50,13 @@ def name_entries(entries: Sequence[zipfile.ZipInfo]) -> str:
             entry.filename = unicode_path
         else:
             unknown.append((entry, raw))
-    page = guess_code_page([raw for _, raw in unknown])
+    page = named or guess_code_page([raw for _, raw in unknown])
     for entry, raw in unknown:
-        entry.filename = raw.decode(page)
+        entry.filename = raw.decode(page, "replace")
     for entry in entries:
         if "\\" in entry.filename:  # older .NET and PowerShell write these between folders
             entry.filename = entry.filename.replace("\\", "/")
-    return "" if page == "utf-8" else page
+    return "" if page == "utf-8" or named else page
 
 
 def _unicode_path(extra: bytes, raw: bytes) -> str:

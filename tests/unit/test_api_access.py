@@ -70,6 +70,7 @@ CASES = [
     ("GET", "models/{}/download/?format=onnx", retired, None, (404, 404, 200, 200)),
     ("GET", "datasets/", None, None, LISTS),
     ("POST", "datasets/", None, {}, (401, 415, 415, 415)),
+    ("POST", "datasets/plan/", None, {}, (401, 415, 415, 415)),
     ("GET", "datasets/{}/", dataset, None, MINE),
     ("GET", "jobs/", None, None, LISTS),
     ("POST", "jobs/", None, {}, (401, 400, 400, 400)),

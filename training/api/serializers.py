@@ -15,6 +15,7 @@ from ..engine.specs.options import Group, Number
 from ..engine.specs.strategies import STRATEGIES, strategy_of
 from ..jobs.models import TrainingJob
 from ..jobs.selectors import expected_start, position_in_queue
+from .plan_serializers import CorrectionsField
 
 
 class ValidationProgressSerializer(serializers.ModelSerializer):
@@ -51,6 +52,7 @@ class DatasetSerializer(serializers.ModelSerializer):
             "classes",
             "examples",
             "columns",
+            "corrections",
             "report",
             "created_at",
         )
@@ -72,6 +74,7 @@ class DatasetUploadSerializer(serializers.Serializer):
     file = serializers.FileField()
     input_column = serializers.CharField(required=False, help_text="Recognised by its name where left out.")
     label_column = serializers.CharField(required=False, help_text="Recognised by its name where left out.")
+    corrections = CorrectionsField()
 
     def columns(self) -> dict[str, str] | None:
         """Return the mapping of columns, for texts."""

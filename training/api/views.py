@@ -15,14 +15,16 @@ from accounts.quota import require_room
 from control.selectors import require_operation
 from core.http.admission import claimed_by_file
 from core.http.schema import problems
-from core.http.throttles import PerAddress, PerUser, Uploads
+from core.http.throttles import PerAddress, PerUser, Plans, Uploads
 from training.datasets.deletion import delete_dataset
+from training.datasets.dry_run import plan_upload, require_size
 from training.datasets.services import accept_dataset
 
 from ..datasets.models import Dataset
 from ..jobs.models import TrainingJob
 from ..jobs.services import JobSettings, cancel_job, retry_job, submit_job
 from .filters import DatasetFilter, JobFilter
+from .plan_serializers import PlanRequestSerializer, PlanSerializer
 from .serializers import DatasetSerializer, DatasetUploadSerializer, JobDetailSerializer, JobSerializer
 
 
@@ -39,9 +41,12 @@ class DatasetViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.
         return Dataset.objects.owned_by(self.request.user).select_related("validation")
 
     def admit(self, request: Request) -> None:
-        """Refuse data while the platform is halted, and what there is no room for."""
+        """Refuse data while the platform is halted, what is too large and what there is no room for."""
         require_operation()
-        require_room(request.user, claimed_by_file(request._request))
+        if self.action == "plan":
+            require_size(claimed_by_file(request._request))
+        else:
+            require_room(request.user, claimed_by_file(request._request))
 
     @extend_schema(
         request=DatasetUploadSerializer,
@@ -73,12 +78,26 @@ class DatasetViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.
             task_type=values["task_type"],
             file=values["file"],
             columns=upload.columns(),
+            corrections=values.get("corrections"),
         )
         return Response(
             self.get_serializer(dataset).data,
             status=status.HTTP_201_CREATED if dataset.is_ready else status.HTTP_202_ACCEPTED,
             headers={"Location": reverse("api-dataset-detail", args=[dataset.pk], request=request)},
         )
+
+    @extend_schema(request=PlanRequestSerializer, responses={200: PlanSerializer})
+    @action(detail=False, methods=["post"], throttle_classes=[PerUser, PerAddress, Plans])
+    def plan(self, request: Request) -> Response:
+        """Tell what would become of a data set, and what could be meant instead. Nothing is kept.
+
+        Send the whole `file`; or the beginning of a table (`part` "head"), or a zip from its list of files on (`part`
+        "tail"), with the `size` of the whole; or the `entries` of a folder. What cannot be read is a plan with a
+        `problem`.
+        """
+        asked = PlanRequestSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        return Response(plan_upload(asked.upload()).to_json())
 
     @extend_schema(responses={204: None, **problems(400)})
     def destroy(self, request: Request, pk: str) -> Response:

@@ -66,7 +66,7 @@ class DatasetAdmin(MachineOwnedAdmin):
     fieldsets = (
         (None, {"fields": ("name", "owner", "task_type", "condition", "jobs_made", "created")}),
         ("Its validation", {"fields": ("reason", "checked", "checked_by")}),
-        ("What is in it", {"fields": ("examples", "classes_listed", "columns")}),
+        ("What is in it", {"fields": ("examples", "classes_listed", "columns", "corrections")}),
         ("The file", {"fields": ("original_name", "bytes", "checksum", "where")}),
     )
     actions = ("delete_unused",)

@@ -51,6 +51,7 @@ def _read(validation: DatasetValidation, folder: Path, heartbeat: Heartbeat) -> 
         path,
         task_type=dataset.task_type,
         columns=dataset.columns,
+        corrections=dataset.corrections,
         folder=folder / "empty",
         memory=limits["VALIDATION_MEMORY_BYTES"],
     ) as child:

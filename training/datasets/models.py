@@ -49,6 +49,9 @@ class Dataset(TimestampedModel):
     columns = models.JSONField(
         default=dict, blank=True, help_text="Texts: which column is the input, which the label."
     )
+    corrections = models.JSONField(
+        default=dict, blank=True, help_text="What was said against the guess of what is in it."
+    )
     classes = models.JSONField(default=list, blank=True)
     examples = models.PositiveIntegerField()
     report = models.JSONField(default=dict, blank=True, help_text="What the validation found.")

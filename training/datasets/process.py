@@ -22,7 +22,14 @@ class ValidationProcess:
     """
 
     def __init__(
-        self, path: Path, *, task_type: str, columns: dict[str, str], folder: Path, memory: int
+        self,
+        path: Path,
+        *,
+        task_type: str,
+        columns: dict[str, str],
+        corrections: dict[str, Any],
+        folder: Path,
+        memory: int,
     ) -> None:
         folder.mkdir()
         self._log = folder.parent / f"{folder.name}.log"
@@ -39,7 +46,13 @@ class ValidationProcess:
                 env={**kept, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)},
             )
         assert self._process.stdin is not None
-        request = {"path": str(path), "task_type": task_type, "columns": columns, "memory": memory}
+        request = {
+            "path": str(path),
+            "task_type": task_type,
+            "columns": columns,
+            "corrections": corrections,
+            "memory": memory,
+        }
         try:
             self._process.stdin.write(json.dumps(request).encode() + b"\n")
             self._process.stdin.flush()

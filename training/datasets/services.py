@@ -19,7 +19,7 @@ from bucket.factory import get_bucket
 from control.selectors import require_operation
 from core.exceptions import BucketError, InvalidRequest
 from core.models import check_fields
-from models_registry.inputs import TAR_SUFFIXES, Limits, repack
+from models_registry.inputs import TAR_SUFFIXES, Corrections, Limits, repack
 from models_registry.models import TaskType
 from work.queue import announce
 
@@ -48,22 +48,31 @@ def create_dataset(
     task_type: str,
     file: File,
     columns: dict[str, str] | None = None,
+    corrections: Corrections | None = None,
     identifier: str | None = None,
 ) -> Dataset:
     """Validate an upload and keep it in the bucket. Raises `InvalidRequest` with what to mend.
 
-    `columns` of a table are recognised by their usual names where none are given. `identifier` is for
+    `columns` of a table are recognised by their usual names where none are given, neither here nor in the
+    `corrections`, which hold against what else would be guessed. `identifier` is for
     a data set that is made again after a crash and must then lie in the same place; None makes one.
     """
     with _arrived(file, owner=owner, task_type=task_type) as path:
         dataset = _described(file, path, owner=owner, name=name, task_type=task_type, identifier=identifier)
-        _read_now(dataset, path, columns=columns or {})
+        _correct(dataset, columns, corrections)
+        _read_now(dataset, path)
         _keep(dataset, path)
     return dataset
 
 
 def accept_dataset(
-    *, owner: Any, name: str, task_type: str, file: File, columns: dict[str, str] | None = None
+    *,
+    owner: Any,
+    name: str,
+    task_type: str,
+    file: File,
+    columns: dict[str, str] | None = None,
+    corrections: Corrections | None = None,
 ) -> Dataset:
     """Keep an upload without keeping a web process: only what is small is validated at once.
 
@@ -72,9 +81,10 @@ def accept_dataset(
     """
     with _arrived(file, owner=owner, task_type=task_type) as path:
         dataset = _described(file, path, owner=owner, name=name, task_type=task_type)
+        said = _correct(dataset, columns, corrections)
         try:
-            if not is_large(path, columns=columns or {}):
-                _read_now(dataset, path, columns=columns or {}, progress=Patience())
+            if not is_large(path, columns=dataset.columns, corrections=said):
+                _read_now(dataset, path, progress=Patience())
                 _keep(dataset, path)
                 return dataset
         except DataError as error:
@@ -82,7 +92,6 @@ def accept_dataset(
         except TakesTooLong:
             logger.info("dataset.takes_long", bytes=path.stat().st_size)
         dataset.state = Dataset.State.VALIDATING
-        dataset.columns = columns or {}
         dataset.size, dataset.sha256 = path.stat().st_size, hash_file(path)
         _keep(dataset, path)
     return dataset
@@ -112,12 +121,30 @@ def discard_dataset(dataset: Dataset) -> None:
         get_bucket().delete(dataset.key)
 
 
+def task_of(filename: str) -> TaskType | None:
+    """Return the task that a file's ending is for; None for any other file."""
+    name = filename.lower()
+    return next((task for task, suffixes in SUFFIXES.items() if name.endswith(suffixes)), None)
+
+
 @contextlib.contextmanager
 def _arrived(file: File, *, owner: Any, task_type: str) -> Iterator[Path]:
     """Copy an upload to where readers can open it, for as long as it is looked at.
 
-    Every data set comes through here, whichever way it was sent. Raises `MaintenanceMode`, `QuotaExceeded`, and
-    `InvalidRequest` for a file of another kind or with more bytes than a data set may have.
+    Every data set that is kept comes through here, whichever way it was sent. Raises what `arrived` raises, and
+    `QuotaExceeded`.
+    """
+    with arrived(file, task_type=task_type) as path:
+        require_room(owner, path.stat().st_size)  # so that nobody waits for the report of what cannot be kept
+        yield path
+
+
+@contextlib.contextmanager
+def arrived(file: File, *, task_type: str) -> Iterator[Path]:
+    """Copy an upload to where readers can open it, whether it is kept later or not.
+
+    Raises `MaintenanceMode`, and `InvalidRequest` for a file of another kind or with more bytes than a data set may
+    have.
     """
     require_operation()
     expected = SUFFIXES[TaskType(task_type)]
@@ -130,7 +157,6 @@ def _arrived(file: File, *, owner: Any, task_type: str) -> Iterator[Path]:
         _copy_bounded(file, path, settings.TRAINYARD["MAX_DATASET_BYTES"])
         if is_image:
             path = _as_zip(path)
-        require_room(owner, path.stat().st_size)  # so that nobody waits for the report of what cannot be kept
         yield path
 
 
@@ -172,12 +198,27 @@ def _described(
     )
 
 
-def _read_now(
-    dataset: Dataset, path: Path, *, columns: dict[str, str], progress: Progress | None = None
-) -> None:
+def _correct(
+    dataset: Dataset, columns: dict[str, str] | None, corrections: Corrections | None
+) -> Corrections:
+    """Note what was said of a data set; returns the corrections."""
+    said = corrections or Corrections()
+    is_text = dataset.task_type == TaskType.TEXT
+    dataset.columns = {**said.columns, **(columns or {})} if is_text else {}
+    dataset.corrections = said.to_json()
+    return said
+
+
+def _read_now(dataset: Dataset, path: Path, *, progress: Progress | None = None) -> None:
     """Validate an upload in this process. Raises `InvalidRequest` with what to mend."""
     try:
-        report = build_report(path, task_type=dataset.task_type, columns=columns, progress=progress)
+        report = build_report(
+            path,
+            task_type=dataset.task_type,
+            columns=dataset.columns,
+            corrections=Corrections.from_json(dataset.corrections),
+            progress=progress,
+        )
     except DataError as error:
         raise InvalidRequest(str(error)) from error
     if report.problems:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from models_registry.inputs import count_entries
+from models_registry.inputs import Corrections, count_entries
 
 from ..engine.data.texts import find_columns
 
@@ -26,7 +26,7 @@ class Patience:
             raise TakesTooLong
 
 
-def is_large(path: Path, *, columns: dict[str, str]) -> bool:
+def is_large(path: Path, *, columns: dict[str, str], corrections: Corrections) -> bool:
     """Tell whether a data set is left to a worker; reads no more than the end of a zip or a table's heading.
 
     Raises `DataError` for what is no zip, and for a large table whose columns have to be named: its sender is
@@ -37,5 +37,5 @@ def is_large(path: Path, *, columns: dict[str, str]) -> bool:
     if path.suffix == ".zip":
         return count_entries(path) > limits["VALIDATE_IN_WEB_FILES"] or many_bytes
     if many_bytes:
-        find_columns(path, columns)
+        find_columns(path, columns, corrections=corrections)
     return many_bytes

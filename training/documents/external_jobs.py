@@ -24,6 +24,7 @@ from core.exceptions import BucketError, InvalidRequest, MaintenanceMode, Platfo
 from core.periodic import describe
 from documents import keys, schemas
 from documents.projections import Postponed, Unusable
+from models_registry.inputs import Corrections
 from models_registry.models import RegisteredModel, TaskType
 from models_registry.tokens import readable_name
 
@@ -107,6 +108,7 @@ class Reference(BaseModel):
     sha256: Annotated[str, BeforeValidator(_lower), Field(pattern=r"^[0-9a-f]{64}$")]
     bytes: int = Field(ge=0, le=LARGEST_INTEGER)
     columns: dict[str, str] = {}
+    corrections: dict[str, Any] = {}
 
 
 def import_document(source: Reader, *, etag: str) -> None:
@@ -157,10 +159,12 @@ def _make_job(source: Reader, folder: Path, identifier: str) -> TrainingJob:
     wanted = read_as(ExternalSettings, document.settings)
     _check_token(wanted.token)
     name, choice = readable_name(wanted.token), choice_of(wanted)
-    path, columns = _data(document, folder, wanted.task_type, limits)
+    path, columns, corrections = _data(document, folder, wanted.task_type, limits)
     dataset = Dataset.objects.filter(key=dataset_key(identifier, path.suffix)).first()
     if dataset is None:
-        dataset = _make_dataset(path, columns, name=name, task=wanted.task_type, identifier=identifier)
+        dataset = _make_dataset(
+            path, columns, corrections, name=name, task=wanted.task_type, identifier=identifier
+        )
     try:
         if len(dataset.classes) != wanted.num_classes:
             raise InvalidRequest(
@@ -179,7 +183,9 @@ def _make_job(source: Reader, folder: Path, identifier: str) -> TrainingJob:
         raise
 
 
-def _make_dataset(path: Path, columns: dict[str, str], *, name: str, task: str, identifier: str) -> Dataset:
+def _make_dataset(
+    path: Path, columns: dict[str, str], corrections: Corrections, *, name: str, task: str, identifier: str
+) -> Dataset:
     with path.open("rb") as file:
         return create_dataset(
             owner=None,
@@ -187,6 +193,7 @@ def _make_dataset(path: Path, columns: dict[str, str], *, name: str, task: str, 
             task_type=task,
             file=File(file, name=path.name),
             columns=columns,
+            corrections=corrections,
             identifier=identifier,
         )
 
@@ -264,16 +271,21 @@ def _check_pretrained_on(architecture: Architecture, wanted: str | bool | None) 
 
 def _data(
     document: ExternalDocument, folder: Path, task_type: str, limits: Limits
-) -> tuple[Path, dict[str, str]]:
-    """Return the data set's file and which of a table's columns are meant (none named: the usual ones)."""
+) -> tuple[Path, dict[str, str], Corrections]:
+    """Return the data set's file, a table's columns (none named: the usual ones), and what was said of it."""
+    corrections = Corrections()
     if document.path is not None:
         columns: dict[str, str] = {}
         path = document.path
     else:
         reference = read_as(Reference, document.reference or {}, place="dataset.")
         path, columns = _fetch(reference, folder, limits, task_type), reference.columns
+        try:
+            corrections = Corrections.from_json(reference.corrections)
+        except DataError as error:
+            raise InvalidRequest(f"dataset.corrections: {error}") from error
     require_suffix(path, task_type)
-    return path, columns
+    return path, columns, corrections
 
 
 def require_suffix(path: Path, task_type: str) -> None:

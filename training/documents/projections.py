@@ -13,6 +13,7 @@ from core.exceptions import BucketError
 from documents import keys
 from documents.projections import StreamProjection
 from documents.schemas import TrainingDocument
+from models_registry.inputs import Corrections
 
 from ..datasets.models import Dataset
 from ..engine.catalogue import get_architecture
@@ -82,6 +83,8 @@ def _dataset(dataset: Dataset) -> Iterator[bytes]:
                 path,
                 task_type=dataset.task_type,
                 columns=dataset.columns,
+                corrections=Corrections.from_json(dataset.corrections),
+                classes=dataset.classes or None,
                 unreadable=_unreadable(dataset),
             )
         except DataError as error:
@@ -89,9 +92,13 @@ def _dataset(dataset: Dataset) -> Iterator[bytes]:
 
 
 def _reference(dataset: Dataset) -> dict[str, object]:
-    """Name a data set; of a table also the columns, which the format's own CSV has by its names."""
+    """Name a data set; of a table also the columns, which the format's own CSV has by its names.
+
+    Where the file alone would be read as other examples, what was said of it is named, too.
+    """
     reference = {"$ref": dataset.key, "sha256": dataset.sha256, "bytes": dataset.size}
-    return {**reference, "columns": dataset.columns} if dataset.columns else reference
+    more = {"columns": dataset.columns, "corrections": dataset.corrections}
+    return {**reference, **{key: value for key, value in more.items() if value}}
 
 
 def _unreadable(dataset: Dataset) -> Collection[str] | None:

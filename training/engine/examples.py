@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models_registry.artifacts.metadata import IMAGE_CLASSIFICATION
+from models_registry.inputs import Corrections, small_classes
 
 from .data import (
     DataError,
@@ -85,20 +87,22 @@ class Examples:
 def open_examples(request: TrainingRequest) -> Iterator[Examples]:
     """Read a request's data set and keep its file open. Raises `DataError`."""
     path, limits = Path(request.dataset_path), Limits(**request.limits)
+    corrections = Corrections.from_json(request.corrections)
     _check_digest(path, request.dataset_sha256)
     if request.task_type == IMAGE_CLASSIFICATION:
         # How much work they are was decided when they were uploaded.
-        images = read_image_archive(path, replace(limits, max_archive_pixels=sys.maxsize))
+        images = read_image_archive(path, replace(limits, max_archive_pixels=sys.maxsize), corrections)
         names = tuple(example.name for example in images.examples)
         labels = [example.label for example in images.examples]
         groups = tuple(example.sha256 for example in images.examples)
         parts = tuple(example.part for example in images.examples)
-        with open_by_name(path, limits) as read:
-            yield _number(names, labels, groups, lambda index: read(names[index]), parts)
+        with open_by_name(path, limits, corrections) as read:
+            yield _number(names, labels, groups, lambda index: read(names[index]), parts, corrections)
     else:
-        table = read_text_table(path, {"split": "", **request.columns}, limits)
+        columns = {"split": "", **request.columns}
+        table = read_text_table(path, columns, limits, corrections)
         texts = table.texts
-        yield _number(texts, list(table.labels), texts, lambda index: texts[index], table.parts)
+        yield _number(texts, list(table.labels), texts, lambda index: texts[index], table.parts, corrections)
 
 
 def _number(
@@ -107,10 +111,13 @@ def _number(
     groups: tuple[str, ...],
     raw: Callable[[int], bytes | str],
     parts: tuple[str, ...],
+    corrections: Corrections,
 ) -> Examples:
-    """Number the classes, without those that cannot stand on both sides of a split; a test part stands apart."""
+    """Number the classes, without those that are too small or cannot be validated; a test part stands apart."""
     settled = settled_parts(parts)
-    usable = [index for index, part in enumerate(settled) if part != "test"]
+    learnt = [index for index, part in enumerate(settled) if part != "test"]
+    small = small_classes(Counter(labels[index] for index in learnt), corrections)
+    usable = [index for index in learnt if labels[index] not in small]
     lone = lone_classes([labels[index] for index in usable], [groups[index] for index in usable])
     classes = tuple(sorted({labels[index] for index in usable} - lone))
     if len(classes) < 2:

@@ -12,7 +12,7 @@ from .specs.hyperparameters import Hyperparameters
 class TrainingRequest:
     """One training. `public_id` names the model's files and stands in them; a trainer is not told the token,
     with which a model can be used. Paths are strings; `columns` maps input and label to a table's columns,
-    for texts.
+    for texts; `corrections` are those with which the data set's report was made.
 
     `checkpoint_dir` is a folder that may hold what an earlier attempt at the same job left there, and
     that takes this one's checkpoints; "" for none. `limits` overrides fields of `Limits`; `device` is
@@ -30,6 +30,7 @@ class TrainingRequest:
     columns: dict[str, str]
     output_dir: str
     cache_dir: str
+    corrections: dict[str, Any] = field(default_factory=dict)
     data_split: str = "70 : 30"
     seed: int = 0
     hyperparameters: Hyperparameters = field(default_factory=Hyperparameters)

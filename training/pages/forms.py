@@ -20,7 +20,7 @@ from core.pages.search import ListSearch, choice
 from models_registry.models import TaskType
 
 from ..datasets.language import language_of
-from ..datasets.services import SUFFIXES
+from ..datasets.services import SUFFIXES, task_of
 from ..engine.catalogue import Architecture
 from ..engine.specs.hyperparameters import (
     ADVANCED,
@@ -183,12 +183,6 @@ class DataForm(forms.Form):
             return None
         given = {role: self.cleaned_data[f"{role}_column"] for role in ("input", "label")}
         return {role: column for role, column in given.items() if column}
-
-
-def task_of(filename: str) -> TaskType | None:
-    """Return the task that a file's ending is for; None for any other file."""
-    name = filename.lower()
-    return next((task for task, suffixes in SUFFIXES.items() if name.endswith(suffixes)), None)
 
 
 def name_of(filename: str) -> str:

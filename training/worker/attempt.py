@@ -227,6 +227,7 @@ def _request(job: TrainingJob, data: Path, output: Path) -> TrainingRequest:
         dataset_path=str(data),
         dataset_sha256=job.dataset.sha256,
         columns=job.dataset.columns,
+        corrections=job.dataset.corrections,
         data_split=job.data_split,
         seed=job.seed,
         hyperparameters=job.hyperparameters,

@@ -6,10 +6,12 @@ and tools leave. An import plan says for every file what becomes of it; nothing 
 
 from .folders import plan_images
 from .labels import plan_labels
+from .levels import levels_of
 from .names import Part, is_hidden_file, is_litter, name_prefix, split_part
-from .plan import OUTSIDE, SYSTEM_FILES, TEST_PART, Entry, ImportPlan, reasons
+from .plan import NOT_WANTED, OUTSIDE, SYSTEM_FILES, TEST_PART, Entry, ImportPlan, photos_of, reasons
 
 __all__ = [
+    "NOT_WANTED",
     "OUTSIDE",
     "SYSTEM_FILES",
     "TEST_PART",
@@ -18,7 +20,9 @@ __all__ = [
     "Part",
     "is_hidden_file",
     "is_litter",
+    "levels_of",
     "name_prefix",
+    "photos_of",
     "plan_images",
     "plan_labels",
     "reasons",

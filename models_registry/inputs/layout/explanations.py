@@ -61,3 +61,13 @@ def why_flat(entries: Sequence[Entry], photos: Mapping[int, Parts]) -> str:
         f"The photos lie {place} ({'/'.join(first)!r} does not lie in a class folder), so their classes are not "
         f"known.{hint} {LAYOUT}"
     )
+
+
+def why_not_so_deep(photos: Mapping[int, Parts], level: int) -> str:
+    """Say that no photo lies at the level whose folders were said to be the classes."""
+    deepest = max((len(parts) - 1 for parts in photos.values()), default=0)
+    return (
+        f"No photo lies in a folder at level {level}. Choose a level from 1 to {deepest}."
+        if deepest
+        else f"No photo lies in a folder, and none at level {level}. {LAYOUT}"
+    )

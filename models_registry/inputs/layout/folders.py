@@ -2,8 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
-from .explanations import near_names, why_flat, why_nothing
+from ..corrections import Corrections
+from .classes import wanted
+from .explanations import near_names, why_flat, why_not_so_deep, why_nothing
+from .levels import by_level
 from .names import (
     TABLE_SUFFIXES,
     TOO_DEEP,
@@ -20,8 +24,9 @@ from .names import (
 from .plan import NO_PHOTOS, OUTSIDE, TEST_PART, Entry, ImportPlan, Placed, photos_of
 
 
-def plan_images(entries: Sequence[Entry]) -> ImportPlan:
+def plan_images(entries: Sequence[Entry], corrections: Corrections | None = None) -> ImportPlan:
     """Plan how the photos of an archive become examples, by the folders in which they lie."""
+    corrections = corrections or Corrections()
     photos, left_out = photos_of(entries)
     if not photos:
         return ImportPlan(left_out=left_out, problem=why_nothing(entries, left_out))
@@ -30,33 +35,62 @@ def plan_images(entries: Sequence[Entry]) -> ImportPlan:
         for index, entry in enumerate(entries)
         if left_out.get(index) == NO_PHOTOS and suffix_of(entry.name) in TABLE_SUFFIXES
     )
-    root = _without_wrappers(photos)
-    below = _below(photos, root)
-    kinds = _split_folders(below)
-    if kinds:
-        examples, notes = _by_split(below, kinds)
-    else:
-        labelled = {index: parts for index, parts in below.items() if len(parts) > 1}
-        examples, notes = _by_class(labelled)
-        if not labelled or _are_bare_split_folders(below):
-            for index in photos:
-                left_out[index] = OUTSIDE
-            return ImportPlan(
-                left_out=left_out, problem=why_flat(entries, photos), is_flat=True, tables=tables
-            )
-    tests = [placed for placed in examples if placed.part == "test"]
-    examples = [placed for placed in examples if placed.part != "test"]
-    flat = {index for index, parts in below.items() if kinds.get(parts[0]) == "test" and len(parts) > 1}
-    for index in photos.keys() - {placed.place for placed in (*examples, *tests)}:
-        left_out[index] = TEST_PART if index in flat and "train" in kinds.values() else OUTSIDE
-    notes += _folders_without_photos(entries, photos, root, kinds)
+    placed = _at_level(photos, corrections) if corrections.class_level else _by_folders(photos, corrections)
+    if placed is None:
+        for index in photos:
+            left_out[index] = OUTSIDE
+        return ImportPlan(left_out=left_out, problem=why_flat(entries, photos), is_flat=True, tables=tables)
+    for index in photos.keys() - {example.place for example in placed.examples}:
+        left_out[index] = TEST_PART if index in placed.tests else OUTSIDE
+    found = wanted(placed.examples, left_out, corrections)
+    tests = [example for example in found if example.part == "test"]
+    examples = [example for example in found if example.part != "test"]
+    notes = placed.notes
+    if not corrections.class_level:
+        notes += _folders_without_photos(entries, photos, placed.root, placed.kinds)
     return ImportPlan(
         examples=tuple(sorted(examples)),
         tests=tuple(sorted(tests)),
         left_out=left_out,
-        notes=(*notes, *near_names({placed.label for placed in examples})),
+        notes=(*notes, *near_names({example.label for example in examples})),
+        problem="" if placed.examples else why_not_so_deep(photos, corrections.class_level or 1),
         tables=tables,
     )
+
+
+class _Placement(NamedTuple):
+    """Photos by their folders, and what is doubtful; `tests` lie in a test part, whether they have a class or not."""
+
+    examples: list[Placed]
+    tests: set[int]
+    notes: list[str]
+    root: Parts = ()
+    kinds: dict[str, Part] = {}  # never changed
+
+
+def _at_level(photos: Mapping[int, Parts], corrections: Corrections) -> _Placement:
+    """Place photos by the folders that a person has named."""
+    examples = by_level(photos, corrections.class_level or 1, use_split=corrections.use_split is not False)
+    return _Placement(examples, set(), [])
+
+
+def _by_folders(photos: Mapping[int, Parts], corrections: Corrections) -> _Placement | None:
+    """Place photos by the folders that seem to be the classes; None when they lie in none."""
+    root = _without_wrappers(photos)
+    below = _below(photos, root)
+    kinds = _split_folders(below)
+    use_split = corrections.use_split is not False
+    if kinds:
+        examples, notes = _by_split(below, kinds, use_split=use_split)
+    else:
+        labelled = {index: parts for index, parts in below.items() if len(parts) > 1}
+        examples, notes = _by_class(labelled, use_split=use_split)
+        if not labelled or (use_split and _are_bare_split_folders(below)):
+            return None
+    tests = set()
+    if use_split and "train" in kinds.values():
+        tests = {index for index, parts in below.items() if kinds.get(parts[0]) == "test" and len(parts) > 1}
+    return _Placement(examples, tests, notes, root, kinds)
 
 
 def _below(photos: Mapping[int, Parts], root: Parts) -> dict[int, Parts]:
@@ -112,8 +146,10 @@ def _are_bare_split_folders(below: Mapping[int, Parts]) -> bool:
     )
 
 
-def _by_split(below: Mapping[int, Parts], kinds: Mapping[str, Part]) -> tuple[list[Placed], list[str]]:
-    """Place photos by class folders inside the folders of a split; a test part is left out."""
+def _by_split(
+    below: Mapping[int, Parts], kinds: Mapping[str, Part], *, use_split: bool
+) -> tuple[list[Placed], list[str]]:
+    """Place photos by class folders inside the folders of a split; all together where it is not used."""
     inner: dict[str, dict[int, Parts]] = {}
     for top in sorted(kinds, key=lambda name: (kinds[name] != "train", name)):
         inside = {i: parts[1:] for i, parts in below.items() if parts[0] == top and len(parts) > 1}
@@ -122,8 +158,10 @@ def _by_split(below: Mapping[int, Parts], kinds: Mapping[str, Part]) -> tuple[li
     examples: list[Placed] = []
     notes: list[str] = []
     for top, inside in inner.items():
-        placed, doubts = _by_class({i: parts for i, parts in inside.items() if len(parts) > 1})
-        part = kinds[top] if has_train else ""
+        placed, doubts = _by_class(
+            {i: parts for i, parts in inside.items() if len(parts) > 1}, use_split=use_split
+        )
+        part = kinds[top] if has_train and use_split else ""
         examples += [Placed(index, label, part) for index, label, _ in placed]
         notes += [doubt for doubt in doubts if doubt not in notes]
     if not has_train:
@@ -148,8 +186,8 @@ def _without_inner_wrapper(inside: dict[int, Parts], kind: Part, classes: set[st
     return inside
 
 
-def _by_class(below: Mapping[int, Parts]) -> tuple[list[Placed], list[str]]:
-    """Place photos by their outer folder. Folders of a split inside the classes are heeded."""
+def _by_class(below: Mapping[int, Parts], *, use_split: bool) -> tuple[list[Placed], list[str]]:
+    """Place photos by their outer folder. Folders of a split inside the classes are heeded where it is used."""
     folders: dict[str, set[str]] = defaultdict(set)
     for parts in below.values():
         if len(parts) > 2:
@@ -157,7 +195,8 @@ def _by_class(below: Mapping[int, Parts]) -> tuple[list[Placed], list[str]]:
     inner = {name for names in folders.values() for name in names}
     kinds = {name: split_part(name) for name in inner}
     is_split = (
-        bool(inner)
+        use_split
+        and bool(inner)
         and all(kinds.values())
         and "train" in kinds.values()
         and len(set(kinds.values())) > 1

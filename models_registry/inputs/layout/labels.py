@@ -4,12 +4,19 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 
+from ..corrections import Corrections
+from .classes import wanted
 from .explanations import near_names
 from .names import Parts, normalised, path_of
 from .plan import LAYOUT, UNLABELLED, Entry, ImportPlan, Placed, photos_of
 
 
-def plan_labels(entries: Sequence[Entry], rows: Iterable[tuple[str, str]], table: str) -> ImportPlan:
+def plan_labels(
+    entries: Sequence[Entry],
+    rows: Iterable[tuple[str, str]],
+    table: str,
+    corrections: Corrections | None = None,
+) -> ImportPlan:
     """Plan photos whose labels stand in a table: (file, label) of each row, from the file called `table`.
 
     A row's file is a path, a file's name, or one without its suffix. Of equal names the one in the folder that
@@ -26,17 +33,17 @@ def plan_labels(entries: Sequence[Entry], rows: Iterable[tuple[str, str]], table
             missing += 1
         elif labels.setdefault(index, normalised(label.strip())) != normalised(label.strip()):
             conflicting.add(index)
-    examples = tuple(Placed(index, labels[index], "") for index in sorted(labels) if index not in conflicting)
-    for index in photos.keys() - {placed.place for placed in examples}:
+    found = [Placed(index, labels[index], "") for index in sorted(labels) if index not in conflicting]
+    for index in photos.keys() - {placed.place for placed in found}:
         left_out[index] = UNLABELLED
+    examples = tuple(wanted(found, left_out, corrections or Corrections()))
     notes = _notes_of_labels(table, missing=missing, conflicting=len(conflicting))
-    problem = "" if examples else f"No row of {table} names a photo of the archive. {LAYOUT}"
     return ImportPlan(
         examples,
         left_out,
-        (*notes, *near_names(set(labels.values()))),
-        problem=problem,
-        is_flat=not examples,
+        (*notes, *near_names({placed.label for placed in examples})),
+        problem="" if found else f"No row of {table} names a photo of the archive. {LAYOUT}",
+        is_flat=not found,
     )
 
 

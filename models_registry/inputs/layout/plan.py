@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from .names import (
@@ -22,6 +22,7 @@ NO_PHOTOS = "files that are no photos"
 OUTSIDE = "photos outside the class folders"
 TEST_PART = "photos of the test part without a class, which nothing can be measured on"
 UNLABELLED = "photos without a label in the table"
+NOT_WANTED = "photos of classes that are left out"
 LAYOUT = "Make one folder for each class with its photos inside, and zip these folders."
 
 
@@ -57,6 +58,10 @@ class ImportPlan:
     is_flat: bool = False
     tables: tuple[int, ...] = ()
     tests: tuple[Placed, ...] = ()
+
+    def with_notes(self, *notes: str) -> "ImportPlan":
+        """Return the plan with further doubts ahead of its own."""
+        return replace(self, notes=(*notes, *self.notes))
 
     @property
     def classes(self) -> dict[str, int]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
+from ..corrections import Corrections
 from ..errors import DataError
 from ..limits import Limits
 
@@ -25,14 +26,31 @@ class Row(NamedTuple):
     also: tuple[str, ...] = ()
 
 
+class TableFormat(NamedTuple):
+    """What of a table's format can be corrected; "" where a format has no such thing.
+
+    `titles` are the rows above the heading that are no examples.
+    """
+
+    encoding: str = ""
+    separator: str = ""
+    heading: bool = True
+    sheet: str = ""
+    titles: int = 0
+
+
 @dataclass(frozen=True)
 class TableReader(ABC):
-    """One table in one file, read in memory of a few rows; `notes` tell how it was understood."""
+    """One table in one file, read in memory of a few rows; `notes` tell how it was understood.
+
+    What `corrections` say of the file's format holds against what would be guessed.
+    """
 
     suffixes: ClassVar[tuple[str, ...]]
 
     path: Path
     limits: Limits
+    corrections: Corrections = field(default_factory=Corrections, kw_only=True)
     notes: list[str] = field(default_factory=list, compare=False, kw_only=True)
 
     @abstractmethod
@@ -49,6 +67,10 @@ class TableReader(ABC):
     def sample(self) -> list[dict[str, str]]:
         """Return some of the first rows, by column; none where a format does not need them."""
         return []
+
+    def format(self) -> TableFormat:
+        """Return how the table was understood, as far as that can be corrected."""
+        return TableFormat()
 
     def note(self, words: str) -> None:
         """Keep what a person should know of how the table was understood, once."""

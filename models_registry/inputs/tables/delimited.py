@@ -9,8 +9,8 @@ from itertools import islice
 from typing import BinaryIO, ClassVar
 
 from ..errors import DataError
-from .base import SAMPLE_ROWS, Row, TableReader, row_of
-from .encodings import Encoding, find_encoding, open_text, sample_of
+from .base import SAMPLE_ROWS, Row, TableFormat, TableReader, row_of
+from .encodings import Encoding, find_encoding, named_encoding, open_text, sample_of
 from .layout import NO_DELIMITER, SAMPLE_AGAIN, Layout, fields_of, find_dialect, find_layout
 from .records import Dialect, Record, read_records, trimmed
 
@@ -71,6 +71,8 @@ class TextFile(TableReader):
     @cached_property
     def encoding(self) -> Encoding:
         """The encoding that the file is in."""
+        if self.corrections.encoding:
+            return named_encoding(self.corrections.encoding)
         with self.open_bytes() as file:
             found = find_encoding(sample_of(file, self.bytes_count()))
         if found.doubt:
@@ -131,6 +133,16 @@ class CsvReader(TextFile):
                     fields += [""] * (width - len(fields))
                     yield row_of(place, [fields[index] for index in wanted], also=len(also))
 
+    def format(self) -> TableFormat:
+        """Return the encoding, the separator, and whether there is a heading."""
+        separator = self._dialect.delimiter
+        return TableFormat(
+            encoding=self.encoding.name,
+            separator="" if separator == NO_DELIMITER else separator,
+            heading=self._layout.has_heading,
+            titles=self._layout.titles,
+        )
+
     def _too_wide(self, fields: int, width: int) -> str:
         separator = self._dialect.delimiter
         shown = {"\t": "tab"}.get(separator, separator)
@@ -161,7 +173,9 @@ class CsvReader(TextFile):
                 is_whole = next(lines, None) is None
         preferred = "\t" if self.path.suffix.lower() in (".tsv", ".tab", ".txt") else ","
         longest = self.limits.max_line_chars
-        dialect = find_dialect(taken, preferred=preferred, longest=longest)
+        dialect = find_dialect(
+            taken, preferred=preferred, longest=longest, separator=self.corrections.separator
+        )
         records = list(read_records(iter(taken), dialect, longest=longest, again=SAMPLE_AGAIN))
         return dialect, records if is_whole or len(records) < 3 else records[:-1]
 
@@ -171,7 +185,7 @@ class CsvReader(TextFile):
         rows = fields_of(records)
         is_named = bool(rows) and dialect.delimiter != NO_DELIMITER and rows[0][0].lower().startswith("sep=")
         try:
-            found = find_layout(rows[is_named:])
+            found = find_layout(rows[is_named:], heading=self.corrections.heading)
         except ValueError:
             raise DataError(
                 "The file is empty. It should be a table whose first row names the columns."
@@ -192,5 +206,5 @@ def tell_layout(reader: TableReader, layout: Layout) -> None:
         reader.note(
             f"The first {rows} above the table's heading {'is' if layout.titles == 1 else 'are'} left out."
         )
-    if not layout.has_heading:
+    if not layout.has_heading and reader.corrections.heading is None:
         reader.note("The table has no heading row: its first row is used as an example, too.")

@@ -76,6 +76,12 @@ def find_encoding(pieces: list[bytes]) -> Encoding:
     )
 
 
+def named_encoding(name: str) -> Encoding:
+    """Return an encoding that a person has named. UTF-8 may begin with a byte order mark."""
+    is_wide = name.startswith(("utf-16", "utf-32"))
+    return Encoding("utf-8-sig" if name == "utf-8" else name, "replace" if is_wide else "surrogateescape")
+
+
 def _not_in_utf8(pieces: list[bytes]) -> tuple[int, list[bytes], bool]:
     """Return how many lines there are, those that are not UTF-8, and whether others beyond ASCII are."""
     bad, lines, is_utf8 = [], 0, False

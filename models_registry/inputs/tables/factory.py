@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from ..corrections import Corrections
 from ..errors import DataError
 from ..limits import Limits
 from .base import TableReader
@@ -21,12 +22,14 @@ ZIP, XLS, GZIP, PARQUET = b"PK\3\4", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"\x1f
 SHEETS_IN_ZIP = (b"xl/workbook", b"application/vnd.oasis.opendocument.spreadsheet")
 
 
-def open_table(path: Path, limits: Limits | None = None) -> TableReader:
+def open_table(
+    path: Path, limits: Limits | None = None, corrections: Corrections | None = None
+) -> TableReader:
     """Return the reader for a file, by its suffix or, where its first bytes are another format's, by these.
 
     Raises `DataError` that lists the known suffixes.
     """
-    limits = limits or Limits()
+    limits, corrections = limits or Limits(), corrections or Corrections()
     suffix = path.suffix.lower()
     if suffix not in (*READERS, ".zip"):
         raise DataError(f"{path.name} is no table. Known: {', '.join(TABLE_SUFFIXES)}.")
@@ -37,14 +40,14 @@ def open_table(path: Path, limits: Limits | None = None) -> TableReader:
     if start.startswith(XLS) or (
         start.startswith(ZIP) and (suffix in SheetReader.suffixes or _is_sheet(path, start))
     ):
-        return SheetReader(path, limits)
+        return SheetReader(path, limits, corrections=corrections)
     if start.startswith(ZIP) or suffix == ".zip":
-        return open_zip(path, limits)
+        return open_zip(path, limits, corrections)
     if start.startswith(GZIP) or suffix == ".gz":
-        return open_gzip(path, limits)
+        return open_gzip(path, limits, corrections)
     if start.startswith(PARQUET):
-        return ParquetReader(path, limits)
-    return READERS[suffix](path, limits)
+        return ParquetReader(path, limits, corrections=corrections)
+    return READERS[suffix](path, limits, corrections=corrections)
 
 
 def _is_sheet(path: Path, start: bytes) -> bool:

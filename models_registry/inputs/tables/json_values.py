@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any, ClassVar, NoReturn
 
 from ..errors import DataError
-from .base import Row, row_of
+from .base import Row, TableFormat, row_of
 from .delimited import TextFile
 
 LONGEST_KEY = 1000  # characters, more than any column's name
@@ -57,6 +57,10 @@ class JsonReader(TextFile):
         for count, (number, row) in enumerate(self._objects(), start=1):
             self.check_count(count)
             yield row_of(f"row {number}", [_as_text(row.get(name)) for name in wanted], also=len(also))
+
+    def format(self) -> TableFormat:
+        """Return the encoding."""
+        return TableFormat(encoding=self.encoding.name)
 
     @cached_property
     def _heads(self) -> list[dict[str, object]]:

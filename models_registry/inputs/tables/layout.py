@@ -33,9 +33,13 @@ class Layout(NamedTuple):
     titles: int = 0
 
 
-def find_dialect(lines: Sequence[str], *, preferred: str, longest: int) -> Dialect:
-    """Return how the fields of some lines are told apart."""
-    if lines and (named := re.fullmatch(r'"?sep=(.)"?', lines[0].strip("\r\n"), re.IGNORECASE)):
+def find_dialect(
+    lines: Sequence[str], *, preferred: str, longest: int, separator: str | None = None
+) -> Dialect:
+    """Return how the fields of some lines are told apart: by `separator`, where a person has named it."""
+    if separator:
+        best = Dialect(separator)
+    elif lines and (named := re.fullmatch(r'"?sep=(.)"?', lines[0].strip("\r\n"), re.IGNORECASE)):
         best = Dialect(named[1])
     else:
         order = [preferred, *(one for one in DELIMITERS if one != preferred)]
@@ -68,8 +72,11 @@ def _consistency(lines: Sequence[str], dialect: Dialect, longest: int) -> float:
     return count / widths.total() + named
 
 
-def find_layout(found: Sequence[Sequence[str]]) -> Layout:
-    """Return where the data of a table begins, from its first rows. Raises ValueError when there is none."""
+def find_layout(found: Sequence[Sequence[str]], *, heading: bool | None = None) -> Layout:
+    """Return where the data of a table begins, from its first rows. Raises ValueError when there is none.
+
+    `heading` is whether the table names its columns, where a person has said so.
+    """
     rows: list[list[str]] = [[field.strip() for field in row] for row in found]
     filled = [sum(map(bool, row)) for row in rows]
     usual = Counter(count for count in filled if count).most_common(1)
@@ -81,7 +88,7 @@ def find_layout(found: Sequence[Sequence[str]]) -> Layout:
     )
     first, rest = rows[start], [row for row in rows[start + 1 :] if any(row)]
     titles = sum(map(bool, filled[:start]))
-    if _is_heading(first, rest):
+    if _is_heading(first, rest) if heading is None else heading:
         # Columns without a name count as far as rows fill them.
         filled_to = max(
             (len(trimmed(row, 1)) for row in rest if len(trimmed(row, 1)) <= len(first)), default=1

@@ -10,6 +10,7 @@ from typing import IO, BinaryIO, ClassVar, cast
 
 from ..archives import UNREADABLE_ARCHIVE, open_archive, read_member
 from ..bounded_file import buffered
+from ..corrections import Corrections
 from ..errors import DataError
 from ..limits import Limits
 from .base import Row, TableReader, row_of
@@ -121,7 +122,7 @@ class TextFolderReader(TableReader):
                 yield row_of(member.filename, fields, also=len(also))
 
 
-def open_zip(path: Path, limits: Limits) -> TableReader:
+def open_zip(path: Path, limits: Limits, corrections: Corrections) -> TableReader:
     """Return the reader of a zip that holds tables, or texts in folders. Raises `DataError` for another one."""
     with open_archive(path, limits) as (_, members):
         names = [member.filename for member in members]
@@ -135,17 +136,19 @@ def open_zip(path: Path, limits: Limits) -> TableReader:
         for name in names
         if PurePosixPath(name).suffix.lower() in TEXT_SUFFIXES[:2] + JsonReader.suffixes
     ]
-    if not tables and len(folders) > 1:
-        return TextFolderReader(path, limits)
+    if not tables and len(folders) > 1 and not corrections.member:
+        return TextFolderReader(path, limits, corrections=corrections)
     tables = tables or [name for name in names if name.lower().endswith((".txt", ".tab"))]
     if not tables:
         raise DataError("This zip holds no table of texts. Put a CSV into it, or upload the table as it is.")
-    chosen = max(tables, key=lambda name: ("train" in PurePosixPath(name).stem.lower(), sizes[name]))
+    chosen = _wanted(names, corrections.member) or max(
+        tables, key=lambda name: ("train" in PurePosixPath(name).stem.lower(), sizes[name])
+    )
     is_json = PurePosixPath(chosen).suffix.lower() in JsonReader.suffixes
     reader: TableReader = (
-        ZippedJsonReader(path, limits, member=chosen)
+        ZippedJsonReader(path, limits, member=chosen, corrections=corrections)
         if is_json
-        else ZippedCsvReader(path, limits, member=chosen)
+        else ZippedCsvReader(path, limits, member=chosen, corrections=corrections)
     )
     if others := [name for name in tables if name != chosen]:
         more = f" and {len(others) - LEFT_OUT:,} more" if len(others) > LEFT_OUT else ""
@@ -154,12 +157,20 @@ def open_zip(path: Path, limits: Limits) -> TableReader:
     return reader
 
 
-def open_gzip(path: Path, limits: Limits) -> TableReader:
+def _wanted(names: list[str], member: str | None) -> str:
+    """Return the file that a person has named; "" where nobody has. Raises `DataError` when it is not there."""
+    if member and member not in names:
+        there = ", ".join(map(repr, names[:LEFT_OUT]))
+        raise DataError(f"There is no file {member!r} in the zip. It has: {there}.")
+    return member or ""
+
+
+def open_gzip(path: Path, limits: Limits, corrections: Corrections) -> TableReader:
     """Return the reader of a table packed by gzip, by what it begins with."""
-    reader = GzipCsvReader(path, limits)
+    reader = GzipCsvReader(path, limits, corrections=corrections)
     with reader.open_bytes() as file:
         start = file.read(1024).lstrip(b"\xef\xbb\xbf \t\r\n")
-    return GzipJsonReader(path, limits) if start[:1] in (b"{", b"[") else reader
+    return GzipJsonReader(path, limits, corrections=corrections) if start[:1] in (b"{", b"[") else reader
 
 
 def _check_method(member: zipfile.ZipInfo) -> None:

@@ -12,7 +12,7 @@ import resource
 import subprocess
 import sys
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from functools import cached_property
 from itertools import islice
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TextIO
 
 from ..errors import DataError
-from .base import SAMPLE_ROWS, Row, TableReader, row_of
+from .base import SAMPLE_ROWS, Row, TableFormat, TableReader, row_of
 from .delimited import tell_layout
 from .layout import Layout, find_layout
 from .records import trimmed
@@ -37,6 +37,10 @@ class SheetReader(TableReader):
     """The cells of a sheet, in which numbers and dates are as they would be written."""
 
     suffixes = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
+
+    sheets: list[str] = field(
+        default_factory=list, compare=False, kw_only=True
+    )  # the one that is read, then others
 
     def columns(self) -> list[str]:
         """Return the heading row, or "column 1" and so on where there is none."""
@@ -60,6 +64,11 @@ class SheetReader(TableReader):
                 fields = [*cells, *[""] * (len(header) - len(cells))]
                 yield row_of(f"row {number}", [fields[index] for index in wanted], also=len(also))
 
+    def format(self) -> TableFormat:
+        """Return the sheet, and whether it has a heading."""
+        found = self._layout
+        return TableFormat(heading=found.has_heading, titles=found.titles, sheet=self.sheets[0])
+
     @cached_property
     def _first(self) -> list[list[str]]:
         with contextlib.closing(self._cells()) as rows:
@@ -69,7 +78,7 @@ class SheetReader(TableReader):
     def _layout(self) -> Layout:
         first = self._first
         try:
-            found = find_layout(first)
+            found = find_layout(first, heading=self.corrections.heading)
         except ValueError:
             raise DataError(
                 "The sheet is empty. It should be a table whose first row names the columns."
@@ -84,6 +93,7 @@ class SheetReader(TableReader):
     def _cells(self) -> Generator[list[str]]:
         """Yield the rows of the sheet, the blank ones too."""
         command = [sys.executable, "-m", __name__, str(self.path), str(self.limits.max_columns)]
+        command += [self.corrections.sheet] if self.corrections.sheet else []
         with subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, cwd=ROOT
         ) as process:
@@ -95,7 +105,11 @@ class SheetReader(TableReader):
                             yield cells
                         case {"error": str(reason)}:
                             raise DataError(f"This sheet cannot be read ({reason}). {HELP}")
+                        case {"missing": str(wanted), "sheets": [*there]}:
+                            listed = ", ".join(map(repr, there[:10]))
+                            raise DataError(f"There is no sheet {wanted!r}. The workbook has: {listed}.")
                         case {"sheets": [str(used), *others]}:
+                            self.sheets[:] = [used, *others]
                             if others:
                                 named = ", ".join(map(repr, others[:10]))
                                 self.note(f"Read is the sheet {used!r}; the others are left out: {named}.")
@@ -117,8 +131,11 @@ def _limit_this_process() -> None:
         resource.setrlimit(what, (most if hard == resource.RLIM_INFINITY else min(most, hard),) * 2)
 
 
-def _write_rows(path: Path, out: TextIO, most_columns: int) -> None:
-    """Write the names of the filled sheets, and a line for each row of the first; blank ones above it included."""
+def _write_rows(path: Path, out: TextIO, most_columns: int, wanted: str) -> None:
+    """Write the names of the filled sheets, and a line for each row of the one that is wanted, or of the first.
+
+    Blank rows above it are included.
+    """
     import python_calamine
 
     with path.open("rb") as file:
@@ -130,6 +147,11 @@ def _write_rows(path: Path, out: TextIO, most_columns: int) -> None:
         ]
         sheets = {name: book.get_sheet_by_name(name) for name in visible}
         filled = [name for name, sheet in sheets.items() if sheet.height] or visible[:1]
+        if wanted:
+            if wanted not in sheets:
+                out.write(json.dumps({"missing": wanted, "sheets": visible}) + "\n")
+                return
+            filled = [wanted, *(name for name in filled if name != wanted)]
         out.write(json.dumps({"sheets": filled}) + "\n")
         sheet = sheets[filled[0]]
         for _ in range(sheet.start[0] if sheet.start else 0):
@@ -141,11 +163,11 @@ def _write_rows(path: Path, out: TextIO, most_columns: int) -> None:
 
 def main() -> int:
     """Print the rows of a file's first filled sheet; returns the exit code."""
-    path, most_columns = sys.argv[1], int(sys.argv[2])
+    path, most_columns, wanted = sys.argv[1], int(sys.argv[2]), "".join(sys.argv[3:])
     _limit_this_process()
     out = os.fdopen(1, "w", encoding="utf-8", errors="surrogatepass")
     try:
-        _write_rows(Path(path), out, most_columns)
+        _write_rows(Path(path), out, most_columns, wanted)
     except MemoryError:
         return TOO_LARGE
     except Exception as error:  # whatever the library raises on damaged files

@@ -23,6 +23,7 @@ REST_FRAMEWORK = {
         "predict-token": "6000/min",
         "predict-address": "6000/min",
         "upload": "120/hour",
+        "plan": "1200/hour",
         "flash-train": "20/hour",
         **env.dict("THROTTLE_RATES", default={}),
     },

@@ -16,7 +16,7 @@ TOKENS = re.compile(r'"(?:[^"\\]++|\\.|\\\Z)*+(?:"|\Z)|[\[\]{},:]', re.DOTALL)
 HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")
 
 
-def parse_json(content: bytes) -> Any:
+def parse_json(content: bytes, *, most_items: int = MOST_ITEMS) -> Any:
     """Return the value of a JSON text in UTF-8.
 
     Raises ValueError, with the reason for a person, for what is no JSON, or holds too many, too deeply nested or too
@@ -26,7 +26,7 @@ def parse_json(content: bytes) -> Any:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError("it is not in UTF-8") from error
-    _check_shape(text)
+    _check_shape(text, most_items)
     try:
         return _decoder.decode(text)
     except RecursionError as error:
@@ -44,7 +44,7 @@ def holds_half_characters(content: bytes, value: Any) -> bool:
     return False
 
 
-def _check_shape(text: str) -> None:
+def _check_shape(text: str, most_items: int) -> None:
     """Count what stands between strings, no further than it may go."""
     items = depth = 0
     for token in TOKENS.finditer(text):
@@ -54,8 +54,8 @@ def _check_shape(text: str) -> None:
         elif character in "]}":
             depth -= 1
         items += character in ",:[{"
-        if items > MOST_ITEMS:
-            raise ValueError(f"it has more than {MOST_ITEMS:,} values")
+        if items > most_items:
+            raise ValueError(f"it has more than {most_items:,} values")
         if depth > DEEPEST:
             raise ValueError("it is nested too deeply")
 

@@ -41,7 +41,7 @@ PERIODS = {
     "day": "day",
 }
 UNLIMITED = ("", "none")
-SCOPES = frozenset({"user", "address", "predict-token", "predict-address", "upload", "flash-train"})
+SCOPES = frozenset({"user", "address", "predict-token", "predict-address", "upload", "plan", "flash-train"})
 COUNTED = "trainyard.counted"  # among what the server says of a request
 _RATE = re.compile(r"([1-9]\d*)/([a-z]+)")
 _WITH_PORT = re.compile(r"(?:\[([^\]]+)\]|([\d.]+))(?::\d+)?", re.ASCII)
@@ -247,6 +247,12 @@ class Uploads(PerUser):
     def who(self, request: Request, view: "APIView") -> str | None:
         """Return the person, for a request that brings something."""
         return super().who(request, view) if request.method == "POST" else None
+
+
+class Plans(Uploads):
+    """What a person asks about a data set before it is sent: again after each correction."""
+
+    scope = "plan"
 
 
 def client_of(request: HttpRequest | Request) -> str:

@@ -12,3 +12,11 @@ class Unreadable(NamedTuple):
     name: str
     label: str
     reason: str
+
+
+class LeftOut(NamedTuple):
+    """An example that could be used and is not, because of its class."""
+
+    name: str
+    label: str
+    reason: str

@@ -19,29 +19,22 @@ from typing import NamedTuple
 from models_registry.artifacts import InvalidInput, decoding
 from models_registry.inputs import (
     ArchiveBudget,
-    DataError,
-    Entry,
+    Corrections,
     ImageTooLarge,
-    ImportPlan,
     Limits,
-    Listing,
     Part,
     is_litter,
     open_listing,
-    plan_images,
-    plan_labels,
-    reasons,
 )
 
+from .archive_plans import ArchivePlan, Member, open_image_archive
 from .examples import Progress, Unreadable
-from .label_tables import read_label_table
 
 # Pillow warns of what is checked here anyway; a filter for each call would be one for all threads.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 CHECKERS = min(4, os.cpu_count() or 1)  # threads that decode
 FILES_AHEAD = 8 * CHECKERS
 BYTES_AHEAD = 16 << 20
-MOST_TABLES = 5  # beside the photos, that are searched for labels
 
 
 @dataclass(frozen=True)
@@ -61,29 +54,33 @@ class ImageExamples:
     path: Path
     examples: tuple[ImageExample, ...]
     unreadable: tuple[tuple[str, str], ...]
+    corrections: Corrections | None = None
 
     def iter_bytes(self) -> Iterator[bytes]:
         """Yield the images' files in the order of `examples`."""
-        with open_by_name(self.path) as read:
+        with open_by_name(self.path, corrections=self.corrections) as read:
             for example in self.examples:
                 yield read(example.name)
 
 
-def read_image_archive(path: Path, limits: Limits | None = None) -> ImageExamples:
+def read_image_archive(
+    path: Path, limits: Limits | None = None, corrections: Corrections | None = None
+) -> ImageExamples:
     """Read and check every image of a zip. Raises what `iter_image_archive` raises."""
     examples, unreadable = [], []
-    for found in iter_image_archive(path, limits):
+    for found in iter_image_archive(path, limits, corrections=corrections):
         if isinstance(found, Unreadable):
             unreadable.append((found.name, found.reason))
         else:
             examples.append(found)
-    return ImageExamples(path, tuple(examples), tuple(unreadable))
+    return ImageExamples(path, tuple(examples), tuple(unreadable), corrections)
 
 
 def iter_image_archive(
     path: Path,
     limits: Limits | None = None,
     *,
+    corrections: Corrections | None = None,
     progress: Progress | None = None,
     planned: Callable[["ArchivePlan"], None] | None = None,
 ) -> Iterator[ImageExample | Unreadable]:
@@ -94,7 +91,8 @@ def iter_image_archive(
     names files outside itself, exceeds the limits, or has no classes.
     """
     limits = limits or Limits()
-    with open_image_archive(path, limits) as (archive, plan), ThreadPoolExecutor(CHECKERS) as pool:
+    opened = open_image_archive(path, limits, corrections)
+    with opened as (archive, plan), ThreadPoolExecutor(CHECKERS) as pool:
         if planned is not None:
             planned(plan)
         members = [*plan.members, *plan.tests]
@@ -110,28 +108,6 @@ def iter_image_archive(
                     yield ImageExample(name, label, digest, part)
         finally:  # who stops early waits for what is being decoded, and not for all that was read ahead
             pool.shutdown(cancel_futures=True)
-
-
-class Member(NamedTuple):
-    """A file of an archive that becomes an example."""
-
-    member: zipfile.ZipInfo
-    label: str
-    part: Part
-
-
-@dataclass(frozen=True)
-class ArchivePlan:
-    """The files of an archive that become examples, in its order; what is left out and what is doubtful.
-
-    `tests` are those of its test part, from which nothing is learnt. `left_out` has for each reason the number of
-    files and the first names.
-    """
-
-    members: list[Member]
-    left_out: list[tuple[str, int, list[str]]]
-    notes: list[str]
-    tests: list[Member]
 
 
 class _Check(NamedTuple):
@@ -182,62 +158,14 @@ def _check(content: bytes, max_pixels: int) -> tuple[str, str]:
 
 
 @contextlib.contextmanager
-def open_image_archive(
-    path: Path, limits: Limits | None = None
-) -> Iterator[tuple[zipfile.ZipFile, ArchivePlan]]:
-    """Open a zip and plan what becomes of its files; no image is unpacked yet.
-
-    What turns out to be no zip, here or while it is read, becomes a `DataError`, as does one without classes.
-    """
-    limits = limits or Limits()
-    with open_listing(path, limits) as listing:
-        yield listing.archive, _plan(listing, limits)
-
-
-@contextlib.contextmanager
-def open_by_name(path: Path, limits: Limits | None = None) -> Iterator[Callable[[str], bytes]]:
+def open_by_name(
+    path: Path, limits: Limits | None = None, corrections: Corrections | None = None
+) -> Iterator[Callable[[str], bytes]]:
     """Open a zip that has been checked; yields what reads an example by its name in the plan."""
-    with open_listing(path, limits or Limits()) as (archive, entries, _):
+    name_encoding = corrections.name_encoding if corrections else None
+    with open_listing(path, limits or Limits(), name_encoding) as (archive, entries, _):
         members = {entry.filename: entry for entry in entries}
         yield lambda name: archive.read(members[name])
-
-
-def _plan(listing: Listing, limits: Limits) -> ArchivePlan:
-    infos = listing.entries
-    entries = [Entry(info.filename, info.file_size, info.filename.endswith("/")) for info in infos]
-    plan = plan_images(entries)
-    if plan.is_flat:
-        plan = _plan_by_table(listing, entries, plan, limits) or plan
-    if plan.problem:
-        raise DataError(plan.problem)
-    notes = list(plan.notes)
-    if listing.code_page:
-        example = next((entry.label for entry in plan.examples if not entry.label.isascii()), "")
-        notes.insert(
-            0,
-            f"The archive does not say how its names are written; {listing.code_page} was taken"
-            f"{f', as in {example!r}' if example else ''}. When names look wrong, zip the folders anew in UTF-8.",
-        )
-    return ArchivePlan(
-        [Member(infos[index], label, part) for index, label, part in plan.examples],
-        list(reasons(entries, plan)),
-        notes,
-        [Member(infos[index], label, part) for index, label, part in plan.tests],
-    )
-
-
-def _plan_by_table(
-    listing: Listing, entries: list[Entry], plan: ImportPlan, limits: Limits
-) -> ImportPlan | None:
-    """Plan photos that lie in no class folders by a table beside them; None when none has their labels."""
-    budget = ArchiveBudget(listing.archive, [listing.entries[index] for index in plan.tables], limits)
-    for index in plan.tables[:MOST_TABLES]:
-        name = entries[index].name
-        rows = read_label_table(budget.read(listing.entries[index]), [entry.name for entry in entries])
-        found = plan_labels(entries, rows, name) if rows else None
-        if found is not None and not found.problem:
-            return found
-    return None
 
 
 def why_no_class_name(name: str) -> str:

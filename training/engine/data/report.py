@@ -13,22 +13,25 @@ from models_registry.artifacts.metadata import IMAGE_CLASSIFICATION, TASK_TYPES,
 from models_registry.inputs import (
     SYSTEM_FILES,
     Columns,
+    Corrections,
     DataError,
     Limits,
+    Row,
     TableReader,
     find_columns_of,
     open_table,
 )
 
+from .archive_plans import ArchivePlan
 from .duplicates import Copies, DuplicateCounter
-from .examples import Progress, Unreadable
-from .images import ArchivePlan, iter_image_archive, open_by_name, thumbnail
+from .examples import LeftOut, Progress, Unreadable
+from .images import iter_image_archive, open_by_name, thumbnail
 from .labels import tell_alike, why_no_classes
+from .left_out import FEWEST, Reasons, leave_out_small, of_small_classes
 from .split import given_split
 from .texts import iter_rows
 
 SMALL_CLASS = 10  # examples; below it the validation of a class says little
-FEWEST = 2  # examples of a class, one for each side of the split
 LISTED = 50  # names of one kind that a report lists
 NAMED = 10  # classes that share a problem and are named
 SAMPLES = 3  # of each class
@@ -93,15 +96,17 @@ def build_report(
     *,
     task_type: str,
     columns: dict[str, str],
+    corrections: Corrections | None = None,
     limits: Limits | None = None,
     progress: Progress | None = None,
 ) -> DataReport:
     """Read a data set once, in bounded memory. Raises `DataError` when it cannot be read at all.
 
+    `columns` are those that were named, or found before; `corrections` hold against what would be guessed.
     `progress` is told of each example how many have been read, of how many (0: not known).
     """
-    limits = limits or Limits()
-    source = _open_source(path, task_type, columns, limits, progress)
+    limits, corrections = limits or Limits(), corrections or Corrections()
+    source = _open_source(path, task_type, columns, corrections, limits, progress)
     seen = _Seen(limits)
     for example in source.examples():
         seen.add(example)
@@ -111,8 +116,8 @@ def build_report(
     if report.problems:
         return report
     copies = seen.counter.copies(TRAIN_SHARE)
-    lone = _leave_out_lone_classes(report, copies)
-    report.validation = seen.given.used(lone)
+    gone = _leave_out_small_classes(report, copies, corrections)
+    report.validation = seen.given.used(gone)
     report.warnings += [*seen.given.notes, *_test_notes(report, seen.tests)]
     _judge(report, copies, limits)
     source.judge_unreadable(report, sorted(seen.unreadable.labels - seen.counter.counts.keys()))
@@ -120,14 +125,19 @@ def build_report(
 
 
 def _open_source(
-    path: Path, task_type: str, columns: dict[str, str], limits: Limits, progress: Progress | None
+    path: Path,
+    task_type: str,
+    columns: dict[str, str],
+    corrections: Corrections,
+    limits: Limits,
+    progress: Progress | None,
 ) -> "_Archive | _Table":
     """Return what reads the examples of a task. Raises `DataError`."""
     if task_type == IMAGE_CLASSIFICATION:
-        return _Archive(path, limits, progress)
+        return _Archive(path, corrections, limits, progress)
     if task_type == TEXT_CLASSIFICATION:
-        reader = open_table(path, limits)
-        return _Table(reader, find_columns_of(reader, columns), progress)
+        reader = open_table(path, limits, corrections)
+        return _Table(reader, find_columns_of(reader, {**corrections.columns, **columns}), progress)
     raise DataError(f"{task_type!r} is no task. Known: {', '.join(TASK_TYPES)}.")
 
 
@@ -144,6 +154,7 @@ def _count(path: Path, task_type: str, seen: "_Seen") -> DataReport:
         examples=counts.total(),
         unreadable=seen.unreadable.listed,
         unreadable_count=seen.unreadable.count,
+        left_out=[reason.to_json() for reason in seen.left_out.listed()],
         samples={label: [name[:SAMPLE_CHARACTERS] for name in some] for label, some in names.items()},
     )
 
@@ -151,14 +162,23 @@ def _count(path: Path, task_type: str, seen: "_Seen") -> DataReport:
 class _Archive:
     """Photos in an archive."""
 
-    def __init__(self, path: Path, limits: Limits, progress: Progress | None) -> None:
-        self._path, self._limits, self._progress = path, limits, progress
+    def __init__(
+        self, path: Path, corrections: Corrections, limits: Limits, progress: Progress | None
+    ) -> None:
+        self._path, self._corrections = path, corrections
+        self._limits, self._progress = limits, progress
         self._plans: list[ArchivePlan] = []
 
     def examples(self) -> Iterator[_Example | Unreadable]:
         """Yield every example."""
-        planned = self._plans.append
-        for image in iter_image_archive(self._path, self._limits, progress=self._progress, planned=planned):
+        images = iter_image_archive(
+            self._path,
+            self._limits,
+            corrections=self._corrections,
+            progress=self._progress,
+            planned=self._plans.append,
+        )
+        for image in images:
             if isinstance(image, Unreadable):
                 yield image
             else:
@@ -166,7 +186,7 @@ class _Archive:
 
     def describe(self, report: DataReport, seen: "_Seen") -> None:
         """Add what is to be said of the archive; called when all examples were read."""
-        report.thumbnails = _thumbnails(self._path, seen.samples.names)
+        report.thumbnails = _thumbnails(self._path, self._corrections, seen.samples.names)
         for plan in self._plans:
             report.left_out = [
                 {"reason": reason, "count": count, "names": names} for reason, count, names in plan.left_out
@@ -185,12 +205,12 @@ class _Table:
         self._reader, self._columns, self._progress = reader, columns, progress
         self._lengths = _Lengths()
 
-    def examples(self) -> Iterator[_Example | Unreadable]:
+    def examples(self) -> Iterator[_Example | Unreadable | LeftOut]:
         """Yield every example."""
         for done, row in enumerate(iter_rows(self._reader, self._columns), start=1):
             if self._progress is not None:
                 self._progress(done, 0)
-            if isinstance(row, Unreadable):
+            if not isinstance(row, Row):
                 yield row
             else:
                 self._lengths.add(row.text)
@@ -206,7 +226,7 @@ class _Table:
             report.warnings.append(
                 f"The column {self._columns.split!r} names no training part: all rows are trained on together."
             )
-        report.warnings += [*self._reader.notes, *self._lengths.warnings()]
+        report.warnings += [*self._reader.notes, *_left_out(report), *self._lengths.warnings()]
         if reason := why_no_classes(report.classes):
             report.problems.append(reason)
         elif alike := tell_alike(report.classes):
@@ -235,10 +255,14 @@ class _Seen:
         self.given = _GivenSplit()
         self.tests: list[_Example] = []
         self.has_train = False
+        self.left_out = Reasons()
 
-    def add(self, example: _Example | Unreadable) -> None:
+    def add(self, example: _Example | Unreadable | LeftOut) -> None:
         if isinstance(example, Unreadable):
             self.unreadable.add(example)
+            return
+        if isinstance(example, LeftOut):
+            self.left_out.add(example.reason, [example.name])
             return
         if example.part == "test":
             self.tests.append(example)
@@ -361,9 +385,9 @@ def _test_notes(report: DataReport, tests: Sequence[_Example]) -> Iterator[str]:
         )
 
 
-def _thumbnails(path: Path, samples: dict[str, list[str]]) -> dict[str, list[str]]:
+def _thumbnails(path: Path, corrections: Corrections, samples: dict[str, list[str]]) -> dict[str, list[str]]:
     shown: dict[str, list[str]] = {}
-    with open_by_name(path) as read:
+    with open_by_name(path, corrections=corrections) as read:
         for label, names in sorted(samples.items())[:PICTURED]:
             for name in names:
                 with contextlib.suppress(Exception):  # damaged EXIF: an image that is good, but not for show
@@ -380,23 +404,30 @@ def _left_out(report: DataReport) -> Iterator[str]:
             yield f"Left out, {group['reason']}: {group['count']:,} ({names}{more})."
 
 
-def _leave_out_lone_classes(report: DataReport, copies: Copies) -> set[str]:
-    """Leave out the classes that cannot be validated, when two others remain; returns their names."""
-    lone = {label for label, count in copies.distinct.items() if count < FEWEST}
-    if not lone or len(report.classes) - len(lone) < 2:
-        return set()
-    listed = ", ".join(repr(label) for label in sorted(lone)[:NAMED])
-    more = f" and {len(lone) - NAMED:,} more" if len(lone) > NAMED else ""
-    report.warnings.append(
-        f"Classes with fewer than {FEWEST} different examples, which are left out: {listed}{more}. "
-        "Add examples to have them trained."
-    )
-    for label in lone:
+def _leave_out_small_classes(report: DataReport, copies: Copies, corrections: Corrections) -> set[str]:
+    """Leave out the classes that are too small, as was asked for or to be validated; returns their names."""
+    small, lone = leave_out_small(report.classes, copies.distinct, corrections)
+    least = corrections.min_examples or 0
+    if small:
+        report.warnings.append(
+            f"Classes with fewer than {least:,} examples, which are left out: {_named(sorted(small))}."
+        )
+    if lone:
+        report.warnings.append(
+            f"Classes with fewer than {FEWEST} different examples, which are left out: {_named(sorted(lone))}. "
+            "Add examples to have them trained."
+        )
+    for fewest, labels in ((least, small), (FEWEST, lone)):
+        if labels:
+            count = sum(report.classes[label] for label in labels)
+            names = sorted(labels)[:NAMED]
+            report.left_out.append({"reason": of_small_classes(fewest), "count": count, "names": names})
+    for label in small | lone:
         report.examples -= report.classes.pop(label)
         report.samples.pop(label, None)
         report.thumbnails.pop(label, None)
         del copies.distinct[label]
-    return lone
+    return small | lone
 
 
 def _judge(report: DataReport, copies: Copies, limits: Limits) -> None:

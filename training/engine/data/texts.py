@@ -6,6 +6,7 @@ from pathlib import Path
 
 from models_registry.inputs import (
     Columns,
+    Corrections,
     DataError,
     Limits,
     Row,
@@ -15,9 +16,10 @@ from models_registry.inputs import (
     part_of_cell,
 )
 
-from .examples import Unreadable
+from .examples import LeftOut, Unreadable
 
 SHOWN = 40  # characters of a cell in a message
+NOT_WANTED = "rows of classes that are left out"
 BLANK = (
     " \t\n\r\v\f\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
     "\u2028\u2029\u202f\u205f\u3000\u200b\u200c\u200d\u2060\ufeff\u00ad"
@@ -38,26 +40,36 @@ class TextExamples:
     parts: tuple[str, ...] = ()
 
 
-def find_columns(path: Path, columns: dict[str, str], limits: Limits | None = None) -> Columns:
+def find_columns(
+    path: Path,
+    columns: dict[str, str],
+    limits: Limits | None = None,
+    corrections: Corrections | None = None,
+) -> Columns:
     """Return which columns of a table are meant. Raises `DataError`, as `find_columns_of` does."""
-    return find_columns_of(open_table(path, limits), columns)
+    return find_columns_of(open_table(path, limits, corrections), columns)
 
 
 def iter_text_table(
-    path: Path, *, columns: Mapping[str, str], limits: Limits | None = None
-) -> Iterator[Row | Unreadable]:
+    path: Path,
+    *,
+    columns: Mapping[str, str],
+    limits: Limits | None = None,
+    corrections: Corrections | None = None,
+) -> Iterator[Row | Unreadable | LeftOut]:
     """Yield a table's rows in its order, in memory of a few; without the space around fields.
 
     Of a table with a split, `also` of each row holds its part: "train", "valid", "test" or "". A row without a text or
-    a label, with too many fields or with bytes that are no text is `Unreadable`. Raises `DataError` that names the row
-    for a file with NUL characters, without the columns, or over the limits.
+    a label, with too many fields or with bytes that are no text is `Unreadable`; one of a class that corrections leave
+    out is `LeftOut`. Raises `DataError` that names the row for a file with NUL characters, without the columns, or over
+    the limits.
     """
-    reader = open_table(path, limits)
+    reader = open_table(path, limits, corrections)
     return iter_rows(reader, find_columns_of(reader, columns))
 
 
-def iter_rows(reader: TableReader, found: Columns) -> Iterator[Row | Unreadable]:
-    """Yield a reader's rows, as `iter_text_table` does."""
+def iter_rows(reader: TableReader, found: Columns) -> Iterator[Row | Unreadable | LeftOut]:
+    """Yield a reader's rows, as `iter_text_table` does, under the classes that the reader's corrections want."""
     most, total = reader.limits.max_field_chars, 0
     split = [found.split] if found.split else []
     for row in reader.rows(text=found.text, label=found.label, also=split):
@@ -73,9 +85,14 @@ def iter_rows(reader: TableReader, found: Columns) -> Iterator[Row | Unreadable]
             reason = reason or f"{row.also[0][:SHOWN]!r} in {found.split!r} is no part of a split"
         if reason:
             is_known = len(label) <= most and _is_whole(label) and part != "test"
-            yield Unreadable(row.place, label if is_known else "", reason)
+            known = reader.corrections.class_of(label) if is_known and label else None
+            yield Unreadable(row.place, known or "", reason)
+            continue
+        name = reader.corrections.class_of(label)
+        if name is None:
+            yield LeftOut(row.place, label, NOT_WANTED)
         else:
-            yield Row(row.place, text, label, also=(part or "",))
+            yield Row(row.place, text, name, also=(part or "",))
 
 
 def _why_unreadable(text: str, label: str, columns: Columns, most: int) -> str:
@@ -104,14 +121,17 @@ def _is_whole(text: str) -> bool:
 
 
 def read_text_table(
-    path: Path, columns: Mapping[str, str] | None = None, limits: Limits | None = None
+    path: Path,
+    columns: Mapping[str, str] | None = None,
+    limits: Limits | None = None,
+    corrections: Corrections | None = None,
 ) -> TextExamples:
     """Read a table whole. Raises what `iter_text_table` raises."""
     rows, unreadable = [], []
-    for row in iter_text_table(path, columns=columns or {}, limits=limits):
+    for row in iter_text_table(path, columns=columns or {}, limits=limits, corrections=corrections):
         if isinstance(row, Unreadable):
             unreadable.append((row.name, row.reason))
-        else:
+        elif isinstance(row, Row):
             rows.append(row)
     return TextExamples(
         path,

@@ -12,10 +12,10 @@ from itertools import groupby
 from pathlib import Path
 
 from models_registry.artifacts.metadata import IMAGE_CLASSIFICATION
-from models_registry.inputs import Limits
+from models_registry.inputs import Corrections, Limits, Row
 
-from .examples import Unreadable
-from .images import open_image_archive, why_unreadable
+from .archive_plans import open_image_archive
+from .images import why_unreadable
 from .texts import iter_text_table
 
 _needs_quotes = re.compile(r'[",\r\n]').search
@@ -27,25 +27,37 @@ def iter_training_document_dataset(
     *,
     task_type: str,
     columns: dict[str, str],
+    corrections: Corrections | None = None,
+    classes: Collection[str] | None = None,
     unreadable: Collection[str] | None = None,
     limits: Limits | None = None,
 ) -> Iterator[bytes]:
     """Yield the JSON text of the document's `dataset` in pieces of less than 300 kB.
 
     Images: `{class: [base64, …]}`, each class once. Texts: one base64 string of a CSV with the columns
-    input, label. `unreadable` names the images to leave out; None means to look at each of them.
+    input, label. Both are read with the corrections that the data set's report was made with; `classes` are those
+    that it counts, None for all. `unreadable` names the images to leave out; None means to look at each of them.
     Raises `DataError` for a file that is damaged; what was yielded before must then be thrown away.
     """
-    limits = limits or Limits()
+    limits, corrections = limits or Limits(), corrections or Corrections()
+    wanted = None if classes is None else frozenset(classes)
     if task_type == IMAGE_CLASSIFICATION:
-        yield from _images(path, unreadable, limits)
+        yield from _images(path, corrections, wanted, unreadable, limits)
     else:
-        yield from _texts(path, columns, limits)
+        yield from _texts(path, columns, corrections, wanted, limits)
 
 
-def _images(path: Path, unreadable: Collection[str] | None, limits: Limits) -> Iterator[bytes]:
-    with open_image_archive(path, limits) as (archive, plan):
-        members = [(member, label) for member, label, _ in plan.members]
+def _images(
+    path: Path,
+    corrections: Corrections,
+    classes: frozenset[str] | None,
+    unreadable: Collection[str] | None,
+    limits: Limits,
+) -> Iterator[bytes]:
+    with open_image_archive(path, limits, corrections) as (archive, plan):
+        members = [
+            (member, label) for member, label, _ in plan.members if classes is None or label in classes
+        ]
         if unreadable is None:
             members = [
                 (member, label)
@@ -68,10 +80,19 @@ def _images(path: Path, unreadable: Collection[str] | None, limits: Limits) -> I
         yield b"\n  }"
 
 
-def _texts(path: Path, columns: dict[str, str], limits: Limits) -> Iterator[bytes]:
-    rows = iter_text_table(path, columns={"split": "", **columns}, limits=limits)
+def _texts(
+    path: Path,
+    columns: dict[str, str],
+    corrections: Corrections,
+    classes: frozenset[str] | None,
+    limits: Limits,
+) -> Iterator[bytes]:
+    columns = {"split": "", **columns}
+    rows = iter_text_table(path, columns=columns, limits=limits, corrections=corrections)
     pairs = (
-        (row.text, row.label) for row in rows if not isinstance(row, Unreadable) and row.also[0] != "test"
+        (row.text, row.label)
+        for row in rows
+        if isinstance(row, Row) and row.also[0] != "test" and (classes is None or row.label in classes)
     )
     yield b'"'
     left = b""

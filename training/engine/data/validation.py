@@ -1,8 +1,8 @@
 """Validate one data set in a process of its own: `python -m training.engine.data.validation`.
 
-The first line of standard input says what to read, as JSON: `path`, `task_type`, `columns` and `memory`, the
-bytes that the process may address. Events go to standard output as JSON lines: `{"done", "total"}` now and
-then, at the end `{"report"}`, or `{"error", "kind"}` with the kind "data" for a file that cannot be read,
+The first line of standard input says what to read, as JSON: `path`, `task_type`, `columns`, `corrections` and
+`memory`, the bytes that the process may address. Events go to standard output as JSON lines: `{"done", "total"}`
+now and then, at the end `{"report"}`, or `{"error", "kind"}` with the kind "data" for a file that cannot be read,
 "memory" for one that takes more than there is, "internal" for a fault of ours. The process ends when standard
 input does, so that it does not outlive who started it.
 """
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from models_registry.artifacts.sandbox.isolation import leave_network
-from models_registry.inputs import DataError
+from models_registry.inputs import Corrections, DataError
 
 from .report import build_report
 
@@ -46,6 +46,7 @@ def validate(request: dict[str, Any], emit: Emit) -> bool:
             Path(request["path"]),
             task_type=request["task_type"],
             columns=request["columns"],
+            corrections=Corrections.from_json(request["corrections"]),
             progress=_now_and_then(emit),
         )
     except DataError as error:

@@ -137,8 +137,8 @@ def fingerprint(request: TrainingRequest) -> str:
         for name, value in request.to_json().items()
         if name
         in (
-            *("task_type", "architecture", "strategy", "dataset_sha256", "columns", "data_split", "seed"),
-            *("hyperparameters", "limits"),
+            *("task_type", "architecture", "strategy", "dataset_sha256", "columns", "corrections"),
+            *("data_split", "seed", "hyperparameters", "limits"),
         )
     }
     decisive["versions"] = {name: version(name) for name in LIBRARIES}

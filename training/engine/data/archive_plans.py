@@ -1,0 +1,140 @@
+"""What becomes of the files of an archive of images: by its folders, or by a table of labels beside them."""
+
+import contextlib
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from models_registry.inputs import (
+    ArchiveBudget,
+    Corrections,
+    DataError,
+    Entry,
+    ImportPlan,
+    Limits,
+    Listing,
+    Part,
+    open_listing,
+    plan_images,
+    plan_labels,
+    reasons,
+)
+
+from .label_tables import read_label_table
+
+MOST_TABLES = 5  # beside the photos, that are searched for labels
+FOLDERS = "folders"  # what a correction says instead of a table's name
+
+
+class Member(NamedTuple):
+    """A file of an archive that becomes an example."""
+
+    member: zipfile.ZipInfo
+    label: str
+    part: Part
+
+
+@dataclass(frozen=True)
+class ArchivePlan:
+    """The files of an archive that become examples, in its order; what is left out and what is doubtful.
+
+    `tests` are those of its test part, from which nothing is learnt. `left_out` has for each reason the number of
+    files and the first names.
+    """
+
+    members: list[Member]
+    left_out: list[tuple[str, int, list[str]]]
+    notes: list[str]
+    tests: list[Member]
+
+
+@contextlib.contextmanager
+def open_image_archive(
+    path: Path, limits: Limits | None = None, corrections: Corrections | None = None
+) -> Iterator[tuple[zipfile.ZipFile, ArchivePlan]]:
+    """Open a zip and plan what becomes of its files; no image is unpacked yet.
+
+    What turns out to be no zip, here or while it is read, becomes a `DataError`, as does one without classes.
+    """
+    limits, corrections = limits or Limits(), corrections or Corrections()
+    with open_listing(path, limits, corrections.name_encoding) as listing:
+        infos, entries = listing.entries, entries_of(listing)
+        plan = plan_archive(listing, entries, limits, corrections)
+        if plan.problem:
+            raise DataError(plan.problem)
+        members = [Member(infos[index], label, part) for index, label, part in plan.examples]
+        tests = [Member(infos[index], label, part) for index, label, part in plan.tests]
+        yield listing.archive, ArchivePlan(members, list(reasons(entries, plan)), [*plan.notes], tests)
+
+
+def entries_of(listing: Listing) -> list[Entry]:
+    """Return the files and folders of an archive as plans are made of."""
+    return [Entry(info.filename, info.file_size, info.filename.endswith("/")) for info in listing.entries]
+
+
+def plan_archive(
+    listing: Listing, entries: Sequence[Entry], limits: Limits, corrections: Corrections
+) -> ImportPlan:
+    """Plan what becomes of an archive's files; reads no more of it than tables with labels.
+
+    Raises `DataError` for a table of labels that was named and cannot be used.
+    """
+    if corrections.labels_from not in (None, FOLDERS):
+        plan = _plan_by_named_table(listing, entries, limits, corrections)
+    else:
+        plan = plan_images(entries, corrections)
+        if plan.is_flat and corrections.labels_from != FOLDERS:
+            plan = _plan_by_tables(listing, entries, plan, limits, corrections) or plan
+    doubt = _doubt_about_names(listing.code_page, [placed.label for placed in plan.examples])
+    return plan.with_notes(doubt) if doubt else plan
+
+
+def _doubt_about_names(code_page: str, labels: Sequence[str]) -> str:
+    if not code_page:
+        return ""
+    example = next((label for label in labels if not label.isascii()), "")
+    return (
+        f"The archive does not say how its names are written; {code_page} was taken"
+        f"{f', as in {example!r}' if example else ''}. When names look wrong, zip the folders anew in UTF-8."
+    )
+
+
+def _plan_by_named_table(
+    listing: Listing, entries: Sequence[Entry], limits: Limits, corrections: Corrections
+) -> ImportPlan:
+    """Plan photos by the table that a person has named. Raises `DataError`."""
+    name = corrections.labels_from or ""
+    found = [
+        index for index, entry in enumerate(entries) if name in (entry.name, entry.name.rpartition("/")[2])
+    ]
+    if not found:
+        raise DataError(f"There is no file {name!r} in the archive from which labels could be read.")
+    plan = _plan_by_table(listing, entries, found[0], limits, corrections)
+    if plan is None:
+        raise DataError(
+            f"{entries[found[0]].name!r} has no column with the names of the photos and one with their labels."
+        )
+    return plan
+
+
+def _plan_by_tables(
+    listing: Listing, entries: Sequence[Entry], plan: ImportPlan, limits: Limits, corrections: Corrections
+) -> ImportPlan | None:
+    """Plan photos that lie in no class folders by a table beside them; None when none has their labels."""
+    for index in plan.tables[:MOST_TABLES]:
+        found = _plan_by_table(listing, entries, index, limits, corrections)
+        if found is not None and not found.problem:
+            return found
+    return None
+
+
+def _plan_by_table(
+    listing: Listing, entries: Sequence[Entry], index: int, limits: Limits, corrections: Corrections
+) -> ImportPlan | None:
+    """Plan photos by one table; None when it is none of labels."""
+    info = listing.entries[index]
+    content = ArchiveBudget(listing.archive, [info], limits).read(info)
+    rows = read_label_table(content, [entry.name for entry in entries])
+    return plan_labels(entries, rows, entries[index].name, corrections) if rows else None

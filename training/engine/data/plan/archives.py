@@ -1,0 +1,77 @@
+"""The plan of an archive or a folder of images, from the names of its files."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from models_registry.artifacts.metadata import IMAGE_CLASSIFICATION
+from models_registry.inputs import (
+    Corrections,
+    DataError,
+    Entry,
+    ImportPlan,
+    Limits,
+    Part,
+    levels_of,
+    open_listing,
+    photos_of,
+    plan_images,
+    reasons,
+)
+
+from ..archive_plans import FOLDERS, entries_of, plan_archive
+from ..left_out import Reasons
+from .base import DataPlan, judge_classes, why_too_few
+from .suggestions import suggest_for_images
+
+MOST_LEVELS = 6
+NAMES_OF_A_LEVEL = 6
+LATER = "photos whose labels are looked for in a table when the whole archive is there"
+UNDECIDED = "The labels are looked for in {} when the whole archive is there."
+
+
+def plan_archive_file(path: Path, corrections: Corrections, limits: Limits, *, is_whole: bool) -> DataPlan:
+    """Plan a zip; of one that is not whole the list of files alone is read, and no table of labels.
+
+    What cannot be read at all is a plan with a problem.
+    """
+    try:
+        with open_listing(path, limits, corrections.name_encoding) as listing:
+            entries = entries_of(listing)
+            if not is_whole:
+                return plan_names(entries, corrections)
+            return describe(entries, plan_archive(listing, entries, limits, corrections), corrections)
+    except DataError as error:
+        return DataPlan(IMAGE_CLASSIFICATION, problem=str(error), corrections=corrections.to_json())
+
+
+def plan_names(entries: Sequence[Entry], corrections: Corrections) -> DataPlan:
+    """Plan a folder, or an archive of which no more is there than the names."""
+    found = plan_images(entries, corrections)
+    table = corrections.labels_from if corrections.labels_from != FOLDERS else None
+    if not table and found.is_flat and found.tables and corrections.labels_from != FOLDERS:
+        table = entries[found.tables[0]].name
+    if not table:
+        return describe(entries, found, corrections)
+    photos, left_out = photos_of(entries)
+    later = ImportPlan(left_out={**left_out, **dict.fromkeys(photos, LATER)})
+    plan = describe(entries, later, corrections)
+    plan.problem, plan.notes = "", [UNDECIDED.format(table), *plan.notes]
+    return plan
+
+
+def describe(entries: Sequence[Entry], found: ImportPlan, corrections: Corrections) -> DataPlan:
+    """Return the plan of an archive whose files are planned; nothing was decoded."""
+    plan = DataPlan(IMAGE_CLASSIFICATION, notes=[*found.notes], corrections=corrections.to_json())
+    left_out = Reasons()
+    for reason, count, names in reasons(entries, found):
+        left_out.add(reason, names, count)
+    seen: dict[Part, Counter[str]] = {}
+    for placed in (*found.examples, *found.tests):
+        seen.setdefault(placed.part, Counter())[placed.label] += 1
+    judge_classes(plan, seen, left_out, corrections)
+    photos, _ = photos_of(entries)
+    plan.levels = levels_of(photos, most=MOST_LEVELS, names=NAMES_OF_A_LEVEL)
+    plan.problem = found.problem or why_too_few(plan.classes)
+    plan.suggestions = suggest_for_images(entries, plan, corrections)
+    return plan

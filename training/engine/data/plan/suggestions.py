@@ -1,0 +1,122 @@
+"""Corrections that a person may want, each with a click: what else the names or the first rows could mean."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from models_registry.inputs import Corrections, DataError, Entry, Limits, open_table, plan_images, split_part
+
+from ..labels import names_alike
+from .base import DataPlan, Suggestion
+
+FEW = 10  # examples, below which the validation of a class says little
+MOST = 8  # suggestions
+SHOWN = 3  # names in a label
+MOST_MERGED = 4  # groups of names that are offered one by one
+SENSIBLE_CLASSES = 200
+SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
+
+
+def suggest_for_images(
+    entries: Sequence[Entry], plan: DataPlan, corrections: Corrections
+) -> list[Suggestion]:
+    """Return what may be meant of an archive."""
+    found = [
+        *_levels(entries, plan, corrections),
+        *_split(plan, corrections),
+        *_classes(plan, corrections),
+    ]
+    return found[:MOST]
+
+
+def suggest_for_tables(
+    path: Path, plan: DataPlan, corrections: Corrections, limits: Limits
+) -> list[Suggestion]:
+    """Return what may be meant of a table."""
+    found = [*_formats(path, plan, corrections, limits), *_classes(plan, corrections)]
+    return found[:MOST]
+
+
+def _levels(entries: Sequence[Entry], plan: DataPlan, corrections: Corrections) -> Iterator[Suggestion]:
+    """Offer folders of other levels as the classes, where they give a sensible plan of other classes."""
+    for level in range(1, len(plan.levels) + 1):
+        if level == corrections.class_level:
+            continue
+        other = plan_images(entries, Corrections.from_json({**corrections.to_json(), "class_level": level}))
+        classes = other.classes
+        if 2 <= len(classes) <= SENSIBLE_CLASSES and classes.keys() != plan.classes.keys():
+            shown = ", ".join(list(classes)[:SHOWN])
+            yield Suggestion(
+                f"Folders at level {level} are the classes",
+                f"There would be {len(classes):,} classes ({shown}{' …' if len(classes) > SHOWN else ''}) with "
+                f"{sum(classes.values()):,} photos.",
+                {"class_level": level},
+            )
+    if corrections.class_level:
+        yield Suggestion(
+            "Find the class folders again", "The level that was named is forgotten.", {"class_level": None}
+        )
+
+
+def _split(plan: DataPlan, corrections: Corrections) -> Iterator[Suggestion]:
+    """Offer to heed or to pass over folders that are called as the parts of a split."""
+    if corrections.use_split is False:
+        yield Suggestion(
+            "Use the folders' split",
+            "Folders called train, valid or test are parts again.",
+            {"use_split": None},
+        )
+        return
+    named = {part for names in plan.levels for name in names if (part := split_part(name))}
+    if len(named) > 1:
+        yield Suggestion(
+            "Use all photos together",
+            "Folders called train, valid or test are then no split: all photos are split anew.",
+            {"use_split": False},
+        )
+
+
+def _classes(plan: DataPlan, corrections: Corrections) -> Iterator[Suggestion]:
+    """Offer to merge classes whose names are alike, and to leave out small ones."""
+    for group in names_alike(plan.classes)[:MOST_MERGED]:
+        target = max(group, key=lambda name: plan.classes[name])
+        merge = {**corrections.merge, **{name: target for name in group if name != target}}
+        listed = " and ".join(map(repr, group))
+        yield Suggestion(f"Merge {listed}", f"They become one class, {target!r}.", {"merge": merge})
+    small = [name for name, count in plan.classes.items() if count < FEW]
+    left = len(plan.classes) - len(small)
+    if small and left >= 2 and (corrections.min_examples or 0) < FEW:
+        yield Suggestion(
+            f"Leave out classes with fewer than {FEW}",
+            f"Of {len(plan.classes):,} classes {len(small):,} have fewer than {FEW} examples.",
+            {"min_examples": FEW},
+        )
+
+
+def _formats(path: Path, plan: DataPlan, corrections: Corrections, limits: Limits) -> Iterator[Suggestion]:
+    """Offer other separators and the other answer to whether there is a heading."""
+    if plan.separator or plan.problem:
+        yield from _separators(path, plan, corrections, limits)
+    if plan.rows and (plan.separator or plan.sheet):
+        yield Suggestion(
+            "The first row is an example" if plan.heading else "The first row names the columns",
+            "The columns are then numbered." if plan.heading else "It is then no example.",
+            {"heading": not plan.heading},
+        )
+
+
+def _separators(path: Path, plan: DataPlan, corrections: Corrections, limits: Limits) -> Iterator[Suggestion]:
+    for separator, word in SEPARATORS.items():
+        if separator == plan.separator:
+            continue
+        said = {**corrections.to_json(), "separator": separator}
+        try:
+            columns = open_table(path, limits, Corrections.from_json(said)).columns()
+        except DataError:
+            continue
+        if len(columns) > 1:
+            shown = ", ".join(name[:30] for name in columns[:SHOWN])
+            yield Suggestion(
+                f"A {word} separates the fields",
+                f"There would be {len(columns):,} columns: {shown}{' …' if len(columns) > SHOWN else ''}.",
+                {"separator": separator},
+            )
