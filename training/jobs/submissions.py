@@ -7,6 +7,7 @@ from typing import Any
 from django.core.files import File
 
 from core.exceptions import TrainyardError
+from models_registry.inputs import Corrections
 
 from ..datasets.models import Dataset
 from ..datasets.services import create_dataset, discard_dataset
@@ -23,6 +24,7 @@ class Submission:
     file: File
     columns: dict[str, str] | None
     choice: JobSettings
+    corrections: Corrections | None = None
     origin: str = TrainingJob.Origin.FORM
 
 
@@ -40,6 +42,7 @@ def submit_upload(
         task_type=submission.task_type,
         file=submission.file,
         columns=submission.columns,
+        corrections=submission.corrections,
     )
     try:
         return submit_job(

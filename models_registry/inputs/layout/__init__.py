@@ -6,8 +6,8 @@ and tools leave. An import plan says for every file what becomes of it; nothing 
 
 from .folders import plan_images
 from .labels import plan_labels
-from .levels import levels_of
-from .names import Part, is_hidden_file, is_litter, name_prefix, split_part
+from .levels import by_level, levels_of
+from .names import Part, Parts, is_hidden_file, is_litter, name_prefix, split_part
 from .plan import NOT_WANTED, OUTSIDE, SYSTEM_FILES, TEST_PART, Entry, ImportPlan, photos_of, reasons
 
 __all__ = [
@@ -18,6 +18,8 @@ __all__ = [
     "Entry",
     "ImportPlan",
     "Part",
+    "Parts",
+    "by_level",
     "is_hidden_file",
     "is_litter",
     "levels_of",

@@ -64,8 +64,14 @@ class JsonReader(TextFile):
 
     @cached_property
     def _heads(self) -> list[dict[str, object]]:
+        heads: list[dict[str, object]] = []
         with contextlib.closing(self._objects()) as objects:
-            return [row for _, row in islice(objects, HEADS)]
+            try:
+                heads.extend(row for _, row in islice(objects, HEADS))
+            except DataError:  # further on, of which who reads the rows is told
+                if not heads:
+                    raise
+        return heads
 
     def _objects(self) -> Generator[tuple[int, dict[str, object]]]:
         with self.lines() as lines:

@@ -2,16 +2,20 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from django.core.files import File
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.models import User
 from core.exceptions import TrainyardError
+from models_registry.inputs import Corrections
 from models_registry.models import TaskType
+from training.management.corrections import add_corrections, corrections_of, plan_lines
 from training.management.watching import describe, fail_unless_succeeded, watch
 
+from ...datasets.dry_run import PlanUpload, plan_upload
+from ...engine.data.plan import DataPlan
 from ...engine.specs.hyperparameters import OPTIONS
 from ...engine.specs.strategies import DEFAULT_STRATEGY, STRATEGIES, strategy_of
 from ...jobs.models import TrainingJob
@@ -22,7 +26,7 @@ SETTABLE = ("seed", "priority", *OPTIONS)
 
 
 class Command(BaseCommand):
-    """`manage.py submit --task … --data … --name … [--preset …] [--set FIELD=VALUE] [--wait] [--json]`."""
+    """`manage.py submit --task … --data … --name … [--dry-run] [--preset …] [--set FIELD=VALUE] [--wait] [--json]`."""
 
     help = "Upload a data set and train a model on it."
 
@@ -31,7 +35,11 @@ class Command(BaseCommand):
         parser.add_argument(
             "--data", required=True, type=Path, help="a zip with a folder per class, or a table"
         )
-        parser.add_argument("--name", required=True)
+        parser.add_argument("--name", help="of the model; a dry run needs none")
+        parser.add_argument(
+            "--dry-run", action="store_true", help="print what would become of the data, and keep nothing"
+        )
+        add_corrections(parser)
         parser.add_argument(
             "--owner", help="a user's name (default: nobody's, for operators alone to manage)"
         )
@@ -48,8 +56,6 @@ class Command(BaseCommand):
         parser.add_argument(
             "--data-split", default="70 : 30", help='"training : validation" (default: "70 : 30")'
         )
-        parser.add_argument("--input-column", help="of a table (default: recognised by its name)")
-        parser.add_argument("--label-column", help="of a table (default: recognised by its name)")
         parser.add_argument("--not-downloadable", action="store_true")
         parser.add_argument(
             "--set", action="append", default=[], metavar="FIELD=VALUE", help=", ".join(SETTABLE)
@@ -61,30 +67,56 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if not options["name"] and not options["dry_run"]:
+            raise CommandError("Name the model: --name.")
+        corrections = corrections_of(options)
         try:
-            job = self._submit(options)
+            plan = self._plan(options, corrections)
+            if options["dry_run"]:
+                return self._end_dry_run(plan, as_json=options["json"])
+            job = self._submit(options, corrections)
         except TrainyardError as error:
             raise CommandError(str(error)) from error
+        warnings = job.dataset.report.get("warnings", [])
+        for words in warnings:
+            self.stderr.write(words, style_func=str)
         self.stdout.write(f"Queued {job.name} as {job.token}")
         if options["wait"]:
             job = watch(job, timeout=options["timeout"], stdout=self.stdout, stderr=self.stderr)
         if options["json"]:
-            self.stdout.write(json.dumps(describe(job)))
+            self.stdout.write(json.dumps({**describe(job), "plan": plan.to_json(), "warnings": warnings}))
         fail_unless_succeeded(job)
+        return None
 
-    def _submit(self, options: dict[str, Any]) -> TrainingJob:
+    def _plan(self, options: dict[str, Any], corrections: Corrections) -> DataPlan:
+        """Return what would become of the data, and print it where errors go."""
+        with _opened(options["data"]) as file:
+            plan = plan_upload(
+                PlanUpload(
+                    name=options["data"].name,
+                    task_type=options["task"],
+                    file=File(file, name=options["data"].name),
+                    corrections=corrections,
+                )
+            )
+        for words in plan_lines(plan):
+            self.stderr.write(words, style_func=str)
+        return plan
+
+    def _end_dry_run(self, plan: DataPlan, *, as_json: bool) -> None:
+        """Print the plan for a program; fail when nothing could be trained."""
+        if as_json:
+            self.stdout.write(json.dumps(plan.to_json()))
+        if plan.problem:
+            raise CommandError(plan.problem)
+
+    def _submit(self, options: dict[str, Any], corrections: Corrections) -> TrainingJob:
         owner = None
         if options["owner"]:
             owner = User.objects.filter(username=options["owner"]).first()
             if owner is None:
                 raise CommandError(f"There is no user {options['owner']!r}.")
         more = dict(_assignment(text) for text in options["set"])
-        given = {role: options[f"{role}_column"] for role in ("input", "label")}
-        columns = {role: column for role, column in given.items() if column}
-        try:
-            file = options["data"].open("rb")
-        except OSError as error:
-            raise CommandError(f"Cannot read {options['data']}: {error.strerror}.") from error
         choice = JobSettings(
             architecture=options["model"],
             strategy=strategy_of(options["preset"]) if options["preset"] else options["strategy"],
@@ -93,16 +125,24 @@ class Command(BaseCommand):
             seed=more.pop("seed", 0),
             more=settings_by_field(more),
         )
-        with file:
+        with _opened(options["data"]) as file:
             submission = Submission(
                 name=options["name"],
                 task_type=options["task"],
                 file=File(file, name=options["data"].name),
-                columns=columns if options["task"] == TaskType.TEXT else None,
+                columns=None,
+                corrections=corrections,
                 choice=choice,
                 origin=TrainingJob.Origin.SHELL,
             )
             return submit_upload(owner=owner, submission=submission)
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise CommandError(f"Cannot read {path}: {error.strerror}.") from error
 
 
 def _assignment(text: str) -> tuple[str, Any]:

@@ -73,5 +73,5 @@ def describe(entries: Sequence[Entry], found: ImportPlan, corrections: Correctio
     photos, _ = photos_of(entries)
     plan.levels = levels_of(photos, most=MOST_LEVELS, names=NAMES_OF_A_LEVEL)
     plan.problem = found.problem or why_too_few(plan.classes)
-    plan.suggestions = suggest_for_images(entries, plan, corrections)
+    plan.suggestions = suggest_for_images(photos, plan, corrections)
     return plan

@@ -1,9 +1,11 @@
 """Corrections that a person may want, each with a click: what else the names or the first rows could mean."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from models_registry.inputs import Corrections, DataError, Entry, Limits, open_table, plan_images, split_part
+from models_registry.inputs import Corrections, DataError, Limits, by_level, open_table, split_part
+from models_registry.inputs.layout import Parts
 
 from ..labels import names_alike
 from .base import DataPlan, Suggestion
@@ -17,11 +19,11 @@ SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 
 
 def suggest_for_images(
-    entries: Sequence[Entry], plan: DataPlan, corrections: Corrections
+    photos: Mapping[int, Parts], plan: DataPlan, corrections: Corrections
 ) -> list[Suggestion]:
     """Return what may be meant of an archive."""
     found = [
-        *_levels(entries, plan, corrections),
+        *_levels(photos, plan, corrections),
         *_split(plan, corrections),
         *_classes(plan, corrections),
     ]
@@ -36,15 +38,16 @@ def suggest_for_tables(
     return found[:MOST]
 
 
-def _levels(entries: Sequence[Entry], plan: DataPlan, corrections: Corrections) -> Iterator[Suggestion]:
+def _levels(photos: Mapping[int, Parts], plan: DataPlan, corrections: Corrections) -> Iterator[Suggestion]:
     """Offer folders of other levels as the classes, where they give a sensible plan of other classes."""
     for level in range(1, len(plan.levels) + 1):
         if level == corrections.class_level:
             continue
-        other = plan_images(entries, Corrections.from_json({**corrections.to_json(), "class_level": level}))
-        classes = other.classes
+        found = by_level(photos, level, use_split=corrections.use_split is not False)
+        labels = (corrections.class_of(placed.label) for placed in found if placed.part != "test")
+        classes = Counter(label for label in labels if label is not None)
         if 2 <= len(classes) <= SENSIBLE_CLASSES and classes.keys() != plan.classes.keys():
-            shown = ", ".join(list(classes)[:SHOWN])
+            shown = ", ".join(sorted(classes)[:SHOWN])
             yield Suggestion(
                 f"Folders at level {level} are the classes",
                 f"There would be {len(classes):,} classes ({shown}{' …' if len(classes) > SHOWN else ''}) with "
