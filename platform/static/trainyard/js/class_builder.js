@@ -3,7 +3,7 @@
 import { readableSize } from "./dropzone.js";
 import { MOST_FILES, zip } from "./zip.js";
 
-const IMAGE = /\.(jpe?g|jpe|jfif|png|webp|heic|heif|hif|avif|gif|bmp|tiff?)$/i;
+const IMAGE = /\.(jpe?g|jpe|jfif|png|webp|heic|heif|hif|avif|gif|bmp|tiff?|jp2|j2k|p[bgnp]m|pfm|ico|tga)$/i;
 const LITTER = /^(\.|thumbs\.db$|desktop\.ini$|__macosx$)/i;
 const SHOWN = 4; // photos of a class
 

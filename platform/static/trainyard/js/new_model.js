@@ -19,7 +19,7 @@ function prepareData(step) {
   if (!zone.dataset.prepared) {
     zone.dataset.prepared = "yes";
     input.multiple = true;
-    input.accept += ",image/*,.heic,.heif,.hif,.avif,.jfif";
+    input.accept += ",image/*,.heic,.heif,.hif,.avif,.jfif,.jp2,.j2k,.pbm,.pgm,.ppm,.pnm,.pfm,.tga";
     prepareZone(zone, input);
     builder = new ClassBuilder(form.querySelector("#classes"), showBuilder);
     tellWhatIsForgotten(form.querySelector("#forgotten"));

@@ -264,7 +264,11 @@ def test_small_images_do_not_wait_for_big_ones() -> None:
 
 
 def test_what_pillow_would_start_programs_for_is_no_image() -> None:
-    for content in (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", b"%PDF-1.4\n", b"\0\0\1\0\1\0"):
+    for content in (
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
+        b"%PDF-1.4\n",
+        b"\xd7\xcd\xc6\x9a\0\0",
+    ):
         with pytest.raises(InvalidInput, match="not an image file"):
             decode_image(content)
 
