@@ -5,15 +5,16 @@ A file is never shown, always saved: it comes as an attachment of no type that a
 
 import re
 from pathlib import PurePosixPath
-from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
 from django.core.signing import BadSignature, SignatureExpired, TimestampSigner
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.http import content_disposition_header, quote_etag
 from django.utils.text import slugify
 
+from accounts.models import User
 from bucket.base import Missing, Reader
 from bucket.factory import get_bucket
 from core.exceptions import BucketError, TrainyardError
@@ -48,7 +49,7 @@ class AddressExpired(TrainyardError):
         super().__init__("This address was good for a short while only. Ask for a new one.")
 
 
-def may_manage(user: Any, model: RegisteredModel) -> bool:
+def may_manage(user: User | AnonymousUser, model: RegisteredModel) -> bool:
     """Tell whether this person owns the model or runs the platform."""
     return user.is_authenticated and (user.is_operator or model.owner_id == user.pk)
 
@@ -58,7 +59,7 @@ def may_have(kind: str, model: RegisteredModel, *, manages: bool) -> bool:
     return manages or (model.is_serving and model.downloadable and kind not in FOR_OWNERS)
 
 
-def find_download(user: Any, token: str, kind: str) -> Artifact:
+def find_download(user: User | AnonymousUser, token: str, kind: str) -> Artifact:
     """Return a model's file of a kind. Raises `Http404`.
 
     Whoever has the token of a live model may have the files of a downloadable one; its owner and operators

@@ -1,44 +1,55 @@
 """Admin pages of the registry."""
 
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any
 
 from django import forms
 from django.conf import settings
 from django.contrib import admin
-from django.db.models import Model, QuerySet
+from django.db.models import Model
 from django.http import HttpRequest
-from django.template.defaultfilters import filesizeformat
-from django.utils.html import format_html
 from unfold.admin import TabularInline
 from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
-from core.admin.base import PlatformAdmin, label, when
+from core.admin.base import FileColumns, FixedRows, PlatformAdmin, breakable, label, when
 from core.admin.confirmation import Confirmation, FormValues, confirmed
 
 from .models import Artifact, RegisteredModel
 from .services import change_model, forgive_model, keep_model, restore_model, retire_model
 from .tokens import masked
 
-STATES = {
-    "live": "success",
-    "unusable": "danger",
-    "expired": "warning",
-    "retired": "warning",
-    "being deleted": "danger",
-}
+FIELD_OF_TOKEN = {"token_whole": "token_masked"}  # what who may not see it whole gets instead
 
 
-def masking(fieldsets: Any) -> list[tuple[Any, dict[str, Any]]]:
-    """Return the sets of fields with `token_masked` in the place of `token_whole`."""
-    return [
-        (title, {**options, "fields": tuple(_mask(name) for name in options["fields"])})
-        for title, options in fieldsets
-    ]
+class TokenAdmin(PlatformAdmin):
+    """Rows with a model's token, which is the right to predict: only who may change the rows sees it whole.
 
+    `fieldsets` name `token_whole`; others get `token_masked` in its place.
+    """
 
-def _mask(name: object) -> object:
-    return "token_masked" if name == "token_whole" else name
+    def get_fieldsets(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        """Return the fields, with the token as this person may see it."""
+        sets = super().get_fieldsets(request, obj)
+        if self.sees_secrets(request):
+            return sets
+        return [
+            (
+                title,
+                {**options, "fields": tuple(FIELD_OF_TOKEN.get(name, name) for name in options["fields"])},
+            )
+            for title, options in sets
+        ]
+
+    @admin.display(description="token")
+    def token_whole(self, row: Any) -> str:
+        """Return the token."""
+        return breakable(row.token)
+
+    @admin.display(description="token")
+    def token_masked(self, row: Any) -> str:
+        """Return as much of the token as tells rows apart."""
+        return masked(row.token)
 
 
 class KeepForm(forms.Form):
@@ -58,7 +69,7 @@ class KeepForm(forms.Form):
         )
 
 
-class ArtifactInline(TabularInline):
+class ArtifactInline(FixedRows, FileColumns, TabularInline):
     """The files of a model, with size and SHA-256."""
 
     model = Artifact
@@ -69,30 +80,17 @@ class ArtifactInline(TabularInline):
     verbose_name_plural = "files"
     hide_title = True
 
-    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
-    @admin.display(description="size")
-    def bytes(self, artifact: Artifact) -> str:
-        """Write the size for people."""
-        return filesizeformat(artifact.size)
-
-    @admin.display(description="SHA-256")
-    def checksum(self, artifact: Artifact) -> str:
-        """Let the long number break."""
-        return format_html('<code class="admin-break">{}</code>', artifact.sha256)
-
     @admin.display(description="key in the bucket")
     def where(self, artifact: Artifact) -> str:
-        """Show the key with the token masked: it is the right to predict."""
+        """Return the key with the token masked: it is the right to predict."""
         token = artifact.model.token
-        return format_html('<span class="admin-break">{}</span>', artifact.key.replace(token, masked(token)))
+        return breakable(artifact.key.replace(token, masked(token)))
 
 
-class RegisteredModelAdmin(PlatformAdmin):
+class RegisteredModelAdmin(FixedRows, TokenAdmin):
     """Live and past models. Deleting is the clean-up's work: here they are retired and restored."""
 
     list_display = (
@@ -166,26 +164,21 @@ class RegisteredModelAdmin(PlatformAdmin):
         {"title": "More", "items": ["allow_downloads", "forbid_downloads", "forgive", "restore", "retire"]},
     )
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[RegisteredModel]:
-        """Leave out what no list shows and can be long."""
-        models: QuerySet[RegisteredModel] = super().get_queryset(request)
-        return models.defer("metrics", "accuracy_plot", "description")
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
+    deferred = ("metrics", "accuracy_plot", "description")
+    state_kinds = MappingProxyType(
+        {
+            "live": "success",
+            "unusable": "danger",
+            "expired": "warning",
+            "retired": "warning",
+            "being deleted": "danger",
+        }
+    )
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """A model that is no more is history, which nobody changes."""
         allowed = bool(super().has_change_permission(request))
         return allowed and (not isinstance(obj, RegisteredModel) or obj.is_live)
-
-    def get_fieldsets(self, request: HttpRequest, obj: Model | None = None) -> Any:
-        """Show the whole token to those alone who may change models: it is the right to predict."""
-        sets = super().get_fieldsets(request, obj)
-        return sets if self.sees_secrets(request) else masking(sets)
 
     def save_model(self, request: HttpRequest, obj: RegisteredModel, form: Any, change: bool) -> None:
         """Write what was edited and nothing else: meanwhile the clean-up may have come by."""
@@ -205,7 +198,7 @@ class RegisteredModelAdmin(PlatformAdmin):
             state = "expired"
         elif model.is_live and model.unusable_because:
             state = "unusable"
-        return label(state, STATES)
+        return label(state, self.state_kinds)
 
     @admin.display(description="accuracy", ordering="accuracy")
     def accuracy_percent(self, model: RegisteredModel) -> str:
@@ -228,16 +221,6 @@ class RegisteredModelAdmin(PlatformAdmin):
         if not model.is_live:
             return None
         return "pinned" if model.pinned else when(model.expires_at) or "never"
-
-    @admin.display(description="token")
-    def token_whole(self, model: RegisteredModel) -> str:
-        """Show the token."""
-        return format_html('<span class="admin-break">{}</span>', model.token)
-
-    @admin.display(description="token")
-    def token_masked(self, model: RegisteredModel) -> str:
-        """Show as much of the token as tells models apart."""
-        return masked(model.token)
 
     @confirmed(
         Confirmation(

@@ -1,21 +1,20 @@
 """Admin pages of batches."""
 
+from types import MappingProxyType
+
 from django.contrib import admin
-from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
 
-from core.admin.base import MachineOwnedAdmin, label
+from core.admin.base import FileColumns, MachineOwnedAdmin
 from core.admin.confirmation import Confirmation, FormValues, confirmed
 
 from .models import Batch
 from .services import cancel_batch
 
-STATES = {"done": "success", "failed": "danger", "being cancelled": "warning", "running": "info"}
-
 
 @admin.register(Batch)
-class BatchAdmin(MachineOwnedAdmin):
+class BatchAdmin(FileColumns, MachineOwnedAdmin):
     """Batches under way and done. Their identifiers are secrets and are not shown."""
 
     list_display = ("source_name", "state_label", "model", "owner", "progress", "message", "created")
@@ -44,30 +43,14 @@ class BatchAdmin(MachineOwnedAdmin):
     )
     actions = ("cancel",)
     actions_detail = ("cancel",)
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Batch]:
-        """Leave out what no list shows and can be long."""
-        long = ("parts", "model__metrics", "model__accuracy_plot", "model__classes")
-        batches: QuerySet[Batch] = super().get_queryset(request)
-        return batches.defer(*long)
-
-    def has_cancel_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Whoever may change batches may end them; nobody edits one."""
-        return bool(request.user.has_perm("inference.change_batch"))
+    deferred = ("parts", "model__metrics", "model__accuracy_plot", "model__classes")
+    state_kinds = MappingProxyType(
+        {"done": "success", "failed": "danger", "being cancelled": "warning", "running": "info"}
+    )
 
     def describe(self, row: Batch) -> str:
         """Tell batches of the same file apart."""
         return f"{row.get_state_display()}, {self.progress(row)}, with {row.model}"
-
-    @admin.display(description="state", ordering="state")
-    def state_label(self, batch: Batch) -> str:
-        """Colour the state."""
-        return label(batch.get_state_display(), STATES)
-
-    @admin.display(description="size")
-    def bytes(self, batch: Batch) -> str:
-        """Write the size for people."""
-        return filesizeformat(batch.size)
 
     @admin.display(description="result")
     def result_bytes(self, batch: Batch) -> str:
@@ -88,7 +71,7 @@ class BatchAdmin(MachineOwnedAdmin):
             fits=lambda batch: not batch.is_final,
             needs="batches that have not ended",
         ),
-        permission="cancel",
+        permission="operate",
         icon="cancel",
     )
     def cancel(self, request: HttpRequest, batch: Batch, values: FormValues) -> None:

@@ -4,7 +4,6 @@ import contextlib
 import hashlib
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import structlog
 from django.conf import settings
@@ -14,6 +13,7 @@ from django.db import transaction
 from django.db.models import Case, Count, Sum, When
 from django.db.models.functions import Coalesce
 
+from accounts.models import User
 from accounts.quota import Kept, require_room, take_room
 from bucket.factory import get_bucket
 from core.exceptions import BucketError, InvalidRequest
@@ -31,7 +31,7 @@ from .sources import Source, open_source
 logger = structlog.get_logger(__name__)
 
 
-def create_batch(*, token: str, file: File, owner: Any = None, column: str = "") -> Batch:
+def create_batch(*, token: str, file: File, owner: User | None = None, column: str = "") -> Batch:
     """Check a file of inputs, keep it, and queue its classification.
 
     Raises `UnknownModel`, `MaintenanceMode`, `InvalidRequest` with what to mend, `QuotaExceeded`, `BucketError`.
@@ -57,7 +57,7 @@ def create_batch(*, token: str, file: File, owner: Any = None, column: str = "")
     return batch
 
 
-def kept_batches(owner_id: Any) -> Kept:
+def kept_batches(owner_id: int | None) -> Kept:
     """Tell what an account's batches take: the inputs of those under way, the results of those that are done."""
     result = Case(When(state__in=Batch.UNFINISHED, then="size"), default=Coalesce("result_size", 0))
     total = Batch.objects.filter(owner_id=owner_id).aggregate(count=Count("pk"), bytes=Sum(result, default=0))

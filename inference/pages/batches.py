@@ -16,6 +16,7 @@ from django_htmx.http import HttpResponseClientRedirect
 from core.exceptions import InvalidRequest, MaintenanceMode, TrainyardError
 from core.http.admission import admits
 from core.http.errors import status_of
+from core.pages.error_messages import errors_as_messages
 from core.pages.lists import list_context
 from core.pages.requests import PageRequest
 
@@ -75,10 +76,9 @@ def batch_fragment(request: HttpRequest, token: str, identifier: str) -> HttpRes
 @require_POST
 def cancel(request: HttpRequest, token: str, identifier: str) -> HttpResponse:
     """End a batch."""
-    try:
-        cancel_batch(batch=find_batch(token, identifier))
-    except InvalidRequest as error:
-        messages.error(request, str(error))
+    batch = find_batch(token, identifier)
+    with errors_as_messages(request):
+        cancel_batch(batch=batch)
     return redirect("inference:batch", token=token, identifier=identifier)
 
 

@@ -17,13 +17,11 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from core.exceptions import (
-    InvalidRequest,
-    TrainyardError,
-)
+from core.exceptions import TrainyardError
 from core.http.admission import admits
 from core.http.errors import status_of
 from core.http.throttles import client_of, require_rate
+from core.pages.error_messages import errors_as_messages
 from core.pages.lists import list_context
 from core.pages.requests import PageRequest
 from models_registry.artifacts.views import NETWORK, NETWORK_AND_NGRAMS, NGRAMS
@@ -109,11 +107,8 @@ def download(request: HttpRequest, token: str, kind: str) -> HttpResponseBase:
 def keep(request: HttpRequest, token: str) -> HttpResponse:
     """Let a model live longer."""
     model = _own_model(request, token)
-    try:
+    with errors_as_messages(request):
         keep_model(model=model, extra=KEEP_FOR)
-    except InvalidRequest as error:
-        messages.error(request, str(error))
-    else:
         messages.success(request, f"{model.name} is kept 24 hours longer.")
     return redirect("inference:model", token=token)
 
@@ -123,10 +118,8 @@ def keep(request: HttpRequest, token: str) -> HttpResponse:
 def retire(request: HttpRequest, token: str) -> HttpResponse:
     """Take a model out of service; its page offers to bring it back."""
     model = _own_model(request, token)
-    try:
+    with errors_as_messages(request):
         retire_model(model=model)
-    except InvalidRequest as error:
-        messages.error(request, str(error))
     return redirect("inference:model", token=token)
 
 
@@ -135,11 +128,8 @@ def retire(request: HttpRequest, token: str) -> HttpResponse:
 def restore(request: HttpRequest, token: str) -> HttpResponse:
     """Bring back a model that was deleted a moment ago."""
     model = _own_model(request, token)
-    try:
+    with errors_as_messages(request):
         restore_model(model=model)
-    except InvalidRequest as error:
-        messages.error(request, str(error))
-    else:
         messages.success(request, f"{model.name} is live again.")
     return redirect("inference:model", token=token)
 
@@ -152,11 +142,8 @@ def describe(request: HttpRequest, token: str) -> HttpResponse:
     model = _own_model(request, token)
     form = DescribeForm(request.POST or None, instance=copy(model))
     if request.method == "POST" and form.is_valid():
-        try:
+        with errors_as_messages(request):
             change_model(model=model, changes=form.cleaned_data)
-        except InvalidRequest as error:
-            messages.error(request, str(error))
-        else:
             messages.success(request, "The card is changed.")
         return redirect("inference:model", token=token)
     status = 400 if request.method == "POST" else 200

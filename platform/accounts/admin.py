@@ -35,8 +35,18 @@ for model in (Group, AuthToken, EmailAddress):  # ours take their places
     admin.site.unregister(model)
 
 
+class TickBoxes:
+    """Sets of rights as boxes to tick: Django's pair of lists needs a mouse, and is no good on a phone."""
+
+    def formfield_for_manytomany(
+        self, db_field: Any, request: HttpRequest | None = None, **kwargs: Any
+    ) -> Any:
+        boxes = UnfoldAdminCheckboxSelectMultipleWidget()
+        return super().formfield_for_manytomany(db_field, request, widget=boxes, **kwargs)  # type: ignore[misc]
+
+
 @admin.register(User)
-class UserAdmin(BaseUserAdmin, NamedLookups):
+class UserAdmin(TickBoxes, BaseUserAdmin, NamedLookups):
     """People, their rights, when they were last here."""
 
     form = UserChangeForm
@@ -48,11 +58,6 @@ class UserAdmin(BaseUserAdmin, NamedLookups):
     readonly_fields = ("belongings",)
     filter_horizontal = ()
     fieldsets = (*(BaseUserAdmin.fieldsets or ()), ("What is theirs", {"fields": ("belongings",)}))
-
-    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """Offer boxes to tick: not everybody can use Django's pair of lists, which is no good on a phone either."""
-        boxes = UnfoldAdminCheckboxSelectMultipleWidget()
-        return super().formfield_for_manytomany(db_field, request, widget=boxes, **kwargs)
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Nobody is deleted to whom something belongs: such an account is switched off instead."""
@@ -77,17 +82,10 @@ def _rows_of(person: User) -> Iterator[bool]:
 
 
 @admin.register(Group)
-class GroupAdmin(BaseGroupAdmin, NamedLookups):
+class GroupAdmin(TickBoxes, BaseGroupAdmin, NamedLookups):
     """Sets of rights."""
 
     filter_horizontal = ()
-
-    def formfield_for_manytomany(
-        self, db_field: Any, request: HttpRequest | None = None, **kwargs: Any
-    ) -> Any:
-        """Offer boxes to tick: not everybody can use Django's pair of lists, which is no good on a phone either."""
-        boxes = UnfoldAdminCheckboxSelectMultipleWidget()
-        return super().formfield_for_manytomany(db_field, request, widget=boxes, **kwargs)
 
 
 @admin.register(EmailAddress)
@@ -107,10 +105,6 @@ class AuthTokenAdmin(MachineOwnedAdmin):
     fields = ("token_key", "user", "made", "ends")
     actions = ("revoke",)
     actions_detail = ("revoke",)
-
-    def has_revoke_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Tell whether this person may take somebody's key away."""
-        return bool(request.user.has_perm("knox.delete_authtoken"))
 
     def describe(self, row: AuthToken) -> str:
         """Say whose key it is."""
@@ -134,7 +128,7 @@ class AuthTokenAdmin(MachineOwnedAdmin):
             done="Revoked.",
             deletes=True,
         ),
-        permission="revoke",
+        permission="remove",
         icon="key_off",
     )
     def revoke(self, request: HttpRequest, token: AuthToken, values: FormValues) -> None:

@@ -7,13 +7,14 @@ that come together cannot take the same room.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from django.conf import settings
 from django.db import connection
 from django.template.defaultfilters import filesizeformat
 
 from core.exceptions import QuotaExceeded
+
+from .models import User
 
 LOCK = 0x51_07A  # a number of ours among the advisory locks of the database
 WITHOUT_ACCOUNT = 0  # which no account has
@@ -53,7 +54,7 @@ class Storage:
         return max(0, self.most - self.taken)
 
 
-Source = Callable[[Any], Kept]
+Source = Callable[[int | None], Kept]
 _sources: list[Source] = []
 
 
@@ -63,15 +64,15 @@ def register(source: Source) -> None:
         _sources.append(source)
 
 
-def storage_of(owner_id: Any) -> Storage:
+def storage_of(owner_id: int | None) -> Storage:
     """Add up what an account keeps; None is everybody without one, together."""
     name = "MAX_BYTES_PER_USER" if owner_id is not None else "MAX_BYTES_WITHOUT_ACCOUNT"
     return Storage(tuple(source(owner_id) for source in _sources), settings.TRAINYARD[name])
 
 
-def require_room(owner: Any, wanted: int) -> None:
+def require_room(owner: User | None, wanted: int) -> None:
     """Look whether an account may keep so many bytes more. Raises `QuotaExceeded` with what there is."""
-    owner_id = owner.pk if owner is not None and owner.is_authenticated else None
+    owner_id = owner.pk if owner is not None else None
     storage = storage_of(owner_id)
     if wanted <= storage.left:
         return
@@ -87,13 +88,13 @@ def require_room(owner: Any, wanted: int) -> None:
     )
 
 
-def take_room(owner: Any, wanted: int) -> None:
+def take_room(owner: User | None, wanted: int) -> None:
     """Do what `require_room` does, and let nobody else take room of this account until the transaction ends.
 
     Must be called in the transaction that adds the row. On SQLite that is the only one that writes.
     """
     if connection.vendor == "postgresql":
-        account = owner.pk if owner is not None and owner.is_authenticated else WITHOUT_ACCOUNT
+        account = owner.pk if owner is not None else WITHOUT_ACCOUNT
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [LOCK, account % 2**31])
     require_room(owner, wanted)

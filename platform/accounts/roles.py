@@ -37,11 +37,6 @@ def rights_of_operators() -> set[str]:
     return {*_views(*LOOKED_AT), *OPERATED}
 
 
-def is_operator(user: Any) -> bool:
-    """Tell whether somebody, signed in or not, may see and steer what belongs to others."""
-    return bool(user.is_authenticated and user.is_operator)
-
-
 def grant_roles(apps: Apps = registry, **_: Any) -> None:
     """Make both groups and give them their rights; may be repeated."""
     try:

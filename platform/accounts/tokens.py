@@ -1,7 +1,6 @@
 """API tokens of a person: list, make, revoke. What a token looks like is known once, when it is made."""
 
 from datetime import timedelta
-from typing import Any
 
 from django.db.models import Q, QuerySet
 from django.utils import timezone
@@ -9,18 +8,20 @@ from knox.models import AuthToken
 
 from core.exceptions import InvalidRequest
 
+from .models import User
+
 MOST_TOKENS = 50
 DAYS = 90
 MOST_DAYS = 366
 
 
-def good_tokens(user: Any) -> QuerySet[AuthToken]:
+def good_tokens(user: User) -> QuerySet[AuthToken]:
     """Return a person's tokens that have not expired, newest first."""
     good = Q(expiry=None) | Q(expiry__gt=timezone.now())
     return AuthToken.objects.filter(good, user=user).order_by("-created")
 
 
-def make_token(*, user: Any, days: int) -> tuple[AuthToken, str]:
+def make_token(*, user: User, days: int) -> tuple[AuthToken, str]:
     """Create a token; returns its row and, this once, the token. Raises `InvalidRequest` when there are too many."""
     if good_tokens(user).count() >= MOST_TOKENS:
         raise InvalidRequest(f"You have {MOST_TOKENS} API tokens, which is the most. Revoke one first.")
@@ -28,7 +29,7 @@ def make_token(*, user: Any, days: int) -> tuple[AuthToken, str]:
     return made, token
 
 
-def revoke_token(*, user: Any, key: str) -> bool:
+def revoke_token(*, user: User, key: str) -> bool:
     """Revoke a token, named by how it begins; returns whether there was one."""
     deleted, _ = AuthToken.objects.filter(user=user, token_key=key).delete()
     return bool(deleted)

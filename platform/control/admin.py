@@ -4,12 +4,11 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import URLPattern, path, reverse
 
-from core.admin.base import PlatformAdmin, label
+from core.admin.base import FixedRows, PlatformAdmin, label
 from core.admin.confirmation import Confirmation, FormValues, confirmed
 from core.models import SingletonModel
 from core.observability.health import OK, examine
@@ -20,16 +19,10 @@ from .services import switch_clean_up, switch_maintenance
 STATES = {"in operation": "success", "active": "success", "halted": "warning", "sleeping": "warning"}
 
 
-class SingletonAdmin(PlatformAdmin):
+class SingletonAdmin(FixedRows, PlatformAdmin):
     """Leads straight to the one row."""
 
     counts_rows = False
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """Skip the list."""

@@ -5,13 +5,13 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
-from django.db.models import Count, Model, OuterRef, QuerySet, Subquery
+from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.utils.html import format_html
 from unfold.decorators import display
 
-from core.admin.base import MachineOwnedAdmin, when
+from core.admin.base import MachineOwnedAdmin, breakable, when
 from core.admin.confirmation import Confirmation, FormValues, confirmed
 from core.exceptions import BucketError, InvalidRequest
 
@@ -54,14 +54,10 @@ class DocumentAdmin(MachineOwnedAdmin):
         )
         return super().get_queryset(request).annotate(waiting_changes=Coalesce(Subquery(counts), 0))
 
-    def has_publish_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Who may change documents may let the machine write them."""
-        return bool(request.user.has_perm("documents.change_document"))
-
     @admin.display(description="ETag")
     def version(self, document: Any) -> str:
         """Let a long ETag break on a narrow screen."""
-        return format_html('<span class="admin-break">{}</span>', document.etag or "-")
+        return breakable(document.etag or "-")
 
     @admin.display(description="published", ordering="published_at")
     def published(self, document: Document) -> str:
@@ -93,7 +89,7 @@ class DocumentAdmin(MachineOwnedAdmin):
             undo="Nothing is lost: both sides are merged.",
             done="Published.",
         ),
-        permission="publish",
+        permission="operate",
         icon="publish",
     )
     def publish_now(self, request: HttpRequest, document: Document, values: FormValues) -> None:
@@ -108,7 +104,7 @@ class DocumentAdmin(MachineOwnedAdmin):
             undo="",
             done="Rewritten from the database.",
         ),
-        permission="publish",
+        permission="operate",
         icon="build",
     )
     def repair(self, request: HttpRequest, document: Document, values: FormValues) -> None:
@@ -127,7 +123,7 @@ class DocumentAdmin(MachineOwnedAdmin):
         context = {
             **(extra_context or {}),
             **_state(key),
-            "shows_tokens": self.has_publish_permission(request),
+            "shows_tokens": self.has_operate_permission(request),
         }
         return super().changeform_view(request, object_id, form_url, context)
 
@@ -180,10 +176,12 @@ class PublishedEntryAdmin(MachineOwnedAdmin):
     search_help_text = "Whole token"
     fields = ("document", "name", "problem", "shown")
 
+    deferred = ("text",)
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[PublishedEntry]:
         """Only one document has entries; to name it lets the index serve."""
         entries: QuerySet[PublishedEntry] = super().get_queryset(request)
-        return entries.filter(document=keys.INFERENCE).defer("text")
+        return entries.filter(document=keys.INFERENCE)
 
     @admin.display(description="entry")
     def shown(self, entry: PublishedEntry) -> str:

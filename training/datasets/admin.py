@@ -1,21 +1,20 @@
 """Admin pages of data sets: what the machine owns is read-only."""
 
+from types import MappingProxyType
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Exists, Model, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
 from django.utils.html import format_html
 
-from core.admin.base import MachineOwnedAdmin, label
+from core.admin.base import FileColumns, MachineOwnedAdmin, label
 from core.admin.confirmation import ROWS_PER_ACTION, Confirmation, FormValues, confirmed
 
 from ..datasets.deletion import delete_dataset
 from ..datasets.models import Dataset
-
-DATASET_STATES = {"ready": "success", "unusable": "danger", "being checked": "info"}
 
 
 def _has_jobs(**which: object) -> Exists:
@@ -49,11 +48,11 @@ class UsedFilter(admin.SimpleListFilter):
 
 
 @admin.register(Dataset)
-class DatasetAdmin(MachineOwnedAdmin):
+class DatasetAdmin(FileColumns, MachineOwnedAdmin):
     """Uploaded data sets and what their validation found."""
 
     list_display = (
-        *("name", "owner", "task_type", "condition", "examples", "class_count", "bytes", "jobs", "created"),
+        *("name", "owner", "task_type", "state_label", "examples", "class_count", "bytes", "jobs", "created"),
     )
     list_filter = ("state", "task_type", UsedFilter)
     list_select_related = ("owner",)
@@ -64,33 +63,24 @@ class DatasetAdmin(MachineOwnedAdmin):
     search_help_text = "Beginning of the name, whole SHA-256, or owner"
     date_hierarchy = "created_at"
     fieldsets = (
-        (None, {"fields": ("name", "owner", "task_type", "condition", "jobs_made", "created")}),
+        (None, {"fields": ("name", "owner", "task_type", "state_label", "jobs_made", "created")}),
         ("Its validation", {"fields": ("reason", "checked", "checked_by")}),
         ("What is in it", {"fields": ("examples", "classes_listed", "columns", "corrections")}),
         ("The file", {"fields": ("original_name", "bytes", "checksum", "where")}),
     )
     actions = ("delete_unused",)
     actions_detail = ("delete_unused",)
+    deferred = ("report",)
+    state_kinds = MappingProxyType({"ready": "success", "unusable": "danger", "being checked": "info"})
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Dataset]:
-        """Know of each whether it was and is used; leave out what can be long."""
+        """Annotate each with whether jobs were made of it, and whether one of them has not ended."""
         datasets: QuerySet[Dataset] = super().get_queryset(request)
-        return datasets.defer("report").annotate(
-            is_used=_has_jobs(), is_busy=_has_jobs(jobs__finished_at__isnull=True)
-        )
-
-    def has_remove_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Tell whether this person may delete data sets."""
-        return bool(request.user.has_perm("training.delete_dataset"))
+        return datasets.annotate(is_used=_has_jobs(), is_busy=_has_jobs(jobs__finished_at__isnull=True))
 
     def describe(self, row: Dataset) -> str:
         """Tell data sets of the same name apart."""
         return f"{row.examples:,} examples, {filesizeformat(row.size)}, from {row.created_at:%d %B %Y}"
-
-    @admin.display(description="state", ordering="state")
-    def condition(self, dataset: Dataset) -> str:
-        """Show the state in its colour."""
-        return label(dataset.get_state_display(), DATASET_STATES)
 
     @admin.display(description="validation")
     def checked(self, dataset: Dataset) -> str:
@@ -119,21 +109,6 @@ class DatasetAdmin(MachineOwnedAdmin):
     def classes_listed(self, dataset: Dataset) -> str:
         """Write the classes as a sentence."""
         return ", ".join(str(label) for label in dataset.classes)
-
-    @admin.display(description="size", ordering="size")
-    def bytes(self, dataset: Dataset) -> str:
-        """Write the size for people."""
-        return filesizeformat(dataset.size)
-
-    @admin.display(description="SHA-256")
-    def checksum(self, dataset: Dataset) -> str:
-        """Let the long number break."""
-        return format_html('<span class="admin-break">{}</span>', dataset.sha256)
-
-    @admin.display(description="key in the bucket")
-    def where(self, dataset: Dataset) -> str:
-        """Let the long key break."""
-        return format_html('<span class="admin-break">{}</span>', dataset.key)
 
     @admin.display(description="jobs")
     def jobs(self, dataset: Any) -> str:

@@ -6,7 +6,6 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import structlog
 from django.conf import settings
@@ -14,6 +13,7 @@ from django.core.files import File
 from django.db import transaction
 from django.db.models import Count, Sum
 
+from accounts.models import User
 from accounts.quota import Kept, require_room, take_room
 from bucket.factory import get_bucket
 from control.selectors import require_operation
@@ -43,7 +43,7 @@ class UnusableData(InvalidRequest):
 
 def create_dataset(
     *,
-    owner: Any,
+    owner: User | None,
     name: str,
     task_type: str,
     file: File,
@@ -67,7 +67,7 @@ def create_dataset(
 
 def accept_dataset(
     *,
-    owner: Any,
+    owner: User | None,
     name: str,
     task_type: str,
     file: File,
@@ -105,7 +105,7 @@ def require_ready(dataset: Dataset) -> None:
         raise InvalidRequest(f"{dataset.name} cannot be trained on. {dataset.reason}")
 
 
-def kept_datasets(owner_id: Any) -> Kept:
+def kept_datasets(owner_id: int | None) -> Kept:
     """Tell what an account's data sets take; those that turned out to be unusable have no file."""
     kept = Dataset.objects.filter(owner_id=owner_id).exclude(state=Dataset.State.UNUSABLE)
     total = kept.aggregate(count=Count("pk"), bytes=Sum("size", default=0))
@@ -128,7 +128,7 @@ def task_of(filename: str) -> TaskType | None:
 
 
 @contextlib.contextmanager
-def _arrived(file: File, *, owner: Any, task_type: str) -> Iterator[Path]:
+def _arrived(file: File, *, owner: User | None, task_type: str) -> Iterator[Path]:
     """Copy an upload to where readers can open it, for as long as it is looked at.
 
     Every data set that is kept comes through here, whichever way it was sent. Raises what `arrived` raises, and
@@ -185,7 +185,7 @@ def _copy_bounded(file: File, path: Path, limit: int) -> None:
 
 
 def _described(
-    file: File, path: Path, *, owner: Any, name: str, task_type: str, identifier: str | None = None
+    file: File, path: Path, *, owner: User | None, name: str, task_type: str, identifier: str | None = None
 ) -> Dataset:
     """Return the row of an upload of which nothing is known yet but where it comes from and will lie."""
     return Dataset(

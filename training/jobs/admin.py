@@ -1,5 +1,6 @@
 """Admin pages of jobs, and what training adds to those of models. What the machine owns is read-only."""
 
+from types import MappingProxyType
 from typing import Any
 
 from django import forms
@@ -10,12 +11,11 @@ from django.urls import reverse
 from django.utils.html import format_html
 from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
-from core.admin.base import MachineOwnedAdmin, label, link_to
+from core.admin.base import MachineOwnedAdmin, link_to
 from core.admin.confirmation import Confirmation, FormValues, confirmed
 from core.templatetags.durations import short
-from models_registry.admin import RegisteredModelAdmin, masking
+from models_registry.admin import RegisteredModelAdmin, TokenAdmin
 from models_registry.models import RegisteredModel
-from models_registry.tokens import masked
 
 from ..engine.catalogue import ARCHITECTURES
 from ..jobs.models import TrainingJob
@@ -24,7 +24,6 @@ from ..jobs.services import cancel_job, repeat_job, requeue_job, retry_job, set_
 
 State = TrainingJob.State
 OVER = (State.FAILED, State.CANCELLED)
-STATES = {"succeeded": "success", "failed": "danger", "running": "info", "cancelling": "warning"}
 PRIORITIES = (-100, 100)
 RUNNING_LISTED = 6  # above the list
 
@@ -73,7 +72,7 @@ class PriorityForm(forms.Form):
 
 
 @admin.register(TrainingJob)
-class TrainingJobAdmin(MachineOwnedAdmin):
+class TrainingJobAdmin(TokenAdmin, MachineOwnedAdmin):
     """Jobs and how they ended. They are steered by actions; only the priority of one is edited."""
 
     list_display = (
@@ -127,29 +126,20 @@ class TrainingJobAdmin(MachineOwnedAdmin):
         ("Log", {"fields": ("log", "progress")}),
     )
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[TrainingJob]:
-        """Leave out what no list shows and can be long."""
-        jobs: QuerySet[TrainingJob] = super().get_queryset(request)
-        return jobs.defer("log_tail", "advanced", "reduce_lr_on_plateau", "step_lr")
+    deferred = ("log_tail", "advanced", "reduce_lr_on_plateau", "step_lr")
+    state_kinds = MappingProxyType(
+        {"succeeded": "success", "failed": "danger", "running": "info", "cancelling": "warning"}
+    )
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Only the priority is edited, and only while it means something."""
         allowed = self.has_operate_permission(request)
         return allowed and (not isinstance(obj, TrainingJob) or obj.state == State.QUEUED)
 
-    def has_operate_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Tell whether this person may steer jobs: who may change them could."""
-        return bool(request.user.has_perm("training.change_trainingjob"))
-
     def get_readonly_fields(self, request: HttpRequest, obj: TrainingJob | None = None) -> list[str]:
         written = ("state_label", "progress_now", "error", "took", "dataset_link", "model_link", "log")
         fields = [field.name for field in TrainingJob._meta.fields if field.name not in self.editable]
         return [*fields, *written, "token_whole", "token_masked"]
-
-    def get_fieldsets(self, request: HttpRequest, obj: Model | None = None) -> Any:
-        """A job's token becomes its model's: only who may steer jobs sees it whole."""
-        sets = super().get_fieldsets(request, obj)
-        return sets if self.sees_secrets(request) else masking(sets)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """Show the running jobs above the list."""
@@ -166,11 +156,6 @@ class TrainingJobAdmin(MachineOwnedAdmin):
         words = [row.get_state_display(), str(row.get_task_type_display())]
         words += [f"of {row.owner}"] if row.owner_id else []
         return ", ".join([*words, f"from {row.created_at:%d %B %Y %H:%M}"])
-
-    @admin.display(description="state", ordering="state")
-    def state_label(self, job: TrainingJob) -> str:
-        """Colour the state."""
-        return label(job.get_state_display(), STATES)
 
     @admin.display(description="strategy", ordering="strategy")
     def how(self, job: TrainingJob) -> str:
@@ -203,16 +188,6 @@ class TrainingJobAdmin(MachineOwnedAdmin):
     def dataset_link(self, job: TrainingJob) -> str:
         """Lead to what the job learned from."""
         return link_to(job.dataset)
-
-    @admin.display(description="token")
-    def token_whole(self, job: TrainingJob) -> str:
-        """Show the token."""
-        return format_html('<span class="admin-break">{}</span>', job.token)
-
-    @admin.display(description="token")
-    def token_masked(self, job: TrainingJob) -> str:
-        """Show as much of the token as tells jobs apart."""
-        return masked(job.token)
 
     @admin.display(description="log")
     def log(self, job: TrainingJob) -> str:

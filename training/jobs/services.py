@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from accounts.models import User
 from control.models import PlatformStatus
 from control.selectors import require_operation
 from core.exceptions import InvalidRequest, MaintenanceMode, PlatformBusy, TrainyardError
@@ -64,7 +65,7 @@ class TooManyJobs(PlatformBusy):
 
 def submit_job(
     *,
-    owner: Any,
+    owner: User | None,
     dataset: Dataset,
     name: str,
     choice: JobSettings,
@@ -110,7 +111,7 @@ def submit_job(
     return job
 
 
-def make_room(owner: Any) -> None:
+def make_room(owner: User | None) -> None:
     """Raise `PlatformBusy` when no further job may wait; one submission at a time is counted."""
     PlatformStatus.load()
     status = PlatformStatus.objects.select_for_update().get()
@@ -192,7 +193,7 @@ def _architecture(task_type: str, choice: JobSettings, language: str) -> str:
     return name
 
 
-def retry_job(*, job: TrainingJob, owner: Any) -> TrainingJob:
+def retry_job(*, job: TrainingJob, owner: User | None) -> TrainingJob:
     """Submit a job that failed or was cancelled once more, as a new job with the same data and settings.
 
     Raises what `submit_job` raises.
@@ -204,7 +205,7 @@ def retry_job(*, job: TrainingJob, owner: Any) -> TrainingJob:
     return _submit_again(job, owner)
 
 
-def repeat_job(*, job: TrainingJob, owner: Any) -> TrainingJob:
+def repeat_job(*, job: TrainingJob, owner: User | None) -> TrainingJob:
     """Train once more what a job that succeeded has trained; its model stays. Raises what `submit_job` raises."""
     if job.state != TrainingJob.State.SUCCEEDED:
         raise InvalidRequest(
@@ -213,7 +214,7 @@ def repeat_job(*, job: TrainingJob, owner: Any) -> TrainingJob:
     return _submit_again(job, owner)
 
 
-def _submit_again(job: TrainingJob, owner: Any) -> TrainingJob:
+def _submit_again(job: TrainingJob, owner: User | None) -> TrainingJob:
     """Submit a new job with the same data and settings."""
     choice = JobSettings(
         architecture=job.architecture,

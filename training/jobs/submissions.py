@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from django.core.files import File
 
+from accounts.models import User
 from core.exceptions import TrainyardError
 from models_registry.inputs import Corrections
 
@@ -29,7 +29,7 @@ class Submission:
 
 
 def submit_upload(
-    *, owner: Any, submission: Submission, keep: Callable[..., Dataset] = create_dataset
+    *, owner: User | None, submission: Submission, keep: Callable[..., Dataset] = create_dataset
 ) -> TrainingJob:
     """Keep the data set and accept the job; a job that is refused takes its data set with it.
 

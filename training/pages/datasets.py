@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET, require_POST
 from django_htmx.http import HttpResponseClientRefresh
 
 from control.selectors import is_halted
-from core.exceptions import InvalidRequest
+from core.pages.error_messages import errors_as_messages
 from core.pages.lists import list_context
 from work.models import State as WorkState
 
@@ -85,13 +85,10 @@ def checking_context(dataset: Dataset) -> dict[str, object]:
 def delete(request: HttpRequest, pk: int) -> HttpResponse:
     """Delete a data set; one that jobs were made of keeps its page."""
     dataset: Dataset = get_object_or_404(Dataset.objects.owned_by(request.user), pk=pk)
-    try:
+    with errors_as_messages(request):
         delete_dataset(dataset=dataset)
-    except InvalidRequest as error:
-        messages.error(request, str(error))
-        return redirect("training:dataset", pk=pk)
-    if Dataset.objects.filter(pk=pk).exists():
+        if not Dataset.objects.filter(pk=pk).exists():
+            messages.success(request, f"{dataset.name} is deleted.")
+            return redirect("training:datasets")
         messages.success(request, f"The file of {dataset.name} is deleted.")
-        return redirect("training:dataset", pk=pk)
-    messages.success(request, f"{dataset.name} is deleted.")
-    return redirect("training:datasets")
+    return redirect("training:dataset", pk=pk)

@@ -13,7 +13,8 @@ from django.views.decorators.http import require_GET, require_POST
 from django_htmx.http import HttpResponseClientRedirect
 
 from control.selectors import is_halted
-from core.exceptions import MaintenanceMode, TrainyardError
+from core.exceptions import TrainyardError
+from core.pages.error_messages import errors_as_messages
 from core.pages.lists import list_context
 from core.queue.app import why_unheard
 from core.templatetags.durations import about
@@ -77,11 +78,8 @@ def job_fragment(request: HttpRequest, pk: int) -> HttpResponse:
 def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """End a job."""
     job = _job_of(request, pk)
-    try:
+    with errors_as_messages(request, TrainyardError):
         cancel_job(job=job)
-    except TrainyardError as error:
-        messages.error(request, str(error))
-    else:
         if job.is_final:
             messages.success(request, f"{job.name} is cancelled.")
     return redirect("training:job", pk=pk)
@@ -92,14 +90,9 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
 def retry(request: HttpRequest, pk: int) -> HttpResponse:
     """Start a job that failed once more, as a new one."""
     job = _job_of(request, pk)
-    try:
-        again = retry_job(job=job, owner=job.owner)
-    except MaintenanceMode:
-        raise
-    except TrainyardError as error:
-        messages.error(request, str(error))
-        return redirect("training:job", pk=pk)
-    return redirect("training:job", pk=again.pk)
+    with errors_as_messages(request, TrainyardError):
+        pk = retry_job(job=job, owner=job.owner).pk
+    return redirect("training:job", pk=pk)
 
 
 def _job_of(request: HttpRequest, pk: int) -> TrainingJob:

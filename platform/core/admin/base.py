@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 from django.contrib import admin, messages
@@ -10,6 +11,7 @@ from django.contrib.admin.utils import unquote
 from django.contrib.auth import get_user_model
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponseRedirect
+from django.template.defaultfilters import filesizeformat
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.html import format_html
@@ -40,6 +42,11 @@ def link_to(row: Model | None, words: str | None = None) -> str:
     return format_html('<a href="{}" class="admin-link">{}</a>', address, words or str(row))
 
 
+def breakable(text: str) -> str:
+    """Return a long word (a key, a checksum, a token) that may break on a narrow screen."""
+    return format_html('<span class="admin-break">{}</span>', text)
+
+
 def when(moment: datetime | None) -> str:
     """Write a moment so that a column of them lines up."""
     return f"{moment:%Y-%m-%d %H:%M}" if moment else ""
@@ -67,11 +74,42 @@ class SwiftChangeList(ChangeList):
         return known[key]
 
 
+class FileColumns:
+    """Columns about a file in the bucket, of rows with `size` (bytes), `sha256` and `key`."""
+
+    @admin.display(description="size", ordering="size")
+    def bytes(self, row: Any) -> str:
+        """Return the size with its unit."""
+        return filesizeformat(row.size)
+
+    @admin.display(description="SHA-256")
+    def checksum(self, row: Any) -> str:
+        """Return the checksum, which may break over lines."""
+        return breakable(row.sha256)
+
+    @admin.display(description="key in the bucket")
+    def where(self, row: Any) -> str:
+        """Return the key, which may break over lines."""
+        return breakable(row.key)
+
+
+class FixedRows:
+    """Rows that the platform makes and deletes: nobody adds or deletes one by hand."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
 class PlatformAdmin(NamedLookups):
     """A list that takes the same few queries for three rows and for a million.
 
     `search_start` names the column whose beginning is looked for and `search_whole` those that have to
     be given in full; both need an index. `search_secret` is for those alone who see it whole on a row's page.
+    `deferred` names columns that no list shows and that can be long; `state_kinds` gives a state's words the kind
+    that `label` colours.
     """
 
     paginator = BoundedPaginator
@@ -85,10 +123,32 @@ class PlatformAdmin(NamedLookups):
     search_secret: str = ""
     searches_owner = False
     counts_rows = True  # whether an action says how many rows it is for
+    deferred: tuple[str, ...] = ()
+    state_kinds: Mapping[str, str] = MappingProxyType({})
 
     def get_changelist(self, request: HttpRequest, **kwargs: object) -> type[ChangeList]:
         """Return the class that prepares a list."""
         return SwiftChangeList
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return the rows without what is long and in no list."""
+        return super().get_queryset(request).defer(*self.deferred)
+
+    def has_operate_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Tell whether this person may run actions on rows: whoever may change them, even where no form does."""
+        return self._may(request, "change")
+
+    def has_remove_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Tell whether this person may run actions that delete rows, even where no form does."""
+        return self._may(request, "delete")
+
+    def _may(self, request: HttpRequest, verb: str) -> bool:
+        return bool(request.user.has_perm(f"{self.opts.app_label}.{verb}_{self.opts.model_name}"))
+
+    @admin.display(description="state", ordering="state")
+    def state_label(self, row: Any) -> str:
+        """Return the state in its colour."""
+        return label(row.get_state_display(), self.state_kinds)
 
     @admin.display(description="created", ordering="created_at")
     def created(self, row: Any) -> str:
@@ -101,7 +161,7 @@ class PlatformAdmin(NamedLookups):
 
     def sees_secrets(self, request: HttpRequest) -> bool:
         """Tell whether this person sees tokens whole: who may change the rows does."""
-        return bool(request.user.has_perm(f"{self.opts.app_label}.change_{self.opts.model_name}"))
+        return self._may(request, "change")
 
     def describe_search(self, request: HttpRequest) -> str:
         """Say what is searched for, to whom may search for it."""
@@ -161,16 +221,10 @@ class PlatformAdmin(NamedLookups):
         return confirmation is None or confirmation.fits(row)
 
 
-class MachineOwnedAdmin(PlatformAdmin):
+class MachineOwnedAdmin(FixedRows, PlatformAdmin):
     """Rows to look at: nobody adds, changes or deletes them by hand."""
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
 
