@@ -138,6 +138,10 @@ class LeasedWork(TimestampedModel):
         """How many of its attempts may die."""
         return int(settings.TRAINYARD["MAX_ATTEMPTS"])
 
+    def goes_on(self) -> str:
+        """Return where the next attempt takes up the work, as the end of a sentence like " at epoch 3"; "" if nowhere."""
+        return ""
+
     def changes_on(self, target: WorkState, reason: str) -> dict[str, Any]:
         """Return the kind's own columns to write with a step to `target`."""
         return {}

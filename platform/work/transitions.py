@@ -166,7 +166,7 @@ def _held(work: LeasedWork) -> QuerySet[Any]:
 def _move(work: LeasedWork, rows: QuerySet[Any], target: State, reason: str = "", **changes: Any) -> bool:
     """Take a step if the row is among `rows` and in a state from which it is allowed."""
     sources = [source for source, targets in work.ALLOWED.items() if target in targets]
-    columns = {**_columns_on(target, reason), **work.changes_on(target, reason), **changes}
+    columns = {**_columns_on(work, target, reason), **work.changes_on(target, reason), **changes}
     moved = rows.filter(state__in=sources).update(state=target, updated_at=timezone.now(), **columns)
     if moved:
         work.after_step(target, reason)
@@ -175,11 +175,11 @@ def _move(work: LeasedWork, rows: QuerySet[Any], target: State, reason: str = ""
     return bool(moved)
 
 
-def _columns_on(target: State, reason: str) -> dict[str, Any]:
+def _columns_on(work: LeasedWork, target: State, reason: str) -> dict[str, Any]:
     """Return what a step to this state writes for every kind of work."""
     if target == State.QUEUED:
         unheld = {"worker": "", "lease_expires_at": None, "announced_at": None, "started_at": None}
-        return {**unheld, "message": f"{reason.rstrip('.')}."[:MESSAGE]}
+        return {**unheld, "message": f"{reason.rstrip('.')}{work.goes_on()}."[:MESSAGE]}
     if target in FINAL:
         return {"lease_expires_at": None, "finished_at": timezone.now(), "message": reason[:MESSAGE]}
     return {}

@@ -2,7 +2,6 @@
 
 import time
 from pathlib import Path
-from typing import Any
 
 import structlog
 from django.conf import settings
@@ -13,6 +12,8 @@ from core.text import storable
 from work.attempt import Attempt, HopelessAttempt
 from work.heartbeat import Heartbeat
 
+from ..engine.data import DataReport
+from ..engine.data.validation_events import ExamplesRead, Validated, ValidationFailed
 from . import outcomes
 from .models import DatasetValidation
 from .process import ValidationProcess
@@ -35,53 +36,60 @@ class ValidationAttempt(Attempt[DatasetValidation]):
         """Read the data set, and make it ready or unusable."""
         report = _read(self.work, self.folder, self.heartbeat)
         outcomes.conclude(self.work, report)
-        logger.info("validation.ended", dataset=self.work.dataset_id, problems=len(report["problems"]))
+        logger.info("validation.ended", dataset=self.work.dataset_id, problems=len(report.problems))
 
 
-def _read(validation: DatasetValidation, folder: Path, heartbeat: Heartbeat) -> dict[str, Any]:
-    """Fetch the file and let a child read it; returns its report."""
-    dataset, limits = validation.dataset, settings.TRAINYARD
+def _read(validation: DatasetValidation, folder: Path, heartbeat: Heartbeat) -> DataReport:
+    """Fetch the file and let a child process read it; returns the report. Raises `HopelessAttempt`, `ReaderDied`."""
+    dataset = validation.dataset
     path = folder / f"dataset{Path(dataset.key).suffix}"
     try:
         download(dataset.key, path, sha256=dataset.sha256, limit=dataset.size, check=heartbeat.check)
     except WrongFile as error:
         raise HopelessAttempt("The file in the bucket is not what was uploaded. Upload it again.") from error
-    deadline = time.monotonic() + limits["VALIDATION_DEADLINE"].total_seconds()
     with ValidationProcess(
         path,
         task_type=dataset.task_type,
         columns=dataset.columns,
         corrections=dataset.corrections,
         folder=folder / "empty",
-        memory=limits["VALIDATION_MEMORY_BYTES"],
+        memory=settings.TRAINYARD["VALIDATION_MEMORY_BYTES"],
     ) as child:
-        for event in child.events(pause=POLL):
-            heartbeat.look()
-            if time.monotonic() > deadline:
-                raise HopelessAttempt(
-                    f"Reading it took longer than the {limits['VALIDATION_DEADLINE']} that it may take. "
-                    "Send less at a time."
-                )
-            if event is None:
-                continue
-            if "report" in event:
-                report: dict[str, Any] = event["report"]
-                return report
-            if "error" in event:
-                raise _failure(event)
-            heartbeat.tell(done=event["done"], total=event["total"])
+        report = _follow(child, heartbeat)
+        if report is not None:
+            return report
         end = child.describe_end()
         logger.warning("validation.reader_died", dataset=dataset.pk, end=end, printed=child.printed())
     raise ReaderDied(f"the process that reads it died ({end})")
 
 
-def _failure(event: dict[str, Any]) -> Exception:
-    """Return what an error of the child means for the data set."""
-    if event["kind"] == "data":
-        return HopelessAttempt(storable(event["error"]))
-    if event["kind"] == "memory":
-        most = settings.TRAINYARD["VALIDATION_MEMORY_BYTES"] // 2**20
-        return HopelessAttempt(
-            f"Reading it takes more than {most:,} MB of memory. Look for what is far larger than the rest."
-        )
-    return HopelessAttempt(f"Reading it failed, which is not your data's fault: {storable(event['error'])}")
+def _follow(child: ValidationProcess, heartbeat: Heartbeat) -> DataReport | None:
+    """Pass the child's progress on and return its report; None if it ended without one. Raises `HopelessAttempt`."""
+    allowed = settings.TRAINYARD["VALIDATION_DEADLINE"]
+    deadline = time.monotonic() + allowed.total_seconds()
+    for event in child.events(pause=POLL):
+        heartbeat.look()
+        if time.monotonic() > deadline:
+            raise HopelessAttempt(
+                f"Reading it took longer than the {allowed} that it may take. Send less at a time."
+            )
+        match event:
+            case Validated(report):
+                return report
+            case ValidationFailed():
+                raise HopelessAttempt(_reason(event))
+            case ExamplesRead(done, total):
+                heartbeat.tell(done=done, total=total)
+    return None
+
+
+def _reason(failure: ValidationFailed) -> str:
+    """Return why a data set cannot be read, for its owner."""
+    match failure.kind:
+        case "data":
+            return storable(failure.message)
+        case "memory":
+            most = settings.TRAINYARD["VALIDATION_MEMORY_BYTES"] // 2**20
+            return f"Reading it takes more than {most:,} MB of memory. Look for what is far larger than the rest."
+        case "internal":
+            return f"Reading it failed, which is not your data's fault: {storable(failure.message)}"

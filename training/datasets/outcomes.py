@@ -1,7 +1,5 @@
 """What follows from a validation: the data set is ready or unusable, and who waits for it is told by a signal."""
 
-from typing import Any
-
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -9,26 +7,27 @@ from django.utils import timezone
 from bucket.factory import get_bucket
 from work import transitions
 
+from ..engine.data import DataReport
 from .models import Dataset, DatasetValidation
 from .signals import dataset_ready
 
 
-def conclude(validation: DatasetValidation, report: dict[str, Any]) -> None:
+def conclude(validation: DatasetValidation, report: DataReport) -> None:
     """End a validation with what was found, all or nothing. Raises `StaleAttempt`."""
     data = Dataset.objects.filter(pk=validation.dataset_id)
     found = {
-        "report": report,
-        "columns": report["columns"],
-        "classes": list(report["classes"]),
-        "examples": report["examples"],
+        "report": report.to_json(),
+        "columns": report.columns,
+        "classes": list(report.classes),
+        "examples": report.examples,
         "updated_at": timezone.now(),
     }
     with transaction.atomic():
-        if report["problems"]:
-            transitions.fail(validation, reason=" ".join(report["problems"]))
+        if report.problems:
+            transitions.fail(validation, reason=" ".join(report.problems))
             data.update(**found)
             return
-        read = report["examples"] + report["unreadable_count"]
+        read = report.examples + report.unreadable_count
         transitions.succeed(validation, done=read, total=read)
         data.update(state=Dataset.State.READY, **found)
         dataset_ready.send(sender=Dataset, dataset_id=validation.dataset_id)

@@ -7,7 +7,9 @@ import sys
 from collections.abc import Iterator
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any
+
+from ..engine.data.validation import Request
+from ..engine.data.validation_events import ValidationEvent, validation_event
 
 EVENT_BYTES = 65_536  # bytes of events
 LOG_TAIL = 2_000  # characters
@@ -27,7 +29,7 @@ class ValidationProcess:
         *,
         task_type: str,
         columns: dict[str, str],
-        corrections: dict[str, Any],
+        corrections: dict[str, object],
         folder: Path,
         memory: int,
     ) -> None:
@@ -46,13 +48,9 @@ class ValidationProcess:
                 env={**kept, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)},
             )
         assert self._process.stdin is not None
-        request = {
-            "path": str(path),
-            "task_type": task_type,
-            "columns": columns,
-            "corrections": corrections,
-            "memory": memory,
-        }
+        request = Request(
+            path=str(path), task_type=task_type, columns=columns, corrections=corrections, memory=memory
+        )
         try:
             self._process.stdin.write(json.dumps(request).encode() + b"\n")
             self._process.stdin.flush()
@@ -77,8 +75,11 @@ class ValidationProcess:
         """The child's process id."""
         return self._process.pid
 
-    def events(self, *, pause: float) -> Iterator[dict[str, Any] | None]:
-        """Yield the child's events until it has ended, and None whenever none came for `pause` seconds."""
+    def events(self, *, pause: float) -> Iterator[ValidationEvent | None]:
+        """Yield the child's events until it has ended, and None whenever none came for `pause` seconds.
+
+        Raises `UnknownEvent` for a line that is no event of this release.
+        """
         assert self._process.stdout is not None
         while True:
             if not wait([self._process.stdout.fileno()], pause):
@@ -88,7 +89,7 @@ class ValidationProcess:
             if not piece:
                 return
             *lines, self._received = (self._received + piece).split(b"\n")
-            yield from map(json.loads, lines)
+            yield from (validation_event(json.loads(line)) for line in lines)
 
     def describe_end(self) -> str:
         """Wait for the end of the child, and return how it ended."""

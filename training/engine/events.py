@@ -1,7 +1,7 @@
-"""What a training tells while it runs, and how it is told to stop. Knows no torch.
+"""What a training reports while it runs, and how it is asked to stop. Knows no torch.
 
 A trainer's child process writes each event as one JSON object, `to_json`; the worker reads it with
-`event_from_json`. Both are of one release, so that an event or a key which the reader does not know is an error.
+`event_from_json` (`event_format` has the rules).
 Metrics are kept in the rows of jobs as well, which older releases may have written: there, what is missing or no
 number is None, and unknown keys are ignored.
 """
@@ -9,16 +9,16 @@ number is None, and unknown keys are ignored.
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
-from typing import ClassVar, Literal, Self, TypeVar, get_args
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal, Self, get_args
 
+from .event_format import UnknownEvent, choice_of, read_event, refuse_unknown_keys, value_of
 from .request import TrainingResult
 
 NEWS_EVERY = 0.2  # seconds; more often nobody can read
 
 # Whose fault a failure is: the data set's, the settings', nobody's (it was asked to stop), the trainer's own.
 FailureKind = Literal["data", "training", "stopped", "internal"]
-Value = TypeVar("Value")
 
 
 class TrainingError(ValueError):
@@ -27,10 +27,6 @@ class TrainingError(ValueError):
 
 class TrainingStopped(Exception):
     """Somebody asked the training to stop."""
-
-
-class UnknownEvent(ValueError):
-    """A line of a trainer is no event that this release knows."""
 
 
 @dataclass(frozen=True)
@@ -135,13 +131,13 @@ class ProgressEvent:
     @classmethod
     def from_json(cls, data: Mapping[str, object]) -> Self:
         """Read what `to_json` made. Raises `UnknownEvent`."""
-        metrics = _of(dict, data, "metrics")
-        _only(metrics, RunningMetrics)
+        metrics = value_of(dict, data, "metrics")
+        refuse_unknown_keys(metrics, RunningMetrics)
         return cls(
-            phase=_of(str, data, "phase"),
-            done=_of(int, data, "done"),
-            total=_of(int, data, "total"),
-            message=_of(str, data, "message"),
+            phase=value_of(str, data, "phase"),
+            done=value_of(int, data, "done"),
+            total=value_of(int, data, "total"),
+            message=value_of(str, data, "message"),
             metrics=RunningMetrics.from_json(metrics),
         )
 
@@ -165,7 +161,7 @@ class CheckpointEvent:
     @classmethod
     def from_json(cls, data: Mapping[str, object]) -> Self:
         """Read what `to_json` made. Raises `UnknownEvent`."""
-        return cls(files=tuple(map(str, _of(list, data, "files"))), epoch=_of(int, data, "epoch"))
+        return cls(files=tuple(map(str, value_of(list, data, "files"))), epoch=value_of(int, data, "epoch"))
 
 
 @dataclass(frozen=True)
@@ -183,7 +179,7 @@ class ResultEvent:
     @classmethod
     def from_json(cls, data: Mapping[str, object]) -> Self:
         """Read what `to_json` made. Raises `UnknownEvent`."""
-        result = _of(dict, data, "result")
+        result = value_of(dict, data, "result")
         try:
             return cls(TrainingResult.from_json(result) if result else None)
         except TypeError as error:
@@ -208,13 +204,8 @@ class FailureEvent:
     @classmethod
     def from_json(cls, data: Mapping[str, object]) -> Self:
         """Read what `to_json` made. Raises `UnknownEvent`."""
-        given = _of(str, data, "kind")
-        for kind in get_args(FailureKind):
-            if kind == given:
-                return cls(kind, _of(str, data, "message"))
-        raise UnknownEvent(
-            f"The trainer failed in an unknown way, {given!r}. Known: {', '.join(get_args(FailureKind))}."
-        )
+        kinds: tuple[FailureKind, ...] = get_args(FailureKind)
+        return cls(choice_of(kinds, data, "kind"), value_of(str, data, "message"))
 
 
 Event = ProgressEvent | CheckpointEvent | ResultEvent | FailureEvent
@@ -225,13 +216,7 @@ EVENTS: dict[str, type[Event]] = {
 
 def event_from_json(data: object) -> Event:
     """Read what an event's `to_json` made. Raises `UnknownEvent`, also for a key too many, too few or mistyped."""
-    given = data if isinstance(data, Mapping) else {}
-    name = given.get("event")
-    kind = EVENTS.get(name) if isinstance(name, str) else None
-    if kind is None:
-        raise UnknownEvent(f"The trainer told an unknown event, {name!r}. Known: {', '.join(EVENTS)}.")
-    _only({key: value for key, value in given.items() if key != "event"}, kind)
-    return kind.from_json(given)
+    return read_event(data, EVENTS)
 
 
 class Progress:
@@ -293,18 +278,3 @@ def _number(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return value if math.isfinite(value) else None
-
-
-def _of(kind: type[Value], data: Mapping[str, object], name: str) -> Value:
-    """Return a value that has to be there. Raises `UnknownEvent`."""
-    value = data.get(name)
-    if not isinstance(value, kind):
-        raise UnknownEvent(f"The trainer told {name} as {value!r}, which is no {kind.__name__}.")
-    return value
-
-
-def _only(data: Mapping[str, object], kind: type[RunningMetrics | Event]) -> None:
-    """Raise `UnknownEvent` for a key that a class has no field for."""
-    unknown = sorted(set(data) - {known.name for known in fields(kind)})
-    if unknown:
-        raise UnknownEvent(f"The trainer told what {kind.__name__} does not have: {', '.join(unknown)}.")

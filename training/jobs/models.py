@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -157,8 +158,11 @@ class TrainingJob(LeasedWork):
 
     @property
     def how_far(self) -> JobProgress:
-        """What the row's progress says."""
-        return JobProgress.from_json(self.progress)
+        """What the row's progress says; of a job that waits, with the reason."""
+        progress = JobProgress.from_json(self.progress)
+        # A row that an older release left in the queue has the reason in its progress alone.
+        waits_because = self.message if self.state == State.QUEUED else ""
+        return replace(progress, message=waits_because) if waits_because else progress
 
     @property
     def hyperparameters(self) -> Hyperparameters:
@@ -187,16 +191,19 @@ class TrainingJob(LeasedWork):
             return self.spent
         return self.spent + (self.finished_at or timezone.now()) - self.started_at
 
+    def goes_on(self) -> str:
+        """Return the epoch that the next attempt begins with, as the end of a sentence."""
+        return where_it_goes_on(self.how_far)
+
     def changes_on(self, target: WorkState, reason: str) -> dict[str, Any]:
         """What it has reached stays in view, time that was spent counts, and files of ended jobs are swept."""
         if target == State.RUNNING:
             return {"not_before": None, "progress": self.how_far.kept("claimed").to_json()}
         if target == State.QUEUED:
-            message = f"{reason}{where_it_goes_on(self.how_far)}."
             now = timezone.now()
             return {
                 "spent": self.spent + (now - (self.started_at or now)),
-                "progress": self.how_far.kept("queued", message).to_json(),
+                "progress": self.how_far.kept("queued").to_json(),
             }
         # A checkpoint may lie in the bucket, also of a job that was queued: reconcile looks once more.
         return {"swept_attempt": 0} if target in (State.FAILED, State.CANCELLED) else {}

@@ -29,7 +29,6 @@ from ..engine.specs.strategies import DEFAULT_STRATEGY
 from ..networks.selectors import find_network, is_allowed
 from .models import TrainingJob
 from .presets import suitable_network
-from .progress import JobProgress
 from .routing import route
 
 logger = structlog.get_logger(__name__)
@@ -104,7 +103,7 @@ def submit_job(
         if _is_ready(dataset, may_wait=waits_for_data):
             transaction.on_commit(lambda: announce(job))
         else:
-            job.progress = JobProgress("queued", message="Its data is being checked first.").to_json()
+            job.message = "Its data is being checked first."
         job.save()
     job.refresh_from_db(fields=["announced_at"])
     logger.info("job.queued", job=job.pk, task_type=job.task_type)

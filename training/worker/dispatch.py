@@ -14,7 +14,6 @@ from models_registry.models import TaskType
 from work.transitions import claim_next, refuse
 
 from ..jobs.models import TrainingJob
-from ..jobs.progress import JobProgress
 from .resources import Shortage, needs_of, shortage_of, this_machine
 
 logger = structlog.get_logger(__name__)
@@ -57,5 +56,5 @@ def _put_off(job: TrainingJob, shortage: Shortage) -> None:
         TrainingJob.objects.queued().filter(pk=job.pk).update(
             not_before=timezone.now() + WAIT_FOR_ROOM,
             announced_at=None,
-            progress=JobProgress("queued", message=shortage.words).to_json(),
+            message=shortage.words,
         )

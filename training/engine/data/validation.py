@@ -1,10 +1,7 @@
 """Validate one data set in a process of its own: `python -m training.engine.data.validation`.
 
-The first line of standard input says what to read, as JSON: `path`, `task_type`, `columns`, `corrections` and
-`memory`, the bytes that the process may address. Events go to standard output as JSON lines: `{"done", "total"}`
-now and then, at the end `{"report"}`, or `{"error", "kind"}` with the kind "data" for a file that cannot be read,
-"memory" for one that takes more than there is, "internal" for a fault of ours. The process ends when standard
-input does, so that it does not outlive who started it.
+The first line of standard input is a `Request`, as JSON. Events (`validation_events`) go to standard output as JSON
+lines. The process ends when standard input does, so that it does not outlive who started it.
 """
 
 import json
@@ -16,31 +13,45 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO, TypedDict
 
 from models_registry.artifacts.sandbox.isolation import leave_network
 from models_registry.inputs import Corrections, DataError
 
 from .report import build_report
+from .validation_events import ExamplesRead, Validated, ValidationEvent, ValidationFailed
 
 TOLD_EVERY = 0.5  # seconds
 WRITES = 16 << 20  # bytes that the process may write into a file: it has nothing to write but messages
 ORPHANED = 3  # exit code
 
-Emit = Callable[[dict[str, object]], None]
+Emit = Callable[[ValidationEvent], None]
+
+
+class Request(TypedDict):
+    """What to read: a table's `columns` by their meaning, and the bytes of `memory` that the process may address.
+
+    `corrections` is what `Corrections.to_json` made.
+    """
+
+    path: str
+    task_type: str
+    columns: dict[str, str]
+    corrections: dict[str, object]
+    memory: int
 
 
 def main() -> int:
-    """Read the request, validate, tell; returns the exit code."""
+    """Read the request, validate, report; returns the exit code: 0 if there is a report."""
     leave_network()
-    request: dict[str, Any] = json.loads(sys.stdin.readline())
+    request: Request = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
     _limit(request["memory"])
     return 0 if validate(request, _emitter()) else 1
 
 
-def validate(request: dict[str, Any], emit: Emit) -> bool:
-    """Turn the progress, the report or the error of a validation into events; says whether there is a report."""
+def validate(request: Request, emit: Emit) -> bool:
+    """Emit the progress, then the report or the error of a validation; returns whether there is a report."""
     try:
         report = build_report(
             Path(request["path"]),
@@ -50,14 +61,14 @@ def validate(request: dict[str, Any], emit: Emit) -> bool:
             progress=_now_and_then(emit),
         )
     except DataError as error:
-        emit({"error": str(error), "kind": "data"})
+        emit(ValidationFailed("data", str(error)))
     except MemoryError:
-        emit({"error": "", "kind": "memory"})
+        emit(ValidationFailed("memory", ""))
     except Exception as error:
         traceback.print_exc()
-        emit({"error": f"{type(error).__name__}: {error}", "kind": "internal"})
+        emit(ValidationFailed("internal", f"{type(error).__name__}: {error}"))
     else:
-        emit({"report": report.to_json()})
+        emit(Validated(report))
         return True
     return False
 
@@ -70,7 +81,7 @@ def _now_and_then(emit: Emit) -> Callable[[int, int], None]:
         now = time.monotonic()
         if now - told_at >= TOLD_EVERY or done == total:
             told_at = now
-            emit({"done": done, "total": total})
+            emit(ExamplesRead(done, total))
 
     return progress
 
@@ -80,8 +91,8 @@ def _emitter() -> Emit:
     out: TextIO = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
 
-    def emit(event: dict[str, object]) -> None:
-        out.write(json.dumps(event) + "\n")
+    def emit(event: ValidationEvent) -> None:
+        out.write(json.dumps(event.to_json()) + "\n")
         out.flush()
 
     return emit

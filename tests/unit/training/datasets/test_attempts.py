@@ -24,6 +24,7 @@ from training.datasets.models import Dataset, DatasetValidation
 from training.datasets.process import ValidationProcess
 from training.datasets.reconcile import sweep_unusable_datasets
 from training.datasets.services import accept_dataset
+from training.engine.data.validation_events import ExamplesRead
 from training.jobs.models import TrainingJob
 from work import attempt as work_attempt
 from work import heartbeat, queue
@@ -53,9 +54,9 @@ def slow_reader(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """A reader that reads one example and then waits to be killed; the event is set when it has begun."""
     reads = threading.Event()
 
-    def events(process: ValidationProcess, *, pause: float) -> Iterator[dict[str, Any] | None]:
+    def events(process: ValidationProcess, *, pause: float) -> Iterator[ExamplesRead | None]:
         os.kill(process.pid, signal.SIGSTOP)
-        yield {"done": 1, "total": 12}
+        yield ExamplesRead(1, 12)
         reads.set()
         while True:
             time.sleep(0.02)

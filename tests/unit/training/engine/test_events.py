@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training.engine import events
+from training.engine.event_format import UnknownEvent
 from training.engine.events import (
     CheckpointEvent,
     EpochMetrics,
@@ -17,7 +18,6 @@ from training.engine.events import (
     ResultEvent,
     RunningMetrics,
     TrainingStopped,
-    UnknownEvent,
     event_from_json,
 )
 from training.engine.request import TrainingResult

@@ -90,11 +90,17 @@ def test_suspension_shows_what_was_reached() -> None:
     assert state(job) == State.QUEUED
     assert job.progress == {
         "phase": "queued",
-        "message": "Suspended for maintenance at epoch 3 of 10.",
         "metrics": {"epoch": 4, "epochs": 10},
         "checkpoint": {"epoch": 3},
     }
+    assert job.message == job.how_far.message == "Suspended for maintenance at epoch 3 of 10."
     assert job.spent > timedelta()
+
+
+def test_reason_of_a_job_that_an_older_release_left_in_the_queue_is_shown() -> None:
+    reason = "Suspended for maintenance at epoch 3 of 10."
+    job = TrainingJobFactory(progress={"phase": "queued", "message": reason}, message="")
+    assert job.how_far.message == reason
 
 
 def test_claim_keeps_what_was_reached_in_view() -> None:

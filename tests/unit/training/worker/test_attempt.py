@@ -187,7 +187,7 @@ def test_maintenance_suspends_a_job_within_seconds_and_it_goes_on_later(
     assert time.monotonic() - began < 4, "2 s to notice, and the upload"
     assert (job.state, job.failures, job.registered_model) == (State.QUEUED, 0, None)
     epoch = kept_epoch(job)
-    assert job.progress["message"] == f"Suspended for maintenance at epoch {epoch} of {probe_trainer.EPOCHS}."
+    assert job.message == f"Suspended for maintenance at epoch {epoch} of {probe_trainer.EPOCHS}."
     assert files_of_jobs(bucket) != []
     assert not (bucket / keys.TRAINING).exists()
     assert sent == [], "nothing starts now"
