@@ -139,7 +139,7 @@ class LeasedWork(TimestampedModel):
         return int(settings.TRAINYARD["MAX_ATTEMPTS"])
 
     def goes_on(self) -> str:
-        """Return where the next attempt takes up the work, as the end of a sentence like " at epoch 3"; "" if nowhere."""
+        """Return where the next attempt goes on, as the end of a sentence like " at epoch 3"; "" if nowhere."""
         return ""
 
     def changes_on(self, target: WorkState, reason: str) -> dict[str, Any]:
