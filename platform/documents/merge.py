@@ -99,10 +99,8 @@ def merge_fields(
         before, now = _reading(base or {}, known, name, value), _reading(theirs, found, name, value)
         if now == value:
             continue
-        can_follow = name in ownership.followed | ownership.operator and now is not _ABSENT
         their_edit, our_edit = now != before, value != before
-        is_old = any(name in (write.before or {}) and (write.before or {})[name] == now for write in writes)
-        if their_edit and can_follow and not is_old and (not our_edit or name in ownership.operator):
+        if their_edit and _follows(name, now, ownership, writes, our_edit=our_edit):
             followed[name] = now
             if our_edit and before is not _ABSENT:
                 overruled.append(Overruled(name, value, by="document"))
@@ -111,6 +109,17 @@ def merge_fields(
         if their_edit and base is not None:
             overruled.append(Overruled(name, theirs.get(name), by="database"))
     return Merged(document, followed, tuple(overruled))
+
+
+def _follows(
+    name: str, now: object, ownership: Ownership, writes: Sequence[Write], *, our_edit: bool
+) -> bool:
+    """Tell whether our field becomes what others wrote, `now`; `our_edit`: we have changed it as well."""
+    if now is _ABSENT or name not in ownership.followed | ownership.operator:
+        return False
+    if any(name in (write.before or {}) and (write.before or {})[name] == now for write in writes):
+        return False  # they wrote back what stood there before a write of ours that they had not seen
+    return not our_edit or name in ownership.operator
 
 
 def _reading(written: Json, canonical: Json, name: str, ours: object) -> object:
@@ -175,10 +184,8 @@ def merge_entry(
     if ours is None:
         return _without_ours(base=base, theirs=theirs, external=external)
     if not isinstance(theirs, dict):
-        comes_back = has_files and may_come_back(writes)
-        return _without_theirs(
-            base=base, ours=ours, theirs=theirs, canonical=canonical, comes_back=comes_back
-        )
+        back = has_files and may_come_back(writes)
+        return _without_theirs(base=base, ours=ours, theirs=theirs, canonical=canonical, comes_back=back)
     merged = merge_fields(
         base=base if isinstance(base, dict) else None,
         ours=ours,

@@ -47,6 +47,29 @@ class JobSettings:
     seed: int = 0
     more: dict[str, Any] = field(default_factory=dict)  # fields of TrainingJob by name
 
+    @classmethod
+    def of(cls, job: TrainingJob) -> "JobSettings":
+        """Return the settings of a job, to submit it again."""
+        return cls(
+            architecture=job.architecture,
+            strategy=job.strategy,
+            data_split=job.data_split,
+            downloadable=job.downloadable,
+            seed=job.seed,
+            more={name: getattr(job, name) for name in TrainingJob.SETTINGS},
+        )
+
+    def fields(self) -> dict[str, Any]:
+        """Return the columns of a job, all but its architecture; those that the strategy chooses are left out."""
+        return {
+            "strategy": self.strategy,
+            "data_split": self.data_split,
+            "downloadable": self.downloadable,
+            "seed": self.seed,
+            "queue": route(self.strategy),
+            **{name: value for name, value in self.more.items() if value is not None},
+        }
+
 
 def settings_by_field(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings, given flat by their names, as fields of a job: the further ones lie in `advanced`."""
@@ -82,32 +105,35 @@ def submit_job(
     require_operation()
     architecture = _architecture(dataset.task_type, choice, language_of(dataset.report))
     job = TrainingJob(
-        token=new_token(dataset.task_type, name) if token is None else _foreign_token(token),
+        token=new_token(dataset.task_type, name) if token is None else _external_token(token),
         name=name.strip(),
         owner=owner,
         dataset=dataset,
         task_type=dataset.task_type,
         architecture=architecture,
-        strategy=choice.strategy,
-        data_split=choice.data_split,
-        downloadable=choice.downloadable,
-        seed=choice.seed,
         origin=origin,
-        queue=route(choice.strategy),
-        **{name: value for name, value in choice.more.items() if value is not None},
+        **choice.fields(),
     )
     check_fields(job, exclude=["owner", "dataset", "registered_model"])
     _check_together(job)
+    _queue(job, may_wait=waits_for_data)
+    logger.info("job.queued", job=job.pk, task_type=job.task_type)
+    return job
+
+
+def _queue(job: TrainingJob, *, may_wait: bool) -> None:
+    """Write the row of a new job and announce it after the commit, unless it has to wait for its data.
+
+    Raises what `make_room` raises, and `InvalidRequest` for a data set that cannot be trained on.
+    """
     with transaction.atomic():
-        make_room(owner)
-        if _is_ready(dataset, may_wait=waits_for_data):
+        make_room(job.owner)
+        if _is_ready(job.dataset, may_wait=may_wait):
             transaction.on_commit(lambda: announce(job))
         else:
             job.message = "Its data is being checked first."
         job.save()
     job.refresh_from_db(fields=["announced_at"])
-    logger.info("job.queued", job=job.pk, task_type=job.task_type)
-    return job
 
 
 def make_room(owner: User | None) -> None:
@@ -156,7 +182,7 @@ def _check_together(job: TrainingJob) -> None:
         raise InvalidRequest(problem)
 
 
-def _foreign_token(token: str) -> str:
+def _external_token(token: str) -> str:
     """Return a token that came from outside; it becomes a file's name and part of an address."""
     if not EXTERNAL_TOKEN.fullmatch(token):
         raise InvalidRequest(
@@ -215,16 +241,12 @@ def repeat_job(*, job: TrainingJob, owner: User | None) -> TrainingJob:
 
 def _submit_again(job: TrainingJob, owner: User | None) -> TrainingJob:
     """Submit a new job with the same data and settings."""
-    choice = JobSettings(
-        architecture=job.architecture,
-        strategy=job.strategy,
-        data_split=job.data_split,
-        downloadable=job.downloadable,
-        seed=job.seed,
-        more={name: getattr(job, name) for name in TrainingJob.SETTINGS},
-    )
     return submit_job(
-        owner=owner, dataset=job.dataset, name=job.name, choice=choice, origin=TrainingJob.Origin.RETRY
+        owner=owner,
+        dataset=job.dataset,
+        name=job.name,
+        choice=JobSettings.of(job),
+        origin=TrainingJob.Origin.RETRY,
     )
 
 

@@ -256,16 +256,35 @@ def _publish(job: TrainingJob, result: TrainingResult, folder: Path, heartbeat: 
     """Upload the files, then make the model live and end the job in one transaction."""
     began = time.monotonic()
     heartbeat.tell(progress=JobProgress("publish", message="Uploading and publishing").to_json())
+    files = _upload_all(job, result, folder / "output", heartbeat)
+    phases = {**result.phase_seconds, "publish": round(time.monotonic() - began, 2)}
+    with transaction.atomic():
+        model = publish_model(description=_describe(job, result, phases), files=files)
+        progress = JobProgress("done", phase_seconds=phases)
+        transitions.succeed(job, registered_model_id=model.pk, progress=progress.to_json())
+    logger.info(
+        "job.succeeded", job=job.pk, attempt=job.attempt, accuracy=round(result.accuracy, 2), **phases
+    )
+
+
+def _upload_all(
+    job: TrainingJob, result: TrainingResult, output: Path, heartbeat: Heartbeat
+) -> list[StoredFile]:
+    """Upload the files of a result below this attempt's prefix. Raises `BucketError`, `StaleAttempt`."""
     prefix = attempt_prefix(job, job.attempt)
     files = []
     for kind, filename in result.artifacts.items():
         heartbeat.check()
         # In the bucket, which is private, files are named by the token, as Flash's clients expect.
         key = f"{prefix}{job.token}{filename.removeprefix(str(job.public_id))}"
-        files.append(_upload(kind, key, folder / "output" / filename))
+        files.append(_upload(kind, key, output / filename))
     heartbeat.check()
-    phases = {**result.phase_seconds, "publish": round(time.monotonic() - began, 2)}
-    description = ModelDescription(
+    return files
+
+
+def _describe(job: TrainingJob, result: TrainingResult, phases: dict[str, float]) -> ModelDescription:
+    """Return the model to register; `phases` has the seconds that each phase took."""
+    return ModelDescription(
         token=job.token,
         public_id=job.public_id,
         name=job.name,
@@ -278,13 +297,6 @@ def _publish(job: TrainingJob, result: TrainingResult, folder: Path, heartbeat: 
         accuracy=result.accuracy,
         accuracy_plot=result.accuracy_plot,
         metrics={**result.metrics, "parity": result.parity, "phase_seconds": phases},
-    )
-    with transaction.atomic():
-        model = publish_model(description=description, files=files)
-        progress = JobProgress("done", phase_seconds=phases)
-        transitions.succeed(job, registered_model_id=model.pk, progress=progress.to_json())
-    logger.info(
-        "job.succeeded", job=job.pk, attempt=job.attempt, accuracy=round(result.accuracy, 2), **phases
     )
 
 

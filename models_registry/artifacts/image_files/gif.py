@@ -11,17 +11,8 @@ def read(content: bytes) -> ImageFile:
     try:
         width, height = (int.from_bytes(content[at : at + 2], "little") for at in (6, 8))
         position = 13 + _colours(content[10])
-        header, control, blocks = content[:position], b"", 0
-        while content[position] == EXTENSION:
-            start, position = position, position + 2
-            while size := content[position]:
-                position += 1 + size
-                blocks += 1
-                if blocks > MOST_SEGMENTS:
-                    raise DamagedImage(f"it has more than {MOST_SEGMENTS:,} parts before its pixels")
-            position += 1
-            if content[start + 1] == GRAPHIC_CONTROL:
-                control = content[start:position]
+        header = content[:position]
+        position, control = _after_extensions(content, position)
         if content[position] != IMAGE:
             raise DamagedImage("it holds no picture")
         left, top, wide, high = (
@@ -37,6 +28,25 @@ def read(content: bytes) -> ImageFile:
         max(height, top + high),
         bytes_a_pixel=2,
     )
+
+
+def _after_extensions(content: bytes, position: int) -> tuple[int, bytes]:
+    """Return where the extensions at `position` end, and the last graphic control among them; b"" if there is none.
+
+    Raises `DamagedImage` for too many blocks, `IndexError` where the file ends before.
+    """
+    control, blocks = b"", 0
+    while content[position] == EXTENSION:
+        start, position = position, position + 2
+        while size := content[position]:
+            position += 1 + size
+            blocks += 1
+            if blocks > MOST_SEGMENTS:
+                raise DamagedImage(f"it has more than {MOST_SEGMENTS:,} parts before its pixels")
+        position += 1
+        if content[start + 1] == GRAPHIC_CONTROL:
+            control = content[start:position]
+    return position, control
 
 
 def _colours(flags: int) -> int:

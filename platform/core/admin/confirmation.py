@@ -84,15 +84,9 @@ def confirmed(confirmation: Confirmation, *, permission: str, icon: str = "") ->
                 return None
             return _ask_or_do(Asked(model_admin, request, rows, object_id), confirmation, act)
 
-        run.__name__ = act.__name__
-        run.__doc__ = act.__doc__
+        run.__name__, run.__doc__ = act.__name__, act.__doc__
         run.confirmation = confirmation  # type: ignore[attr-defined]
-        made = action(
-            description=confirmation.title,
-            permissions=[permission],
-            icon=icon or None,
-        )(run)
-        return made
+        return action(description=confirmation.title, permissions=[permission], icon=icon or None)(run)
 
     return decorate
 
@@ -130,8 +124,16 @@ def _ask_or_do(asked: Asked, confirmation: Confirmation, act: Act) -> HttpRespon
             result = _change(asked, fitting, lambda row: act(model_admin, request, row, values), confirmation)
         _report(asked, result, confirmation)
         return _back(asked, gone=confirmation.deletes)
-    context = {
-        **model_admin.admin_site.each_context(request),
+    return TemplateResponse(request, "admin/confirm.html", _context(asked, confirmation, fitting, form))
+
+
+def _context(
+    asked: Asked, confirmation: Confirmation, fitting: list[Any], form: forms.Form | None
+) -> dict[str, object]:
+    """Return what the page that asks shows: of the rows that will change, the first `LISTED`."""
+    model_admin = asked.model_admin
+    return {
+        **model_admin.admin_site.each_context(asked.request),
         "title": confirmation.title,
         "opts": model_admin.opts,
         "confirmation": confirmation,
@@ -141,11 +143,10 @@ def _ask_or_do(asked: Asked, confirmation: Confirmation, act: Act) -> HttpRespon
         "left": len(asked.rows) - len(fitting),
         "chosen": [row.pk for row in fitting] if asked.object_id is None else [],
         "checkbox": ACTION_CHECKBOX_NAME,
-        "action": request.POST.get("action", ""),
+        "action": asked.request.POST.get("action", ""),
         "form": form,
         "back": _address(asked),
     }
-    return TemplateResponse(request, "admin/confirm.html", context)
 
 
 def _heading(model_admin: PlatformAdmin, confirmation: Confirmation, number: int) -> str:
