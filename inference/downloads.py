@@ -22,6 +22,8 @@ from core.http.problems import Problem, problem_response
 from models_registry.models import Artifact, RegisteredModel
 from models_registry.selectors import stored_size
 
+from .access import may_have, may_manage, visible_model
+
 DOWNLOADS = {
     "onnx": Artifact.Kind.ONNX,
     "pytorch": Artifact.Kind.TORCHSCRIPT,
@@ -35,7 +37,6 @@ ENDINGS: dict[str, str] = {
     Artifact.Kind.ONNX_INT8: ".int8.onnx",
     Artifact.Kind.EVALUATION: "_evaluation.json",
 }
-FOR_OWNERS = {Artifact.Kind.EVALUATION}  # it shows examples of the data
 SAVED_AS = "application/octet-stream"
 SALT = "trainyard.downloads"
 SHOWN_OF_ID = 8  # digits of the public identifier that tell files of one name apart
@@ -49,25 +50,14 @@ class AddressExpired(TrainyardError):
         super().__init__("This address was good for a short while only. Ask for a new one.")
 
 
-def may_manage(user: User | AnonymousUser, model: RegisteredModel) -> bool:
-    """Tell whether this person owns the model or runs the platform."""
-    return user.is_authenticated and (user.is_operator or model.owner_id == user.pk)
-
-
-def may_have(kind: str, model: RegisteredModel, *, manages: bool) -> bool:
-    """Tell whether those who have the token, or manage the model, may have a file of this kind."""
-    return manages or (model.is_serving and model.downloadable and kind not in FOR_OWNERS)
-
-
 def find_download(user: User | AnonymousUser, token: str, kind: str) -> Artifact:
     """Return a model's file of a kind. Raises `Http404`.
 
     Whoever has the token of a live model may have the files of a downloadable one; its owner and operators
     always may, also while it is over and waits for its deletion.
     """
-    shown = (RegisteredModel.State.LIVE, RegisteredModel.State.RETIRED)
-    model = RegisteredModel.objects.filter(state__in=shown, token=token).first()
-    if model is None or not may_have(kind, model, manages=may_manage(user, model)):
+    model = visible_model(user, token)
+    if not may_have(kind, model, manages=may_manage(user, model)):
         raise Http404
     artifact = model.artifacts.filter(kind=kind).first()
     if artifact is None:

@@ -7,6 +7,14 @@ from documents.drift import KnownFiles
 from .models import Artifact, RegisteredModel
 
 
+def live_model(token: str) -> RegisteredModel | None:
+    """Return the model that answers to a token now; None for one that is unknown, expired or retired.
+
+    A prediction asks more in the same statement: `inference.predict.lookup`.
+    """
+    return RegisteredModel.objects.serving().filter(token=token).first()
+
+
 def known_files(task_type: str) -> KnownFiles:
     """Return the files that a task's models consist of.
 

@@ -28,8 +28,9 @@ from models_registry.artifacts.views import NETWORK, NETWORK_AND_NGRAMS, NGRAMS
 from models_registry.models import Artifact, RegisteredModel, TaskType
 from models_registry.services import change_model, keep_model, restore_model, retire_model
 
+from ..access import may_have, may_manage, shown_models, visible_model
 from ..batches.sources import ImageSource, TextSource
-from ..downloads import download_name, find_download, may_have, may_manage, send_file
+from ..downloads import download_name, find_download, send_file
 from ..predict.admission import before_form
 from ..predict.lookup import UnknownModel
 from ..usage.statistics import usage_of
@@ -48,15 +49,13 @@ FILE_ORDER: tuple[str, ...] = (
     Artifact.Kind.METADATA,
     Artifact.Kind.EVALUATION,
 )
-SHOWN_STATES = (RegisteredModel.State.LIVE, RegisteredModel.State.RETIRED)
 
 
 @login_required
 @require_GET
 def model_list(request: HttpRequest) -> HttpResponse:
     """Show a person's models, newest first; operators may ask for everybody's."""
-    models = RegisteredModel.objects.filter(state__in=SHOWN_STATES).select_related("owner")
-    models = models.defer("metrics", "accuracy_plot")
+    models = shown_models().select_related("owner").defer("metrics", "accuracy_plot")
     context = list_context(request, models, page_size=PAGE_SIZE, search=ModelSearch)
     return render(request, "inference/models.html", context)
 
@@ -151,13 +150,10 @@ def describe(request: HttpRequest, token: str) -> HttpResponse:
 
 
 def _visible_model(request: HttpRequest, token: str) -> RegisteredModel:
-    """Return a live model to anybody; to its owner and operators also one that can be kept or restored."""
-    models = RegisteredModel.objects.filter(state__in=SHOWN_STATES).prefetch_related("artifacts")
-    models = models.select_related("training_job").defer("training_job__progress", "training_job__log_tail")
-    model = models.filter(token=token).first()
-    if model is None or not (model.is_serving or may_manage(request.user, model)):
-        raise Http404
-    return model
+    """Return what `access.visible_model` does, with its files and its job."""
+    models = shown_models().prefetch_related("artifacts").select_related("training_job")
+    models = models.defer("training_job__progress", "training_job__log_tail")
+    return visible_model(request.user, token, among=models)
 
 
 def _own_model(request: HttpRequest, token: str) -> RegisteredModel:

@@ -25,6 +25,7 @@ from models_registry.artifacts.sandbox import AnyPredictor, SandboxError
 from models_registry.artifacts.sessions import limit_memory
 from models_registry.limits import note_broken_limit, sandbox_limits, stream_file
 from models_registry.models import Artifact, RegisteredModel, TaskType
+from models_registry.selectors import live_model
 
 from ..usage.prometheus import MODEL_LOADS, MODEL_LOOKUPS, PREDICTION_SECONDS
 from ..usage.statistics import usage_recorder
@@ -56,8 +57,8 @@ class Answer:
 
 
 def get_live_model(token: str) -> RegisteredModel:
-    """Return the live model of a token. Raises `UnknownModel`."""
-    model = RegisteredModel.objects.serving().prefetch_related("artifacts").filter(token=token).first()
+    """Return the live model of a token, also one that cannot predict. Raises `UnknownModel`."""
+    model = live_model(token)
     if model is None:
         raise UnknownModel
     return model

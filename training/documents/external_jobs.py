@@ -25,7 +25,7 @@ from core.periodic import describe
 from documents import keys, schemas
 from documents.projections import Postponed, Unusable
 from models_registry.inputs import Corrections
-from models_registry.models import RegisteredModel, TaskType
+from models_registry.models import TaskType
 from models_registry.tokens import readable_name
 
 from ..datasets.files import dataset_key
@@ -35,7 +35,8 @@ from ..engine.catalogue import Architecture
 from ..engine.data import LARGEST_INTEGER, DataError, ExternalDocument, Limits, parse_data_split, take_apart
 from ..engine.specs.strategies import FINETUNE, SCRATCH
 from ..jobs.models import TrainingJob
-from ..jobs.services import EXTERNAL_TOKEN, JobSettings, make_room, submit_job
+from ..jobs.services import JobSettings, make_room, submit_job
+from ..jobs.tokens import why_not_token
 from ..networks.selectors import find_network
 
 logger = structlog.get_logger(__name__)
@@ -157,7 +158,8 @@ def _make_job(source: Reader, folder: Path, identifier: str) -> TrainingJob:
     limits = Limits(max_bytes=settings.TRAINYARD["MAX_DATASET_BYTES"])
     document = take_apart(source, folder, keys=ExternalSettings.model_fields, limits=limits)
     wanted = read_as(ExternalSettings, document.settings)
-    _check_token(wanted.token)
+    if problem := why_not_token(wanted.token):  # before its data set is stored
+        raise InvalidRequest(f"token: {problem}")
     name, choice = readable_name(wanted.token), choice_of(wanted)
     path, columns, corrections = _data(document, folder, wanted.task_type, limits)
     dataset = Dataset.objects.filter(key=dataset_key(identifier, path.suffix)).first()
@@ -207,16 +209,6 @@ def read_as(model: type[AnyModel], values: dict[str, Any], *, place: str = "") -
     except ValidationError as error:
         told = (f"{place}{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
         raise InvalidRequest("; ".join(told) + ".") from error
-
-
-def _check_token(token: str) -> None:
-    """Refuse a token that cannot be one, or is another job's, before its data set is stored."""
-    if not EXTERNAL_TOKEN.fullmatch(token):
-        raise InvalidRequest("token: it has 1 to 160 letters, digits, underscores and hyphens.")
-    if TrainingJob.objects.filter(token=token).exists():
-        raise InvalidRequest("token: there is a job with this token already, made from another document.")
-    if RegisteredModel.objects.filter(token=token).exists():
-        raise InvalidRequest("token: there is a model with this token already. Choose another one.")
 
 
 def choice_of(wanted: WantedTraining) -> JobSettings:

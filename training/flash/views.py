@@ -23,7 +23,8 @@ from core.http.admission import claimed_by_file
 from core.http.flash import NO_SUCH_TOKEN, FlashView, first_part, read_object, read_token, success
 from core.http.throttles import client_of, count_if_accepted, peek
 from models_registry.inputs.tables.columns import resolve_columns
-from models_registry.models import RegisteredModel, TaskType
+from models_registry.models import TaskType
+from models_registry.selectors import live_model
 
 from ..datasets.services import accept_dataset
 from ..documents.external_jobs import WantedTraining, choice_of, read_as, require_suffix
@@ -186,7 +187,7 @@ class CheckView(FlashView):
         token = read_token(read_object(request._request))
         if TrainingJob.objects.unfinished().filter(token=token).exists():
             raise InvalidRequest(STILL_TRAINING)
-        model = RegisteredModel.objects.serving().filter(token=token).first()
+        model = live_model(token)
         if model is None:
             raise InvalidRequest(_why_no_model(token))
         return success(

@@ -1,6 +1,5 @@
 """What people do with jobs: submit, cancel, try again. Each function is one transaction."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +14,7 @@ from control.models import PlatformStatus
 from control.selectors import require_operation
 from core.exceptions import InvalidRequest, MaintenanceMode, PlatformBusy, TrainyardError
 from core.models import check_fields
-from models_registry.models import RegisteredModel, TaskType
+from models_registry.models import TaskType
 from models_registry.tokens import new_token
 from work import transitions
 from work.queue import announce
@@ -30,10 +29,9 @@ from ..networks.selectors import find_network, is_allowed
 from .models import TrainingJob
 from .presets import suitable_network
 from .routing import route
+from .tokens import why_not_token
 
 logger = structlog.get_logger(__name__)
-
-EXTERNAL_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,160}")
 
 
 @dataclass(frozen=True)
@@ -103,9 +101,11 @@ def submit_job(
     160 letters, digits, underscores and hyphens, which no job and no model has. None makes one.
     """
     require_operation()
+    if token is not None and (problem := why_not_token(token)):
+        raise InvalidRequest(f"token: {problem}")
     architecture = _architecture(dataset.task_type, choice, language_of(dataset.report))
     job = TrainingJob(
-        token=new_token(dataset.task_type, name) if token is None else _external_token(token),
+        token=token or new_token(dataset.task_type, name),
         name=name.strip(),
         owner=owner,
         dataset=dataset,
@@ -180,20 +180,6 @@ def _check_together(job: TrainingJob) -> None:
         raise InvalidRequest(str(error)) from error
     if problem := contradiction(vars(job.hyperparameters)):
         raise InvalidRequest(problem)
-
-
-def _external_token(token: str) -> str:
-    """Return a token that came from outside; it becomes a file's name and part of an address."""
-    if not EXTERNAL_TOKEN.fullmatch(token):
-        raise InvalidRequest(
-            "A token has 1 to 160 letters, digits, underscores and hyphens; this one has something else."
-        )
-    if (
-        TrainingJob.objects.filter(token=token).exists()
-        or RegisteredModel.objects.filter(token=token).exists()
-    ):
-        raise InvalidRequest("There is a job or a model with this token already. Choose another one.")
-    return token
 
 
 def _architecture(task_type: str, choice: JobSettings, language: str) -> str:
