@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.quota import require_room
+from accounts.requests import account_of
 from core.http.admission import claimed_by_file
 from core.http.parsers import FirstRenderer
 from core.http.throttles import PerAddressPredict, PerModelToken
@@ -89,7 +90,7 @@ class BatchListView(APIView):
     def admit(self, request: Request, token: str) -> None:
         """Refuse what is sent to no model, and what there is no room for."""
         require_model(token)
-        require_room(request.user, claimed_by_file(request._request))
+        require_room(account_of(request.user), claimed_by_file(request._request))
 
     @extend_schema(
         operation_id="models_batches_create",
@@ -100,7 +101,7 @@ class BatchListView(APIView):
         """Queue the classification of a file of inputs; the answer says where to ask how far it is."""
         wish = BatchRequestSerializer(data=request.data)
         wish.is_valid(raise_exception=True)
-        owner = request.user if request.user.is_authenticated else None
+        owner = account_of(request.user)
         batch = create_batch(token=token, owner=owner, **wish.validated_data)
         answer = BatchSerializer(batch, context={"request": request}).data
         return Response(answer, status=status.HTTP_202_ACCEPTED, headers={"Location": answer["url"]})

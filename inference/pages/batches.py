@@ -13,6 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django_htmx.http import HttpResponseClientRedirect
 
+from accounts.requests import account_of
 from core.exceptions import InvalidRequest, MaintenanceMode, TrainyardError
 from core.http.admission import admits
 from core.http.errors import status_of
@@ -105,7 +106,7 @@ def _send(request: HttpRequest, token: str, form: BatchForm) -> Batch:
     return create_batch(
         token=token,
         file=form.cleaned_data["file"],
-        owner=request.user if request.user.is_authenticated else None,
+        owner=account_of(request.user),
         column=form.cleaned_data["column"],
     )
 

@@ -3,6 +3,7 @@
 from django.http import HttpRequest
 
 from accounts.quota import require_room
+from accounts.requests import account_of
 from core.http.admission import claimed_by_file
 from core.http.throttles import client_of, peek
 
@@ -17,7 +18,7 @@ def require_model(token: str) -> None:
 def before_batch(request: HttpRequest, token: str) -> None:
     """Look at the form that sends a batch."""
     before_form(request, token)
-    require_room(request.user, claimed_by_file(request))
+    require_room(account_of(request.user), claimed_by_file(request))
 
 
 def before_form(request: HttpRequest, token: str) -> None:

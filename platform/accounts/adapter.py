@@ -1,4 +1,4 @@
-"""How sign-up and sign-in behave here."""
+"""allauth's adapter: whether sign-up is open, and limits on guessing passwords."""
 
 from allauth.account.adapter import DefaultAccountAdapter
 from django.conf import settings
@@ -15,15 +15,15 @@ class AccountAdapter(DefaultAccountAdapter):
     """Closes sign-up when the platform's settings say so, and counts guesses of passwords."""
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
-        """Tell whether strangers may make an account."""
+        """Tell whether sign-up is open."""
         return bool(settings.SIGN_UP_OPEN)
 
     def get_client_ip(self, request: HttpRequest) -> str:
-        """Return what stands for the client, as everywhere on the platform."""
+        """Return the client's address as the rate limits see it."""
         return client_of(request)
 
     def authenticate(self, request: HttpRequest, **credentials: object) -> AbstractBaseUser | None:
-        """Return whose password it is. Raises `ValidationError` after too many wrong ones.
+        """Return the user whose password it is. Raises `ValidationError` after too many wrong ones.
 
         Every door comes through here: the sign-in page, Basic authentication, the change of a password.
         """
@@ -35,7 +35,7 @@ class AccountAdapter(DefaultAccountAdapter):
         return user
 
     def pre_authenticate(self, request: HttpRequest, **credentials: object) -> None:
-        """Leave allauth's own count out: it is kept in the cache, by the name as it was typed."""
+        """Skip allauth's own limit, which counts in the cache by the name as it was typed."""
 
     @staticmethod
     def _count(login: str, request: HttpRequest) -> Guess:

@@ -1,4 +1,4 @@
-"""Admin pages of people: who they are, what they may do, the keys of their programs; in the look of the rest."""
+"""Admin pages of users, groups, e-mail addresses and API tokens."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -47,7 +47,7 @@ class TickBoxes:
 
 @admin.register(User)
 class UserAdmin(TickBoxes, BaseUserAdmin, NamedLookups):
-    """People, their rights, when they were last here."""
+    """Users: rights, last sign-in, and what belongs to them."""
 
     form = UserChangeForm
     add_form = UserCreationForm
@@ -60,13 +60,13 @@ class UserAdmin(TickBoxes, BaseUserAdmin, NamedLookups):
     fieldsets = (*(BaseUserAdmin.fieldsets or ()), ("What is theirs", {"fields": ("belongings",)}))
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Nobody is deleted to whom something belongs: such an account is switched off instead."""
+        """Allow deletion of users only to whom no rows belong; other accounts are deactivated instead."""
         allowed: bool = super().has_delete_permission(request, obj)
         return allowed and not (isinstance(obj, User) and any(_rows_of(obj)))
 
     @admin.display(description="jobs, models, data")
     def belongings(self, person: User) -> str:
-        """Lead to what belongs to somebody."""
+        """Return links to the lists of the user's rows."""
         links = (
             (words, f"{reverse(f'admin:{page}_changelist')}?owner__id__exact={person.pk}")
             for page, words in THEIRS
@@ -75,7 +75,7 @@ class UserAdmin(TickBoxes, BaseUserAdmin, NamedLookups):
 
 
 def _rows_of(person: User) -> Iterator[bool]:
-    """Tell of each kind of rows that outlive their owner whether there are some."""
+    """Yield for each kind of rows that protect their owner whether there are some."""
     for relation in User._meta.related_objects:
         if relation.on_delete is PROTECT:
             yield relation.related_model._base_manager.filter(**{relation.field.name: person}).exists()
@@ -95,7 +95,7 @@ class EmailAddressAdmin(BaseEmailAddressAdmin, NamedLookups):
 
 @admin.register(AuthToken)
 class AuthTokenAdmin(MachineOwnedAdmin):
-    """Keys of people's programs. Only their hashes are here; people make them, and both can revoke them."""
+    """API tokens, of which only hashes are stored. Users create them; users and staff revoke them."""
 
     list_display = ("token_key", "user", "made", "ends")
     list_select_related = ("user",)
@@ -107,17 +107,17 @@ class AuthTokenAdmin(MachineOwnedAdmin):
     actions_detail = ("revoke",)
 
     def describe(self, row: AuthToken) -> str:
-        """Say whose key it is."""
+        """Return the token's user and its date."""
         return f"of {row.user}, from {when(row.created)}"
 
     @admin.display(description="created", ordering="created")
     def made(self, token: AuthToken) -> str:
-        """Write when it was made."""
+        """Return when the token was created."""
         return when(token.created)
 
     @admin.display(description="expires", ordering="expiry")
     def ends(self, token: AuthToken) -> str:
-        """Write when it ends by itself."""
+        """Return when the token expires."""
         return when(token.expiry) or "never"
 
     @confirmed(
@@ -132,5 +132,5 @@ class AuthTokenAdmin(MachineOwnedAdmin):
         icon="key_off",
     )
     def revoke(self, request: HttpRequest, token: AuthToken, values: FormValues) -> None:
-        """Take a key away."""
+        """Revoke a token."""
         token.delete()

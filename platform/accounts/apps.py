@@ -5,7 +5,7 @@ from django.db.models.signals import post_migrate
 
 
 class AccountsConfig(AppConfig):
-    """The people of the platform."""
+    """Users and their groups; creates both groups of staff after `migrate`."""
 
     name = "accounts"
     verbose_name = "People"

@@ -1,4 +1,4 @@
-"""How a program shows who it is: an API token, or, to get one, a name and a password."""
+"""REST authentication by API token, or by name and password (to create a token)."""
 
 import math
 

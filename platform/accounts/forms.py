@@ -1,4 +1,4 @@
-"""Forms of an account: what is asked first has the focus, and an old password is guessed as rarely as at sign-in."""
+"""Account forms: the first field has the focus, and guesses of the old password are limited as at sign-in."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from allauth.account.forms import ChangePasswordForm, ResetPasswordForm, SignupF
 
 
 class FocusedSignupForm(SignupForm):
-    """An account in two fields and one that may stay empty."""
+    """Sign-up: name, password, and optionally an e-mail address."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -15,7 +15,7 @@ class FocusedSignupForm(SignupForm):
 
 
 class FocusedResetPasswordForm(ResetPasswordForm):
-    """Where to send a link for a new password."""
+    """The e-mail address to which the link for a new password is sent."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -23,7 +23,7 @@ class FocusedResetPasswordForm(ResetPasswordForm):
 
 
 class GuardedChangePasswordForm(ChangePasswordForm):
-    """A new password for who knows the old one; wrong ones count as at the sign-in page."""
+    """A new password; the old one has to be given, and wrong ones count as failed sign-ins."""
 
     def clean_oldpassword(self) -> str:
         """Return the old password. Raises `ValidationError` when it is wrong, or too many were."""

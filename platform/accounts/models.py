@@ -64,5 +64,5 @@ class SignInAttempt(models.Model):
 
     @staticmethod
     def digest(who: str) -> str:
-        """Return what stands for a client or an account here."""
+        """Return the digest by which a client or an account is stored."""
         return salted_hmac("accounts.SignInAttempt", who, algorithm="sha256").hexdigest()

@@ -22,7 +22,7 @@ WITHOUT_ACCOUNT = 0  # which no account has
 
 @dataclass(frozen=True)
 class Kept:
-    """What an account keeps of one kind."""
+    """The storage that an account uses for one kind of files."""
 
     label: str
     count: int
@@ -33,24 +33,24 @@ class Kept:
 
 @dataclass(frozen=True)
 class Storage:
-    """What an account keeps, and how much it may."""
+    """The storage that an account uses, and its quota in bytes."""
 
     kinds: tuple[Kept, ...]
     most: int
 
     @property
     def taken(self) -> int:
-        """Bytes of all kinds."""
+        """The bytes in use, of all kinds."""
         return sum(kind.bytes for kind in self.kinds)
 
     @property
     def percent(self) -> int:
-        """How much of it is taken."""
+        """The used part of the quota in percent, 100 at most."""
         return min(100, 100 * self.taken // self.most) if self.most else 100
 
     @property
     def left(self) -> int:
-        """Bytes that may come; never negative."""
+        """The bytes that are left of the quota, 0 at least."""
         return max(0, self.most - self.taken)
 
 
@@ -59,19 +59,19 @@ _sources: list[Source] = []
 
 
 def register(source: Source) -> None:
-    """Let an app say what the account with this primary key keeps; None is everybody without an account."""
+    """Register a function that returns what an account uses, by its primary key; None: all without an account."""
     if source not in _sources:
         _sources.append(source)
 
 
 def storage_of(owner_id: int | None) -> Storage:
-    """Add up what an account keeps; None is everybody without one, together."""
+    """Return the storage that an account uses; None: all uploads without an account together."""
     name = "MAX_BYTES_PER_USER" if owner_id is not None else "MAX_BYTES_WITHOUT_ACCOUNT"
     return Storage(tuple(source(owner_id) for source in _sources), settings.TRAINYARD[name])
 
 
 def require_room(owner: User | None, wanted: int) -> None:
-    """Look whether an account may keep so many bytes more. Raises `QuotaExceeded` with what there is."""
+    """Check that an account may store `wanted` bytes more; None: no account. Raises `QuotaExceeded`."""
     owner_id = owner.pk if owner is not None else None
     storage = storage_of(owner_id)
     if wanted <= storage.left:
@@ -89,7 +89,7 @@ def require_room(owner: User | None, wanted: int) -> None:
 
 
 def take_room(owner: User | None, wanted: int) -> None:
-    """Do what `require_room` does, and let nobody else take room of this account until the transaction ends.
+    """Check as `require_room` does, and lock the account's quota until the transaction ends.
 
     Must be called in the transaction that adds the row. On SQLite that is the only one that writes.
     """

@@ -24,7 +24,7 @@ from .models import SignInAttempt
 
 @dataclass(frozen=True)
 class Limit:
-    """So many failures within so long."""
+    """A limit: `failures` within `within`."""
 
     failures: int
     within: timedelta
@@ -50,13 +50,13 @@ class TooManyGuesses(Exception):
 
 @dataclass(frozen=True)
 class Guess:
-    """A password that is about to be looked at: it counts as failed until `succeed` is called."""
+    """A sign-in attempt: it counts as failed until `succeed` is called."""
 
     client: str
     attempts: tuple[SignInAttempt, ...]
 
     def succeed(self) -> None:
-        """Note that the password was right. Failures before it go on counting."""
+        """Mark the attempt as successful. Earlier failures still count."""
         keys = [attempt.pk for attempt in self.attempts]
         accounts = [attempt.account for attempt in self.attempts]
         earlier = SignInAttempt.objects.filter(client=self.client, account__in=accounts, succeeded=True)
@@ -113,7 +113,7 @@ def _counted(client: str, accounts: Iterable[str]) -> Iterator[tuple[Limit, Quer
 
 
 def _wait(limit: Limit, rows: QuerySet[SignInAttempt], most_over: int) -> timedelta | None:
-    """Return how long until there is room for one more failure; None when there is now."""
+    """Return the time until one more failure is allowed; None if it is allowed now."""
     start = timezone.now() - limit.within
     last = limit.failures - 1 + most_over
     newest = rows.filter(at__gt=start).order_by("-at").values_list("at", flat=True)

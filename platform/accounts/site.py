@@ -1,4 +1,4 @@
-"""The admin's site: people come in and change their passwords where everybody does."""
+"""The admin's site: sign-in and password change are those of the users' pages."""
 
 from typing import Any
 
@@ -13,10 +13,10 @@ from unfold.sites import UnfoldAdminSite
 
 
 class AdminSite(UnfoldAdminSite):
-    """Has no sign-in of its own, which would be one more place to guess passwords at."""
+    """An admin site without a sign-in page of its own, which would need limits on guessing of its own."""
 
     def login(self, request: HttpRequest, extra_context: dict[str, object] | None = None) -> HttpResponse:
-        """Lead to the sign-in page, or on to where staff wanted to go. Raises `PermissionDenied` for others."""
+        """Redirect to the sign-in page, or staff to the page they asked for. Raises `PermissionDenied` for others."""
         target = request.GET.get(REDIRECT_FIELD_NAME, "")
         if not url_has_allowed_host_and_scheme(target, {request.get_host()}, request.is_secure()):
             target = reverse("admin:index")
@@ -32,11 +32,11 @@ class AdminSite(UnfoldAdminSite):
     def password_change(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Lead to the page on which everybody changes the password."""
+        """Redirect to the users' page for the password."""
         return redirect("account_change_password")
 
     def password_change_done(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Lead there, too: an address that somebody has noted."""
+        """Redirect an old address to the same page."""
         return redirect("account_change_password")

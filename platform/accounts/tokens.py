@@ -1,4 +1,4 @@
-"""API tokens of a person: list, make, revoke. What a token looks like is known once, when it is made."""
+"""API tokens of a user: list, create, revoke. The token itself is only returned by its creation."""
 
 from datetime import timedelta
 
@@ -30,6 +30,6 @@ def make_token(*, user: User, days: int) -> tuple[AuthToken, str]:
 
 
 def revoke_token(*, user: User, key: str) -> bool:
-    """Revoke a token, named by how it begins; returns whether there was one."""
+    """Revoke a token by its first characters; returns whether there was one."""
     deleted, _ = AuthToken.objects.filter(user=user, token_key=key).delete()
     return bool(deleted)

@@ -1,4 +1,4 @@
-"""Pages of a person's account: what there is to see to, and the API tokens."""
+"""Pages of an account: storage and API tokens."""
 
 from typing import Any
 
@@ -13,11 +13,12 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from core.exceptions import InvalidRequest
 
 from .quota import storage_of
+from .requests import signed_in
 from .tokens import DAYS, MOST_DAYS, good_tokens, make_token, revoke_token
 
 
 class TokenForm(forms.Form):
-    """For how long a token is to be good."""
+    """The lifetime of a new token."""
 
     days = forms.IntegerField(
         label="Good for days",
@@ -36,7 +37,7 @@ class TokenForm(forms.Form):
 @never_cache
 @require_safe
 def storage(request: HttpRequest) -> HttpResponse:
-    """Show what a person keeps in the bucket, how much they may, and what can be deleted."""
+    """Show the storage that a user takes, the quota, and what can be deleted."""
     return render(request, "accounts/storage.html", {"storage": storage_of(request.user.pk)})
 
 
@@ -44,26 +45,26 @@ def storage(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def api_tokens(request: HttpRequest) -> HttpResponse:
-    """List a person's tokens; make one, which is shown in this answer and never again."""
+    """List a user's tokens; create one, which is shown in this answer only."""
     form, token, status = TokenForm(), "", 200
     if request.method == "POST":
         form = TokenForm(request.POST)
         status = 400
         if form.is_valid():
             try:
-                _, token = make_token(user=request.user, days=form.cleaned_data["days"])
+                _, token = make_token(user=signed_in(request.user), days=form.cleaned_data["days"])
                 status = 200
             except InvalidRequest as error:
                 form.add_error(None, str(error))
-    context = {"form": form, "token": token, "tokens": good_tokens(request.user)}
+    context = {"form": form, "token": token, "tokens": good_tokens(signed_in(request.user))}
     return render(request, "accounts/tokens.html", context, status=status)
 
 
 @login_required
 @require_POST
 def revoke(request: HttpRequest, key: str) -> HttpResponse:
-    """Revoke a token; whoever uses it is a stranger from now on."""
-    if not revoke_token(user=request.user, key=key):
+    """Revoke a token: requests with it are anonymous from now on."""
+    if not revoke_token(user=signed_in(request.user), key=key):
         raise Http404
     messages.success(request, f"The token {key}… is revoked.")
     return redirect("accounts:tokens")

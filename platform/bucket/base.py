@@ -1,7 +1,7 @@
 """What a bucket does, wherever it lies, and what it raises.
 
 A key is a path of names with slashes; one that ends with a slash is a folder, as is the empty one (the whole
-bucket). What others see under a key is one whole version of it at any moment, never a part of one.
+bucket). Readers see one whole version of a key at any moment, never a part of one.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Reader(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file and its connection."""
 
     def __iter__(self) -> Iterator[bytes]:
         while piece := self.read(PIECE):

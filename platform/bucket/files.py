@@ -1,4 +1,4 @@
-"""Whole files between this machine and the bucket, proven by their SHA-256."""
+"""Uploads and downloads of whole files, verified by their SHA-256."""
 
 import hashlib
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from .factory import get_bucket
 
 
 class WrongFile(BucketError):
-    """The bucket holds another file under this key than the one that is meant."""
+    """The bucket holds a file with another SHA-256 or size under this key than the caller expects, or none."""
 
 
 def download(

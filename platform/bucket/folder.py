@@ -172,7 +172,7 @@ class FolderBucket(Bucket):
 
 
 class FolderReader(Reader):
-    """A file of the folder, which stays the one that was opened when another one takes its place."""
+    """An open file of the folder; it keeps its content when another file is renamed to its name."""
 
     def __init__(self, key: str, file: BinaryIO, part: range | None) -> None:
         self._key, self._file = key, file

@@ -1,4 +1,4 @@
-"""Does the configured store really refuse a write whose condition does not hold?
+"""A probe: does the configured bucket refuse a write whose condition does not hold?
 
 The mirror keeps outside edits because every write names the ETag it has read. A server that knows no
 conditional writes does not refuse them: it ignores the headers and overwrites. So the claim is proven
@@ -53,7 +53,7 @@ class ProbeResult:
 
 
 def probe_conditional_writes(store: Bucket, *, rounds: int = ROUNDS) -> ProbeResult:
-    """Let writers race on throw-away keys for up to `rounds` rounds, then try outdated conditions.
+    """Let writers race on temporary keys for up to `rounds` rounds, then try outdated conditions.
 
     In each round pairs of writers create a document and others replace one, all at once: one of each
     pair may win. The keys are removed at the end. Raises `BucketError` when the bucket does not
@@ -86,7 +86,7 @@ class _Race:
         self._writes: list[Future[bool]] = []
 
     def begin(self, pool: ThreadPoolExecutor, start: threading.Barrier) -> None:
-        """Let all of them wait for the start."""
+        """Start the writers' threads; they wait at the barrier."""
         self._writes = [pool.submit(self._write, body, start) for body in self.bodies]
 
     def _write(self, body: bytes, start: threading.Barrier) -> bool:
@@ -94,7 +94,7 @@ class _Race:
         return _is_taken(self.store, self.key, body, if_match=self.if_match)
 
     def problems(self) -> list[str]:
-        """Wait for the end and say what was wrong with it."""
+        """Wait for the writers and return the conditions that were not enforced."""
         won = [body for body, write in zip(self.bodies, self._writes, strict=True) if write.result()]
         stored = self.store.get(self.key)
         condition = "If-None-Match" if self.if_match is None else "If-Match"

@@ -1,4 +1,4 @@
-"""Which job status.json names: asked from whoever runs jobs, so that switches need not know them."""
+"""Which job status.json names; the app that runs jobs registers a function, because this package cannot import it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ _source: Callable[[], Activity | None] = _nothing_runs
 
 
 def set_activity_source(source: Callable[[], Activity | None]) -> None:
-    """Name the function that knows; called once, while the app that runs jobs becomes ready."""
+    """Register the function that returns the running job; called once, in the `ready` of the app that runs jobs."""
     global _source
     _source = source
 
 
 def current_activity() -> Activity | None:
-    """Return the longest-running job, or None while the platform sleeps."""
+    """Return the longest-running job; None when no job runs."""
     return _source()

@@ -20,12 +20,12 @@ STATES = {"in operation": "success", "active": "success", "halted": "warning", "
 
 
 class SingletonAdmin(FixedRows, PlatformAdmin):
-    """Leads straight to the one row."""
+    """Admin of a table with one row: the list redirects to its form."""
 
     counts_rows = False
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """Skip the list."""
+        """Redirect to the form of the one row."""
         model: type[SingletonModel] = self.model
         row = model.load()
         return redirect(
@@ -42,12 +42,12 @@ class PlatformStatusAdmin(SingletonAdmin):
     actions_detail = ("halt", "resume")
 
     def get_urls(self) -> list[URLPattern]:
-        """Add what the first page asks for by itself, because an answer may take two seconds."""
+        """Add the address of the health panel, which the dashboard loads later: it may take two seconds."""
         health = path("health/", self.admin_site.admin_view(self.health), name="platform_health")
         return [health, *super().get_urls()]
 
     def health(self, request: HttpRequest) -> HttpResponse:
-        """Say of each part of the platform whether it is well."""
+        """Return the panel with each part's health. Raises `PermissionDenied`."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         parts = [(name, said, said == OK) for name, said in examine().items()]
@@ -55,7 +55,7 @@ class PlatformStatusAdmin(SingletonAdmin):
 
     @admin.display(description="maintenance mode")
     def maintenance(self, status: PlatformStatus) -> str:
-        """Say whether the platform works; two buttons switch it."""
+        """Return whether the platform is in operation or halted."""
         return label("halted" if status.dev_mode else "in operation", STATES)
 
     @confirmed(
@@ -102,7 +102,7 @@ class CleanupPolicyAdmin(SingletonAdmin):
 
     @admin.display(description="clean-up")
     def cleaning(self, policy: CleanupPolicy) -> str:
-        """Say whether expired models are deleted; two buttons switch it."""
+        """Return whether expired models are deleted."""
         return label(policy.status, STATES)
 
     @confirmed(
@@ -119,7 +119,7 @@ class CleanupPolicyAdmin(SingletonAdmin):
         icon="mop",
     )
     def wake(self, request: HttpRequest, policy: CleanupPolicy, values: FormValues) -> None:
-        """Let the clean-up delete what has expired."""
+        """Switch the clean-up on."""
         switch_clean_up(on=True)
 
     @confirmed(
@@ -135,5 +135,5 @@ class CleanupPolicyAdmin(SingletonAdmin):
         icon="pause",
     )
     def stop(self, request: HttpRequest, policy: CleanupPolicy, values: FormValues) -> None:
-        """Let the clean-up delete nothing."""
+        """Switch the clean-up off."""
         switch_clean_up(on=False)

@@ -1,4 +1,4 @@
-"""What an operator switches. Each function is one transaction; the documents follow by themselves."""
+"""Writes of the switches. Each function is one transaction; the documents follow through the outbox."""
 
 import structlog
 from django.db import transaction
@@ -10,7 +10,7 @@ logger = structlog.get_logger(__name__)
 
 @transaction.atomic
 def switch_maintenance(*, on: bool) -> None:
-    """Halt the platform, or let it work again."""
+    """Turn maintenance mode on or off."""
     status = PlatformStatus.load()
     status.dev_mode = on
     status.save()
@@ -19,7 +19,7 @@ def switch_maintenance(*, on: bool) -> None:
 
 @transaction.atomic
 def switch_clean_up(*, on: bool) -> None:
-    """Let the clean-up delete what has expired, or let it delete nothing."""
+    """Turn the clean-up on or off."""
     policy = CleanupPolicy.load()
     policy.status = CleanupPolicy.Status.ACTIVE if on else CleanupPolicy.Status.SLEEPING
     policy.save()

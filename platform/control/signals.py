@@ -11,11 +11,11 @@ from .models import CleanupPolicy, PlatformStatus
 
 @receiver(post_save, sender=PlatformStatus)
 def status_saved(**_: object) -> None:
-    """A switch of the platform was set."""
+    """Mark status.json as changed."""
     mark_changed(keys.STATUS)
 
 
 @receiver(post_save, sender=CleanupPolicy)
 def policy_saved(**_: object) -> None:
-    """The clean-up policy was set."""
+    """Mark cleanup.json as changed."""
     mark_changed(keys.CLEANUP)

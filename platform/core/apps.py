@@ -4,7 +4,7 @@ from django.apps import AppConfig
 
 
 class CoreConfig(AppConfig):
-    """Shared ground of all apps; its one table says when the periodic tasks last ran."""
+    """The core app; its one table records when the periodic tasks last ran."""
 
     name = "core"
     verbose_name = "Platform"

@@ -1,4 +1,4 @@
-"""Errors that a person caused or can mend. Their messages are shown to that person as they are."""
+"""Expected errors. Their messages are shown to the user as they are."""
 
 import math
 
@@ -8,15 +8,15 @@ class TrainyardError(Exception):
 
 
 class InvalidRequest(TrainyardError):
-    """What was sent cannot be used: the caller has to change it."""
+    """The input is invalid: the caller has to change it."""
 
 
 class NotFound(InvalidRequest):
-    """What was asked for is not there, or not for whoever asks: over HTTP both look the same."""
+    """The object does not exist, or this caller may not see it: both are answered with 404."""
 
 
 class QuotaExceeded(InvalidRequest):
-    """There is no room left for what somebody wants to keep here."""
+    """The account's quota is used up."""
 
 
 class MaintenanceMode(TrainyardError):
@@ -34,7 +34,7 @@ class PlatformBusy(TrainyardError):
 
 
 class TooManyRequests(TrainyardError):
-    """Somebody asks too often; `seconds` from now they may ask again."""
+    """A rate limit is exceeded; the caller may try again in `seconds`."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = math.ceil(seconds)
@@ -42,12 +42,12 @@ class TooManyRequests(TrainyardError):
 
 
 class BucketError(TrainyardError):
-    """The bucket did not answer, or not as a bucket should."""
+    """The bucket did not answer, or its answer is none that the protocol knows."""
 
 
 class LimitExceeded(TrainyardError):
-    """A model needed more time or memory for a prediction than it may take."""
+    """A prediction exceeded the model's limit of time or memory."""
 
 
 class StaleAttempt(TrainyardError):
-    """Somebody else owns the job now: whoever sees this has to stop and leave no trace."""
+    """The attempt has lost its lease: its worker has to stop and to discard what it has done."""

@@ -26,7 +26,7 @@ def prepare_home(home: Path) -> None:
 
 
 def password_file(home: Path) -> Path:
-    """Return where the first administrator's name and password stand, each on a line, until it is changed."""
+    """Return the file with the first administrator's name and password, one on each line."""
     return home / "admin_password"
 
 

@@ -1,4 +1,4 @@
-"""An index that finds rows by how a text begins, on every database that we run on."""
+"""An index for prefix searches on SQLite and PostgreSQL."""
 
 from typing import Any
 

@@ -40,7 +40,7 @@ class LeaseRenewal:
         self._thread.join()
 
     def heard(self) -> None:
-        """Note a sign of life of the work."""
+        """Record that the work has made progress: restarts `silence_allowed`."""
         self._heard_at = time.monotonic()
 
     def _run(self) -> None:

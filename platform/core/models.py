@@ -11,17 +11,17 @@ from .exceptions import InvalidRequest
 
 
 class OwnedQuerySet(models.QuerySet[Any]):
-    """Rows that belong to somebody, or, without an owner, to the platform."""
+    """Rows with an owner; those without one belong to the platform."""
 
     def owned_by(self, user: Any) -> Self:
-        """What a person may see and change: their own rows; for operators all, for strangers none."""
+        """Return the rows that a user may see and change: their own; all for operators, none for anonymous users."""
         if not user.is_authenticated:
             return self.none()
         return self if user.is_operator else self.filter(owner_id=user.pk)
 
 
 class TimestampedModel(models.Model):
-    """A row that knows when it came to be and when it last changed (UTC)."""
+    """A row with the times of its creation and its last change (UTC)."""
 
     created_at = models.DateTimeField(auto_now_add=True, db_index=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -52,7 +52,7 @@ class SingletonModel(models.Model):
 
 
 def check_fields(row: models.Model, *, exclude: list[str]) -> None:
-    """Raise `InvalidRequest` that names the fields a person has to mend."""
+    """Validate a row. Raises `InvalidRequest` with each invalid field and its problem."""
     try:
         row.full_clean(exclude=exclude)
     except ValidationError as error:
@@ -61,7 +61,7 @@ def check_fields(row: models.Model, *, exclude: list[str]) -> None:
 
 
 class PeriodicTask(models.Model):
-    """When a periodic task last ran, in whichever process."""
+    """When a periodic task last ran, in any process."""
 
     name = models.CharField(max_length=80, primary_key=True)
     first_seen_at = models.DateTimeField(default=timezone.now)
@@ -82,6 +82,6 @@ class PeriodicTask(models.Model):
 
     @property
     def running_since(self) -> datetime | None:
-        """When the run began that has not ended yet, if there is one."""
+        """Return when the unfinished run began; None if there is none."""
         ended = max((at for at in (self.succeeded_at, self.failed_at) if at is not None), default=None)
         return self.started_at if ended is None or (self.started_at or ended) > ended else None

@@ -59,7 +59,7 @@ class Task:
 
     @property
     def period(self) -> timedelta:
-        """How often the task is due."""
+        """The period between two runs."""
         if self.every is not None:
             return self.every
         return settings.TRAINYARD["RECONCILE_EVERY"]
@@ -77,7 +77,7 @@ class Run:
 
     @property
     def is_well(self) -> bool:
-        """Whether the task did not fail."""
+        """Whether the run succeeded."""
         return not self.error
 
     def as_dict(self) -> dict[str, object]:
@@ -105,7 +105,7 @@ def registered() -> list[Task]:
 
 
 def run_task(task: Task) -> Run:
-    """Run a task, whatever it raises, and note how it ended. KeyboardInterrupt and SystemExit go on."""
+    """Run a task and record how it ended. Raises nothing but KeyboardInterrupt and SystemExit."""
     _note(task, started_at=timezone.now(), unfinished=F("unfinished") + 1)
     began = time.monotonic()
     try:
@@ -165,7 +165,7 @@ def _since(began: float) -> float:
 
 
 def _note(task: Task, **changes: object) -> None:
-    """Note something about a task; without a database nothing is noted, which is late soon enough."""
+    """Update a task's row; an error of the database is logged only: the task then counts as late."""
     try:
         _leave_broken_connection()
         rows = PeriodicTask.objects.filter(name=task.name)
@@ -223,7 +223,7 @@ class Runner:
 
 
 class _TaskThread(threading.Thread):
-    """Runs what waits until nothing does, or until it is left alone with the task that it is at."""
+    """Runs the tasks of a queue until it is empty, or until the runner abandons it with the task that hangs."""
 
     def __init__(self, waiting: deque[Task], stop: Callable[[], bool]) -> None:
         super().__init__(name="periodic", daemon=True)
@@ -235,7 +235,7 @@ class _TaskThread(threading.Thread):
         self._is_left = False
 
     def wait(self, patience: float) -> bool:
-        """Return True at the end of the thread, False when it has been at one task for too long."""
+        """Wait for the thread's end and return True; False when one task takes longer than the patience."""
         while not self.ended.wait(LOOK):
             if time.monotonic() - self._since > patience:
                 self._is_left = True
@@ -254,7 +254,7 @@ class _TaskThread(threading.Thread):
 
 
 def late_tasks(*, up_since: datetime) -> list[str]:
-    """Return the tasks that have not ended well for three of their periods, while workers are up since then."""
+    """Return the tasks without a success for three of their periods, if workers have been up for as long."""
     rows, now = PeriodicTask.objects.in_bulk(), timezone.now()
     return [
         task.name

@@ -1,4 +1,4 @@
-"""Texts from outside that are kept in a table or a log."""
+"""Cleaning of texts from outside before they are stored or logged."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Admin pages of the documents: everything here is written by the machine."""
+"""Admin pages of the documents, all read-only but for their actions."""
 
 import re
 from typing import Any
@@ -56,12 +56,12 @@ class DocumentAdmin(MachineOwnedAdmin):
 
     @admin.display(description="ETag")
     def version(self, document: Any) -> str:
-        """Let a long ETag break on a narrow screen."""
+        """Return the ETag, which may break over lines."""
         return breakable(document.etag or "-")
 
     @admin.display(description="published", ordering="published_at")
     def published(self, document: Document) -> str:
-        """Write when the document was last written."""
+        """Return when the document was last written."""
         return when(document.published_at)
 
     @admin.display(description="waiting changes", ordering="waiting_changes")
@@ -74,7 +74,7 @@ class DocumentAdmin(MachineOwnedAdmin):
         label={"in sync": "success", "waiting": "info", "failed": "danger", "rejected": "warning"},
     )
     def state_label(self, document: Any) -> str:
-        """Tell in a word how the document is, as far as the database knows."""
+        """Return the document's state as the database has it."""
         if document.last_error:
             return "failed"
         if document.rejected_etag:
@@ -93,7 +93,7 @@ class DocumentAdmin(MachineOwnedAdmin):
         icon="publish",
     )
     def publish_now(self, request: HttpRequest, document: Document, values: FormValues) -> None:
-        """Bring a document into step at once."""
+        """Publish and import a document now."""
         require_clean(document.key, publish(document.key, force=True))
 
     @confirmed(
@@ -108,7 +108,7 @@ class DocumentAdmin(MachineOwnedAdmin):
         icon="build",
     )
     def repair(self, request: HttpRequest, document: Document, values: FormValues) -> None:
-        """Write a document from the database."""
+        """Rewrite a document from the database."""
         require_clean(document.key, repair_document(document.key))
 
     def changeform_view(
@@ -118,7 +118,7 @@ class DocumentAdmin(MachineOwnedAdmin):
         form_url: str = "",
         extra_context: dict[str, object] | None = None,
     ) -> Any:
-        """Show how the document differs from the bucket now."""
+        """Show the differences between the document in the bucket and the database."""
         key = unquote(object_id or "")
         context = {
             **(extra_context or {}),
@@ -129,7 +129,7 @@ class DocumentAdmin(MachineOwnedAdmin):
 
 
 def require_clean(key: str, outcome: Outcome) -> None:
-    """Raise what kept a document from being in step."""
+    """Raise `InvalidRequest` or `BucketError` unless the document was published."""
     if outcome is Outcome.BUSY:
         raise InvalidRequest(f"{key} is being written at this moment.")
     if outcome is not Outcome.CLEAN:
@@ -168,7 +168,7 @@ class OutboxEntryAdmin(MachineOwnedAdmin):
 
 @admin.register(PublishedEntry)
 class PublishedEntryAdmin(MachineOwnedAdmin):
-    """What stands in a document of entries, with the reason where it is none of our models."""
+    """The entries of inference.json, with the reason where an entry is no model here."""
 
     list_display = ("name", "document", "problem")
     list_filter = (("problem", admin.EmptyFieldListFilter),)
@@ -179,7 +179,7 @@ class PublishedEntryAdmin(MachineOwnedAdmin):
     deferred = ("text",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[PublishedEntry]:
-        """Only one document has entries; to name it lets the index serve."""
+        """Return the entries of inference.json, the only document that has some; naming it lets the index serve."""
         entries: QuerySet[PublishedEntry] = super().get_queryset(request)
         return entries.filter(document=keys.INFERENCE)
 

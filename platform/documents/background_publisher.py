@@ -37,7 +37,7 @@ def finish(timeout: float = LAST_WORDS) -> None:
 
 
 class BackgroundPublisher:
-    """How one document is published by this process."""
+    """Publishes one document, from the caller's thread or from one of its own."""
 
     def __init__(self, key: str) -> None:
         self.key = key
@@ -48,13 +48,13 @@ class BackgroundPublisher:
         self._rested_at = 0.0
 
     def publish(self) -> None:
-        """Publish, or leave it to the thread."""
+        """Publish now if that is cheap, else wake the thread."""
         is_large = Document.objects.filter(key=self.key, size__gt=LARGE).exists()
         if is_large or publish(self.key, turn=TURN) is Outcome.UNFINISHED:
             self._wake()
 
     def finish(self, timeout: float) -> None:
-        """Let the thread hurry, and wait for it."""
+        """Let the thread publish without rest, and wait for its end."""
         self._hurry.set()
         thread = self._thread
         if thread is not None:
@@ -82,7 +82,7 @@ class BackgroundPublisher:
             connections.close_all()
 
     def _is_due(self, *, at_all: bool = True) -> bool:
-        """Tell whether something has come since the last time; the thread ends when nothing has."""
+        """Tell whether there are changes since the last write; the thread ends if not."""
         with self._lock:
             due, self._due = self._due and at_all, False
             if not due:

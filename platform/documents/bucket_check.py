@@ -1,4 +1,4 @@
-"""What is known beside the documents: does the bucket keep its word, and which changes have lost?"""
+"""Whether the bucket enforces conditional writes, and the notes about overruled changes."""
 
 from datetime import timedelta
 
@@ -14,7 +14,7 @@ REMEMBERED = timedelta(days=90)  # changes that lost in a merge
 
 
 def check_bucket(*, anew: bool = False) -> BucketCheck:
-    """Return whether outside edits are safe in this bucket; probed once a day, or now for `anew`.
+    """Return whether the bucket enforces conditional writes; probed once a day, or now for `anew`.
 
     Raises `BucketError` when the bucket does not answer.
     """
@@ -29,5 +29,5 @@ def check_bucket(*, anew: bool = False) -> BucketCheck:
 
 
 def forget_overruled_changes() -> None:
-    """Delete the notes of changes that lost so long ago that nobody will ask for them."""
+    """Delete the notes about overruled changes that are older than `KEPT_FOR`."""
     OverruledChange.objects.filter(created_at__lt=timezone.now() - REMEMBERED).delete()

@@ -1,4 +1,4 @@
-"""What a document's only writer works with: the bucket, the lease, and noting the end in one transaction."""
+"""The writer of a document: reads, writes and records it while it holds the writer lease."""
 
 import contextlib
 import json
@@ -57,7 +57,7 @@ class DocumentWriter:
     repair: bool = False
 
     def row(self) -> Document:
-        """Return what is remembered of the document now."""
+        """Return the document's row as it is now."""
         return Document.objects.get(key=self.key)
 
     def waiting(self) -> dict[int, str]:
@@ -82,20 +82,20 @@ class DocumentWriter:
             ) from error
 
     def set_aside(self) -> None:
-        """Copy the document to where nobody overwrites it."""
+        """Copy the document to another key, so that it is not overwritten."""
         copy = f"quarantine/{self.key}.{timezone.now():%Y%m%dT%H%M%S%fZ}"
         self.bucket.copy(self.key, copy)
         logger.warning("document.set_aside", document=self.key, copy=copy)
 
     def reject(self, etag: str, reason: str) -> None:
-        """Remember that a version cannot be used, so that it is not looked at again and again."""
+        """Record that a version cannot be used, so that it is read only once."""
         reason = storable(reason)
         Document.note(self.key, writer=self.writer, rejected_etag=etag, rejected_because=reason)
         logger.warning("document.rejected", document=self.key, reason=reason)
 
     @contextlib.contextmanager
     def kept(self) -> Iterator[None]:
-        """Renew the lease for as long as the work takes, within reason; it dies with this process."""
+        """Renew the lease while the block runs, for a bounded time."""
 
         def renew() -> None:
             if not Document.note(self.key, writer=self.writer, writer_until=timezone.now() + WRITER_LEASE):
@@ -106,7 +106,7 @@ class DocumentWriter:
             yield
 
     def keep_writing(self, **changes: object) -> None:
-        """Note something in the middle of the work. Raises `LostLease`."""
+        """Update the row in the middle of the work. Raises `LostLease`."""
         if not Document.note(self.key, writer=self.writer, **changes):
             raise LostLease(self.key)
 
@@ -159,7 +159,7 @@ class DocumentWriter:
             OutboxEntry.objects.bulk_create(OutboxEntry(document=self.key, entry=entry) for entry in again)
 
     def note_overruled(self, entry: str, overruled: Iterable[Overruled]) -> None:
-        """Keep what lost, for the admin."""
+        """Store the overruled changes, for the admin."""
         rows = [
             OverruledChange(
                 document=self.key,

@@ -1,4 +1,4 @@
-"""One attempt of a worker at a piece of work, from the message that wakes it to the end that the row notes."""
+"""One attempt at a piece of work, from the claim to its end in the row."""
 
 from pathlib import Path
 from typing import Any, ClassVar, Generic
@@ -45,7 +45,7 @@ class Attempt(Generic[Work]):
 
     @classmethod
     def claim_next(cls, *, worker: str, queue: str) -> Any:
-        """Take the work whose turn it is in a queue; None when there is none."""
+        """Claim the first startable work of a queue; None when there is none."""
         waiting = cls.kind.objects.startable(timezone.now()).filter(queue=queue)
         return transitions.claim_next(waiting, worker=worker)
 
@@ -57,10 +57,10 @@ class Attempt(Generic[Work]):
         """Bring `work` up to date before its row notes that the attempt has not succeeded."""
 
     def tidy(self) -> None:
-        """Remove what the attempt has left outside its folder, however it ended."""
+        """Remove what the attempt has left outside its folder; called at its end, also after an error."""
 
     def carry_out(self) -> None:
-        """Carry the claimed work as far as it goes, whatever happens."""
+        """Run the attempt and record its end in the row; an error of `run` is handled and not raised."""
         noun = self.work.noun()
         self._log.info(f"{noun}.started")
         try:
@@ -77,7 +77,7 @@ class Attempt(Generic[Work]):
             self.tidy()
 
     def _end(self, error: Exception) -> None:
-        """Note in the row why the attempt ended. Raises `StaleAttempt`."""
+        """Record in the row why the attempt ended. Raises `StaleAttempt`."""
         noun, work = self.work.noun(), self.work
         if isinstance(error, StaleAttempt):
             raise error
@@ -125,7 +125,7 @@ def run_next(attempt: type[Attempt[Any]], pk: int, request: Any) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """Return in words for the owner why an attempt died, without what only programmers understand."""
+    """Return why an attempt died, in words for the owner."""
     if isinstance(error, TrainyardError):
         return storable(error)
     if isinstance(error, OSError):

@@ -1,4 +1,4 @@
-"""What others may follow: sent in the transaction of the step."""
+"""Signals of leased work, sent in the transaction of the step."""
 
 from django.dispatch import Signal
 

@@ -1,4 +1,4 @@
-"""Keeps a piece of work while its worker works on it, and notices what others decide about it."""
+"""The heartbeat: renews the lease of work, carries its progress to the row, and notices its cancellation."""
 
 import contextlib
 import threading
@@ -21,18 +21,18 @@ SILENCE_ALLOWED = 600.0  # seconds without a sign of life of the work before its
 
 
 class Cancelled(TrainyardError):
-    """The work is to end because somebody cancelled it."""
+    """The work was cancelled and has to end."""
 
     def __init__(self) -> None:
         super().__init__("It was cancelled.")
 
 
 class Interrupted(TrainyardError):
-    """The work has to make room through no fault of its own; the message is shown meanwhile."""
+    """The work has to go back to the queue through no fault of its own; the message is shown while it waits."""
 
 
 class TurnOver(Interrupted):
-    """The work has had its share of the worker's time, and others wait."""
+    """The work has used its share of the worker's time while other work waits."""
 
 
 class Heartbeat(LeaseRenewal):
@@ -56,7 +56,7 @@ class Heartbeat(LeaseRenewal):
         )
 
     def tell(self, **news: Any) -> None:
-        """Note fields of the row, to write with the next renewal; a sign of life."""
+        """Set fields of the row, which are written with the next renewal; counts as progress."""
         self.heard()
         with self._news_lock:
             self._news.update(news)
@@ -64,19 +64,19 @@ class Heartbeat(LeaseRenewal):
                 setattr(self._work, name, value)
 
     def __exit__(self, *how: object) -> None:
-        """End the thread, and write what it has not written yet, unless the work is lost or has ended."""
+        """End the thread and write the fields that are not written yet, unless the lease is lost."""
         super().__exit__(*how)
         if self._news:
             with contextlib.suppress(StaleAttempt, DatabaseError):
                 transitions.renew(self._work, **self._news)
 
     def check(self) -> None:
-        """Give a sign of life, and raise `StaleAttempt`, `Cancelled` or `Interrupted` when the work should stop."""
+        """Record progress. Raises `StaleAttempt`, `Cancelled` or `Interrupted` when the work has to stop."""
         self.heard()
         self.look()
 
     def look(self) -> None:
-        """Raise as `check` does, without a sign of life: for who waits for another process."""
+        """Raise as `check` does, without recording progress: for callers that wait for another process."""
         if self.lost.is_set():
             raise StaleAttempt(f"Attempt {self._work.attempt} has lost its lease.")
         if self._cancelled:
@@ -87,7 +87,7 @@ class Heartbeat(LeaseRenewal):
             raise Interrupted("Queued again because its worker was stopped")
 
     def _beat(self) -> None:
-        """Renew when there are news, or a third of the lease is over; look at the row in any case."""
+        """Renew the lease if fields wait or a third of it is over; read the row's state in any case."""
         with self._news_lock:
             news, self._news = self._news, {}
         if news or time.monotonic() - self._renewed_at > self._lease / 3:

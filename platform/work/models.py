@@ -1,4 +1,4 @@
-"""What every kind of leased work has in its row, and the table of its states."""
+"""The abstract row of leased work, and its allowed transitions."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ FINAL = (State.SUCCEEDED, State.FAILED, State.CANCELLED)
 
 
 class LeasedQuerySet(models.QuerySet[Any]):
-    """Questions that every kind of work is asked."""
+    """Queries about any kind of work."""
 
     def unfinished(self) -> Self:
         """Work that has not ended."""

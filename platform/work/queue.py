@@ -1,4 +1,4 @@
-"""How workers hear of work, and how work goes on when one dies."""
+"""Messages to workers about queued work, and the rescue of work whose worker has died."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -24,7 +24,7 @@ _slots: Callable[[], dict[str, int]] = dict
 
 
 def set_slots_source(source: Callable[[], dict[str, int]]) -> None:
-    """Let the app that knows the workers tell how many pieces of work they do at a time, by queue."""
+    """Register the function that returns how much work the live workers do at a time, by queue."""
     global _slots
     _slots = source
 
@@ -35,7 +35,7 @@ def kinds() -> list[type[LeasedWork]]:
 
 
 def announce(work: LeasedWork) -> bool:
-    """Tell the workers of queued work; a broker that is down only delays it until it is announced again."""
+    """Send a message about queued work; returns whether the broker took it. If not, reconcile sends it again."""
     if not send_hint(work.TASK, work.pk, queue=work.queue):
         return False
     type(work).objects.filter(pk=work.pk).update(announced_at=timezone.now())
@@ -43,17 +43,17 @@ def announce(work: LeasedWork) -> bool:
 
 
 def announce_head(kind: type[LeasedWork]) -> int:
-    """Announce what is to start next, whatever the broker was told: it may have lost it. Returns how much."""
+    """Announce the head of the queue again, for a broker that may have lost messages; returns how much."""
     return _announce(_startable(kind))
 
 
 def announce_waiting(kind: type[LeasedWork]) -> int:
-    """Announce what waits unannounced, as after maintenance; returns how much."""
+    """Announce queued work that was not announced, as after maintenance; returns how much."""
     return _announce(_startable(kind).filter(announced_at=None))
 
 
 def announce_lost(kind: type[LeasedWork]) -> int:
-    """Announce what waits unannounced, or seems forgotten although a worker is idle; returns how much."""
+    """Announce queued work that was not announced, or long ago while a worker is idle; returns how much."""
     forgotten = timezone.now() - settings.TRAINYARD["RECONCILE_EVERY"]
     lost = Q(announced_at=None) | Q(announced_at__lt=forgotten, queue__in=_idle_queues())
     return _announce(_startable(kind).filter(lost))

@@ -1,4 +1,4 @@
-"""Folders for what an attempt needs on the disk of its machine."""
+"""Scratch folders of attempts on the worker's disk."""
 
 import contextlib
 import shutil
@@ -18,7 +18,7 @@ def scratch_folder(work: LeasedWork) -> Path:
 
 @contextlib.contextmanager
 def scratch(work: LeasedWork) -> Iterator[Path]:
-    """Make the attempt's folder and remove it at the end; those of its dead predecessors here go, too."""
+    """Create the attempt's folder and remove it at the end; folders of earlier attempts are removed first."""
     folder = scratch_folder(work)
     for left in folder.parent.glob(f"{work.noun()}-{work.pk}-*"):
         shutil.rmtree(left, ignore_errors=True)

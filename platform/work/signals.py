@@ -1,4 +1,4 @@
-"""Work that was suspended need not wait for the next reconcile when maintenance ends."""
+"""Announces queued work when maintenance ends, without waiting for the next reconcile."""
 
 from typing import Any
 
@@ -13,6 +13,6 @@ from .queue import announce_waiting, kinds
 
 @receiver(post_save, sender=PlatformStatus)
 def operation_goes_on(instance: PlatformStatus, created: bool, **_: Any) -> None:
-    """Announce what waits, of every kind."""
+    """Announce queued work of every kind once the platform is in operation."""
     if not created and not instance.dev_mode:
         transaction.on_commit(lambda: [announce_waiting(kind) for kind in kinds()])

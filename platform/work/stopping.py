@@ -1,4 +1,4 @@
-"""Whether this worker process was asked to end: work then goes back to the queue, for another to do."""
+"""Whether this worker process was asked to end; its work then goes back to the queue."""
 
 import threading
 
@@ -9,5 +9,5 @@ worker_stops = threading.Event()
 
 @signals.worker_shutting_down.connect
 def worker_is_asked_to_end(**_: object) -> None:
-    """Tell the work that is under way."""
+    """Set `worker_stops`, at which heartbeats interrupt the running work."""
     worker_stops.set()

@@ -12,6 +12,6 @@ from .queue import announce_head, kinds
 
 @receiver(broker_connected)
 def announce_what_the_broker_may_have_lost(**_: Any) -> None:
-    """What was sent while the broker was away need not wait for the next reconcile."""
+    """Announce the head of every queue once the broker is connected, without waiting for the next reconcile."""
     for kind in kinds():
         announce_head(kind)

@@ -59,7 +59,7 @@ def claim(work: Work, *, worker: str) -> Work | None:
 
 
 def renew(work: LeasedWork, **news: Any) -> None:
-    """Prolong the lease, and write fields of the row with it. Raises `StaleAttempt`."""
+    """Renew the lease and write fields of the row with it. Raises `StaleAttempt`."""
     now = timezone.now()
     if not _held(work).update(lease_expires_at=now + _lease(), updated_at=now, **news):
         raise _stale(work)
@@ -101,7 +101,7 @@ def hand_back(work: LeasedWork, *, reason: str, **changes: Any) -> None:
 
 
 def yield_turn(work: LeasedWork, *, reason: str) -> None:
-    """Return work that has had its turn to the end of the queue. Raises `StaleAttempt`."""
+    """Return work that has used its share of time to the end of the queue. Raises `StaleAttempt`."""
     hand_back(work, reason=reason, queued_at=timezone.now())
 
 
@@ -158,13 +158,13 @@ def _row(work: LeasedWork) -> QuerySet[Any]:
 
 
 def _held(work: LeasedWork) -> QuerySet[Any]:
-    """The row, as long as this attempt holds it."""
+    """Return the row as a QuerySet, empty once this attempt has lost its lease."""
     return type(work).objects.held(timezone.now()).filter(pk=work.pk, attempt=work.attempt)
 
 
 @transaction.atomic
 def _move(work: LeasedWork, rows: QuerySet[Any], target: State, reason: str = "", **changes: Any) -> bool:
-    """Take a step if the row is among `rows` and in a state from which it is allowed."""
+    """Update the row if it is among `rows` and its state allows the step; returns whether it did."""
     sources = [source for source, targets in work.ALLOWED.items() if target in targets]
     columns = {**_columns_on(work, target, reason), **work.changes_on(target, reason), **changes}
     moved = rows.filter(state__in=sources).update(state=target, updated_at=timezone.now(), **columns)
@@ -176,7 +176,7 @@ def _move(work: LeasedWork, rows: QuerySet[Any], target: State, reason: str = ""
 
 
 def _columns_on(work: LeasedWork, target: State, reason: str) -> dict[str, Any]:
-    """Return what a step to this state writes for every kind of work."""
+    """Return the columns that a step to this state writes for every kind of work."""
     if target == State.QUEUED:
         unheld = {"worker": "", "lease_expires_at": None, "announced_at": None, "started_at": None}
         return {**unheld, "message": f"{reason.rstrip('.')}{work.goes_on()}."[:MESSAGE]}

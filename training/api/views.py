@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
 from accounts.quota import require_room
+from accounts.requests import account_of
 from control.selectors import require_operation
 from core.http.admission import claimed_by_file
 from core.http.schema import problems
@@ -46,7 +47,7 @@ class DatasetViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.
         if self.action == "plan":
             require_size(claimed_by_file(request._request))
         else:
-            require_room(request.user, claimed_by_file(request._request))
+            require_room(account_of(request.user), claimed_by_file(request._request))
 
     @extend_schema(
         request=DatasetUploadSerializer,
@@ -73,7 +74,7 @@ class DatasetViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.
         upload.is_valid(raise_exception=True)
         values = upload.validated_data
         dataset = accept_dataset(
-            owner=request.user,
+            owner=account_of(request.user),
             name=values["name"],
             task_type=values["task_type"],
             file=values["file"],
@@ -128,7 +129,7 @@ class JobViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gene
         dataset, name = values.pop("dataset"), values.pop("name")
         more = {field: values.pop(field) for field in TrainingJob.SETTINGS if field in values}
         job = submit_job(
-            owner=request.user,
+            owner=account_of(request.user),
             dataset=dataset,
             name=name,
             choice=JobSettings(**values, more=more),

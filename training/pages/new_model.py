@@ -20,6 +20,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from django_htmx.http import HttpResponseClientRedirect, replace_url
 
 from accounts.quota import require_room
+from accounts.requests import account_of
 from control.selectors import is_halted, require_operation
 from core.exceptions import TrainyardError
 from core.http.admission import admits, claimed_by_file, require_sign_in
@@ -85,7 +86,7 @@ def _before_upload(request: HttpRequest) -> HttpResponseBase | None:
     if refused is None:
         require_operation()
         peek("upload", str(request.user.pk))
-        require_room(request.user, claimed_by_file(request))
+        require_room(account_of(request.user), claimed_by_file(request))
     return refused
 
 
@@ -107,7 +108,7 @@ def upload(request: PageRequest) -> HttpResponse:
     try:
         require_rate("upload", str(request.user.pk))
         dataset = accept_dataset(
-            owner=request.user,
+            owner=account_of(request.user),
             name=name_of(values["file"].name),
             task_type=form.task_type,
             file=values["file"],
@@ -135,7 +136,7 @@ def use_sample(request: PageRequest) -> HttpResponse:
             require_rate("upload", str(request.user.pk))
             with sample.path.open("rb") as file:
                 dataset = create_dataset(
-                    owner=request.user,
+                    owner=account_of(request.user),
                     name=sample.label,
                     task_type=sample.task_type,
                     file=File(file, name=sample.file),
@@ -169,7 +170,7 @@ def _start(request: PageRequest) -> HttpResponse:
         return _show_model(request, dataset, form, status=REFUSED)
     try:
         job = submit_job(
-            owner=request.user,
+            owner=account_of(request.user),
             dataset=dataset,
             name=form.cleaned_data["name"],
             choice=form.job_settings,

@@ -1,4 +1,4 @@
-"""How API tokens look over REST: never again as they were when they were made."""
+"""REST serializers of API tokens; only the answer to their creation holds a whole token."""
 
 from knox.models import AuthToken
 from rest_framework import serializers
@@ -7,7 +7,7 @@ from accounts.tokens import DAYS, MOST_DAYS
 
 
 class ApiTokenSerializer(serializers.ModelSerializer):
-    """A token of the caller's, by its first characters."""
+    """An API token of the caller, named by its first characters."""
 
     id = serializers.CharField(source="token_key", read_only=True, help_text="How the token begins.")
     created_at = serializers.DateTimeField(source="created", read_only=True)
@@ -19,7 +19,7 @@ class ApiTokenSerializer(serializers.ModelSerializer):
 
 
 class NewApiTokenSerializer(ApiTokenSerializer):
-    """A token that was just made."""
+    """The answer to the creation of a token: the only one that holds it whole."""
 
     token = serializers.CharField(read_only=True, help_text="Shown this once: only its hash is kept.")
 
@@ -28,6 +28,6 @@ class NewApiTokenSerializer(ApiTokenSerializer):
 
 
 class ApiTokenWishSerializer(serializers.Serializer):
-    """For how long a token is to be good."""
+    """The lifetime of a new token."""
 
     days = serializers.IntegerField(default=DAYS, min_value=1, max_value=MOST_DAYS)

@@ -13,6 +13,7 @@ from rest_framework.views import APIView
 from accounts.authentication import ApiTokenAuthentication, PasswordAuthentication
 from accounts.tokens import good_tokens, make_token, revoke_token
 
+from ..requests import signed_in
 from .serializers import ApiTokenSerializer, ApiTokenWishSerializer, NewApiTokenSerializer
 
 
@@ -23,17 +24,17 @@ class ApiTokensView(APIView):
 
     @extend_schema(responses=ApiTokenSerializer(many=True))
     def get(self, request: Request) -> Response:
-        """List the tokens that are good."""
-        return Response(ApiTokenSerializer(good_tokens(request.user), many=True).data)
+        """List the caller's tokens that have not expired."""
+        return Response(ApiTokenSerializer(good_tokens(signed_in(request.user)), many=True).data)
 
     @extend_schema(request=ApiTokenWishSerializer, responses={201: NewApiTokenSerializer})
     def post(self, request: Request) -> Response:
-        """Create a token, with a password or a session: a token cannot prolong itself by another one."""
+        """Create a token. Needs a password or a session: a token cannot create another one."""
         if isinstance(request.auth, AuthToken):
             raise PermissionDenied("Sign in, or send your name and password, to make an API token.")
         wish = ApiTokenWishSerializer(data=request.data)
         wish.is_valid(raise_exception=True)
-        made, token = make_token(user=request.user, days=wish.validated_data["days"])
+        made, token = make_token(user=signed_in(request.user), days=wish.validated_data["days"])
         made.token = token
         return Response(NewApiTokenSerializer(made).data, status=status.HTTP_201_CREATED)
 
@@ -45,7 +46,7 @@ class ApiTokenView(APIView):
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, id: str) -> Response:  # noqa: A002 - the address's word
-        """Revoke a token; whoever uses it is a stranger from now on."""
-        if not revoke_token(user=request.user, key=id):
+        """Revoke a token: requests with it are anonymous from now on."""
+        if not revoke_token(user=signed_in(request.user), key=id):
             raise Http404
         return Response(status=status.HTTP_204_NO_CONTENT)

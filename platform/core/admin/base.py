@@ -1,4 +1,4 @@
-"""Shared ground of the admin pages: lists that stay fast when they are long, and rows of the machine."""
+"""Base classes of the admin pages: lists whose cost does not grow with the table, and read-only rows."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -48,15 +48,15 @@ def breakable(text: str) -> str:
 
 
 def when(moment: datetime | None) -> str:
-    """Write a moment so that a column of them lines up."""
+    """Return a moment as `2026-01-31 12:00`; "" for None."""
     return f"{moment:%Y-%m-%d %H:%M}" if moment else ""
 
 
 class SwiftChangeList(ChangeList):
-    """Remembers the addresses of its column headers: unfold makes all of them anew for each row."""
+    """A change list that caches the addresses of its column headers: unfold builds all of them for each row."""
 
     def get_results(self, request: HttpRequest) -> None:
-        """Leave out "Show all" where nothing is left out; how many there are stands below the list."""
+        """Hide "Show all" unless a filter or a search narrows the list; the count stands below the list."""
         super().get_results(request)
         self.search_help_text = self.model_admin.describe_search(request)
         paginator: Any = self.paginator
@@ -152,19 +152,19 @@ class PlatformAdmin(NamedLookups):
 
     @admin.display(description="created", ordering="created_at")
     def created(self, row: Any) -> str:
-        """Write when the row came to be."""
+        """Return when the row was created."""
         return when(row.created_at)
 
     def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
-        """Name the columns, which makes Django show the search."""
+        """Return the columns that are searched; Django shows a search field if there are any."""
         return tuple(name for name in (self.search_start, *self._searched_whole(request)) if name)
 
     def sees_secrets(self, request: HttpRequest) -> bool:
-        """Tell whether this person sees tokens whole: who may change the rows does."""
+        """Tell whether this person sees tokens whole: those who may change the rows do."""
         return self._may(request, "change")
 
     def describe_search(self, request: HttpRequest) -> str:
-        """Say what is searched for, to whom may search for it."""
+        """Return the help text of the search, without the secret column for those who may not search it."""
         if self.search_secret and not self.sees_secrets(request):
             return str(self.search_help_text).replace(f", whole {self.search_secret}", "")
         return str(self.search_help_text or "")
@@ -177,7 +177,7 @@ class PlatformAdmin(NamedLookups):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Model], search_term: str
     ) -> tuple[QuerySet[Model], bool]:
-        """Find rows whose name begins so, or which are meant by a whole token or owner's name."""
+        """Return the rows whose name begins with the words, or whose token or owner's name they are."""
         words = search_term.strip()[:LONGEST]
         if not words:
             return queryset, False
@@ -198,7 +198,7 @@ class PlatformAdmin(NamedLookups):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> Any:
-        """Tell in words what a service refuses to save."""
+        """Show an `InvalidRequest` of a service as a message on the form."""
         try:
             return super().changeform_view(request, object_id, form_url, extra_context)
         except InvalidRequest as error:
@@ -206,11 +206,11 @@ class PlatformAdmin(NamedLookups):
             return HttpResponseRedirect(request.get_full_path())
 
     def describe(self, row: Any) -> str:
-        """Say in a few words what a row is like, for the page that asks whether to change it."""
+        """Return a few words that tell a row from others, for the confirmation page."""
         return ""
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
-        """Offer on a row's page only what can be done to it now."""
+        """Return the actions whose confirmation fits the row in its present state."""
         offered = super().get_actions_detail(request, object_id)
         row = self.get_object(request, unquote(str(object_id))) if offered else None
         return [one for one in offered if row is not None and self._fits(one, row)]
@@ -222,7 +222,7 @@ class PlatformAdmin(NamedLookups):
 
 
 class MachineOwnedAdmin(FixedRows, PlatformAdmin):
-    """Rows to look at: nobody adds, changes or deletes them by hand."""
+    """Read-only rows: nobody adds, changes or deletes them by hand."""
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
@@ -230,7 +230,7 @@ class MachineOwnedAdmin(FixedRows, PlatformAdmin):
 
 @admin.register(PeriodicTask)
 class PeriodicTaskAdmin(MachineOwnedAdmin):
-    """When each periodic task last began, ended well and failed, and why."""
+    """When each periodic task last began, succeeded and failed, and the error."""
 
     list_display = ("name", "state_label", "started", "succeeded", "failed", "error")
     fields = ("name", "state_label", "started_at", "succeeded_at", "failed_at", "unfinished", "error")
@@ -238,21 +238,21 @@ class PeriodicTaskAdmin(MachineOwnedAdmin):
 
     @admin.display(description="state")
     def state_label(self, task: PeriodicTask) -> str:
-        """Say in a word how the last run went."""
+        """Return how the last run ended: ok, running or failed."""
         state = "failed" if task.error else "running" if task.unfinished > 0 else "ok"
         return label(state, {"ok": "success", "running": "info", "failed": "danger"})
 
     @admin.display(description="began", ordering="started_at")
     def started(self, task: PeriodicTask) -> str:
-        """Write when a run last began."""
+        """Return when a run last began."""
         return when(task.started_at)
 
     @admin.display(description="ended well", ordering="succeeded_at")
     def succeeded(self, task: PeriodicTask) -> str:
-        """Write when a run last ended well."""
+        """Return when a run last succeeded."""
         return when(task.succeeded_at)
 
     @admin.display(description="failed", ordering="failed_at")
     def failed(self, task: PeriodicTask) -> str:
-        """Write when a run last failed."""
+        """Return when a run last failed."""
         return when(task.failed_at)

@@ -1,4 +1,4 @@
-"""Actions of the admin that first say what they will do, to how many rows, and whether it can be undone.
+"""Admin actions with a confirmation page: what changes, of how many rows, and whether it can be undone.
 
 The same action serves a list's selection and, as a button, the page of one row. Each row is changed by
 itself: what cannot be done to one is told in plain words and stops nothing else, what was done is in its
@@ -39,7 +39,7 @@ Act = Callable[[Any, HttpRequest, Any, FormValues], None]
 
 @dataclass(frozen=True)
 class Confirmation:
-    """What the page that asks says. `undo` is empty for what cannot be undone.
+    """The texts of a confirmation page. `undo` is empty for what cannot be undone.
 
     `together` makes all rows one transaction, so that a document in which they stand is written once.
     """
@@ -64,7 +64,7 @@ class Result:
 
 
 def confirmed(confirmation: Confirmation, *, permission: str, icon: str = "") -> Callable[[Act], Any]:
-    """Make an action out of a function that changes one row, given what the page's form says.
+    """Return a decorator that makes an admin action of a function which changes one row.
 
     `permission` names a method of the admin, as in `@action(permissions=[…])`.
     """
@@ -93,7 +93,7 @@ def confirmed(confirmation: Confirmation, *, permission: str, icon: str = "") ->
 
 @dataclass(frozen=True)
 class Asked:
-    """Who wants it where, for which rows; `object_id` on the page of one row."""
+    """An action in progress: the admin, the request, the chosen rows; `object_id` on the page of one row."""
 
     model_admin: PlatformAdmin
     request: HttpRequest
@@ -109,7 +109,7 @@ def _row(model_admin: PlatformAdmin, request: HttpRequest, object_id: str | None
 
 
 def _ask_or_do(asked: Asked, confirmation: Confirmation, act: Act) -> HttpResponse | None:
-    """Show the page that asks, or, once it was answered, change the rows."""
+    """Return the confirmation page, or, once it was answered, change the rows."""
     request, model_admin = asked.request, asked.model_admin
     fitting = [row for row in asked.rows if confirmation.fits(row)]
     if not fitting:
@@ -130,7 +130,7 @@ def _ask_or_do(asked: Asked, confirmation: Confirmation, act: Act) -> HttpRespon
 def _context(
     asked: Asked, confirmation: Confirmation, fitting: list[Any], form: forms.Form | None
 ) -> dict[str, object]:
-    """Return what the page that asks shows: of the rows that will change, the first `LISTED`."""
+    """Return the context of the confirmation page; of the rows that will change it lists the first `LISTED`."""
     model_admin = asked.model_admin
     return {
         **model_admin.admin_site.each_context(asked.request),
@@ -158,7 +158,7 @@ def _heading(model_admin: PlatformAdmin, confirmation: Confirmation, number: int
 def _change(
     asked: Asked, rows: Iterable[Any], act: Callable[[Any], None], confirmation: Confirmation
 ) -> Result:
-    """Change each row and note it in its history."""
+    """Change each row and log it in Django's history; a `TrainyardError` of one row is counted and ends no other."""
     result, model_admin = Result(), asked.model_admin
     for row in rows:
         key = row.pk
@@ -190,12 +190,12 @@ def _report(asked: Asked, result: Result, confirmation: Confirmation) -> None:
 
 
 def noun(model_admin: PlatformAdmin, number: int) -> str:
-    """Return what rows are called."""
+    """Return the verbose name for one row or several."""
     return str(model_admin.opts.verbose_name if number == 1 else model_admin.opts.verbose_name_plural)
 
 
 def _back(asked: Asked, *, gone: bool = False) -> HttpResponse | None:
-    """Lead back to where the action came from; None lets the list do it."""
+    """Redirect to where the action was chosen; None leaves that to the change list."""
     if asked.object_id is None:
         return None
     return HttpResponseRedirect(_list(asked) if gone else _address(asked))

@@ -74,7 +74,7 @@ class NamedLookups(ModelAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[models.Model], search_term: str
     ) -> tuple[QuerySet[models.Model], bool]:
-        """Search for no more than anybody types."""
+        """Search for a bounded number of words and characters."""
         words = search_term[:LONGEST].split(maxsplit=MOST_WORDS)[:MOST_WORDS]
         found: tuple[QuerySet[models.Model], bool] = super().get_search_results(
             request, queryset, " ".join(words)

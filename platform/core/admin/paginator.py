@@ -1,4 +1,4 @@
-"""Pages of lists that may be long: counting stops where nobody would leaf through any more."""
+"""A paginator whose count stops at a bound."""
 
 from typing import Any, ClassVar
 
@@ -7,7 +7,7 @@ from django.utils.functional import cached_property
 
 
 class BoundedPaginator(Paginator):
-    """Counts rows up to a bound, so that a list of a million costs what one of ten thousand does.
+    """Counts rows up to `BOUND`, so that a list of a million rows costs as much as one of ten thousand.
 
     What lies behind the last page is found by narrowing the list: a date, a filter, a search.
     """

@@ -1,1 +1,1 @@
-"""What operators look at: health, logs, metrics."""
+"""For operators: health, logs, metrics."""

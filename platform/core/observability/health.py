@@ -33,7 +33,7 @@ class Check:
         self._good_until = 0.0
 
     def ask(self) -> "Future[str]":
-        """Return what the check says or is about to say."""
+        """Return the future of the check's result; a result of the last second is reused."""
         with self._lock:
             answer = self._answer
             if answer is None or (answer.done() and time.monotonic() > self._good_until):
@@ -83,6 +83,6 @@ def _within(answer: "Future[str]", deadline: float) -> str:
 
 
 def look_at_database() -> None:
-    """Run the smallest query there is."""
+    """Run `SELECT 1`. Raises what the database driver raises."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")

@@ -13,7 +13,7 @@ KEY_OF_A_MAIL = re.compile(r"(/accounts/(?:password/reset/key|confirm-email)/)[^
 
 
 def hide_tokens(_: object, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
-    """Cut the secret end off every token and every link of a mail in an event's fields."""
+    """Mask every token and every link of a mail in an event's fields."""
     for name, value in event.items():
         if isinstance(value, str):
             event[name] = KEY_OF_A_MAIL.sub(r"\1…", TOKEN.sub(r"\1-…", value))

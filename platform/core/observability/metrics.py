@@ -1,4 +1,4 @@
-"""What /metrics tells Prometheus: what apps register, read from the database when it is asked for.
+"""The metrics of /metrics: apps register functions, which read the database at each scrape.
 
 Numbers that only a process knows (how long its predictions took) are ordinary prometheus_client
 metrics; gunicorn's configuration makes its processes share them.
@@ -24,7 +24,7 @@ class _DatabaseCollector(Collector):
     """The registered metrics."""
 
     def collect(self) -> Iterable[Metric]:
-        """Read them now."""
+        """Yield the metrics, read from the database now."""
         for read in _sources:
             yield from read()
 

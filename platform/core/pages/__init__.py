@@ -1,1 +1,1 @@
-"""Pages and what they share: the front door, search lines, page requests."""
+"""What pages share: lists, searches, messages, types; and the pages that belong to no app."""

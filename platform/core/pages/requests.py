@@ -1,10 +1,10 @@
-"""The request as this platform's pages see it, for type checkers."""
+"""The type of a page's request, for type checkers."""
 
 from django.http import HttpRequest
 from django_htmx.middleware import HtmxDetails
 
 
 class PageRequest(HttpRequest):
-    """A request that `HtmxMiddleware` has seen."""
+    """A request after `HtmxMiddleware`, which sets `htmx`."""
 
     htmx: HtmxDetails

@@ -1,4 +1,4 @@
-"""Pages that belong to no app: the front door, and what those who watch over the platform ask."""
+"""Pages that belong to no app: the home page, health and metrics."""
 
 import secrets
 
@@ -14,7 +14,7 @@ from ..observability.metrics import exposition
 
 
 def home(request: HttpRequest) -> HttpResponse:
-    """Greet strangers; take people who are signed in to their models."""
+    """Return the home page; redirect users who are signed in to their models."""
     if request.user.is_authenticated:
         return redirect("inference:models")
     return render(request, "home.html", {"sign_up_open": settings.SIGN_UP_OPEN})
@@ -30,7 +30,7 @@ def health(request: HttpRequest) -> JsonResponse:
 @never_cache
 @require_safe
 def live(request: HttpRequest) -> JsonResponse:
-    """Return whether this process can answer, for load balancers."""
+    """Return whether this process and its database answer, for load balancers: 200 or 503."""
     return _health(examine("database"))
 
 
@@ -42,7 +42,7 @@ def _health(parts: dict[str, str]) -> JsonResponse:
 @never_cache
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Tell Prometheus how much is going on; for staff, and for who has the token of the settings."""
+    """Return the metrics for Prometheus to staff and to callers with the METRICS_TOKEN; else 401 or 403."""
     if _has_metrics_token(request) or (request.user.is_authenticated and request.user.is_staff):
         return HttpResponse(exposition(), content_type=CONTENT_TYPE_LATEST)
     if request.user.is_authenticated:

@@ -51,7 +51,7 @@ app.set_default()
 
 @signals.setup_logging.connect
 def keep_our_logging(**_: object) -> None:
-    """Celery leaves logging alone when somebody listens here; the settings have set it up."""
+    """Receive the signal, so that Celery leaves logging as the settings configured it."""
 
 
 def send_hint(task: str, row_id: int, *, queue: str) -> bool:
@@ -69,7 +69,7 @@ def send_hint(task: str, row_id: int, *, queue: str) -> bool:
 
 
 def look_at_broker() -> None:
-    """Connect to the broker. Raises what its client raises."""
+    """Open a connection to the broker. Raises what its client raises."""
     with app.connection_for_write(connect_timeout=ANSWERS_WITHIN) as connection:
         connection.ensure_connection(max_retries=1, interval_start=0, timeout=ANSWERS_WITHIN)
 
@@ -128,7 +128,7 @@ def _find_problem_here() -> str:
 
 
 def _parts(connection: Connection) -> dict[str, object]:
-    """Return what says where a connection leads; its transport has to be at hand."""
+    """Return the parts of an address that name a broker; its transport has to be installed."""
     connection.get_transport_cls()
     info = connection.info()
     return {part: info[part] for part in PARTS}

@@ -1,4 +1,4 @@
-"""The folder that carries messages where no broker is installed, so that nobody ever reads half a file.
+"""A broker in a folder, for platforms without RabbitMQ or Redis; a reader never sees half a file.
 
 kombu's own transport writes files in place, and a worker that looks in the wrong moment, or after a
 process was killed in it, ends with a JSON error. Here a file appears whole or not at all, and what a

@@ -1,4 +1,4 @@
-"""How a worker waits for its broker, and what happens the moment it has it."""
+"""A Celery consumer that waits for its broker without end, and a signal for the moment it is connected."""
 
 import threading
 import time
@@ -23,7 +23,7 @@ broker_connected = Signal()
 
 
 class PatientConsumer(Consumer):
-    """Looks for a broker that is away twice a second, for ever; Celery would wait up to 30 s, a hundred times."""
+    """Tries to connect twice a second without end; Celery waits up to 30 s, and gives up after a hundred times."""
 
     hub: Any  # the event loop, where the transport has one
 
@@ -47,7 +47,7 @@ class PatientConsumer(Consumer):
         return conn
 
     def on_ready(self) -> None:
-        """Messages arrive from now on."""
+        """Send `broker_connected`: the consumer receives messages from now on."""
         super().on_ready()
         if self.hub is not None:
             # A signal does not end a wait for RabbitMQ: without anything due, SIGTERM would be seen a minute later.

@@ -49,7 +49,7 @@ def calendar(changelist: ChangeList) -> dict[str, object]:
 
 
 def _from_first_to_last(changelist: ChangeList, name: str, link: Link) -> list[dict[str, str]]:
-    """Offer the years, or what a single year or month is made of, of the whole table.
+    """Return the links to the years of the whole table, or to the months or days of its only year or month.
 
     The list's own filters are left out: an index knows the first and the last row of a table, and no
     index those of any mixture of filters.
@@ -67,7 +67,7 @@ def _from_first_to_last(changelist: ChangeList, name: str, link: Link) -> list[d
 
 
 def _chosen(params: dict[str, object], name: str) -> tuple[date, date] | None:
-    """Return the first and the last day of what is shown; None when nothing (readable) was chosen."""
+    """Return the first and the last day of the chosen range; None for no range, or one that cannot be parsed."""
     try:
         first, after = (date.fromisoformat(_text(params[f"{name}__{bound}"])[:10]) for bound in ("gte", "lt"))
     except (KeyError, ValueError):

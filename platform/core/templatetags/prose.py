@@ -1,4 +1,4 @@
-"""Markdown of the model cards: text that people write is shown as HTML, and no HTML of theirs gets through."""
+"""Markdown of the model cards, rendered to HTML; HTML in the text is escaped."""
 
 from django import template
 from django.utils.safestring import SafeString, mark_safe

@@ -60,7 +60,7 @@ def _read(writer: DocumentWriter, row: Document, body: bytes) -> tuple[str | Non
 
 
 def _settle(writer: DocumentWriter, sent: str, theirs: Json) -> None:
-    """Know the entries that a write of ours has left in the document, although we did not see it land."""
+    """Update the base with the entries of an earlier write whose answer was lost, where they are in the document."""
     tokens: Sent = json.loads(sent)
     rows = read_rows(writer.key, tokens.keys())
     gone, kept = [], []

@@ -13,7 +13,7 @@ from .sent import digest_fields, settled
 
 @dataclass(frozen=True)
 class _View:
-    """The document as it is, or as it is believed to be: `etag` is None where there is none."""
+    """A document and its ETag, as read or as the row has it; `etag` is None where there is none."""
 
     etag: str | None
     theirs: Json

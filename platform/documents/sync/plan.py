@@ -24,7 +24,7 @@ class MergePlan:
     writes: dict[str, tuple[Write, ...]] = field(default_factory=dict)  # of ours, this one among them
 
     def sent(self) -> Sent:
-        """Return digests of the entries that have to be written; empty when the document is right."""
+        """Return digests of the entries that have to be written; empty when nothing has to."""
         return {
             token: digest_fields(merged.document) if isinstance(merged.document, dict) else None
             for token, merged in self.merged.items()

@@ -42,7 +42,7 @@ class Command(BaseCommand):
 
 
 def _is_good(path: Path) -> bool:
-    """Tell whether a file has a password that still lets in; one that does not is removed."""
+    """Tell whether the file's password is still valid; a file with an old one is removed."""
     try:
         name, password = path.read_text().split()
     except (OSError, ValueError):
@@ -55,7 +55,7 @@ def _is_good(path: Path) -> bool:
 
 
 def _write_privately(path: Path, text: str) -> None:
-    """Write a file that nobody else could read at any moment, whatever lay there before."""
+    """Write a file that only its owner can read from its creation on, replacing what was there."""
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)
