@@ -6,7 +6,7 @@ from django.apps import AppConfig
 
 
 class InferenceConfig(AppConfig):
-    """Predictions by token: one at a time, in batches, and how often."""
+    """The inference app: predictions, batches and their counts; registers its quota, metrics and periodic tasks."""
 
     name = "inference"
     verbose_name = "Inference"

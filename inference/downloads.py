@@ -1,4 +1,4 @@
-"""A model's files for whoever may have them: from S3 by a signed address, or streamed, in parts as well.
+"""Downloads of a model's files: by a signed address of S3, or as a stream that serves ranges.
 
 A file is never shown, always saved: it comes as an attachment of no type that a browser opens.
 """
@@ -44,7 +44,7 @@ RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
 
 
 class AddressExpired(TrainyardError):
-    """A signed address is over."""
+    """A signed address has expired."""
 
     def __init__(self) -> None:
         super().__init__("This address was good for a short while only. Ask for a new one.")
@@ -78,7 +78,7 @@ def download_name(model: RegisteredModel, artifact: Artifact) -> str:
 
 
 def send_file(request: HttpRequest, artifact: Artifact) -> HttpResponseBase:
-    """Answer with a file, or with where to get it for the next minutes. Raises `Http404`, `BucketError`."""
+    """Return a file as a stream, or a redirect to a signed address. Raises `Http404`, `BucketError`."""
     address = get_bucket().signed_address(
         artifact.key,
         disposition=_disposition(artifact),
@@ -95,7 +95,7 @@ def _disposition(artifact: Artifact) -> str:
 
 
 def sign_download(model: RegisteredModel, artifact: Artifact) -> str:
-    """Return what stands for the right to one file of a model for a short while; its token does not show."""
+    """Return a signature that gives access to one file for a short time; it does not hold the model's token."""
     return TimestampSigner(salt=SALT).sign_object([model.pk, artifact.kind])
 
 

@@ -1,4 +1,4 @@
-"""What travels through the broker: hints that carry a batch's id. The database knows the rest."""
+"""Celery tasks: messages carry a batch's id only."""
 
 from celery import Task
 
@@ -9,7 +9,7 @@ from .batches.models import RUN_BATCH
 
 @app.task(bind=True, name=RUN_BATCH, ignore_result=True)
 def run_batch(self: Task, batch_id: int) -> None:
-    """Run the batch whose turn it is."""
+    """Run the next batch of the queue."""
     from work.attempt import run_next
 
     from .batches.attempts import BatchAttempt

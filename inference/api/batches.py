@@ -34,7 +34,7 @@ class BatchRequestSerializer(serializers.Serializer):
 
 
 class BatchSerializer(serializers.ModelSerializer):
-    """A batch: how far it is, and where its result is."""
+    """A batch with its progress and, once it has succeeded, the address of its result."""
 
     id = serializers.CharField(source="identifier")
     model = serializers.CharField(source="model.token")
@@ -63,15 +63,15 @@ class BatchSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
     def get_url(self, batch: Batch) -> str:
-        """Where to ask for news."""
+        """The address of the batch itself."""
         return self._address("api-batch", batch)
 
     def get_message(self, batch: Batch) -> str:
-        """What whoever sent the batch should know."""
+        """Why the batch waits, or has failed; "" otherwise."""
         return why_waiting(batch) or batch.message
 
     def get_result(self, batch: Batch) -> str | None:
-        """Where the result is."""
+        """The address of the CSV; null until the batch has succeeded."""
         return self._address("api-batch-result", batch) if batch.state == Batch.State.SUCCEEDED else None
 
     def _address(self, name: str, batch: Batch) -> str:
@@ -88,7 +88,7 @@ class BatchListView(APIView):
     throttle_classes = (PerModelToken, PerAddressPredict)
 
     def admit(self, request: Request, token: str) -> None:
-        """Refuse what is sent to no model, and what there is no room for."""
+        """Refuse uploads for unknown tokens, and those that exceed the quota, from the request's head."""
         require_model(token)
         require_room(account_of(request.user), claimed_by_file(request._request))
 

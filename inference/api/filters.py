@@ -1,4 +1,4 @@
-"""By what models can be looked for."""
+"""The filters of the list of models."""
 
 from django_filters import rest_framework as filters
 

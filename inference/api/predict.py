@@ -50,7 +50,7 @@ class PredictView(APIView):
     throttle_classes = (PerModelToken, PerAddressPredict)
 
     def admit(self, request: Request, token: str) -> None:
-        """Refuse what is sent to no model."""
+        """Refuse uploads for unknown tokens from the request's head."""
         require_model(token)
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:

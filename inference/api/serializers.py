@@ -1,4 +1,4 @@
-"""How models and predictions look over REST."""
+"""REST serializers of models and predictions."""
 
 from dataclasses import asdict
 from datetime import datetime
@@ -24,7 +24,7 @@ class ArtifactSerializer(serializers.ModelSerializer):
 
 
 class RegisteredModelSerializer(serializers.ModelSerializer):
-    """A model of the caller's."""
+    """A model."""
 
     artifacts = ArtifactSerializer(many=True, read_only=True)
 
@@ -71,7 +71,7 @@ class WordSerializer(serializers.Serializer):
 
 
 class ExplanationSerializer(serializers.Serializer):
-    """Why the label is what it is: places of an image, words of a text, or why that cannot be said."""
+    """An explanation of the label: a heat map of an image or weights of words; else why there is none."""
 
     kind = serializers.ChoiceField(choices=["map", "words", "none"])
     rows = serializers.ListField(
@@ -142,13 +142,13 @@ class ModelChangesSerializer(serializers.ModelSerializer):
         return bool(self.context["request"].user.is_operator)
 
     def validate_pinned(self, value: bool) -> bool:
-        """Leave it to operators what is kept for ever."""
+        """Raise ValidationError unless an operator pins the model."""
         if not self._by_operator:
             raise serializers.ValidationError("Only operators can pin a model.")
         return value
 
     def validate_expires_at(self, value: datetime | None) -> datetime | None:
-        """Bound how long a model is kept."""
+        """Raise ValidationError for an expiry in the past or after the longest time that a model may be kept."""
         if value is None and not self._by_operator:
             raise serializers.ValidationError("Only operators can let a model live for ever.")
         if value is not None and value <= timezone.now():

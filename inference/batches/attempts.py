@@ -1,4 +1,4 @@
-"""One attempt at a batch, from claim to result, in a worker.
+"""A worker's attempt at a batch.
 
 The work is done in portions. The lines of each go to the bucket before the row counts them, so that
 whoever comes after a dead worker goes on from the row's count.
@@ -36,7 +36,7 @@ logger = structlog.get_logger(__name__)
 
 
 class BatchAttempt(Attempt[Batch]):
-    """Classifies what is left to do of a batch, and puts the lines together."""
+    """Classifies the inputs of a batch that are not done yet, and joins the lines to the result."""
 
     kind = Batch
     hopeless = (DataError, InvalidRequest, InvalidModel, LimitExceeded, WrongFile)
@@ -60,7 +60,7 @@ class BatchAttempt(Attempt[Batch]):
         logger.info("batch.succeeded", batch=batch.pk, inputs=batch.total, unreadable=batch.unreadable)
 
     def _fetch(self) -> Source:
-        """Copy the inputs out of the bucket; returns their reader."""
+        """Download the file of inputs; returns its reader."""
         batch, path = self.work, self.folder / f"input{self.work.suffix}"
         download(source_key(batch), path, sha256=batch.sha256, limit=batch.size, check=self.heartbeat.check)
         is_image = batch.model.task_type == TaskType.IMAGE
@@ -81,7 +81,7 @@ def _portions(source: Source, start: int) -> Iterator[tuple[int, Sequence[Item]]
 
 
 def _note(batch: Batch, start: int, lines: str, outcomes: Sequence[Prediction | str]) -> None:
-    """Keep a portion's lines, then count it."""
+    """Store a portion's lines in the bucket, then count its inputs in the row."""
     labels = [outcome.label for outcome in outcomes if isinstance(outcome, Prediction)]
     get_bucket().save(part_key(batch, batch.attempt, start), BytesIO(lines.encode()))
     batch.done, batch.unreadable = start + len(outcomes), batch.unreadable + len(outcomes) - len(labels)
@@ -96,7 +96,7 @@ def _note(batch: Batch, start: int, lines: str, outcomes: Sequence[Prediction | 
 
 
 def _finish(batch: Batch, first_line: str, check: Callable[[], None]) -> None:
-    """Put the portions together into one file, and end the batch with it."""
+    """Join the portions to the result file, and end the batch."""
     key, size = f"{folder_of(batch)}result-{batch.attempt}.csv", 0
 
     def pieces() -> Iterator[bytes]:

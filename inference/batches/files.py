@@ -1,4 +1,4 @@
-"""Where a batch's files lie in the bucket. All of them lie in a folder of its own, which goes as a whole."""
+"""The keys of a batch's files, all below one folder that is deleted as a whole."""
 
 from bucket.factory import get_bucket
 from documents.drift import KnownFiles
@@ -14,7 +14,7 @@ def folder_of(batch: Batch) -> str:
 
 
 def source_key(batch: Batch) -> str:
-    """Return where its inputs lie; nothing of the name they came with but a known suffix."""
+    """Return the key of its inputs, with a known suffix and nothing else of the uploaded file's name."""
     return f"{folder_of(batch)}input{batch.suffix}"
 
 
@@ -51,7 +51,7 @@ def tidy(batch: Batch) -> int:
 
 
 def known_files() -> KnownFiles:
-    """Return what the table knows: the inputs of batches under way, the results of those that are done."""
+    """Return the files that the table expects: inputs of unfinished batches, results of those that succeeded."""
     batches = Batch.objects.only("identifier", "state", "suffix", "size", "result_key", "result_size")
     files: dict[str, int] = {}
     for batch in batches:

@@ -1,4 +1,4 @@
-"""Batches under way and done."""
+"""The table of batches."""
 
 import secrets
 from datetime import datetime
@@ -24,7 +24,7 @@ new_identifier = partial(secrets.token_hex, 16)  # 128 bits: who knows it may se
 
 
 class BatchQuerySet(OwnedQuerySet, LeasedQuerySet):  # type: ignore[override]  # as_manager of django-stubs
-    """Questions about batches in the words of the domain."""
+    """Queries about batches."""
 
     def expired(self, now: datetime) -> "BatchQuerySet":
         """Batches whose result has been kept for long enough."""
@@ -87,11 +87,11 @@ class Batch(LeasedWork):
 
     @property
     def percent(self) -> float:
-        """How much of it is done."""
+        """The done part of the inputs in percent."""
         return 100 * self.done / self.total if self.total else 0.0
 
     def changes_on(self, target: WorkState, reason: str) -> dict[str, Any]:
-        """What has ended is kept for a while."""
+        """Set until when a batch that ends is kept."""
         if target in FINAL:
             return {"expires_at": timezone.now() + settings.TRAINYARD["BATCH_RETENTION"]}
         return {}

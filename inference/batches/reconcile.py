@@ -1,4 +1,4 @@
-"""Files of batches go: all but the result when one has ended, and that with its row when its time is over."""
+"""Deletes files of batches: all but the result when one has ended, and the result with its row when it expires."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ DELETED_AT_ONCE = 1000
 
 @receiver(work_ended, sender=Batch)
 def tidy_up(work: Batch, **_: Any) -> None:
-    """Delete everything but the result from the bucket; what fails here goes when the batch expires."""
+    """Delete all files but the result; those that cannot be deleted now are when the batch expires."""
     transaction.on_commit(lambda: tidy(Batch.objects.get(pk=work.pk)), robust=True)
 
 

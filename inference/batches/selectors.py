@@ -1,4 +1,4 @@
-"""Batches as pages and the REST API ask for them."""
+"""Reads of batches for pages and the REST API."""
 
 from django.shortcuts import get_object_or_404
 

@@ -1,4 +1,4 @@
-"""What people do with batches: send, cancel, fetch the result. Each function is one transaction."""
+"""Writes of batches: create, cancel. Each function is one transaction."""
 
 import contextlib
 import hashlib
@@ -32,7 +32,7 @@ logger = structlog.get_logger(__name__)
 
 
 def create_batch(*, token: str, file: File, owner: User | None = None, column: str = "") -> Batch:
-    """Check a file of inputs, keep it, and queue its classification.
+    """Validate a file of inputs, store it, and queue its classification.
 
     Raises `UnknownModel`, `MaintenanceMode`, `InvalidRequest` with what to mend, `QuotaExceeded`, `BucketError`.
     """
@@ -58,7 +58,7 @@ def create_batch(*, token: str, file: File, owner: User | None = None, column: s
 
 
 def kept_batches(owner_id: int | None) -> Kept:
-    """Tell what an account's batches take: the inputs of those under way, the results of those that are done."""
+    """Return the storage of an account's batches: inputs of unfinished ones, results of those that succeeded."""
     result = Case(When(state__in=Batch.UNFINISHED, then="size"), default=Coalesce("result_size", 0))
     total = Batch.objects.filter(owner_id=owner_id).aggregate(count=Count("pk"), bytes=Sum(result, default=0))
     hours = settings.TRAINYARD["BATCH_RETENTION"].total_seconds() / 3600
@@ -117,7 +117,7 @@ def _count(source: Source) -> int:
 
 
 def _keep(batch: Batch, path: Path) -> None:
-    """Put the file into the bucket and the row into the table: both, or neither."""
+    """Store the file and write the row: both, or neither."""
     try:
         batch.full_clean(exclude=["model", "owner"])
     except ValidationError as error:
@@ -138,7 +138,7 @@ def _keep(batch: Batch, path: Path) -> None:
 
 
 def _make_room(batch: Batch) -> None:
-    """Raise `InvalidRequest` when no further batch may wait; one that is sent at a time is counted."""
+    """Raise `InvalidRequest` when the queue is full; a lock lets one submission at a time be counted."""
     RegisteredModel.objects.select_for_update().only("pk").get(pk=batch.model_id)
     unfinished, most = Batch.objects.unfinished(), settings.TRAINYARD
     if unfinished.filter(model_id=batch.model_id).count() >= most["MAX_UNFINISHED_BATCHES_PER_MODEL"]:

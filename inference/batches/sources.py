@@ -46,7 +46,7 @@ class Source(ABC):
 
     @abstractmethod
     def count(self) -> int:
-        """Look through the file and return how many inputs it has. Raises `DataError` for an unusable one."""
+        """Return the number of inputs. Raises `DataError` for a file that cannot be used."""
 
     @abstractmethod
     def items(self, start: int) -> Iterator[Item]:
@@ -72,7 +72,7 @@ class ImageSource(Source):
             return len(members)
 
     def items(self, start: int) -> Iterator[Item]:
-        """Yield the files; whether one is an image shows when it is classified."""
+        """Yield the files; those that are no images are found when they are classified."""
         with open_archive(self.path, self.limits) as (archive, members):
             budget = ArchiveBudget(archive, members, self.limits)
             for member in members[start:]:

@@ -1,1 +1,1 @@
-"""Flash's calls that use a model; those about trainings are in `training.flash.views`."""
+"""Flash's calls that use a model; those about trainings are in `training.flash`."""

@@ -63,7 +63,7 @@ class DownloadView(FlashView):
     """`POST /flash/download`."""
 
     def post(self, request: Request) -> Response:
-        """Tell from where a model's file can be fetched."""
+        """Return the address of a model's file."""
         body = read_object(request._request)
         model = _model(body)
         if not model.downloadable:

@@ -43,7 +43,7 @@ class BatchForm(forms.Form):
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def send(request: PageRequest, token: str) -> HttpResponse:
-    """Take in a file and lead to its batch; what is wrong with it is told above the form."""
+    """Create a batch from an uploaded file and redirect to it; an error is shown above the form."""
     if request.method != "POST":
         return redirect("inference:model", token=token)
     form = BatchForm(request.POST, request.FILES)
@@ -69,7 +69,7 @@ def batch_page(request: HttpRequest, token: str, identifier: str) -> HttpRespons
 @never_cache
 @require_GET
 def batch_fragment(request: HttpRequest, token: str, identifier: str) -> HttpResponse:
-    """Answer the page's question for news."""
+    """Return the part of the page that is polled."""
     context = {**_context(find_batch(token, identifier)), "out_of_band": True}
     return render(request, "inference/batch_fragment.html", context)
 
@@ -86,7 +86,7 @@ def cancel(request: HttpRequest, token: str, identifier: str) -> HttpResponse:
 @never_cache
 @require_GET
 def result(request: HttpRequest, token: str, identifier: str) -> FileResponse:
-    """Hand out the result, always as a download."""
+    """Return the result as a download."""
     return send_result(find_batch(token, identifier))
 
 

@@ -1,4 +1,4 @@
-"""What a person hands to a model on its page: image files or sentences."""
+"""Forms of a model's page: inputs to classify, the card, the search."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar

@@ -1,4 +1,4 @@
-"""A model's metrics as its page shows them; tolerates what older and external models lack."""
+"""The metrics of a model as its page shows them; those that older and external models lack are left out."""
 
 import math
 import re
@@ -18,7 +18,7 @@ BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}", re.ASCII)
 
 @dataclass(frozen=True)
 class ClassQuality:
-    """How well one class is recognised; percent, and how many examples say so."""
+    """Precision, recall and F1 of a class in percent, and the number of its validation examples."""
 
     name: str
     precision: float | None
@@ -29,7 +29,7 @@ class ClassQuality:
 
 @dataclass(frozen=True)
 class Cell:
-    """How many examples of a row's class were taken for a column's; `heat` is 0 to 9."""
+    """A cell of the confusion matrix: examples of the row's class predicted as the column's; `heat` is 0 to 9."""
 
     count: int
     heat: int
@@ -38,7 +38,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Confusion:
-    """One class that was taken for another."""
+    """A pair of classes that were confused, with the number of examples."""
 
     truth: str
     taken_for: str
@@ -47,7 +47,7 @@ class Confusion:
 
 @dataclass(frozen=True)
 class Mistake:
-    """An example that the model was sure and wrong about; probability in percent."""
+    """A confident mistake; probability in percent."""
 
     name: str
     truth: str
@@ -58,7 +58,7 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Bin:
-    """Answers of alike sureness: how sure the model was, how often it was right, and their share; percent."""
+    """A bin of the reliability diagram: mean confidence, accuracy and share of the predictions, in percent."""
 
     confidence: float
     accuracy: float
@@ -66,30 +66,30 @@ class Bin:
 
     @property
     def top(self) -> float:
-        """Return where the bin stands in a drawing of 100 by 100, from above."""
+        """Return the bin's distance from the top of a drawing of 100 by 100."""
         return 100 - self.accuracy
 
     @property
     def fell_short_at(self) -> float:
-        """Return where it would stand if the model were as often right as it is sure."""
+        """Return that distance for a perfectly calibrated model."""
         return 100 - self.confidence
 
     @property
     def radius(self) -> float:
-        """Return how large it is drawn: its area goes with its share."""
+        """Return the radius of the bin's circle; the area is proportional to its share."""
         return 1.5 + 0.45 * math.sqrt(self.share)
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Whether a model is as often right as it is sure; `error` is the mean difference, in percent."""
+    """The calibration of a model; `error` is the expected calibration error in percent."""
 
     bins: Sequence[Bin]
     error: float
 
     @property
     def words(self) -> str:
-        """Say what it comes to."""
+        """Return the calibration in a sentence."""
         if self.error < GOOD_CALIBRATION:
             return "Well calibrated: its confidence matches how often it is right."
         sure, right = (
@@ -103,7 +103,7 @@ class Calibration:
 
 @dataclass(frozen=True)
 class View:
-    """What a text model could read, how accurate that is (percent), and whether it was chosen."""
+    """A variant of a text model (network, n-grams, both), its accuracy in percent, and whether it was published."""
 
     name: str
     accuracy: float | None
@@ -112,7 +112,7 @@ class View:
 
 @dataclass(frozen=True)
 class FileParity:
-    """How far the answers of the .onnx and of the .pt were apart, on how many validation examples."""
+    """The largest difference between probabilities of the .onnx and the .pt, and the number of examples compared."""
 
     samples: int | None
     changed_labels: int | None
@@ -121,7 +121,7 @@ class FileParity:
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What a model's page says about its quality."""
+    """The metrics that a model's page shows."""
 
     macro_f1: float | None
     majority: float | None
@@ -264,7 +264,7 @@ def _picture(value: object) -> str:
 
 
 def _calibration(value: object) -> Calibration | None:
-    """Return the bins that hold something, the least sure first; None without any."""
+    """Return the bins that are not empty, the lowest confidence first; None if all are."""
     bins = []
     for row in _objects(value):
         figures = [_percent(row.get(name)) for name in ("confidence", "accuracy", "share")]

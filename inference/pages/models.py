@@ -1,4 +1,4 @@
-"""Pages of models: look, try, download, keep, delete and bring back.
+"""Pages of models: list, view, try, download, keep, retire, restore.
 
 Who has a live model's token may look and predict. Everything else is for its owner and for operators;
 to others, and for tokens that are unknown or over, there is nothing: the same 404.
@@ -97,7 +97,7 @@ def try_model(request: PageRequest, token: str) -> HttpResponse:
 @never_cache
 @require_GET
 def download(request: HttpRequest, token: str, kind: str) -> HttpResponseBase:
-    """Hand out a file of a model, always as a download."""
+    """Return a file of a model as a download."""
     return send_file(request, find_download(request.user, token, kind))
 
 
@@ -115,7 +115,7 @@ def keep(request: HttpRequest, token: str) -> HttpResponse:
 @login_required
 @require_POST
 def retire(request: HttpRequest, token: str) -> HttpResponse:
-    """Take a model out of service; its page offers to bring it back."""
+    """Retire a model; its page offers to restore it."""
     model = _own_model(request, token)
     with errors_as_messages(request):
         retire_model(model=model)
@@ -125,7 +125,7 @@ def retire(request: HttpRequest, token: str) -> HttpResponse:
 @login_required
 @require_POST
 def restore(request: HttpRequest, token: str) -> HttpResponse:
-    """Bring back a model that was deleted a moment ago."""
+    """Restore a retired model."""
     model = _own_model(request, token)
     with errors_as_messages(request):
         restore_model(model=model)
@@ -137,7 +137,7 @@ def restore(request: HttpRequest, token: str) -> HttpResponse:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def describe(request: HttpRequest, token: str) -> HttpResponse:
-    """Change what stands on a model's card."""
+    """Change the description on a model's card."""
     model = _own_model(request, token)
     form = DescribeForm(request.POST or None, instance=copy(model))
     if request.method == "POST" and form.is_valid():
@@ -157,7 +157,7 @@ def _visible_model(request: HttpRequest, token: str) -> RegisteredModel:
 
 
 def _own_model(request: HttpRequest, token: str) -> RegisteredModel:
-    """Return a model that this person may change."""
+    """Return a model that this user manages. Raises `Http404`."""
     model = _visible_model(request, token)
     if not may_manage(request.user, model):
         raise Http404

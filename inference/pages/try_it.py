@@ -1,4 +1,4 @@
-"""What a model's page shows of a try: the likeliest classes, and why."""
+"""Predictions on a model's page: the most probable classes and their explanations."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What has to hold before a large body is read that is sent to a model."""
+"""Checks of requests to a model before their large bodies are read."""
 
 from django.http import HttpRequest
 
@@ -16,13 +16,13 @@ def require_model(token: str) -> None:
 
 
 def before_batch(request: HttpRequest, token: str) -> None:
-    """Look at the form that sends a batch."""
+    """Check the head of a request that sends a batch: limits, model, quota. Raises `TrainyardError`."""
     before_form(request, token)
     require_room(account_of(request.user), claimed_by_file(request))
 
 
 def before_form(request: HttpRequest, token: str) -> None:
-    """Look at a form of a model's page."""
+    """Check the head of a request of a model's form: limits and model. Raises `TrainyardError`."""
     peek("predict-address", client_of(request))
     peek("predict-token", token)
     require_model(token)

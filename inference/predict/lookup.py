@@ -1,4 +1,4 @@
-"""The one question that a prediction asks the database: may this token be used now, and which file is it?
+"""The single query of a prediction: is the token's model live and the platform in operation, and which file is it?
 
 It is asked every time, so that a model that was deleted, or a platform that was halted, is so from
 the next request on. It is one statement, compiled once: putting an SQL text together costs twenty
@@ -71,7 +71,7 @@ def _ask(token: str) -> Any:
 
 @lru_cache(maxsize=4)
 def _statement(vendor: str) -> tuple[str, tuple[Any, ...]]:
-    """Return the question in a database's dialect, and its parameters with `TOKEN` among them."""
+    """Return the SQL of the query in the database's dialect, and its parameters, of which one is `TOKEN`."""
     file = Artifact.objects.filter(model=OuterRef("pk"), kind=Artifact.Kind.ONNX)
     question = RegisteredModel.objects.serving().filter(token=TOKEN).order_by()
     return (

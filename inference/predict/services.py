@@ -79,7 +79,7 @@ def predict(*, token: str, inputs: Sequence[bytes | str]) -> Answer:
 
 
 def explain(*, token: str, inputs: Sequence[bytes | str]) -> Answer:
-    """Classify a few image files or texts, and say why. Raises what `predict` raises."""
+    """Classify a few image files or texts with explanations. Raises what `predict` raises."""
     model, explained, milliseconds = _run(
         token, inputs, lambda predictor: predictor.explain(inputs), most="MAX_EXPLAINED_INPUTS"
     )
@@ -92,7 +92,7 @@ def explain(*, token: str, inputs: Sequence[bytes | str]) -> Answer:
 def _run(
     token: str, inputs: Sequence[bytes | str], work: Callable[[AnyPredictor], list[Found]], *, most: str
 ) -> tuple[RegisteredModel, list[Found], float]:
-    """Let a model's predictor work on inputs, of which there may be as many as a setting says."""
+    """Run a model's predictor on inputs, up to the setting's number of them. Raises `InvalidRequest`."""
     began = time.perf_counter()
     served = find_served_model(token)
     try:
@@ -115,7 +115,7 @@ def _run(
 def _run_external(
     served: ServedModel, work: Callable[[AnyPredictor], list[Found]]
 ) -> tuple[ServedModel, list[Found]]:
-    """Let a model from outside work. Raises `TooManyRequests` when too many wait for such models already."""
+    """Run an external model. Raises `TooManyRequests` when too many requests wait for such models already."""
     try:
         with external_semaphore().acquire():
             served = find_served_model(served.model.token)  # whom it waited for may have found it unusable
@@ -128,7 +128,7 @@ def _run_external(
 
 @contextmanager
 def broken_limits_noted(model: RegisteredModel) -> Iterator[None]:
-    """Count it when a model breaks a limit in the block. Raises `LimitExceeded` then, `BucketError` for a sandbox's."""
+    """Count a limit that a model breaks in the block. Raises `LimitExceeded` then, `BucketError` for a sandbox's."""
     try:
         yield
     except BrokenLimit as error:
@@ -200,7 +200,7 @@ def _fetch(served: ServedModel) -> bytes:
 
 @lru_cache(maxsize=1)
 def predictor_cache() -> PredictorCache:
-    """Return the models that this process keeps loaded."""
+    """Return this process's cache of loaded models."""
     limits = settings.TRAINYARD
     bytes_of_files = limits["PREDICTOR_CACHE_BYTES"] // MEMORY_OF_A_FILE
     limit_memory(limits["PREDICT_MEMORY_BYTES"])

@@ -1,1 +1,1 @@
-"""How models are used: counted in memory, added to a table, shown and measured."""
+"""Usage of models: counted in memory, added to a table, shown on pages and as metrics."""

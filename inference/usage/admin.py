@@ -1,4 +1,4 @@
-"""Admin page of how models are used."""
+"""Admin page of the usage of models."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ LABELS_LISTED = 50
 
 @admin.register(ModelUsage)
 class ModelUsageAdmin(MachineOwnedAdmin):
-    """Days of models, the busiest first."""
+    """Usage by model and day, the most calls first."""
 
     list_display = ("model", "day", "calls", "inputs", "mean", "slowest_rounded", "last_used")
     fields = (*list_display, "times", "predicted")

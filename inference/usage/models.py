@@ -1,4 +1,4 @@
-"""How models are used, a row a day."""
+"""The table of usage: a row for each model and day."""
 
 from django.db import models
 
@@ -6,7 +6,7 @@ from models_registry.models import RegisteredModel
 
 
 class ModelUsage(models.Model):
-    """How a model was used on one day (UTC). Counted in memory and added up every few seconds."""
+    """The usage of a model on one day (UTC), added up every few seconds."""
 
     model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="usage")
     day = models.DateField()

@@ -1,4 +1,4 @@
-"""How predictions go, for Prometheus: what each process has measured since it started."""
+"""Prometheus metrics of predictions, counted by each process since its start."""
 
 from prometheus_client import Counter, Histogram
 

@@ -1,4 +1,4 @@
-"""How models are used: counted in the memory of each process, added to the table every few seconds.
+"""Counts of usage: kept in the memory of each process, added to the table every few seconds.
 
 A prediction only adds to a few numbers, and never waits for the database. A process that is killed loses
 its last seconds; one that ends writes them first.
@@ -107,7 +107,7 @@ class UsageRecorder:
                     self._counts.setdefault(key, UsageCount(last_used_at=count.last_used_at)).merge(count)
 
     def close(self) -> None:
-        """Write the last numbers, and stop."""
+        """Write the counts and end the thread."""
         self._over.set()
         if self._thread is not None:
             self._thread.join(timeout=10)
@@ -149,7 +149,7 @@ def write_usage(counts: Mapping[Key, UsageCount]) -> None:
 
 
 def delete_old_usage() -> None:
-    """Forget days that nobody asks about any more."""
+    """Delete the rows of days that are older than usage is kept."""
     ModelUsage.objects.filter(day__lt=timezone.now().date() - KEPT).delete()
 
 
@@ -163,13 +163,13 @@ class Day:
 
     @property
     def top(self) -> float:
-        """Where the bar begins, from above."""
+        """The bar's distance from the top, 0 to 100."""
         return BAR - self.height
 
 
 @dataclass(frozen=True)
 class UsageSummary:
-    """What a model's page tells of its use. Times are milliseconds, label shares percent."""
+    """The usage that a model's page shows. Times are milliseconds, label shares percent."""
 
     calls: int
     inputs: int

@@ -1,4 +1,4 @@
-"""Settings that would fail only when somebody asks for something; `manage.py check` and every start see them."""
+"""System checks of settings that would otherwise fail at a request; run by `manage.py check` and at every start."""
 
 from typing import cast
 
@@ -11,7 +11,7 @@ from .queue.app import find_broker_problem
 
 @register()
 def check_rates(**_: object) -> list[CheckMessage]:
-    """Find rates that cannot be read, and those of nothing."""
+    """Return errors for rate limits that cannot be parsed or whose scope is unknown."""
     rates = cast("dict[str, str | None]", api_settings.DEFAULT_THROTTLE_RATES)
     found: list[CheckMessage] = []
     for scope, text in rates.items():
@@ -27,6 +27,6 @@ def check_rates(**_: object) -> list[CheckMessage]:
 
 @register()
 def check_broker(**_: object) -> list[CheckMessage]:
-    """Find out that a process started like this one would announce jobs where no worker listens."""
+    """Return an error if this process would send messages to another broker than the configured one."""
     problem = find_broker_problem()
     return [Error(problem, id="core.E003")] if problem else []

@@ -29,5 +29,5 @@ def check_bucket(*, anew: bool = False) -> BucketCheck:
 
 
 def forget_overruled_changes() -> None:
-    """Delete the notes about overruled changes that are older than `KEPT_FOR`."""
+    """Delete the notes about overruled changes that are older than `REMEMBERED`."""
     OverruledChange.objects.filter(created_at__lt=timezone.now() - REMEMBERED).delete()

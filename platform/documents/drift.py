@@ -1,4 +1,4 @@
-"""Where the bucket differs from the database, and how to mend it."""
+"""Differences between the bucket and the database, and their repair."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ SHOWN = 20  # problems of one kind; more of them say nothing new
 
 @dataclass(frozen=True)
 class Drift:
-    """What is wrong with one document (or with the files); nothing for one in step."""
+    """The problems of one document, or of the files; none if it is in sync."""
 
     key: str
     problems: tuple[str, ...]
@@ -40,7 +40,7 @@ _owners: dict[str, list[Callable[[], KnownFiles]]] = {}
 
 
 def register_files(folder: str, owner: Callable[[], KnownFiles]) -> None:
-    """Name a function that knows what lies in a folder; called while an app becomes ready."""
+    """Register the function that returns the files of a folder; called in the `ready` of its app."""
     _owners.setdefault(folder, []).append(owner)
 
 

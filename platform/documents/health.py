@@ -1,4 +1,4 @@
-"""Is the bucket well? It is when status.json is there, which every platform has."""
+"""The health check of the bucket: it is healthy if status.json can be found, which every platform has."""
 
 from bucket.factory import get_bucket
 from core.observability.health import Unhealthy
@@ -7,6 +7,6 @@ from .keys import STATUS
 
 
 def look_at_bucket() -> None:
-    """Ask for status.json. Raises `Unhealthy` or `BucketError`."""
+    """Look for status.json. Raises `Unhealthy` or `BucketError`."""
     if get_bucket().head(STATUS) is None:
         raise Unhealthy(f"there is no {STATUS}: run `manage.py sync_documents`")

@@ -1,4 +1,4 @@
-"""The documents in numbers, for Prometheus."""
+"""Prometheus metrics of the documents."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""What is known of each document, and the changes that still have to be published."""
+"""The tables of documents: their base, published entries, outbox, overruled changes."""
 
 from __future__ import annotations
 
@@ -75,12 +75,12 @@ class Document(models.Model):
 
     @classmethod
     def note(cls, key: str, *, writer: str, **changes: Any) -> bool:
-        """Note something about the document; False, and nothing noted, when the lease is another's."""
+        """Update the row under the lease; returns False, and changes nothing, if another process holds it."""
         return bool(cls.objects.filter(key=key, writer=writer).update(**changes))
 
     @classmethod
     def release(cls, key: str, *, writer: str, **changes: object) -> None:
-        """Let go of the document and note how it went."""
+        """Release the lease and record the outcome."""
         changes |= {"writer": "", "writer_until": None}
         cls.objects.filter(key=key, writer=writer).update(**changes)
 

@@ -66,7 +66,7 @@ def publish(key: str, *, force: bool = False, repair: bool = False, turn: float 
 
 
 def _publish_once(key: str, *, look: bool, repair: bool) -> Outcome:
-    """Become the document's writer, bring it into step, and let go of it again."""
+    """Acquire the writer lease, synchronise the document, release the lease."""
     name, now = f"{socket.gethostname()[:80]}:{os.getpid()}:{uuid.uuid4().hex[:8]}", timezone.now()
     if not Document.acquire(key, writer=name, now=now, until=now + WRITER_LEASE):
         return Outcome.BUSY
@@ -92,7 +92,7 @@ def _publish_once(key: str, *, look: bool, repair: bool) -> Outcome:
 
 
 def _crashed(key: str, name: str, error: BaseException) -> Outcome:
-    """Let go of a document after an error that no one foresaw; raises what must not be swallowed again."""
+    """Release the lease after an unexpected error and log it; re-raises what ends a process, and `DatabaseError`."""
     reason = f"Unexpected: {describe(error)}"
     Document.release(key, writer=name, last_error=reason)
     if isinstance(error, KeyboardInterrupt | SystemExit | DatabaseError):

@@ -1,4 +1,4 @@
-"""How an app makes its document known, once, while it becomes ready."""
+"""Registration of a document by its app, once, in its `ready`."""
 
 from functools import partial
 

@@ -33,7 +33,7 @@ class UsedFilter(admin.SimpleListFilter):
     parameter_name = "used"
 
     def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
-        """Offer both."""
+        """Return the choices."""
         return [("yes", "used by jobs"), ("no", f"used by no job, the newest {ROWS_PER_ACTION:,}")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Dataset]) -> QuerySet[Dataset]:

@@ -24,11 +24,11 @@ POLL = 0.5  # seconds
 
 
 class ReaderDied(TrainyardError):
-    """The child ended without an outcome; another attempt may succeed."""
+    """The child process ended without an outcome; another attempt may succeed."""
 
 
 class ValidationAttempt(Attempt[DatasetValidation]):
-    """Lets a child process read a data set, and notes what it found."""
+    """Validates a data set in a child process and writes the outcome."""
 
     kind = DatasetValidation
 

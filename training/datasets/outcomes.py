@@ -1,4 +1,4 @@
-"""What follows from a validation: the data set is ready or unusable, and who waits for it is told by a signal."""
+"""The end of a validation: writes its outcome and sends `dataset_ready`."""
 
 from django.db import transaction
 from django.db.models import QuerySet

@@ -1,4 +1,4 @@
-"""Validate a data set in a child process: what a hostile file does to it, it does to nobody else."""
+"""The child process that validates a data set: a hostile file harms that process only."""
 
 import json
 import os
@@ -97,5 +97,5 @@ class ValidationProcess:
         return f"signal {-code}" if code < 0 else f"exit code {code}"
 
     def printed(self) -> str:
-        """Return the last that the child has printed, for those who run the platform."""
+        """Return the end of the child's standard error, for operators."""
         return self._log.read_bytes()[-4 * LOG_TAIL :].decode(errors="replace")[-LOG_TAIL:]

@@ -1,4 +1,4 @@
-"""Files of unusable data sets go, also where the bucket was away when they turned out to be that."""
+"""Deletes the files of unusable data sets, later if the bucket is away."""
 
 from functools import partial
 from typing import Any

@@ -1,4 +1,4 @@
-"""Small data sets that come with the platform, for those who want to see it work first."""
+"""The sample data sets that come with the platform."""
 
 from dataclasses import dataclass
 from pathlib import Path

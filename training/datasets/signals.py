@@ -1,4 +1,4 @@
-"""What a data set turned out to be, for whoever waits for it. Sent in the transaction that notes it."""
+"""The signal of a data set that has become ready, sent in the transaction that changes its state."""
 
 from django.dispatch import Signal
 

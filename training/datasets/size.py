@@ -1,4 +1,4 @@
-"""Which data sets are validated while somebody waits for the answer, in a web process, and which by a worker."""
+"""Which data sets a web process validates during the request, and which are left to a worker."""
 
 import time
 from pathlib import Path
@@ -11,7 +11,7 @@ from ..engine.data.texts import find_columns
 
 
 class TakesTooLong(Exception):
-    """A data set that looked small has kept a web process for as long as one may."""
+    """The validation of a small data set has taken longer than a web process may spend on it."""
 
 
 class Patience:
@@ -21,7 +21,7 @@ class Patience:
         self._ends_at = time.monotonic() + settings.TRAINYARD["VALIDATE_IN_WEB_FOR"].total_seconds()
 
     def __call__(self, done: int, total: int) -> None:
-        """Look at the clock."""
+        """Raise `TakesTooLong` once the time is up."""
         if time.monotonic() > self._ends_at:
             raise TakesTooLong
 

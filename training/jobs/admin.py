@@ -1,4 +1,4 @@
-"""Admin pages of jobs, and what training adds to those of models. What the machine owns is read-only."""
+"""Admin pages of jobs, and what training adds to those of models."""
 
 from types import MappingProxyType
 from typing import Any
@@ -29,38 +29,38 @@ RUNNING_LISTED = 6  # above the list
 
 
 class QueueFilter(admin.SimpleListFilter):
-    """Jobs that wait or run in one of the two queues; for those that ended it says nothing."""
+    """A filter by queue, for unfinished jobs: the queue of one that has ended has no meaning."""
 
     title = "queue"
     parameter_name = "queue"
 
     def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
-        """Offer both."""
+        """Return the choices."""
         return [("cpu", "cpu, not ended"), ("gpu", "gpu, not ended")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[TrainingJob]) -> QuerySet[TrainingJob]:
-        """Narrow by the queue."""
+        """Return the rows of the chosen queue."""
         here = Q(queue=self.value(), state__in=TrainingJob.UNFINISHED)
         return queryset.filter(here) if self.value() else queryset
 
 
 class NetworkFilter(admin.SimpleListFilter):
-    """The networks of the catalogue; to ask the table which there are would read all of it."""
+    """A filter by network of the catalogue; reading the networks from the table would scan all of it."""
 
     title = "network"
     parameter_name = "network"
 
     def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
-        """Offer what is in the catalogue."""
+        """Return the networks of the catalogue."""
         return [(name, one.label) for name, one in ARCHITECTURES.items()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[TrainingJob]) -> QuerySet[TrainingJob]:
-        """Narrow by the network."""
+        """Return the rows of the chosen network."""
         return queryset.filter(architecture=self.value()) if self.value() else queryset
 
 
 class PriorityForm(forms.Form):
-    """Which jobs start first."""
+    """The priority that an action sets."""
 
     priority = forms.IntegerField(
         min_value=PRIORITIES[0],
@@ -73,7 +73,7 @@ class PriorityForm(forms.Form):
 
 @admin.register(TrainingJob)
 class TrainingJobAdmin(TokenAdmin, MachineOwnedAdmin):
-    """Jobs and how they ended. They are steered by actions; only the priority of one is edited."""
+    """Jobs. Actions change their state; the form edits the priority only."""
 
     list_display = (
         "name",
@@ -132,7 +132,7 @@ class TrainingJobAdmin(TokenAdmin, MachineOwnedAdmin):
     )
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Only the priority is edited, and only while it means something."""
+        """Allow edits of the priority of queued jobs only."""
         allowed = self.has_operate_permission(request)
         return allowed and (not isinstance(obj, TrainingJob) or obj.state == State.QUEUED)
 
@@ -148,7 +148,7 @@ class TrainingJobAdmin(TokenAdmin, MachineOwnedAdmin):
         return super().changelist_view(request, {**(extra_context or {}), "running_jobs": told})
 
     def save_model(self, request: HttpRequest, obj: TrainingJob, form: Any, change: bool) -> None:
-        """Write what was edited and nothing else: meanwhile a worker may have moved the job."""
+        """Write the priority only: a worker may have changed the rest of the row meanwhile."""
         set_priority(job=obj, priority=obj.priority)
 
     def describe(self, row: TrainingJob) -> str:
@@ -159,12 +159,12 @@ class TrainingJobAdmin(TokenAdmin, MachineOwnedAdmin):
 
     @admin.display(description="strategy", ordering="strategy")
     def how(self, job: TrainingJob) -> str:
-        """Name the strategy in one word."""
+        """Return the strategy's name."""
         return job.strategy
 
     @admin.display(description="progress")
     def progress_now(self, job: TrainingJob) -> str:
-        """Say what a running job is doing and how far it is; of one that failed, where."""
+        """Return the phase and progress of a running job, why a queued one waits, and where a failed one stopped."""
         if job.state in (State.QUEUED, State.SUCCEEDED, State.CANCELLED):
             return job.how_far.message if job.state == State.QUEUED else ""
         if job.state == State.FAILED and not job.progress:
@@ -173,12 +173,12 @@ class TrainingJobAdmin(TokenAdmin, MachineOwnedAdmin):
 
     @admin.display(description="took")
     def took(self, job: TrainingJob) -> str:
-        """Say how long the job ran."""
+        """Return how long the job ran."""
         return short(job.running_for) if job.running_for else ""
 
     @admin.display(description="model")
     def model_link(self, job: TrainingJob) -> str:
-        """Lead to what the job made."""
+        """Return a link to the job's model."""
         if job.registered_model_id is None:
             return ""
         address = reverse("admin:models_registry_registeredmodel_change", args=[job.registered_model_id])
@@ -186,12 +186,12 @@ class TrainingJobAdmin(TokenAdmin, MachineOwnedAdmin):
 
     @admin.display(description="data set")
     def dataset_link(self, job: TrainingJob) -> str:
-        """Lead to what the job learned from."""
+        """Return a link to the job's data set."""
         return link_to(job.dataset)
 
     @admin.display(description="log")
     def log(self, job: TrainingJob) -> str:
-        """Show the end of the log as it was written."""
+        """Return the end of the log."""
         return format_html('<pre class="admin-log">{}</pre>', job.log_tail) if job.log_tail else ""
 
     @confirmed(
@@ -272,7 +272,7 @@ class TrainingJobAdmin(TokenAdmin, MachineOwnedAdmin):
         icon="low_priority",
     )
     def prioritise(self, request: HttpRequest, job: TrainingJob, values: FormValues) -> None:
-        """Let a job start earlier or later than others."""
+        """Set a job's priority."""
         set_priority(job=job, priority=values["priority"])
 
 
@@ -290,17 +290,17 @@ class TrainedModelAdmin(RegisteredModelAdmin):
     )
 
     def has_retrain_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Training again needs the right to steer jobs."""
+        """Tell whether this person may submit jobs for others."""
         return bool(request.user.has_perm("training.change_trainingjob"))
 
     @admin.display(description="job")
     def job_link(self, model: RegisteredModel) -> str:
-        """Lead to the job that made it."""
+        """Return a link to the job that trained the model."""
         return link_to(self._job(model))
 
     @admin.display(description="data set")
     def dataset_link(self, model: RegisteredModel) -> str:
-        """Lead to what it has learned from."""
+        """Return a link to the data set that the model was trained on."""
         job = self._job(model)
         return link_to(job.dataset if job else None)
 

@@ -1,4 +1,4 @@
-"""About how long a training takes, before it is asked for: so that a preset can say so. Pure functions."""
+"""Estimates of a training's duration, for presets and the queue. Pure functions."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ class Ended:
 
 
 class Estimates:
-    """About how long trainings take here, from what those that ended lately took."""
+    """Estimated durations, scaled by those of recent trainings on this platform."""
 
     def __init__(self, ended: Iterable[Ended] = ()) -> None:
         self._ratios: dict[tuple[str, str], list[float]] = defaultdict(list)

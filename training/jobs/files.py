@@ -1,4 +1,4 @@
-"""Where a job's files lie in the bucket, and how they are removed."""
+"""The keys of a job's files in the bucket, and their removal."""
 
 from django.db.models import F, Q
 

@@ -1,4 +1,4 @@
-"""Training jobs, and the workers that run them."""
+"""The tables of training jobs and of live workers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from .validators import OptionValidator, validate_advanced, validate_plateau, va
 
 
 class TrainingJobQuerySet(OwnedQuerySet, LeasedQuerySet):  # type: ignore[override]  # as_manager of django-stubs
-    """Questions about jobs in the words of the domain."""
+    """Queries about jobs."""
 
     def queued(self) -> TrainingJobQuerySet:
         """Jobs that no worker holds, in the order in which they are to start: by priority, then as they came."""
@@ -56,7 +56,7 @@ class TrainingJob(LeasedWork):
     SETTINGS = (*IN_DOCUMENTS, "advanced")  # the fields that hold hyperparameters
 
     class Origin(models.TextChoices):
-        """How a job came in."""
+        """The way by which a job was submitted."""
 
         FORM = "form", "form"
         REST = "rest", "REST"
@@ -196,7 +196,7 @@ class TrainingJob(LeasedWork):
         return where_it_goes_on(self.how_far)
 
     def changes_on(self, target: WorkState, reason: str) -> dict[str, Any]:
-        """What it has reached stays in view, time that was spent counts, and files of ended jobs are swept."""
+        """Keep the progress of an interrupted job, add up its time, and let the files of one that ended be swept."""
         if target == State.RUNNING:
             return {"not_before": None, "progress": self.how_far.kept("claimed").to_json()}
         if target == State.QUEUED:
@@ -209,13 +209,13 @@ class TrainingJob(LeasedWork):
         return {"swept_attempt": 0} if target in (State.FAILED, State.CANCELLED) else {}
 
     def after_step(self, target: WorkState, reason: str) -> None:
-        """Bring the documents that show jobs into step."""
+        """Mark the documents that show jobs as changed."""
         mark_changed(keys.STATUS)
         mark_changed(keys.TRAINING)
 
 
 class WorkerHeartbeat(models.Model):
-    """A worker process that was alive a moment ago."""
+    """The last sign of life of a worker process."""
 
     name = models.CharField(max_length=128, primary_key=True)
     queues = models.JSONField(default=list)
@@ -235,5 +235,5 @@ class WorkerHeartbeat(models.Model):
 
     @property
     def is_alive(self) -> bool:
-        """Whether the worker has been heard of lately."""
+        """Whether the worker has renewed its row within `ALIVE`."""
         return self.seen_at > timezone.now() - self.ALIVE

@@ -29,7 +29,7 @@ class JobProgress:
 
     @classmethod
     def of_event(cls, event: ProgressEvent, checkpoint_epoch: int | None) -> Self:
-        """Return what an event of the trainer says, and what of the training the bucket keeps."""
+        """Return the progress of a trainer's event, with the epoch of the checkpoint in the bucket."""
         return cls(event.phase, event.done, event.total, event.message, event.metrics, checkpoint_epoch)
 
     @property
@@ -38,7 +38,7 @@ class JobProgress:
         return self.metrics or RunningMetrics()
 
     def kept(self, phase: str, message: str = "") -> "JobProgress":
-        """Return the progress in another phase: what the training has reached stays in view."""
+        """Return the progress in another phase with the same metrics and checkpoint."""
         return JobProgress(
             phase, message=message, metrics=self.metrics, checkpoint_epoch=self.checkpoint_epoch
         )

@@ -1,4 +1,4 @@
-"""Jobs and workers in numbers, for Prometheus."""
+"""Prometheus metrics of jobs and workers."""
 
 from collections.abc import Iterable
 from datetime import timedelta

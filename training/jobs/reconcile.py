@@ -1,4 +1,4 @@
-"""What attempts at jobs have left in the bucket goes, whoever died before he could remove it."""
+"""Removes files that dead attempts of jobs have left in the bucket."""
 
 from collections import Counter
 

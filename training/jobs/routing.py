@@ -1,4 +1,4 @@
-"""Which queue a job waits in: the GPU's while a worker serves it, where the strategy pays for it."""
+"""Routing of jobs: to the queue `gpu` if a worker serves it and the strategy gains from a GPU, else to `cpu`."""
 
 import structlog
 

@@ -1,4 +1,4 @@
-"""When a queued job will start: the queue played through. A pure function."""
+"""The expected start of a queued job, by simulating the queue. A pure function."""
 
 import heapq
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Questions about jobs and workers."""
+"""Reads of jobs and workers."""
 
 from collections import Counter
 from datetime import datetime, timedelta
@@ -29,7 +29,7 @@ def position_in_queue(job: TrainingJob) -> int:
 
 
 def a_worker_is_alive(queue: str) -> bool:
-    """Tell whether some worker that serves this queue was heard of lately."""
+    """Tell whether a live worker serves this queue."""
     return queue in slots_by_queue()
 
 
@@ -43,7 +43,7 @@ def slots_by_queue() -> dict[str, int]:
 
 
 def expected_start(job: TrainingJob) -> datetime | None:
-    """Return about when a queued job starts; None when nobody works or it cannot be told."""
+    """Return the expected start of a queued job; None without a worker or without measured times."""
     slots = slots_by_queue().get(job.queue)
     if not slots or job.state != TrainingJob.State.QUEUED:
         return None

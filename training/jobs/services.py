@@ -1,4 +1,4 @@
-"""What people do with jobs: submit, cancel, try again. Each function is one transaction."""
+"""Writes of jobs: submit, cancel, retry, requeue, prioritise. Each function is one transaction."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -77,7 +77,7 @@ def settings_by_field(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class TooManyJobs(PlatformBusy):
-    """Somebody has as many unfinished jobs as they may."""
+    """A limit of unfinished jobs is reached, the user's or the platform's."""
 
     def __init__(self, words: str) -> None:
         TrainyardError.__init__(self, words)
@@ -137,7 +137,7 @@ def _queue(job: TrainingJob, *, may_wait: bool) -> None:
 
 
 def make_room(owner: User | None) -> None:
-    """Raise `PlatformBusy` when no further job may wait; one submission at a time is counted."""
+    """Raise `PlatformBusy` when the queue is full; a lock lets one submission at a time be counted."""
     PlatformStatus.load()
     status = PlatformStatus.objects.select_for_update().get()
     if status.dev_mode:
@@ -159,7 +159,7 @@ def make_room(owner: User | None) -> None:
 
 
 def _is_ready(dataset: Dataset, *, may_wait: bool) -> bool:
-    """Look at a data set once more, and keep its state as it is until the job is in the table.
+    """Tell whether a data set is ready; its row stays locked until the transaction ends.
 
     Raises `InvalidRequest` for one that cannot be trained on, or not yet unless the job `may_wait`.
     """

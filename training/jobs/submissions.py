@@ -1,4 +1,4 @@
-"""From a filled-in form to an accepted job, in one step that leaves nothing half-made."""
+"""Submission of a job with its upload in one step."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Submission:
 def submit_upload(
     *, owner: User | None, submission: Submission, keep: Callable[..., Dataset] = create_dataset
 ) -> TrainingJob:
-    """Keep the data set and accept the job; a job that is refused takes its data set with it.
+    """Store the data set and submit the job; if the job is refused, the data set is deleted.
 
     A web process lets `accept_dataset` keep it: the job then waits until a worker has validated a large one,
     and fails with it. Raises what `keep` and `submit_job` raise.

@@ -1,4 +1,4 @@
-"""The ranges of hyperparameters as validators of a job's fields."""
+"""Validators of a job's hyperparameters, from the ranges of `OPTIONS`."""
 
 from collections.abc import Callable
 

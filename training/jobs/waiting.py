@@ -1,4 +1,4 @@
-"""Jobs that wait for their data: they go on when it is ready, and end when it is unusable. Jobs hold their networks."""
+"""Receivers: jobs wait for their data set, start when it is ready, fail when it is unusable; and hold their networks."""
 
 from django.db import transaction
 from django.dispatch import receiver

@@ -65,7 +65,7 @@ def job_page(request: HttpRequest, pk: int) -> HttpResponse:
 @never_cache
 @require_GET
 def job_fragment(request: HttpRequest, pk: int) -> HttpResponse:
-    """Answer the page's question for news; a model that has just gone live is shown at once."""
+    """Return the part of the page that is polled; redirect to the model once it is live."""
     job = _job_of(request, pk)
     if job.registered_model is not None:
         messages.success(request, f"{job.name} is live.")

@@ -1,1 +1,1 @@
-"""What a worker process does: take the next job, train in a child process, publish, keep checkpoints."""
+"""The worker process: claims jobs, trains in a child process, uploads checkpoints, publishes."""

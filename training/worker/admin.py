@@ -20,7 +20,7 @@ HEALTH = {"ready": "success", "warming up": "info", "not responding": "danger"}
 
 @admin.register(WorkerHeartbeat)
 class WorkerHeartbeatAdmin(MachineOwnedAdmin):
-    """Worker processes: when they were last heard of, what they take, and what they run."""
+    """Worker processes: last sign of life, queues, device, running job."""
 
     list_display = ("name", "state_label", "queues_served", "device", "slots", "runs", "up_for", "heard_of")
     list_before_template = "admin/training/workers.html"
@@ -29,7 +29,7 @@ class WorkerHeartbeatAdmin(MachineOwnedAdmin):
     fields = (*list_display, "started_at")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[WorkerHeartbeat]:
-        """Know of each how many jobs it holds, and the one that it has held for the longest time."""
+        """Annotate each worker with the number of its jobs and the one that has run longest."""
         held = TrainingJob.objects.running().filter(worker=OuterRef("name"))
         number = held.order_by().values("worker").annotate(number=Count("pk")).values("number")
         workers: QuerySet[WorkerHeartbeat] = super().get_queryset(request)
@@ -41,23 +41,23 @@ class WorkerHeartbeatAdmin(MachineOwnedAdmin):
 
     @admin.display(description="state")
     def state_label(self, worker: WorkerHeartbeat) -> str:
-        """Say whether the worker was heard of lately, and whether it is prepared."""
+        """Return whether the worker responds, and whether its backbones are prepared."""
         state = "not responding" if not worker.is_alive else "ready" if worker.ready else "warming up"
         return label(state, HEALTH)
 
     @admin.display(description="queues")
     def queues_served(self, worker: WorkerHeartbeat) -> str:
-        """Name the queues."""
+        """Return the names of the queues."""
         return ", ".join(worker.queues)
 
     @admin.display(description="device")
     def device(self, worker: WorkerHeartbeat) -> str:
-        """Say what it computes on: who serves the queue `gpu` has one."""
+        """Return the device: workers that serve the queue `gpu` have a GPU."""
         return "GPU" if "gpu" in worker.queues else "processor"
 
     @admin.display(description="runs")
     def runs(self, worker: Any) -> str:
-        """Lead to the job that it holds; of several, to the first."""
+        """Return a link to the job that it runs; of several, to the first."""
         if not worker.held:
             return "nothing"
         address = reverse("admin:training_trainingjob_change", args=[worker.job_id])
@@ -66,10 +66,10 @@ class WorkerHeartbeatAdmin(MachineOwnedAdmin):
 
     @admin.display(description="up for", ordering="started_at")
     def up_for(self, worker: WorkerHeartbeat) -> str:
-        """Say how long the process has been there."""
+        """Return how long the process has been up."""
         return short(worker.seen_at - worker.started_at)
 
     @admin.display(description="last seen", ordering="seen_at")
     def heard_of(self, worker: WorkerHeartbeat) -> str:
-        """Say how long ago the worker was last heard of."""
+        """Return how long ago the worker last renewed its row."""
         return naturaltime(worker.seen_at)

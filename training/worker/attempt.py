@@ -51,7 +51,7 @@ LOG_TAIL = 4000  # characters
 
 
 class TrainerDied(TrainyardError):
-    """The child ended without a result; another attempt may succeed."""
+    """The trainer's process ended without a result; another attempt may succeed."""
 
 
 class TrainingAttempt(Attempt[TrainingJob]):
@@ -85,11 +85,11 @@ class TrainingAttempt(Attempt[TrainingJob]):
         self._is_published = True
 
     def before_end(self) -> None:
-        """Let the row know the newest checkpoint that lies in the bucket."""
+        """Write the newest checkpoint in the bucket into the row's progress."""
         self.work.progress = self.work.how_far.with_checkpoint(self._keeper.kept_epoch).to_json()
 
     def tidy(self) -> None:
-        """Remove what nobody goes on from."""
+        """Remove uploaded files and checkpoints that no later attempt needs."""
         self._keeper.close()
         if not self._is_published:
             delete_unpublished_files(self.work)
@@ -120,7 +120,7 @@ def delete_unneeded_checkpoints(job: TrainingJob) -> None:
 
 @contextlib.contextmanager
 def _training_document() -> Iterator[None]:
-    """Write training.json beside the training, which need not wait for it."""
+    """Write training.json in a thread, so that the training does not wait for it."""
 
     def write() -> None:
         try:
@@ -185,7 +185,7 @@ def _failure(event: FailureEvent) -> Exception:
 
 
 def _note(event: Event, trainer: TrainerProcess, heartbeat: Heartbeat, keeper: CheckpointKeeper) -> None:
-    """Carry progress to the row and a checkpoint to the bucket."""
+    """Pass progress on to the row, and a checkpoint to the uploads."""
     if isinstance(event, CheckpointEvent):
         keeper.take(event.files, event.epoch)
     elif isinstance(event, ProgressEvent):
@@ -194,7 +194,7 @@ def _note(event: Event, trainer: TrainerProcess, heartbeat: Heartbeat, keeper: C
 
 
 def _save_progress(trainer: TrainerProcess, heartbeat: Heartbeat, keeper: CheckpointKeeper) -> None:
-    """Let the trainer come to its end, and keep the last checkpoint that it wrote."""
+    """Let the trainer end, and upload the last checkpoint that it wrote."""
     trainer.stop(SUSPEND_GRACE)
     while (event := trainer.next_event(timeout=0)) is not None:
         _note(event, trainer, heartbeat, keeper)
@@ -202,7 +202,7 @@ def _save_progress(trainer: TrainerProcess, heartbeat: Heartbeat, keeper: Checkp
 
 
 def _events(trainer: TrainerProcess, heartbeat: Heartbeat, deadline: float) -> Iterator[Event]:
-    """Yield the child's events until it ends, and look around in every pause."""
+    """Yield the trainer's events until it ends; between them, check the lease, cancellation and the deadline."""
     while True:
         heartbeat.look()
         if time.monotonic() > deadline:

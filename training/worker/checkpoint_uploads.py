@@ -36,7 +36,7 @@ SAFE_NAME = re.compile(r"checkpoint[A-Za-z0-9_.-]{0,80}\.(pt|npz|safetensors|jso
 
 
 class UnusableCheckpoint(Exception):
-    """What lies in the bucket is no whole checkpoint."""
+    """The checkpoint in the bucket is incomplete or damaged."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class CheckpointFile:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What makes a checkpoint whole, and after which epoch it was taken."""
+    """The files of a checkpoint, and the epoch after which it was taken."""
 
     epoch: int
     files: tuple[CheckpointFile, ...]
@@ -151,7 +151,7 @@ class CheckpointKeeper:
             self._thread.join(timeout)
 
     def close(self) -> None:
-        """Give up what waits; an upload that is under way ends first."""
+        """Discard the checkpoint that waits, and wait for an upload that is under way."""
         with self._changed:
             self._done = True
             self._next = None
@@ -204,7 +204,7 @@ class CheckpointKeeper:
         return CheckpointFile(path.name, found.st_size, self._digests[same])
 
     def _forget_all_but(self, kept: set[str]) -> None:
-        """Delete what the newest checkpoint has made superfluous; what fails goes with the job."""
+        """Delete older checkpoints; those that cannot be deleted now are when the job ends."""
         earlier, self._earlier = self._earlier, []
         for folder in earlier:
             with contextlib.suppress(Exception):

@@ -1,4 +1,4 @@
-"""Which GPUs this machine has, found without loading torch, and which job may use which."""
+"""The GPUs of this machine, found without loading torch, and their allocation to jobs."""
 
 import contextlib
 import os
@@ -20,7 +20,7 @@ def visible_gpus(environment: Mapping[str, str] = os.environ, devices: Path = DE
 
 
 class DevicePool:
-    """Gives each of several jobs at a time GPUs of its own; with one GPU or none nobody has to choose."""
+    """Allocates GPUs to the jobs that run at a time; with one GPU or none there is nothing to allocate."""
 
     def __init__(self, gpus: int, *, each: int = 1) -> None:
         self._free: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -29,7 +29,7 @@ class DevicePool:
 
     @contextlib.contextmanager
     def take(self) -> Iterator[str]:
-        """Lend devices, by their names with commas between; "" lets the trainer choose."""
+        """Yield the names of the allocated devices, separated by commas; "" lets the trainer choose."""
         try:
             device = self._free.get_nowait()
         except queue.Empty:

@@ -48,7 +48,7 @@ def _shortage(job: TrainingJob) -> Shortage | None:
 
 
 def _put_off(job: TrainingJob, shortage: Shortage) -> None:
-    """Let a job wait for room; one that would wait for ever ends with what to do."""
+    """Postpone a job until the machine may have room; fail one that it never will have room for."""
     logger.warning("job.no_room", job=job.pk, reason=shortage.words)
     if shortage.lasting:
         refuse(job, reason=shortage.words)

@@ -1,4 +1,4 @@
-"""Are the workers well?"""
+"""Health checks of workers and periodic tasks."""
 
 from datetime import datetime
 
@@ -11,13 +11,13 @@ from ..jobs.models import WorkerHeartbeat
 
 
 def look_for_worker() -> None:
-    """Raise `Unhealthy` when no worker was heard of lately."""
+    """Raise `Unhealthy` without a live worker."""
     if _up_since() is None:
         raise Unhealthy("none is alive")
 
 
 def look_at_periodic_tasks() -> None:
-    """Raise `Unhealthy` when tasks have not ended well for too long; without a worker nobody runs them."""
+    """Raise `Unhealthy` when periodic tasks are late; without a live worker that is not reported here."""
     up_since = _up_since()
     late = late_tasks(up_since=up_since) if up_since is not None else []
     if late:
@@ -25,6 +25,6 @@ def look_at_periodic_tasks() -> None:
 
 
 def _up_since() -> datetime | None:
-    """Return since when some worker that is alive now has been up; None when none is alive."""
+    """Return when the oldest live worker was started; None without a live worker."""
     alive = WorkerHeartbeat.objects.filter(seen_at__gt=timezone.now() - WorkerHeartbeat.ALIVE)
     return alive.order_by("started_at").values_list("started_at", flat=True).first()

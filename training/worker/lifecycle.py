@@ -1,4 +1,4 @@
-"""What a worker process does beside running jobs: warm up, show that it lives, run the periodic tasks."""
+"""The threads of a worker process beside its jobs: warm-up, sign of life, periodic tasks."""
 
 import threading
 import time
@@ -38,7 +38,7 @@ class WorkerLife:
         self._done = threading.Event()
 
     def start(self) -> None:
-        """Begin to warm up and to beat; returns at once."""
+        """Start the threads; returns at once."""
         if TRAINING_QUEUES.isdisjoint(self.queues):
             tell_ready()
         else:
@@ -46,12 +46,12 @@ class WorkerLife:
         self._supervise()
 
     def stop(self) -> None:
-        """Sign off."""
+        """End the threads and delete the worker's row."""
         self._done.set()
         WorkerHeartbeat.objects.filter(name=self.name).delete()
 
     def _supervise(self) -> None:
-        """Start the threads that shall live as long as the worker, and again whenever one has died."""
+        """Start the threads, and restart one that has died."""
         with self._lock:
             for work, every in ((self._beat, BEAT), (self._run_periodic_tasks, TICK)):
                 name = work.__name__.strip("_")
@@ -75,7 +75,7 @@ class WorkerLife:
                 logger.error("worker.thread_died", thread=name)
 
     def _repeat(self, work: Callable[[], None], every: timedelta) -> None:
-        """Do something until the worker ends, whatever it raises; each thread also starts the other again."""
+        """Call a function repeatedly until the worker ends; its errors are logged. Each thread restarts the other."""
         while not self._done.is_set():
             try:
                 self._supervise()
@@ -113,7 +113,7 @@ class WorkerLife:
         )
 
     def _run_periodic_tasks(self) -> None:
-        """Run what is due, beside the heartbeat: following a large document must not look like a death."""
+        """Run the due periodic tasks in a thread of its own, so that a slow one does not delay the heartbeat."""
         self._runner.run_due(stop=self._done.is_set)
 
 
@@ -127,7 +127,7 @@ _life: WorkerLife | None = None
 
 @signals.worker_ready.connect
 def worker_is_ready(sender: Any, **_: object) -> None:
-    """The worker consumes messages from now on."""
+    """Start the threads once the worker consumes messages."""
     global _life
     queues = [str(queue) for queue in sender.app.amqp.queues.consume_from]
     _life = WorkerLife(str(sender.hostname), queues, slots=sender.controller.concurrency)
@@ -136,6 +136,6 @@ def worker_is_ready(sender: Any, **_: object) -> None:
 
 @signals.worker_shutdown.connect
 def worker_shuts_down(**_: object) -> None:
-    """The worker was asked to end."""
+    """End the threads when the worker is asked to end."""
     if _life is not None:
         _life.stop()

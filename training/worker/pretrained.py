@@ -1,4 +1,4 @@
-"""Pretrained weights in the bucket, copied to where trainers look for them.
+"""Downloads of pretrained weights from the bucket to where trainers look for them.
 
 A folder that is the bucket is read as it is; from S3 each machine keeps a copy. A file's name claims its
 SHA-256 (see `training.engine.weights_files`), which the trainer checks before it uses the file; for networks that

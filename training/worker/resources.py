@@ -1,4 +1,4 @@
-"""What a job needs of a machine, what the machine has, and what to do when that is not enough.
+"""The resources that a job needs, those that the machine has, and what to do when they do not suffice.
 
 Estimates, on the low side: a job that is refused although it would have fitted is worse than one that
 fails. Sizes are bytes.
@@ -23,7 +23,7 @@ CGROUP = Path("/sys/fs/cgroup")
 
 @dataclass(frozen=True)
 class Needs:
-    """What a job takes while it runs."""
+    """The resources that a job takes while it runs."""
 
     disk: int
     memory: int
@@ -31,7 +31,7 @@ class Needs:
 
 @dataclass(frozen=True)
 class Machine:
-    """What a machine has: free now, and in all. A value that cannot be known is None."""
+    """The resources of a machine, free and in total. None: unknown."""
 
     disk_free: int
     disk_total: int
@@ -41,7 +41,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Shortage:
-    """Why a job cannot start now; `lasting` when waiting will not help."""
+    """Why a job cannot start now; `lasting` if waiting does not help."""
 
     words: str
     lasting: bool

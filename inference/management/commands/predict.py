@@ -48,7 +48,7 @@ class Command(BaseCommand):
             self._classify(options)
 
     def _classify_batch(self, options: dict[str, Any]) -> None:
-        """Write the result beside its place, and put it there when it is whole."""
+        """Write the result to a temporary file and rename it when it is complete."""
         output: Path = options["output"]
         draft = output.with_name(f".{output.name}.part")
         try:

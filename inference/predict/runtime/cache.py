@@ -1,4 +1,4 @@
-"""Predictors that stay loaded, up to a number of bytes, least recently used out first."""
+"""An LRU cache of loaded predictors, bounded by the bytes of their files."""
 
 import threading
 from collections import OrderedDict

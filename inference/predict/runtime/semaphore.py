@@ -1,4 +1,4 @@
-"""As many predictions at a time as there are cores for them; the others wait in the order they came.
+"""A FIFO semaphore: bounds the predictions that run at a time; the others wait in order of arrival.
 
 More would not be faster: they would push each other's weights out of the processor's caches, and
 all would be late instead of one after the other.
@@ -11,11 +11,11 @@ from collections.abc import Iterator
 
 
 class TooManyWaiting(Exception):
-    """As many wait as may: whoever waited behind them would hold up a thread that others need."""
+    """The queue is full: one more waiting request would occupy a thread that others need."""
 
 
 class FifoSemaphore:
-    """A semaphore that serves first who came first, which `threading.Semaphore` does not promise.
+    """A semaphore that serves in order of arrival, which `threading.Semaphore` does not guarantee.
 
     At most `most_waiting` wait; None for any number.
     """
@@ -29,7 +29,7 @@ class FifoSemaphore:
         self._waiting: deque[threading.Lock] = deque()
 
     def __len__(self) -> int:
-        """Return how many wait."""
+        """Return the number of waiting callers."""
         with self._lock:
             return len(self._waiting)
 

@@ -1,4 +1,4 @@
-"""Compare the four documents and the files in the bucket with the database, and mend them.
+"""Compare the four documents and the files in the bucket with the database, and repair them.
 
 Exits 1 on any difference, so that cron and scripts notice.
 """
