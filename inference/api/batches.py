@@ -1,4 +1,4 @@
-"""REST views of batches: many inputs in one file, a CSV as answer."""
+"""REST views of batches: a file of inputs in, a CSV out."""
 
 from django.http.response import HttpResponseBase
 from django.urls import path, reverse
@@ -81,7 +81,7 @@ class BatchSerializer(serializers.ModelSerializer):
 
 
 class BatchListView(APIView):
-    """Send batches to a model; its token is the right to do so."""
+    """Batches of a model; its token is the permission."""
 
     permission_classes = (AllowAny,)
     parser_classes = (MultiPartParser,)
@@ -98,7 +98,11 @@ class BatchListView(APIView):
         responses={202: BatchSerializer},
     )
     def post(self, request: Request, token: str) -> Response:
-        """Queue the classification of a file of inputs; the answer says where to ask how far it is."""
+        """Queue the classification of a file of inputs by a worker.
+
+        Returns the batch; `Location` is its address, to be polled for its progress. 400: the file cannot be read,
+        has too many inputs, or too many batches wait; 404: no live model has this token; 413: the quota is used up.
+        """
         wish = BatchRequestSerializer(data=request.data)
         wish.is_valid(raise_exception=True)
         owner = account_of(request.user)
@@ -108,24 +112,30 @@ class BatchListView(APIView):
 
 
 class BatchView(APIView):
-    """One batch, for whoever knows its identifier and its model's token."""
+    """One batch; its identifier and its model's token are the permission."""
 
     permission_classes = (AllowAny,)
 
     @extend_schema(operation_id="models_batches_retrieve", responses=BatchSerializer)
     def get(self, request: Request, token: str, identifier: str) -> Response:
-        """Tell how far a batch is."""
+        """Return a batch with its state, its progress and, once it has succeeded, the address of its result.
+
+        404: the identifier or the model's token is wrong, or the batch has expired.
+        """
         return Response(BatchSerializer(find_batch(token, identifier), context={"request": request}).data)
 
 
 class BatchCancelView(APIView):
-    """End a batch early."""
+    """The cancellation of a batch."""
 
     permission_classes = (AllowAny,)
 
     @extend_schema(operation_id="models_batches_cancel", request=None, responses={202: BatchSerializer})
     def post(self, request: Request, token: str, identifier: str) -> Response:
-        """Cancel a batch: one that waits ends at once, one that runs in a moment."""
+        """Cancel a batch: a queued one ends at once, a running one within seconds.
+
+        Returns the batch. 400: it has ended already.
+        """
         batch = find_batch(token, identifier)
         cancel_batch(batch=batch)
         answer = BatchSerializer(batch, context={"request": request}).data
@@ -140,7 +150,10 @@ class BatchResultView(APIView):
 
     @extend_schema(operation_id="models_batches_result", responses={(200, "text/csv"): OpenApiTypes.STR})
     def get(self, request: Request, token: str, identifier: str) -> HttpResponseBase:
-        """Download the CSV."""
+        """Download the result, a CSV with a line for each input.
+
+        404: the batch has not succeeded, has expired or is unknown.
+        """
         return send_result(find_batch(token, identifier))
 
 

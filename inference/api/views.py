@@ -5,7 +5,7 @@ from datetime import timedelta
 from django.db.models import QuerySet
 from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework import mixins, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.permissions import AllowAny
@@ -28,6 +28,16 @@ from .serializers import (
 )
 
 
+@extend_schema_view(
+    list=extend_schema(
+        description="List the caller's live and past models, newest first; for operators those of all users. "
+        "Returns a page of models with their files. 400: a filter has a value that it cannot have."
+    ),
+    retrieve=extend_schema(
+        description="Return one of the caller's models with its classes, metrics and files. 404: the token is unknown, "
+        "or the model is another user's."
+    ),
+)
 class RegisteredModelViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
     """The caller's models; for operators everybody's."""
 
@@ -42,7 +52,10 @@ class RegisteredModelViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, v
 
     @extend_schema(request=ModelChangesSerializer, responses=RegisteredModelSerializer)
     def partial_update(self, request: Request, token: str) -> Response:
-        """Change a live model's name, who may download it, or when it expires."""
+        """Change the name, description, expiry or downloads of a live model; what is not sent stays as it is.
+
+        Returns the model as it is now. 400: a value is not allowed, or the model is not live.
+        """
         model: RegisteredModel = self.get_object()
         changes = ModelChangesSerializer(data=request.data, context=self.get_serializer_context())
         changes.is_valid(raise_exception=True)
@@ -51,14 +64,20 @@ class RegisteredModelViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, v
 
     @extend_schema(responses={204: None})
     def destroy(self, request: Request, token: str) -> Response:
-        """Take a live model out of service; until the next clean-up it can be restored."""
+        """Retire a live model: it stops predicting at once. Until the next clean-up it can be restored.
+
+        400: the model is not live.
+        """
         retire_model(model=self.get_object())
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(request=KeepSerializer, responses=RegisteredModelSerializer)
     @action(detail=True, methods=["post"])
     def keep(self, request: Request, token: str) -> Response:
-        """Let a live model live longer, counted from now or from its expiry, whichever is later."""
+        """Extend a live model's life by some hours, counted from now or from its expiry, whichever is later.
+
+        Returns the model with its new expiry. 400: it is not live, or would live longer than a model may.
+        """
         model: RegisteredModel = self.get_object()
         wish = KeepSerializer(data=request.data)
         wish.is_valid(raise_exception=True)
@@ -69,7 +88,10 @@ class RegisteredModelViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, v
     @extend_schema(request=None, responses=RegisteredModelSerializer)
     @action(detail=True, methods=["post"])
     def restore(self, request: Request, token: str) -> Response:
-        """Bring back a model that waits for its deletion."""
+        """Restore a retired model whose files have not been deleted yet: it predicts again.
+
+        Returns the model. 400: it is not retired, or files of it are gone.
+        """
         model: RegisteredModel = self.get_object()
         restore_model(model=model)
         return Response(self.get_serializer(model).data)
@@ -95,7 +117,10 @@ class DownloadView(APIView):
         },
     )
     def get(self, request: Request, token: str) -> HttpResponseBase:
-        """Download a model's file, always as an attachment."""
+        """Download one of a model's files as an attachment; ranges and `If-None-Match` are supported.
+
+        404: the token is unknown, the model has no such file, or its owner has forbidden downloads.
+        """
         wish = DownloadSerializer(data=request.query_params)
         wish.is_valid(raise_exception=True)
         artifact = find_download(request.user, token, DOWNLOADS[wish.validated_data["format"]])

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework import mixins, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.parsers import FormParser, MultiPartParser
@@ -29,6 +29,16 @@ from .plan_serializers import PlanRequestSerializer, PlanSerializer
 from .serializers import DatasetSerializer, DatasetUploadSerializer, JobDetailSerializer, JobSerializer
 
 
+@extend_schema_view(
+    list=extend_schema(
+        description="List the caller's data sets, newest first; for operators those of all users. Returns a page of "
+        "data sets. 400: a filter has a value that it cannot have."
+    ),
+    retrieve=extend_schema(
+        description="Return one of the caller's data sets: its state, the progress of its validation, and the report. "
+        "404: it is unknown, or another user's."
+    ),
+)
 class DatasetViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
     """The caller's data sets."""
 
@@ -69,7 +79,11 @@ class DatasetViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.
         ],
     )
     def create(self, request: Request) -> Response:
-        """Upload a data set. A small one is validated at once, a large one by a worker."""
+        """Upload a data set. A small one is validated during the request, a large one by a worker.
+
+        Returns the data set with the report of what was found. 400: it cannot be trained on, with what to change;
+        413: it is larger than a data set may be, or the quota is used up.
+        """
         upload = DatasetUploadSerializer(data=request.data)
         upload.is_valid(raise_exception=True)
         values = upload.validated_data
@@ -102,11 +116,24 @@ class DatasetViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.
 
     @extend_schema(responses={204: None, **problems(400)})
     def destroy(self, request: Request, pk: str) -> Response:
-        """Delete a data set; whoever validates it stops. One that jobs were made of loses its file alone."""
+        """Delete a data set and stop its validation. Of one that jobs were made of, only the file is deleted.
+
+        400: a job that has not ended uses it.
+        """
         delete_dataset(dataset=self.get_object())
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
+@extend_schema_view(
+    list=extend_schema(
+        description="List the caller's jobs, newest first; for operators those of all users. Returns a page of jobs. "
+        "400: a filter has a value that it cannot have."
+    ),
+    retrieve=extend_schema(
+        description="Return one of the caller's jobs with its settings, its progress, the metrics of its epochs and "
+        "the end of its log. 404: it is unknown, or another user's."
+    ),
+)
 class JobViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
     """The caller's training jobs."""
 
@@ -122,7 +149,11 @@ class JobViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gene
 
     @extend_schema(responses={201: JobSerializer, **problems(409)})
     def create(self, request: Request) -> Response:
-        """Submit a job on a data set of the caller's."""
+        """Submit a training job on one of the caller's data sets. Settings that are not sent are the strategy's.
+
+        Returns the queued job. 400: a setting is out of range, or the data set cannot be trained on; 409: too many
+        jobs have not ended, or one runs and the platform does not queue others.
+        """
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         values: dict[str, Any] = dict(serializer.validated_data)
@@ -140,7 +171,10 @@ class JobViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gene
     @extend_schema(request=None, responses=JobSerializer)
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, pk: str) -> Response:
-        """End a job; a running one stops within seconds."""
+        """Cancel a job: a queued one ends at once, a running one within seconds.
+
+        Returns the job. 400: it has ended already.
+        """
         job = self.get_object()
         cancel_job(job=job)
         return Response(self.get_serializer(job).data)
@@ -148,7 +182,10 @@ class JobViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gene
     @extend_schema(request=None, responses={201: JobSerializer, **problems(409)})
     @action(detail=True, methods=["post"])
     def retry(self, request: Request, pk: str) -> Response:
-        """Submit a job that failed or was cancelled again, as a new job with the same data and settings."""
+        """Submit a job that failed or was cancelled again, as a new job with the same data and settings.
+
+        Returns the new job. 400: the job has not failed, or its data set is gone; 409: as for a new job.
+        """
         job = self.get_object()
         again = retry_job(job=job, owner=job.owner)
         return Response(self.get_serializer(again).data, status=status.HTTP_201_CREATED)

@@ -24,12 +24,16 @@ class ApiTokensView(APIView):
 
     @extend_schema(responses=ApiTokenSerializer(many=True))
     def get(self, request: Request) -> Response:
-        """List the caller's tokens that have not expired."""
+        """List the caller's tokens that have not expired, newest first, each by its first characters."""
         return Response(ApiTokenSerializer(good_tokens(signed_in(request.user)), many=True).data)
 
     @extend_schema(request=ApiTokenWishSerializer, responses={201: NewApiTokenSerializer})
     def post(self, request: Request) -> Response:
-        """Create a token. Needs a password or a session: a token cannot create another one."""
+        """Create a token. Needs a password or a session: a token cannot create another one.
+
+        Returns the token, in this answer only. 400: the caller has the most tokens allowed; 403: the request was
+        authenticated by a token.
+        """
         if isinstance(request.auth, AuthToken):
             raise PermissionDenied("Sign in, or send your name and password, to make an API token.")
         wish = ApiTokenWishSerializer(data=request.data)
@@ -46,7 +50,7 @@ class ApiTokenView(APIView):
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, id: str) -> Response:  # noqa: A002 - the address's word
-        """Revoke a token: requests with it are anonymous from now on."""
+        """Revoke a token: requests with it are refused from now on. 404: the caller has no such token."""
         if not revoke_token(user=signed_in(request.user), key=id):
             raise Http404
         return Response(status=status.HTTP_204_NO_CONTENT)

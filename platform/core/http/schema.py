@@ -1,4 +1,4 @@
-"""What every call of the REST API has in common, written into its OpenAPI description."""
+"""A hook that adds to the OpenAPI description what all operations share: the problem documents of errors."""
 
 from http import HTTPStatus
 from typing import Any
@@ -23,16 +23,16 @@ PROBLEM_SCHEMA = {
     "required": ["type", "title", "status", "detail"],
 }
 WHEN = {
-    400: "What was sent cannot be used; `detail` or `errors` say what to change.",
-    401: "Who asks is not known: the API token or the password is missing or wrong.",
-    403: "Who asks may not do this.",
-    404: "There is nothing here, or it is not the caller's; expired and unknown are the same.",
-    406: "The answer cannot be had in the wanted media type.",
-    409: "Not now: too many jobs are waiting, or one is running.",
+    400: "The request is invalid; `detail` or `errors` say what to change.",
+    401: "The API token or the password is missing or wrong.",
+    403: "The caller has no permission to do this.",
+    404: "Unknown, expired, or not visible to the caller.",
+    406: "The answer is not available in the requested media type.",
+    409: "Too many jobs have not ended, or one runs and the platform does not queue others.",
     411: "The body has no `Content-Length`.",
-    413: "The body is larger than this address takes.",
-    415: "The body's media type is not one of those that this address takes.",
-    416: "The file does not reach that far.",
+    413: "The body is larger than this address accepts, or the account's quota is used up.",
+    415: "The body's media type is not one that this address accepts.",
+    416: "The requested range lies outside the file.",
     429: "Too many requests; `Retry-After` tells the seconds to wait.",
     503: "The platform is halted for maintenance, or its bucket does not answer.",
 }
@@ -44,7 +44,7 @@ def problems(*codes: int) -> dict[int, Any]:
 
 
 def document_problems(result: dict[str, Any], **_: Any) -> dict[str, object]:
-    """Add to each call the problem documents with which it may answer; a hook of drf-spectacular."""
+    """Add to each operation the errors that it may answer with; a postprocessing hook of drf-spectacular."""
     result.setdefault("components", {}).setdefault("schemas", {})["Problem"] = PROBLEM_SCHEMA
     for path, calls in result["paths"].items():
         for method, call in calls.items():
@@ -56,7 +56,7 @@ def document_problems(result: dict[str, Any], **_: Any) -> dict[str, object]:
 
 
 def _common(path: str, method: str, call: dict[str, Any]) -> set[int]:
-    """Return what follows from what a call is."""
+    """Return the status codes of errors that follow from an operation's method, security and parameters."""
     codes = {406, 429, 503}
     known_only = {} not in call.get("security", [{}])
     if call.get("security"):

@@ -23,7 +23,7 @@ TRAIN_PERCENT = Number(
     "Training split, in percent",
     10,
     95,
-    "The rest is the validation part, which the accuracy is measured on.",
+    "The rest is the validation set, which the accuracy is measured on.",
     whole=True,
     default=70,
 )
@@ -50,7 +50,7 @@ EPOCHS = Number(
     "Epochs",
     1,
     500,
-    "Passes over the training part: more help until the validation loss stops falling.",
+    "Passes over the training set: more help until the validation loss stops falling.",
     whole=True,
 )
 LAYERS = Choice(

@@ -63,9 +63,9 @@ def draw_epochs(epochs: Sequence[Epoch], best_epoch: int, majority_baseline: flo
 def _draw(axes: Axes, curve: AccuracyCurve, majority_baseline: float, published: float) -> None:
     trained, validated = ([100 * value for value in values] for values in (curve.trained, curve.validated))
     place, best = curve.places[curve.chosen], validated[curve.chosen]
-    axes.plot(curve.places, trained, color=TRAINING, marker="o", markersize=3, label="training part")
+    axes.plot(curve.places, trained, color=TRAINING, marker="o", markersize=3, label="training set")
     axes.plot(
-        curve.places, validated, color=VALIDATION, marker="o", markersize=4, lw=2, label="validation part"
+        curve.places, validated, color=VALIDATION, marker="o", markersize=4, lw=2, label="validation set"
     )
     axes.axhline(100 * majority_baseline, color=BASELINE, linestyle=":", label="always the largest class")
     if abs(100 * published - best) >= SEEN:
