@@ -5,7 +5,7 @@ from datetime import timedelta
 from django.db.models import QuerySet
 from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_view
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import mixins, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.permissions import AllowAny
@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from core.http.parsers import FirstRenderer
-from core.http.schema import problems
+from core.http.schema import described_reads, problems
 from inference.downloads import DOWNLOADS, find_download, send_file
 from models_registry.models import RegisteredModel
 from models_registry.services import change_model, keep_model, restore_model, retire_model
@@ -28,15 +28,9 @@ from .serializers import (
 )
 
 
-@extend_schema_view(
-    list=extend_schema(
-        description="List the caller's live and past models, newest first; for operators those of all users. "
-        "Returns a page of models with their files. 400: a filter has a value that it cannot have."
-    ),
-    retrieve=extend_schema(
-        description="Return one of the caller's models with its classes, metrics and files. 404: the token is unknown, "
-        "or the model is another user's."
-    ),
+@described_reads(
+    many="List the caller's live and past models, newest first; for operators those of all users.",
+    one="Return one of the caller's models with its classes, metrics and files.",
 )
 class RegisteredModelViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
     """The caller's models; for operators everybody's."""

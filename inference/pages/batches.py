@@ -97,7 +97,9 @@ def batch_list(request: HttpRequest) -> HttpResponse:
     batches = Batch.objects.select_related("model", "owner").defer(
         "parts", "model__metrics", "model__accuracy_plot", "model__classes"
     )
-    return render(request, "inference/batches.html", list_context(request, batches, page_size=PAGE_SIZE))
+    return render(
+        request, "inference/batches.html", list_context(request, batches, noun="batches", page_size=PAGE_SIZE)
+    )
 
 
 def _send(request: HttpRequest, token: str, form: BatchForm) -> Batch:
@@ -113,9 +115,7 @@ def _send(request: HttpRequest, token: str, form: BatchForm) -> Batch:
 
 def _refuse(request: PageRequest, token: str, error: TrainyardError) -> HttpResponse:
     if request.htmx:
-        return render(
-            request, "inference/batch_problem.html", {"problem": str(error)}, status=status_of(error)
-        )
+        return render(request, "inference/problem.html", {"problem": str(error)}, status=status_of(error))
     messages.error(request, str(error))
     return redirect("inference:model", token=token)
 

@@ -56,7 +56,7 @@ FILE_ORDER: tuple[str, ...] = (
 def model_list(request: HttpRequest) -> HttpResponse:
     """Show a person's models, newest first; operators may ask for everybody's."""
     models = shown_models().select_related("owner").defer("metrics", "accuracy_plot")
-    context = list_context(request, models, page_size=PAGE_SIZE, search=ModelSearch)
+    context = list_context(request, models, noun="models", page_size=PAGE_SIZE, search=ModelSearch)
     return render(request, "inference/models.html", context)
 
 

@@ -1,7 +1,5 @@
 """The account behind a request, with its type."""
 
-from typing import cast
-
 from django.contrib.auth.models import AnonymousUser
 
 from .models import User
@@ -9,7 +7,7 @@ from .models import User
 
 def account_of(user: User | AnonymousUser) -> User | None:
     """Return the account of the user of a request; None for an anonymous one."""
-    return cast(User, user) if user.is_authenticated else None
+    return user if user.is_authenticated else None
 
 
 def signed_in(user: User | AnonymousUser) -> User:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_view
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import mixins, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.parsers import FormParser, MultiPartParser
@@ -15,7 +15,7 @@ from accounts.quota import require_room
 from accounts.requests import account_of
 from control.selectors import require_operation
 from core.http.admission import claimed_by_file
-from core.http.schema import problems
+from core.http.schema import described_reads, problems
 from core.http.throttles import PerAddress, PerUser, Plans, Uploads
 from training.datasets.deletion import delete_dataset
 from training.datasets.dry_run import plan_upload, require_size
@@ -29,15 +29,9 @@ from .plan_serializers import PlanRequestSerializer, PlanSerializer
 from .serializers import DatasetSerializer, DatasetUploadSerializer, JobDetailSerializer, JobSerializer
 
 
-@extend_schema_view(
-    list=extend_schema(
-        description="List the caller's data sets, newest first; for operators those of all users. Returns a page of "
-        "data sets. 400: a filter has a value that it cannot have."
-    ),
-    retrieve=extend_schema(
-        description="Return one of the caller's data sets: its state, the progress of its validation, and the report. "
-        "404: it is unknown, or another user's."
-    ),
+@described_reads(
+    many="List the caller's data sets, newest first; for operators those of all users.",
+    one="Return one of the caller's data sets: its state, the progress of its validation, and the report.",
 )
 class DatasetViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
     """The caller's data sets."""
@@ -124,15 +118,9 @@ class DatasetViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-@extend_schema_view(
-    list=extend_schema(
-        description="List the caller's jobs, newest first; for operators those of all users. Returns a page of jobs. "
-        "400: a filter has a value that it cannot have."
-    ),
-    retrieve=extend_schema(
-        description="Return one of the caller's jobs with its settings, its progress, the metrics of its epochs and "
-        "the end of its log. 404: it is unknown, or another user's."
-    ),
+@described_reads(
+    many="List the caller's jobs, newest first; for operators those of all users.",
+    one="Return one of the caller's jobs with its settings, progress, metrics and the end of its log.",
 )
 class JobViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
     """The caller's training jobs."""

@@ -4,12 +4,32 @@ Writer and reader are of one release, so that an event or a key which the reader
 """
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 
 class UnknownEvent(ValueError):
     """A line of a child process is no event that this release knows."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The end of a process that failed. A subclass names the `KINDS` of failures, and says for whom a message is."""
+
+    event: ClassVar[str] = "error"
+    KINDS: ClassVar[tuple[str, ...]]
+
+    kind: str
+    message: str
+
+    def to_json(self) -> dict[str, object]:
+        """Return the event as plain data."""
+        return {"event": self.event, **vars(self)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, object]) -> Self:
+        """Read what `to_json` made. Raises `UnknownEvent`."""
+        return cls(choice_of(cls.KINDS, data, "kind"), value_of(str, data, "message"))
 
 
 class EventClass(Protocol):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, Self, get_args
 
-from .event_format import UnknownEvent, choice_of, read_event, refuse_unknown_keys, value_of
+from .event_format import Failure, UnknownEvent, read_event, refuse_unknown_keys, value_of
 from .request import TrainingResult
 
 NEWS_EVERY = 0.2  # seconds; more often nobody can read
@@ -189,23 +189,12 @@ class ResultEvent:
 
 
 @dataclass(frozen=True)
-class FailureEvent:
+class FailureEvent(Failure):
     """The end of a training that failed; `message` is for whoever `kind` names."""
 
-    event: ClassVar[str] = "error"
+    KINDS: ClassVar[tuple[str, ...]] = get_args(FailureKind)
 
     kind: FailureKind
-    message: str
-
-    def to_json(self) -> dict[str, object]:
-        """Return the event as plain data."""
-        return {"event": self.event, **vars(self)}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, object]) -> Self:
-        """Read what `to_json` made. Raises `UnknownEvent`."""
-        kinds: tuple[FailureKind, ...] = get_args(FailureKind)
-        return cls(choice_of(kinds, data, "kind"), value_of(str, data, "message"))
 
 
 Event = ProgressEvent | CheckpointEvent | ResultEvent | FailureEvent

@@ -1,5 +1,6 @@
 """Admin pages of jobs, and what training adds to those of models."""
 
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -26,6 +27,14 @@ State = TrainingJob.State
 OVER = (State.FAILED, State.CANCELLED)
 PRIORITIES = (-100, 100)
 RUNNING_LISTED = 6  # above the list
+
+
+TRAIN_AGAIN = Confirmation(
+    title="Train again",
+    does="Each becomes a new job with the same data and settings; the models that there are stay.",
+    undo="The new jobs can be cancelled.",
+    done="Trained again.",
+)
 
 
 class QueueFilter(admin.SimpleListFilter):
@@ -243,14 +252,7 @@ class TrainingJobAdmin(TokenAdmin, MachineOwnedAdmin):
         retry_job(job=job, owner=job.owner)
 
     @confirmed(
-        Confirmation(
-            title="Train again",
-            does="Each becomes a new job with the same data and settings; the models that there are stay.",
-            undo="The new jobs can be cancelled.",
-            done="Trained again.",
-            fits=lambda job: job.state == State.SUCCEEDED,
-            needs="jobs that succeeded",
-        ),
+        replace(TRAIN_AGAIN, fits=lambda job: job.state == State.SUCCEEDED, needs="jobs that succeeded"),
         permission="operate",
         icon="model_training",
     )
@@ -305,11 +307,8 @@ class TrainedModelAdmin(RegisteredModelAdmin):
         return link_to(job.dataset if job else None)
 
     @confirmed(
-        Confirmation(
-            title="Train again",
-            does="Each becomes a new job with the same data and settings; the models that there are stay.",
-            undo="The new jobs can be cancelled.",
-            done="Trained again.",
+        replace(
+            TRAIN_AGAIN,
             fits=lambda model: model.origin == RegisteredModel.Origin.TRAINED,
             needs="models that were trained here",
         ),

@@ -30,7 +30,9 @@ JOBS_SHOWN = 20
 def dataset_list(request: HttpRequest) -> HttpResponse:
     """Show a person's data sets, newest first."""
     datasets = Dataset.objects.defer("report").annotate(uses=Count("jobs")).order_by("-created_at")
-    context = list_context(request, datasets, page_size=PAGE_SIZE, search=DatasetSearch, for_operators=False)
+    context = list_context(
+        request, datasets, noun="data sets", page_size=PAGE_SIZE, search=DatasetSearch, for_operators=False
+    )
     return render(request, "training/datasets.html", context)
 
 

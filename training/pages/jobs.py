@@ -40,7 +40,7 @@ def job_list(request: HttpRequest) -> HttpResponse:
     jobs = TrainingJob.objects.select_related("registered_model", "dataset", "owner").defer(
         "log_tail", "dataset__report", "registered_model__metrics", "registered_model__accuracy_plot"
     )
-    context = list_context(request, jobs, page_size=PAGE_SIZE, search=JobSearch)
+    context = list_context(request, jobs, noun="jobs", page_size=PAGE_SIZE, search=JobSearch)
     return render(request, "training/jobs.html", context)
 
 

@@ -1,11 +1,14 @@
 """A hook that adds to the OpenAPI description what all operations share: the problem documents of errors."""
 
+from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
-from drf_spectacular.utils import OpenApiResponse
+from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_view
 
 from .problems import PROBLEM_TYPE
+
+ViewSet = TypeVar("ViewSet", bound=type)
 
 UNSAFE = ("post", "put", "patch", "delete")
 METHODS = (*UNSAFE, "get")
@@ -41,6 +44,17 @@ WHEN = {
 def problems(*codes: int) -> dict[int, Any]:
     """Return the responses of a call that are errors of its own, for `extend_schema`."""
     return {code: OpenApiResponse(description=WHEN[code]) for code in codes}
+
+
+def described_reads(*, many: str, one: str) -> Callable[[ViewSet], ViewSet]:
+    """Return a decorator that describes the list of a view set and the retrieval of one of its rows.
+
+    The rows are the caller's own; `many` and `one` say what the answers hold.
+    """
+    return extend_schema_view(
+        list=extend_schema(description=f"{many} 400: a filter has a value that it cannot have."),
+        retrieve=extend_schema(description=f"{one} 404: it is unknown, or another user's."),
+    )
 
 
 def document_problems(result: dict[str, Any], **_: Any) -> dict[str, object]:

@@ -13,20 +13,25 @@ def list_context(
     request: HttpRequest,
     rows: QuerySet[Any],
     *,
+    noun: str,
     page_size: int,
     search: type[ListSearch] | None = None,
     for_operators: bool = True,
 ) -> dict[str, object]:
-    """Return the context of a list's template: `page`, `everyone` and, with a search, `search`.
+    """Return the context of `layout/list.html`: `title`, `page`, whose rows they are and, with a search, `search`.
 
-    `rows` have a column `owner`. An operator sees those of all users with `?whose=everyone`, unless
-    `for_operators` is False.
+    `rows` have a column `owner`, and are called by `noun`. An operator sees those of all users with
+    `?whose=everyone`, unless `for_operators` is False.
     """
-    asked = for_operators and request.GET.get("whose") == "everyone"
-    everyone = asked and bool(getattr(request.user, "is_operator", False))
+    may_see_everyone = for_operators and bool(getattr(request.user, "is_operator", False))
+    everyone = may_see_everyone and request.GET.get("whose") == "everyone"
     if not everyone:
         rows = rows.filter(owner_id=request.user.pk)
-    context: dict[str, object] = {"everyone": everyone}
+    context: dict[str, object] = {
+        "title": f"{'All' if everyone else 'My'} {noun}",
+        "everyone": everyone,
+        "may_see_everyone": may_see_everyone,
+    }
     if search is not None:
         lookup = BEGINNING if everyone else ANYWHERE
         found = context["search"] = search(request.GET, rows, lookup=lookup)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Self, get_args
 
-from ..event_format import UnknownEvent, choice_of, read_event, value_of
+from ..event_format import Failure, UnknownEvent, read_event, value_of
 from .report import DataReport
 
 # "data": the file cannot be read; "memory": reading it takes more than there is; "internal": a fault of this program.
@@ -55,23 +55,12 @@ class Validated:
 
 
 @dataclass(frozen=True)
-class ValidationFailed:
+class ValidationFailed(Failure):
     """The end of a validation that could not read the data; `message` is for the owner if `kind` is "data"."""
 
-    event: ClassVar[str] = "error"
+    KINDS: ClassVar[tuple[str, ...]] = get_args(FailureKind)
 
     kind: FailureKind
-    message: str
-
-    def to_json(self) -> dict[str, object]:
-        """Return the event as plain data."""
-        return {"event": self.event, **vars(self)}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, object]) -> Self:
-        """Read what `to_json` made. Raises `UnknownEvent`."""
-        kinds: tuple[FailureKind, ...] = get_args(FailureKind)
-        return cls(choice_of(kinds, data, "kind"), value_of(str, data, "message"))
 
 
 ValidationEvent = ExamplesRead | Validated | ValidationFailed
