@@ -180,7 +180,9 @@ class RegisteredModelAdmin(FixedRows, TokenAdmin):
         allowed = bool(super().has_change_permission(request))
         return allowed and (not isinstance(obj, RegisteredModel) or obj.is_live)
 
-    def save_model(self, request: HttpRequest, obj: RegisteredModel, form: Any, change: bool) -> None:
+    def save_model(
+        self, request: HttpRequest, obj: RegisteredModel, form: forms.ModelForm, change: bool
+    ) -> None:
         """Write what was edited and nothing else: meanwhile the clean-up may have come by."""
         change_model(model=obj, changes={name: form.cleaned_data[name] for name in form.changed_data})
 

@@ -9,7 +9,6 @@ import hashlib
 import io
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 
 import structlog
 from django.db import transaction
@@ -83,7 +82,7 @@ def _check(model: RegisteredModel) -> bool:
     onnx = next((artifact for artifact in artifacts if artifact.kind == Artifact.Kind.ONNX), None)
     if model.broken_limits >= MOST_BROKEN and onnx is not None and onnx.sha256 in known:
         return False  # it is as it was
-    news: dict[str, Any] = {}
+    news: dict[str, object] = {}
     if not reasons:
         try:
             news |= {"classes": _open(model, onnx), "broken_limits": 0}

@@ -43,7 +43,7 @@ FIELDS_OF_FILES = {
 class _Described:
     """An entry as columns of a model, and its files by kind."""
 
-    columns: dict[str, Any]
+    columns: dict[str, object]
     files: dict[str, str]
 
 
@@ -135,7 +135,7 @@ def _locked(token: str) -> RegisteredModel | None:
 
 def _describe(fields: Json) -> _Described:
     """Translate an entry's fields, in today's spelling, into columns."""
-    columns: dict[str, Any] = {
+    columns: dict[str, object] = {
         name: fields[name]
         for name in ("task_type", "classes", "downloadable", "accuracy", "accuracy_plot")
         if name in fields

@@ -3,7 +3,6 @@
 import secrets
 from datetime import datetime
 from functools import partial
-from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -90,7 +89,7 @@ class Batch(LeasedWork):
         """The done part of the inputs in percent."""
         return 100 * self.done / self.total if self.total else 0.0
 
-    def changes_on(self, target: WorkState, reason: str) -> dict[str, Any]:
+    def changes_on(self, target: WorkState, reason: str) -> dict[str, object]:
         """Set until when a batch that ends is kept."""
         if target in FINAL:
             return {"expires_at": timezone.now() + settings.TRAINYARD["BATCH_RETENTION"]}

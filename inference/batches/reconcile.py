@@ -1,7 +1,5 @@
 """Deletes files of batches: all but the result when one has ended, and the result with its row when it expires."""
 
-from typing import Any
-
 import structlog
 from django.db import transaction
 from django.dispatch import receiver
@@ -21,7 +19,7 @@ DELETED_AT_ONCE = 1000
 
 
 @receiver(work_ended, sender=Batch)
-def tidy_up(work: Batch, **_: Any) -> None:
+def tidy_up(work: Batch, **_: object) -> None:
     """Delete all files but the result; those that cannot be deleted now are when the batch expires."""
     transaction.on_commit(lambda: tidy(Batch.objects.get(pk=work.pk)), robust=True)
 

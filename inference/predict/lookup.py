@@ -61,7 +61,7 @@ def find_served_model(token: str) -> ServedModel:
     return ServedModel(model, key, sha256)
 
 
-def _ask(token: str) -> Any:
+def _ask(token: str) -> tuple[Any, ...] | None:
     """Return the row of `MODEL_FIELDS`, key, SHA-256 and whether the platform is halted; None for no row."""
     sql, parameters = _statement(connection.vendor)
     with connection.cursor() as cursor:

@@ -4,8 +4,6 @@
 both by itself. Who needs another set of rights makes a group of its own, which nobody touches.
 """
 
-from typing import Any
-
 from django.apps import apps as registry
 from django.apps.registry import Apps
 from django.db.models import Q
@@ -37,7 +35,7 @@ def rights_of_operators() -> set[str]:
     return {*_views(*LOOKED_AT), *OPERATED}
 
 
-def grant_roles(apps: Apps = registry, **_: Any) -> None:
+def grant_roles(apps: Apps = registry, **_: object) -> None:
     """Make both groups and give them their rights; may be repeated."""
     try:
         apps.get_model("auth", "Group")

@@ -1,8 +1,7 @@
 """How API tokens are described in OpenAPI."""
 
-from typing import Any
-
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import build_bearer_security_scheme_object
 
 
@@ -12,7 +11,7 @@ class ApiTokenScheme(OpenApiAuthenticationExtension):
     target_class = "accounts.authentication.ApiTokenAuthentication"
     name = "apiToken"
 
-    def get_security_definition(self, auto_schema: Any) -> Any:
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:
         """Return the header."""
         return build_bearer_security_scheme_object("Authorization", "Token")
 
@@ -23,6 +22,6 @@ class PasswordScheme(OpenApiAuthenticationExtension):
     target_class = "accounts.authentication.PasswordAuthentication"
     name = "password"
 
-    def get_security_definition(self, auto_schema: Any) -> Any:
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:
         """Return the scheme."""
         return {"type": "http", "scheme": "basic"}

@@ -1,7 +1,5 @@
 """The admin's site: sign-in and password change are those of the users' pages."""
 
-from typing import Any
-
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
@@ -30,13 +28,13 @@ class AdminSite(UnfoldAdminSite):
         return redirect_to_login(target)
 
     def password_change(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+        self, request: HttpRequest, extra_context: dict[str, object] | None = None
     ) -> HttpResponse:
         """Redirect to the users' page for the password."""
         return redirect("account_change_password")
 
     def password_change_done(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+        self, request: HttpRequest, extra_context: dict[str, object] | None = None
     ) -> HttpResponse:
         """Redirect an old address to the same page."""
         return redirect("account_change_password")

@@ -1,7 +1,5 @@
 """Admin pages of the switches: one row each, which can be changed and never added or deleted."""
 
-from typing import Any
-
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
@@ -24,7 +22,9 @@ class SingletonAdmin(FixedRows, PlatformAdmin):
 
     counts_rows = False
 
-    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, object] | None = None
+    ) -> HttpResponse:
         """Redirect to the form of the one row."""
         model: type[SingletonModel] = self.model
         row = model.load()

@@ -3,6 +3,8 @@
 from datetime import datetime
 from typing import Any, Self
 
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
@@ -13,11 +15,11 @@ from .exceptions import InvalidRequest
 class OwnedQuerySet(models.QuerySet[Any]):
     """Rows with an owner; those without one belong to the platform."""
 
-    def owned_by(self, user: Any) -> Self:
+    def owned_by(self, user: AbstractBaseUser | AnonymousUser) -> Self:
         """Return the rows that a user may see and change: their own; all for operators, none for anonymous users."""
         if not user.is_authenticated:
             return self.none()
-        return self if user.is_operator else self.filter(owner_id=user.pk)
+        return self if getattr(user, "is_operator", False) else self.filter(owner_id=user.pk)
 
 
 class TimestampedModel(models.Model):

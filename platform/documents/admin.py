@@ -7,7 +7,7 @@ from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from unfold.decorators import display
 
@@ -117,7 +117,7 @@ class DocumentAdmin(MachineOwnedAdmin):
         object_id: str | None = None,
         form_url: str = "",
         extra_context: dict[str, object] | None = None,
-    ) -> Any:
+    ) -> HttpResponse:
         """Show the differences between the document in the bucket and the database."""
         key = unquote(object_id or "")
         context = {

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 import structlog
 from django.db import transaction
@@ -137,7 +136,7 @@ class DocumentWriter:
         done: Collection[int],
         remember: Callable[[], Collection[str] | None] = lambda: None,
         accepted: bool = False,
-        **changes: Any,
+        **changes: object,
     ) -> None:
         """Note a document that is in step now, in one transaction. Raises `LostLease`.
 

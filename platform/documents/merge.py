@@ -128,8 +128,8 @@ def _reading(written: Json, canonical: Json, name: str, ours: object) -> object:
 
 
 def after_sending(
-    *, base: Any, theirs: Any, sent: Mapping[str, str] | None, digest: Callable[[Any], str]
-) -> Any:
+    *, base: object, theirs: object, sent: Mapping[str, str] | None, digest: Callable[[object], str]
+) -> object:
     """Return the base of an object that we have sent and whose landing we could not see.
 
     `sent` holds a digest of each field, None when we took the object out. Fields that say what we sent
@@ -207,7 +207,7 @@ def _without_ours(*, base: object, theirs: object, external: bool) -> MergedEntr
 
 
 def _without_theirs(
-    *, base: Any, ours: Json, theirs: Any, canonical: Canonical, comes_back: bool
+    *, base: object, ours: Json, theirs: object, canonical: Canonical, comes_back: bool
 ) -> MergedEntry:
     untouched = isinstance(base, dict) and agrees(base, ours, canonical)
     if theirs is None and untouched:

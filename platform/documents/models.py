@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from django.db import models, transaction
 
@@ -74,7 +73,7 @@ class Document(models.Model):
                 moved.update(store=store, etag="", base="", sent="", rejected_etag="", published_at=None)
 
     @classmethod
-    def note(cls, key: str, *, writer: str, **changes: Any) -> bool:
+    def note(cls, key: str, *, writer: str, **changes: object) -> bool:
         """Update the row under the lease; returns False, and changes nothing, if another process holds it."""
         return bool(cls.objects.filter(key=key, writer=writer).update(**changes))
 

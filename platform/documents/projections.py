@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pydantic import BaseModel
 
@@ -64,7 +64,7 @@ class Edit:
 class News:
     """What others did to a document of entries since we last looked."""
 
-    brought: dict[str, Any] = field(default_factory=dict)
+    brought: dict[str, object] = field(default_factory=dict)
     edited: dict[str, Edit] = field(default_factory=dict)
     vanished: dict[str, Json] = field(default_factory=dict)  # with what our rows said
     without_files: frozenset[str] = frozenset()  # those brought that are rows of ours whose files are gone

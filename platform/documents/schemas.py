@@ -80,7 +80,7 @@ class TextModelEntry(ModelEntry):
     """Key of the file with classes and tokenizer: JSON; in older entries a pickle, which is never opened."""
 
 
-def _kind(entry: Any) -> str:
+def _kind(entry: object) -> str:
     return str(entry.get("task_type") if isinstance(entry, dict) else getattr(entry, "task_type", ""))
 
 

@@ -3,7 +3,6 @@
 import contextlib
 import threading
 import time
-from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError
@@ -44,7 +43,7 @@ class Heartbeat(LeaseRenewal):
     def __init__(self, work: LeasedWork) -> None:
         self._work = work
         self._lease = settings.TRAINYARD["LEASE"].total_seconds()
-        self._news: dict[str, Any] = {}
+        self._news: dict[str, object] = {}
         self._news_lock = threading.Lock()
         self._renewed_at = time.monotonic()
         self._cancelled = self._halted = False
@@ -55,7 +54,7 @@ class Heartbeat(LeaseRenewal):
             name=f"heartbeat-{work.noun()}-{work.pk}",
         )
 
-    def tell(self, **news: Any) -> None:
+    def tell(self, **news: object) -> None:
         """Set fields of the row, which are written with the next renewal; counts as progress."""
         self.heard()
         with self._news_lock:

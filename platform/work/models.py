@@ -142,7 +142,7 @@ class LeasedWork(TimestampedModel):
         """Return where the next attempt goes on, as the end of a sentence like " at epoch 3"; "" if nowhere."""
         return ""
 
-    def changes_on(self, target: WorkState, reason: str) -> dict[str, Any]:
+    def changes_on(self, target: WorkState, reason: str) -> dict[str, object]:
         """Return the kind's own columns to write with a step to `target`."""
         return {}
 

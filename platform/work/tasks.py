@@ -1,7 +1,5 @@
 """What a worker process does for every kind of leased work; Celery imports this in workers only."""
 
-from typing import Any
-
 from django.dispatch import receiver
 
 from core.queue.consumer import broker_connected
@@ -11,7 +9,7 @@ from .queue import announce_head, kinds
 
 
 @receiver(broker_connected)
-def announce_what_the_broker_may_have_lost(**_: Any) -> None:
+def announce_what_the_broker_may_have_lost(**_: object) -> None:
     """Announce the head of every queue once the broker is connected, without waiting for the next reconcile."""
     for kind in kinds():
         announce_head(kind)

@@ -8,8 +8,9 @@ turn already. Only work that yields, because it has had its share of the worker'
 that is complete in the moment in which somebody cancels it succeeds: its outcome is there, and is not thrown away.
 """
 
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from django.conf import settings
@@ -53,12 +54,12 @@ def claim(work: Work, *, worker: str) -> Work | None:
         "started_at": now,
         "message": "",
     }
-    if not _move(work, rows, State.RUNNING, **changes):
+    if not _move(work, rows, State.RUNNING, changes=changes):
         return None
     return type(work).objects.filter(pk=work.pk).first()
 
 
-def renew(work: LeasedWork, **news: Any) -> None:
+def renew(work: LeasedWork, **news: object) -> None:
     """Renew the lease and write fields of the row with it. Raises `StaleAttempt`."""
     now = timezone.now()
     if not _held(work).update(lease_expires_at=now + _lease(), updated_at=now, **news):
@@ -73,15 +74,15 @@ def state_of(work: LeasedWork) -> State:
     return State(state)
 
 
-def succeed(work: LeasedWork, **changes: Any) -> None:
+def succeed(work: LeasedWork, **changes: object) -> None:
     """End work that is done; call it inside the transaction that keeps the outcome. Raises `StaleAttempt`."""
-    if not _move(work, _held(work), State.SUCCEEDED, **changes):
+    if not _move(work, _held(work), State.SUCCEEDED, changes=changes):
         raise _stale(work)
 
 
-def fail(work: LeasedWork, *, reason: str, **changes: Any) -> None:
+def fail(work: LeasedWork, *, reason: str, **changes: object) -> None:
     """End work that cannot succeed; `reason` is shown. Raises `StaleAttempt`."""
-    if not _move(work, _held(work), State.FAILED, reason, **changes):
+    if not _move(work, _held(work), State.FAILED, reason, changes):
         raise _stale(work)
 
 
@@ -91,12 +92,12 @@ def finish_cancelling(work: LeasedWork) -> None:
         raise _stale(work)
 
 
-def hand_back(work: LeasedWork, *, reason: str, **changes: Any) -> None:
+def hand_back(work: LeasedWork, *, reason: str, **changes: object) -> None:
     """Return work to the queue through no fault of its own. Raises `StaleAttempt`.
 
     Work that was cancelled in this moment ends instead.
     """
-    if not _move(work, _held(work), State.QUEUED, reason, **changes):
+    if not _move(work, _held(work), State.QUEUED, reason, changes):
         finish_cancelling(work)
 
 
@@ -126,8 +127,8 @@ def take_from_dead_worker(work: LeasedWork, *, now: datetime) -> State | None:
         return State.CANCELLED
     if failures >= work.max_attempts:
         gave_up = _gave_up(failures, reason)
-        return State.FAILED if _move(work, row, State.FAILED, gave_up, failures=failures) else None
-    return State.QUEUED if _move(work, row, State.QUEUED, _again(reason), failures=failures) else None
+        return State.FAILED if _move(work, row, State.FAILED, gave_up, {"failures": failures}) else None
+    return State.QUEUED if _move(work, row, State.QUEUED, _again(reason), {"failures": failures}) else None
 
 
 def cancel(work: LeasedWork) -> bool:
@@ -163,7 +164,13 @@ def _held(work: LeasedWork) -> QuerySet[Any]:
 
 
 @transaction.atomic
-def _move(work: LeasedWork, rows: QuerySet[Any], target: State, reason: str = "", **changes: Any) -> bool:
+def _move(
+    work: LeasedWork,
+    rows: QuerySet[Any],
+    target: State,
+    reason: str = "",
+    changes: Mapping[str, object] = MappingProxyType({}),
+) -> bool:
     """Update the row if it is among `rows` and its state allows the step; returns whether it did."""
     sources = [source for source, targets in work.ALLOWED.items() if target in targets]
     columns = {**_columns_on(work, target, reason), **work.changes_on(target, reason), **changes}
@@ -175,7 +182,7 @@ def _move(work: LeasedWork, rows: QuerySet[Any], target: State, reason: str = ""
     return bool(moved)
 
 
-def _columns_on(work: LeasedWork, target: State, reason: str) -> dict[str, Any]:
+def _columns_on(work: LeasedWork, target: State, reason: str) -> dict[str, object]:
     """Return the columns that a step to this state writes for every kind of work."""
     if target == State.QUEUED:
         unheld = {"worker": "", "lease_expires_at": None, "announced_at": None, "started_at": None}
@@ -185,8 +192,9 @@ def _columns_on(work: LeasedWork, target: State, reason: str) -> dict[str, Any]:
     return {}
 
 
-def _lease() -> Any:
-    return settings.TRAINYARD["LEASE"]
+def _lease() -> timedelta:
+    lease: timedelta = settings.TRAINYARD["LEASE"]
+    return lease
 
 
 def _again(reason: str) -> str:

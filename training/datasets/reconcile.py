@@ -1,7 +1,6 @@
 """Deletes the files of unusable data sets, later if the bucket is away."""
 
 from functools import partial
-from typing import Any
 
 from django.db import transaction
 from django.dispatch import receiver
@@ -16,7 +15,7 @@ ROWS_PER_RUN = 50
 
 
 @receiver(work_ended, sender=DatasetValidation)
-def sweep_at_once(work: DatasetValidation, **_: Any) -> None:
+def sweep_at_once(work: DatasetValidation, **_: object) -> None:
     """Delete the file of a data set that has turned out to be unusable; one that is ready keeps its."""
     transaction.on_commit(partial(sweep, work), robust=True)
 

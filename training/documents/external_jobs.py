@@ -9,8 +9,9 @@ import errno
 import hashlib
 import json
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import structlog
 from django.conf import settings
@@ -54,11 +55,11 @@ FOR_NOW = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM,
 Whole = Annotated[int, Field(ge=-LARGEST_INTEGER, le=LARGEST_INTEGER)]
 
 
-def _lower(value: Any) -> Any:
+def _lower(value: object) -> object:
     return value.strip().lower() if isinstance(value, str) else value
 
 
-def _absent(value: Any) -> Any:
+def _absent(value: object) -> object:
     """Read the ways in which writers say that a scheduler is off."""
     return None if value in (None, False, "", "false", "False") else value
 
@@ -200,7 +201,7 @@ def _make_dataset(
         )
 
 
-def read_as(model: type[AnyModel], values: dict[str, Any], *, place: str = "") -> AnyModel:
+def read_as(model: type[AnyModel], values: Mapping[str, object], *, place: str = "") -> AnyModel:
     """Return the values as a model. `InvalidRequest` names the fields, but not what they hold."""
     try:
         return model.model_validate(values)

@@ -2,12 +2,11 @@
 
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any
 
 from django import forms
 from django.contrib import admin
 from django.db.models import Model, Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from unfold.widgets import UnfoldAdminIntegerFieldWidget
@@ -150,13 +149,15 @@ class TrainingJobAdmin(TokenAdmin, MachineOwnedAdmin):
         fields = [field.name for field in TrainingJob._meta.fields if field.name not in self.editable]
         return [*fields, *written, "token_whole", "token_masked"]
 
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, object] | None = None
+    ) -> HttpResponse:
         """Show the running jobs above the list."""
         running = TrainingJob.objects.running().select_related("owner").defer("log_tail")[:RUNNING_LISTED]
         told = [(job, progress_in_words(job.state, job.how_far)) for job in running]
         return super().changelist_view(request, {**(extra_context or {}), "running_jobs": told})
 
-    def save_model(self, request: HttpRequest, obj: TrainingJob, form: Any, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: TrainingJob, form: forms.ModelForm, change: bool) -> None:
         """Write the priority only: a worker may have changed the rest of the row meanwhile."""
         set_priority(job=obj, priority=obj.priority)
 

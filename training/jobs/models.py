@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.conf import settings
 from django.core.validators import RegexValidator
@@ -195,7 +194,7 @@ class TrainingJob(LeasedWork):
         """Return the epoch that the next attempt begins with, as the end of a sentence."""
         return where_it_goes_on(self.how_far)
 
-    def changes_on(self, target: WorkState, reason: str) -> dict[str, Any]:
+    def changes_on(self, target: WorkState, reason: str) -> dict[str, object]:
         """Keep the progress of an interrupted job, add up its time, and let the files of one that ended be swept."""
         if target == State.RUNNING:
             return {"not_before": None, "progress": self.how_far.kept("claimed").to_json()}

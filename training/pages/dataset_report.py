@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from models_registry.artifacts.metadata import TEXT_CLASSIFICATION
 
@@ -27,7 +26,7 @@ class ReportSummary:
     classes: Sequence[ClassCount]
     duplicates: int
     conflicting: int
-    unreadable: Sequence[Mapping[str, Any]]
+    unreadable: Sequence[Mapping[str, object]]
     unreadable_more: int
     warnings: Sequence[str]
     majority_percent: float | None

@@ -6,7 +6,7 @@ A batch is classified here and now, without a worker; its result is the CSV that
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
@@ -37,7 +37,7 @@ class Command(BaseCommand):
         parser.add_argument("--column", default="", help="of a table's texts (recognised by its name)")
         parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: Any) -> None:
         if bool(options["inputs"]) == bool(options["batch"]) or bool(options["batch"]) != bool(
             options["output"]
         ):
@@ -69,7 +69,7 @@ class Command(BaseCommand):
         else:
             self.stdout.write(f"{total:,} classified into {output}; {unreadable:,} could not be used.")
 
-    def _write(self, file: Any, source: Source, predictor: AnyPredictor, total: int) -> int:
+    def _write(self, file: TextIO, source: Source, predictor: AnyPredictor, total: int) -> int:
         """Write all lines, and on a terminal how far it is; returns how many inputs could not be used."""
         done = unreadable = 0
         for items in source.chunks(0):

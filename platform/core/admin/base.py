@@ -10,7 +10,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.contrib.auth import get_user_model
 from django.db.models import Model, Q, QuerySet
-from django.http import HttpRequest, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.defaultfilters import filesizeformat
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -196,8 +196,8 @@ class PlatformAdmin(NamedLookups):
         request: HttpRequest,
         object_id: str | None = None,
         form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> Any:
+        extra_context: dict[str, object] | None = None,
+    ) -> HttpResponse:
         """Show an `InvalidRequest` of a service as a message on the form."""
         try:
             return super().changeform_view(request, object_id, form_url, extra_context)
@@ -209,7 +209,7 @@ class PlatformAdmin(NamedLookups):
         """Return a few words that tell a row from others, for the confirmation page."""
         return ""
 
-    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+    def get_actions_detail(self, request: HttpRequest, object_id: str) -> list[Any]:
         """Return the actions whose confirmation fits the row in its present state."""
         offered = super().get_actions_detail(request, object_id)
         row = self.get_object(request, unquote(str(object_id))) if offered else None

@@ -63,7 +63,7 @@ def claimed_by_file(request: HttpRequest) -> int:
 
 
 def refusal(
-    request: HttpRequest, view: Callable[..., Any], kwargs: dict[str, Any]
+    request: HttpRequest, view: Callable[..., Any], kwargs: dict[str, object]
 ) -> HttpResponseBase | None:
     """Return the answer to a request whose large body is not wanted; None when it may come."""
     try:
@@ -105,7 +105,7 @@ def _forged(request: HttpRequest) -> HttpResponse | None:
 
 
 def _refused_by_rest(
-    rest: Any, request: HttpRequest, view: Any, kwargs: dict[str, Any]
+    rest: Any, request: HttpRequest, view: Any, kwargs: dict[str, object]
 ) -> HttpResponseBase | None:
     """Do what a REST view does before it looks at a body: rights, limits, kinds of bodies."""
     one = rest(**view.initkwargs)

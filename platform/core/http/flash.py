@@ -81,7 +81,7 @@ def _error(message: str, *, status: int = 200) -> Response:
     return Response({"result": "error", "message": message}, status=status)
 
 
-def success(**answer: Any) -> Response:
+def success(**answer: object) -> Response:
     """Return an answer in the envelope."""
     return Response({"result": "success", **answer})
 

@@ -112,7 +112,11 @@ class BodyLimitMiddleware:
         return self.get_response(request)
 
     def process_view(
-        self, request: HttpRequest, view: Callable[..., Any], args: Any, kwargs: Any
+        self,
+        request: HttpRequest,
+        view: Callable[..., Any],
+        args: tuple[object, ...],
+        kwargs: dict[str, object],
     ) -> HttpResponseBase | None:
         """Look before any other middleware reads the body."""
         return refuse_body(request, view, kwargs)
@@ -174,7 +178,7 @@ class ErrorMiddleware:
 
 
 def refuse_body(
-    request: HttpRequest, view: Callable[..., Any], kwargs: dict[str, Any]
+    request: HttpRequest, view: Callable[..., Any], kwargs: dict[str, object]
 ) -> HttpResponseBase | None:
     """Return the answer to a request whose body is not wanted, or that the server should go on reading (100)."""
     if "HTTP_TRANSFER_ENCODING" in request.META:

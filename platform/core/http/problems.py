@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, JsonResponse
@@ -62,7 +61,7 @@ def problem_details_handler(error: Exception, context: dict[str, object]) -> Res
     return answer
 
 
-def problem(code: int, detail: str, *, errors: Any = None) -> Response:
+def problem(code: int, detail: str, *, errors: object = None) -> Response:
     """Answer with a problem document."""
     return Response(Problem(code, detail, errors=errors).body, status=code, content_type=PROBLEM_TYPE)
 

@@ -41,7 +41,7 @@ WHEN = {
 }
 
 
-def problems(*codes: int) -> dict[int, Any]:
+def problems(*codes: int) -> dict[int, OpenApiResponse]:
     """Return the responses of a call that are errors of its own, for `extend_schema`."""
     return {code: OpenApiResponse(description=WHEN[code]) for code in codes}
 
@@ -57,7 +57,7 @@ def described_reads(*, many: str, one: str) -> Callable[[ViewSet], ViewSet]:
     )
 
 
-def document_problems(result: dict[str, Any], **_: Any) -> dict[str, object]:
+def document_problems(result: dict[str, Any], **_: object) -> dict[str, object]:
     """Add to each operation the errors that it may answer with; a postprocessing hook of drf-spectacular."""
     result.setdefault("components", {}).setdefault("schemas", {})["Problem"] = PROBLEM_SCHEMA
     for path, calls in result["paths"].items():

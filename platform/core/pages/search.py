@@ -4,6 +4,7 @@ A person's own list is searched for letters anywhere in a name. A list of all us
 and no index serves the middle of a name: there the search is for the beginning of names.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
@@ -13,7 +14,7 @@ ANYWHERE, BEGINNING = "icontains", "istartswith"
 LABELS = {ANYWHERE: "Search by name", BEGINNING: "Beginning of a name"}
 
 
-def choice(label: str, choices: Any, *, everything: str) -> ChoiceFilter:
+def choice(label: str, choices: Sequence[tuple[str, str]], *, everything: str) -> ChoiceFilter:
     """Return a filter by one of a column's values; `everything` names the choice that narrows nothing."""
     widget = forms.Select(attrs={"class": "form-select"})
     return ChoiceFilter(label=label, choices=choices, empty_label=everything, widget=widget)

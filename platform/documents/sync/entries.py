@@ -4,7 +4,6 @@ import json
 from collections.abc import Collection
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import structlog
 from django.db import transaction
@@ -80,7 +79,7 @@ def _settle(writer: DocumentWriter, sent: str, theirs: Json) -> None:
         write_rows(kept)
 
 
-def _differences(known: Any, settled: Any) -> Json | None:
+def _differences(known: object, settled: object) -> Json | None:
     """Return what fields said that a write of ours has changed; None when it made the entry."""
     if not (isinstance(known, dict) and isinstance(settled, dict)):
         return None

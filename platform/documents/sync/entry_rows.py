@@ -1,7 +1,6 @@
 """The rows of a document's entries: each as we last knew it in the document, kept as the text that stands there."""
 
 from collections.abc import Collection, Iterable, Iterator
-from typing import Any
 
 from core.text import storable
 
@@ -21,7 +20,7 @@ def read_rows(key: str, tokens: Collection[str]) -> dict[str, PublishedEntry]:
     return {names[row.name]: row for row in rows.iterator() if row.name in names}
 
 
-def known_entry(row: PublishedEntry | None) -> Any:
+def known_entry(row: PublishedEntry | None) -> object:
     """Return the entry as we last knew it; None when there was none."""
     return parse_entry(row.text)[1] if row else None
 
@@ -64,7 +63,7 @@ def read_texts(key: str, changed: dict[str, str | None]) -> Iterator[str]:
 
 
 def make_row(
-    key: str, token: str, entry: Any, problem: str = "", *, writes: Iterable[Write] = ()
+    key: str, token: str, entry: object, problem: str = "", *, writes: Iterable[Write] = ()
 ) -> PublishedEntry:
     """Return an entry as the row that is to be written."""
     return PublishedEntry(

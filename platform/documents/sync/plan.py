@@ -43,7 +43,7 @@ class MergePlan:
                 news.edited[token] = Edit(merged.followed, self.ours[token], merged.document)
         return news
 
-    def _is_new(self, token: str, entry: Any) -> bool:
+    def _is_new(self, token: str, entry: object) -> bool:
         return token not in self.rows or self.rows[token].digest != digest_entry(entry)
 
 
@@ -78,7 +78,7 @@ def make_plan(
 
 
 def _merge(
-    projection: EntriesProjection, plan: MergePlan, token: str, *, known: Any, repair: bool, now: datetime
+    projection: EntriesProjection, plan: MergePlan, token: str, *, known: object, repair: bool, now: datetime
 ) -> None:
     """Note in the plan what becomes of one entry."""
     row, ours, found = plan.rows.get(token), plan.ours.get(token), plan.theirs.get(token)

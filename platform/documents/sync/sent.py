@@ -8,7 +8,7 @@ from ..merge import after_sending
 from ..serialise import digest_entry
 
 
-def settled(known: Any, theirs: Any, sent: str, entry: str) -> Any:
+def settled(known: object, theirs: object, sent: str, entry: str) -> Any:
     """Return what we know of an object, now that we see whether what we sent has landed."""
     digests: Sent = json.loads(sent) if sent else {}
     if entry not in digests:
@@ -21,5 +21,5 @@ def digest_fields(document: Any) -> dict[str, str]:
     return {name: _digest(value) for name, value in document.items()}
 
 
-def _digest(value: Any) -> str:
+def _digest(value: object) -> str:
     return digest_entry(value)[:16]

@@ -27,7 +27,7 @@ class Command(BaseCommand):
         parser.add_argument("--timeout", type=float, default=3600, help="seconds to wait (default: 3600)")
         parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: Any) -> None:
         job = TrainingJob.objects.select_related("registered_model").filter(token=options["token"]).first()
         if job is None:
             raise CommandError("There is no job with this token.")

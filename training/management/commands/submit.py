@@ -66,7 +66,7 @@ class Command(BaseCommand):
         parser.add_argument("--timeout", type=float, default=3600, help="seconds to wait (default: 3600)")
         parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: Any) -> None:
         if not options["name"] and not options["dry_run"]:
             raise CommandError("Name the model: --name.")
         corrections = corrections_of(options)

@@ -28,7 +28,7 @@ class Command(BaseCommand):
         parser.add_argument("--queues", help="comma-separated (default: cpu, and gpu where there is one)")
         parser.add_argument("--slots", type=int, help="jobs at a time (default: as many as GPUs allow, or 1)")
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: Any) -> None:
         gpus = visible_gpus()
         queues = options["queues"] or ("cpu,gpu" if gpus else "cpu")
         slots = options["slots"] or max(1, gpus // settings.TRAINYARD["GPUS_PER_JOB"])

@@ -18,7 +18,7 @@ class Command(BaseCommand):
         parser.add_argument("user", help="the user's name")
         parser.add_argument("--days", type=int, default=90, help="how long it is good for (default: 90)")
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: Any) -> None:
         user = User.objects.filter(username=options["user"], is_active=True).first()
         if user is None:
             raise CommandError(f"There is no active user {options['user']!r}.")

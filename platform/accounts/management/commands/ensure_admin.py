@@ -23,7 +23,7 @@ class Command(BaseCommand):
 
     help = "Make an administrator with a random password when there is none."
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: Any) -> None:
         path = password_file(settings.HOME)
         with transaction.atomic():
             if User.objects.filter(is_superuser=True).exists():

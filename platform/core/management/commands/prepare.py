@@ -13,7 +13,7 @@ class Command(BaseCommand):
 
     help = "Migrate the database, bring the documents into step, make the first administrator."
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: Any) -> None:
         out = self.stdout if options["verbosity"] else StringIO()
         try:
             call_command("migrate", verbosity=0)

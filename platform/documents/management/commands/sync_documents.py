@@ -26,7 +26,7 @@ class Command(BaseCommand):
         what.add_argument("--repair", action="store_true", help="write what differs anew from the database")
         parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: Any) -> None:
         try:
             if options["repair"]:
                 repair_documents()
