@@ -66,7 +66,7 @@ def find_download(user: User | AnonymousUser, token: str, kind: str) -> Artifact
 
 
 def download_name(model: RegisteredModel, artifact: Artifact) -> str:
-    """Return a name for a file that somebody may publish: the model's own and its public identifier.
+    """Return a file name without secrets: the model's name and its public identifier.
 
     The token is no part of it, nor is a name that was read from a token as a whole, as those of models
     from outside can be.

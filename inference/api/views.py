@@ -33,7 +33,7 @@ from .serializers import (
     one="Return one of the caller's models with its classes, metrics and files.",
 )
 class RegisteredModelViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
-    """The caller's models; for operators everybody's."""
+        """The caller's models; for operators those of all users."""
 
     serializer_class = RegisteredModelSerializer
     queryset = RegisteredModel.objects.none()
@@ -92,7 +92,7 @@ class RegisteredModelViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, v
 
 
 class DownloadView(APIView):
-    """A model's files: for whoever has the token of a downloadable one, else for its owner and operators."""
+    """A model's files. The token of a downloadable model is the permission; its owner and operators always may."""
 
     permission_classes = (AllowAny,)
     content_negotiation_class = FirstRenderer

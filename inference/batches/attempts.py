@@ -1,7 +1,7 @@
 """A worker's attempt at a batch.
 
 The work is done in portions. The lines of each go to the bucket before the row counts them, so that
-whoever comes after a dead worker goes on from the row's count.
+the attempt after a dead worker's continues from the row's count.
 """
 
 import time

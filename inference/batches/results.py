@@ -19,7 +19,7 @@ from .sources import Item
 # A spreadsheet takes a cell that begins so for a formula (OWASP, "CSV Injection").
 FORMULA_STARTS = frozenset("=+-@−")  # and their other widths, which some take for the same
 CONTROLS_BEFORE = ("\t", "\r", "\n")  # some leave these away at a cell's start
-UNSEEN = frozenset(("Cc", "Cf", "Zl", "Zp", "Zs"))  # Unicode's categories of what nobody sees
+UNSEEN = frozenset(("Cc", "Cf", "Zl", "Zp", "Zs"))  # Unicode's categories of invisible characters
 DIGITS = 6
 COLUMNS = {
     IMAGE_CLASSIFICATION: ["file", "label", "probability", "top", "problem"],

@@ -93,7 +93,7 @@ def result(request: HttpRequest, token: str, identifier: str) -> FileResponse:
 @login_required
 @require_GET
 def batch_list(request: HttpRequest) -> HttpResponse:
-    """Show a person's batches, newest first; operators may ask for everybody's."""
+    """List the user's batches, newest first; for operators on request those of all users."""
     batches = Batch.objects.select_related("model", "owner").defer(
         "parts", "model__metrics", "model__accuracy_plot", "model__classes"
     )

@@ -54,7 +54,7 @@ FILE_ORDER: tuple[str, ...] = (
 @login_required
 @require_GET
 def model_list(request: HttpRequest) -> HttpResponse:
-    """Show a person's models, newest first; operators may ask for everybody's."""
+    """List the user's models, newest first; for operators on request those of all users."""
     models = shown_models().select_related("owner").defer("metrics", "accuracy_plot")
     context = list_context(request, models, noun="models", page_size=PAGE_SIZE, search=ModelSearch)
     return render(request, "inference/models.html", context)
@@ -63,7 +63,7 @@ def model_list(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_GET
 def model_page(request: HttpRequest, token: str) -> HttpResponse:
-    """Show a model to whoever has its token."""
+    """Show a model; its token is the permission."""
     model = _visible_model(request, token)
     return render(request, "inference/model.html", _page_context(request, model))
 

@@ -28,7 +28,7 @@ class User(AbstractUser):
         self._password_removed = True
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Save; a new password revokes all API tokens, whoever sets it and wherever.
+        """Save; a new password revokes all API tokens, on every way by which it can be set.
 
         Sessions end by themselves: each holds a digest of the password's hash. A hash that Django renews with
         stronger parameters at a sign-in is no new password. Guesses of the old one do not keep anybody out.

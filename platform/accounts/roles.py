@@ -1,7 +1,7 @@
 """The two groups of staff that every platform has: operators, who run it, and viewers, who look.
 
 `migrate` makes them and gives them exactly what stands here, so that a new page of the admin comes to
-both by itself. Who needs another set of rights makes a group of its own, which nobody touches.
+both by itself. For another set of rights, make another group: the platform leaves it alone.
 """
 
 from django.apps import apps as registry
@@ -10,7 +10,7 @@ from django.db.models import Q
 
 OPERATOR, VIEWER = "operator", "viewer"
 
-# Whoever sees these rows has every model's token, which is the right to predict; or others' keys.
+# These rows show every model's token, which is the right to predict, or API tokens.
 SECRETS = (
     *("documents.outboxentry", "documents.publishedentry", "documents.overruledchange"),
     *("core.periodictask", "knox.authtoken"),

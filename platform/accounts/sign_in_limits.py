@@ -89,7 +89,7 @@ def count_guess(*, login: str, client: str) -> Guess:
 
 
 def accounts_of(login: str) -> set[str]:
-    """Return what stands for the accounts that a name or e-mail address may mean; of nobody's, the name itself."""
+    """Return the keys of the accounts that a name or e-mail address may mean; of an unknown one, the name itself."""
     users = [get_user_by_username(login), *filter_users_by_email(login, for_login=True)]
     known = {f"user {user.pk}" for user in users if user is not None}
     return known or {f"name {login.casefold()}"}

@@ -1,6 +1,6 @@
 """A probe: does the configured bucket refuse a write whose condition does not hold?
 
-The mirror keeps outside edits because every write names the ETag it has read. A server that knows no
+Edits by other programs survive because every write names the ETag it has read. A server that knows no
 conditional writes does not refuse them: it ignores the headers and overwrites. So the claim is proven
 when a worker starts and by `manage.py sync_documents`, with writers that race on a key of their own.
 """
@@ -127,7 +127,7 @@ def _create(store: Bucket, key: str) -> str:
     try:
         return store.put(key, b"to be replaced", if_match=None)
     except Conflict as conflict:
-        stored = store.get(key)  # nobody else knows the key: the answer was lost, the retry refused
+        stored = store.get(key)  # the key is unique: the first answer was lost, and the retry was refused
         if stored is None:
             raise BucketError(f"The bucket refuses to create {key}.") from conflict
         return stored.etag
@@ -143,7 +143,7 @@ def _is_taken(store: Bucket, key: str, body: bytes, *, if_match: str | None) -> 
 
 @contextlib.contextmanager
 def _throw_away_keys(store: Bucket) -> Iterator[Callable[[], str]]:
-    """Yield a maker of keys that nobody else uses; what lies there is deleted at the end."""
+    """Yield a function that returns unique keys; their objects are deleted at the end."""
     keys: list[str] = []
 
     def new_key() -> str:
@@ -154,6 +154,6 @@ def _throw_away_keys(store: Bucket) -> Iterator[Callable[[], str]]:
         yield new_key
     finally:
         for key in keys:
-            # A bucket that is away has been told of already, or has just gone: the keys do no harm.
+            # That the bucket is away was reported before, or will be; keys that are left do no harm.
             with contextlib.suppress(BucketError):
                 store.delete(key)

@@ -200,7 +200,7 @@ class S3Bucket(Bucket):
 class S3Reader(Reader):
     """An answer of the server; one that is cut off is asked for again from there, as long as the file is the same.
 
-    boto3 tries again by itself only until an answer begins, and a server may hang up on who reads slowly.
+    boto3 retries only until an answer begins, and a server may close the connection of a slow reader.
     """
 
     def __init__(self, bucket: S3Bucket, key: str, part: range | None) -> None:

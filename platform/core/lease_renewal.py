@@ -1,4 +1,4 @@
-"""A thread that renews a lease while work goes on, for leased work and for the only writer of a document."""
+"""A thread that renews a lease while work is in progress, for leased work and for the writer of a document."""
 
 import threading
 import time

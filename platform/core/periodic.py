@@ -269,5 +269,5 @@ def _is_late(task: Task, row: PeriodicTask, *, up_since: datetime, now: datetime
         return False
     if row.running_since is not None and now - row.running_since < task.may_take:
         return row.unfinished > CRASHES_UNTIL_LATE
-    # Workers that a task kills come back again and again, and are never up for long.
+    # Workers that a task kills are restarted again and again, and are never up for long.
     return up_since < overdue or (row.unfinished > CRASHES_UNTIL_LATE and row.first_seen_at < overdue)

@@ -21,7 +21,7 @@ logger = structlog.get_logger(__name__)
 
 LARGE = 4 * 2**20  # bytes of a document that no request waits for
 REST = 3.0  # times as long as writing took
-TURN = 5.0  # seconds that a request publishes what others keep changing; then the thread goes on
+TURN = 5.0  # seconds that a request may publish while others write as well; then the thread continues
 LAST_WORDS = 60.0  # seconds that a process which ends may take to publish what it has committed
 
 

@@ -1,7 +1,7 @@
 """How our tables and a document in the bucket become one: three-way merges as pure functions of plain data.
 
 The base is the document as we last knew it. What changed on one side only is kept; what changed on
-both is decided by who owns it; what nobody here owns (keys and entries of other programs) stays.
+both is decided by who owns it; keys and entries of other programs stay.
 
 Two spellings of a value may mean the same ("10-01-2021 18:13" and "10-01-21 18:13", 0.66 and 66 %):
 `canonical` gives our spelling of a document's fields, and comparing is done on that, so that a
@@ -149,7 +149,7 @@ class Fate(Enum):
     """What becomes of an entry."""
 
     KEEP = "keep"  # `document` is what to write
-    GONE = "gone"  # there is no entry (any more) by our doing, or by nobody's
+    GONE = "gone"  # there is no entry, and none has to be written
     VANISHED = "vanished"  # others removed an entry of ours that we had not touched: our row follows
     PUT_BACK = "put back"  # it vanished in a write that may not have seen it: it is written once more
     EXTERNAL = "external"  # others brought it: it stays as it is, and may become a row of ours

@@ -5,7 +5,7 @@ attempt, or deleted: the caller has to stop (`StaleAttempt`) and leave no trace.
 
 Work that goes back to the queue keeps its place there (`queued_at`), whatever sent it back: it has waited its
 turn already. Only work that yields, because it has had its share of the worker's time, goes to the end. Work
-that is complete in the moment in which somebody cancels it succeeds: its outcome is there, and is not thrown away.
+that is complete in the moment of its cancellation succeeds: its outcome exists and is kept.
 """
 
 from collections.abc import Callable, Mapping

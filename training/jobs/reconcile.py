@@ -14,7 +14,7 @@ SWEPT_AT_ONCE = 1000  # jobs
 
 
 def sweep_files() -> int:
-    """Delete what attempts left in the bucket that did not make the model, and what nobody goes on from.
+    """Delete files of attempts that did not make the model, and checkpoints that no attempt will continue from.
 
     Returns how many files were deleted.
     """

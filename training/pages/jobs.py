@@ -36,7 +36,7 @@ PAGE_SIZE = 25
 @login_required
 @require_GET
 def job_list(request: HttpRequest) -> HttpResponse:
-    """Show a person's jobs, newest first; operators may ask for everybody's."""
+    """List the user's jobs, newest first; for operators on request those of all users."""
     jobs = TrainingJob.objects.select_related("registered_model", "dataset", "owner").defer(
         "log_tail", "dataset__report", "registered_model__metrics", "registered_model__accuracy_plot"
     )

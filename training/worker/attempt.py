@@ -1,6 +1,6 @@
 """One attempt at a job, from claim to live model, in the worker process.
 
-The worker itself never trains: a child process does, and only tells. This module fetches the data
+The worker itself never trains: a child process does, and reports events. This module fetches the data
 set, watches the child, keeps the lease, uploads what came out, and makes the model live in one
 transaction that a lost lease rolls back. Files lie under a prefix of the attempt's own, so that two
 attempts never touch each other's.
@@ -180,7 +180,7 @@ def _failure(event: FailureEvent) -> Exception:
     if event.kind in ("data", "training"):
         return HopelessAttempt(event.message)
     if event.kind == "stopped":
-        return TrainerDied("somebody stopped the trainer")
+        return TrainerDied("the trainer was stopped from outside")
     return HopelessAttempt(f"The trainer failed, which is not your data's fault: {event.message}")
 
 

@@ -160,7 +160,7 @@ class CheckpointKeeper:
             self._thread.join()
 
     def _upload_all(self) -> None:
-        """Upload the newest checkpoint again and again until nobody trains.
+        """Upload the newest checkpoint repeatedly until the training ends.
 
         Between two uploads lies the time that is set, or as much as the last one took.
         """

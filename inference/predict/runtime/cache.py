@@ -46,7 +46,7 @@ class PredictorCache:
 
         `image_classes` are for a file that does not name its own.
 
-        What `load` or the file raises reaches everybody who waits for it, and the next call tries again.
+        What `load` or the file raises is raised to every caller that waits for it; the next call tries again.
         """
         found = self._get(("", sha256, *image_classes), lambda key: self._open(key, load(), image_classes))
         assert isinstance(found, Predictor)

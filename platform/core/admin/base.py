@@ -94,7 +94,7 @@ class FileColumns:
 
 
 class FixedRows:
-    """Rows that the platform makes and deletes: nobody adds or deletes one by hand."""
+    """Admin of rows that the platform creates and deletes: adding and deleting by hand are switched off."""
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
@@ -135,11 +135,11 @@ class PlatformAdmin(NamedLookups):
         return super().get_queryset(request).defer(*self.deferred)
 
     def has_operate_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Tell whether this person may run actions on rows: whoever may change them, even where no form does."""
+        """Tell whether this user may run actions: the right to change the rows, even if the form is read-only."""
         return self._may(request, "change")
 
     def has_remove_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Tell whether this person may run actions that delete rows, even where no form does."""
+        """Tell whether this user may run actions that delete: the right to delete, even if no form offers it."""
         return self._may(request, "delete")
 
     def _may(self, request: HttpRequest, verb: str) -> bool:
@@ -222,7 +222,7 @@ class PlatformAdmin(NamedLookups):
 
 
 class MachineOwnedAdmin(FixedRows, PlatformAdmin):
-    """Read-only rows: nobody adds, changes or deletes them by hand."""
+    """Admin of read-only rows: adding, changing and deleting by hand are switched off."""
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False

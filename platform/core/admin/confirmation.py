@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 ROWS_PER_ACTION = 500  # rows; a form of Django's may have a thousand fields
 LISTED = 25  # rows on the page that asks
-REASONS = 5  # told after it was done
+REASONS = 5  # shown in messages after an action
 
 FormValues = dict[str, Any]  # what was filled into the form of an action, cleaned, by field
 Act = Callable[[Any, HttpRequest, Any, FormValues], None]

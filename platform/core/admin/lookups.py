@@ -23,7 +23,7 @@ Fits = Callable[[str], object]
 
 
 def parameters_of(model_admin: ModelAdmin, request: HttpRequest) -> dict[str, Fits]:
-    """Return the parameters that a list takes, each with what tells whether a value can be one of it."""
+    """Return the parameters that a list accepts, each with a function that checks its value."""
     found: dict[str, Fits] = {}
     for one in model_admin.get_list_filter(request):
         found |= dict.fromkeys(_of_filter(model_admin.model, one), str.isprintable)

@@ -20,7 +20,7 @@ def hide_tokens(_: object, __: str, event: structlog.types.EventDict) -> structl
     return event
 
 
-# What every record gets, whoever logs it.
+# Processors of every record, of structlog and of the standard library.
 SHARED: list[structlog.types.Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_logger_name,

@@ -1,4 +1,4 @@
-"""The lists of the pages: a person's own rows or, for operators who ask for them, everybody's."""
+"""The context of list pages: a user's own rows or, for operators on request, those of all users."""
 
 from typing import Any
 

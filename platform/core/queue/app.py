@@ -75,7 +75,7 @@ def look_at_broker() -> None:
 
 
 def why_unheard(announced_at: datetime | None) -> str:
-    """Return why no worker knows of a queued row, in a sentence for whoever waits for it; "" when nothing is wrong."""
+    """Return why a queued row was not announced, as a sentence for its owner; "" if it was, or will be at once."""
     if announced_at is not None or health.examine("broker")["broker"] == health.OK:
         return ""
     return (
