@@ -33,7 +33,7 @@ from .serializers import (
     one="Return one of the caller's models with its classes, metrics and files.",
 )
 class RegisteredModelViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
-        """The caller's models; for operators those of all users."""
+    """The caller's models; for operators those of all users."""
 
     serializer_class = RegisteredModelSerializer
     queryset = RegisteredModel.objects.none()

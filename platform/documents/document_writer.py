@@ -26,7 +26,9 @@ from .serialise import entry_name, parse_document
 logger = structlog.get_logger(__name__)
 
 WRITER_LEASE = timedelta(minutes=1)
-LONGEST_TURN = timedelta(minutes=30)  # then the lease is no longer renewed, so that a writer that hangs blocks no other
+LONGEST_TURN = timedelta(
+    minutes=30
+)  # then the lease is no longer renewed, so that a writer that hangs blocks no other
 CONFLICTS_BEFORE_GIVING_UP = 50
 
 

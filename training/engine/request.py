@@ -1,5 +1,6 @@
 """What goes into a training and what comes out: plain data that crosses a process's border as JSON."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
@@ -50,7 +51,7 @@ class TrainingRequest:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Read what `to_json` made."""
         return cls(**{**data, "hyperparameters": Hyperparameters(**data["hyperparameters"])})
 
@@ -73,6 +74,6 @@ class TrainingResult:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Read what `to_json` made."""
         return cls(**data)

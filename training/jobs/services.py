@@ -24,6 +24,7 @@ from ..datasets.models import Dataset
 from ..datasets.services import require_ready
 from ..engine.data import DataError, parse_data_split
 from ..engine.specs.hyperparameters import ADVANCED, contradiction
+from ..engine.specs.options import Values
 from ..engine.specs.strategies import DEFAULT_STRATEGY
 from ..networks.selectors import find_network, is_allowed
 from .models import TrainingJob
@@ -43,7 +44,7 @@ class JobSettings:
     data_split: str = "70 : 30"
     downloadable: bool = True
     seed: int = 0
-    more: dict[str, Any] = field(default_factory=dict)  # fields of TrainingJob by name
+    more: Values = field(default_factory=dict)  # fields of TrainingJob by name
 
     @classmethod
     def of(cls, job: TrainingJob) -> "JobSettings":
@@ -57,7 +58,7 @@ class JobSettings:
             more={name: getattr(job, name) for name in TrainingJob.SETTINGS},
         )
 
-    def fields(self) -> dict[str, Any]:
+    def fields(self) -> Values:
         """Return the columns of a job, all but its architecture; those that the strategy chooses are left out."""
         return {
             "strategy": self.strategy,
@@ -69,7 +70,7 @@ class JobSettings:
         }
 
 
-def settings_by_field(given: Mapping[str, Any]) -> dict[str, Any]:
+def settings_by_field(given: Mapping[str, Any]) -> Values:
     """Return settings, given flat by their names, as fields of a job: the further ones lie in `advanced`."""
     fields = {name: value for name, value in given.items() if name not in ADVANCED}
     further = {name: value for name, value in given.items() if name in ADVANCED}

@@ -8,6 +8,7 @@ from ..errors import InvalidModel
 from ..explanations import ActivationMap, Explanation, NoExplanation, Word, WordImportance
 from ..explanations.images import NO_PLACES
 from ..predictor import TOP, Prediction
+from .messages import Message
 
 ROUNDING = 1e-3  # by which a sum of probabilities may miss
 MOST_PLACES = 512  # on a side of a map
@@ -34,7 +35,7 @@ def _prediction(row: Any, classes: Collection[str]) -> Prediction:
 
 
 def read_explanations(
-    answer: dict[str, Any], classes: Collection[str], inputs: Sequence[bytes | str]
+    answer: Message, classes: Collection[str], inputs: Sequence[bytes | str]
 ) -> list[Explanation]:
     """Return an explanation for each input. Raises `InvalidModel` for what cannot be one."""
     found = answer.get("explanations")
@@ -46,7 +47,7 @@ def read_explanations(
         raise InvalidModel("It explains what it says with what is no explanation.") from error
 
 
-def _explanation(one: dict[str, Any], classes: Collection[str], given: bytes | str) -> Explanation:
+def _explanation(one: Message, classes: Collection[str], given: bytes | str) -> Explanation:
     """Return one explanation. Raises `ValueError` and its like."""
     if one["kind"] == "none":
         return NoExplanation(NO_PLACES.reason)

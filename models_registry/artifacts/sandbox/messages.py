@@ -11,12 +11,14 @@ from typing import IO, Any
 LENGTH = struct.Struct(">Q")
 PIECE = 1 << 20
 
+Message = dict[str, Any]  # a JSON object
+
 
 class MessageError(Exception):
     """There was no whole message, a too long one, or one that is no JSON object."""
 
 
-def write_message(file: IO[bytes], message: dict[str, Any], contents: Sequence[bytes] = ()) -> None:
+def write_message(file: IO[bytes], message: Message, contents: Sequence[bytes] = ()) -> None:
     """Write a message, and contents whose sizes it has to tell. Raises `OSError` when nobody reads."""
     body = json.dumps(message).encode()
     file.write(LENGTH.pack(len(body)) + body)
@@ -25,7 +27,7 @@ def write_message(file: IO[bytes], message: dict[str, Any], contents: Sequence[b
     file.flush()
 
 
-def read_message(file: IO[bytes], *, most: int) -> dict[str, Any]:
+def read_message(file: IO[bytes], *, most: int) -> Message:
     """Read a message of at most so many bytes. Raises `MessageError`, also at the end of the file."""
     (length,) = LENGTH.unpack(read_exactly(file, LENGTH.size))
     if length > most:

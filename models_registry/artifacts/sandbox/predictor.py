@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from ..batches import Raw
 from ..errors import BrokenLimit, InvalidInput, InvalidModel
@@ -21,7 +20,7 @@ from ..metadata import ModelMetadata, is_storable
 from ..predictor import Prediction
 from ..watchdog import TimeLimit, watchdog
 from .answers import read_explanations, read_predictions
-from .messages import MessageError, read_message, write_message
+from .messages import Message, MessageError, read_message, write_message
 
 ROOT = Path(__file__).resolve().parents[3]  # where `models_registry` lies
 BOOT = "import sys; sys.path.append(sys.argv[1]); from models_registry.artifacts.sandbox.child import main; main()"
@@ -168,7 +167,7 @@ class SandboxedPredictor:
 
     def _within_limits(self, ask: Callable[[], None]) -> dict[str, object]:
         """Ask, and return the answer. Raises what the child says is wrong, or how it ended."""
-        answer: dict[str, Any] | None = None
+        answer: Message | None = None
         # This thread only waits, so that it is given the longer time; the child counts its own seconds of a core.
         with watchdog().limit(self._limits.seconds, self._process.kill) as limit:
             try:

@@ -11,6 +11,7 @@ from .problems import PROBLEM_TYPE
 ViewSet = TypeVar("ViewSet", bound=type)
 
 UNSAFE = ("post", "put", "patch", "delete")
+Description = dict[str, Any]  # a part of an OpenAPI document
 METHODS = (*UNSAFE, "get")
 PROBLEM = {"$ref": "#/components/schemas/Problem"}
 PROBLEM_SCHEMA = {
@@ -57,7 +58,7 @@ def described_reads(*, many: str, one: str) -> Callable[[ViewSet], ViewSet]:
     )
 
 
-def document_problems(result: dict[str, Any], **_: object) -> dict[str, object]:
+def document_problems(result: Description, **_: object) -> dict[str, object]:
     """Add to each operation the errors that it may answer with; a postprocessing hook of drf-spectacular."""
     result.setdefault("components", {}).setdefault("schemas", {})["Problem"] = PROBLEM_SCHEMA
     for path, calls in result["paths"].items():
@@ -69,7 +70,7 @@ def document_problems(result: dict[str, Any], **_: object) -> dict[str, object]:
     return result
 
 
-def _common(path: str, method: str, call: dict[str, Any]) -> set[int]:
+def _common(path: str, method: str, call: Description) -> set[int]:
     """Return the status codes of errors that follow from an operation's method, security and parameters."""
     codes = {406, 429, 503}
     known_only = {} not in call.get("security", [{}])
@@ -89,7 +90,7 @@ def _common(path: str, method: str, call: dict[str, Any]) -> set[int]:
 
 
 def _response(code: int) -> dict[str, object]:
-    response: dict[str, Any] = {"description": WHEN[code], "content": {PROBLEM_TYPE: {"schema": PROBLEM}}}
+    response: Description = {"description": WHEN[code], "content": {PROBLEM_TYPE: {"schema": PROBLEM}}}
     if code in (429, 503):
         response["headers"] = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
     return response

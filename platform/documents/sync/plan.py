@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from ..document_writer import Sent
 from ..merge import Fate, Json, MergedEntry, Write, may_come_back, merge_entry, unseen, writes_after
@@ -19,7 +18,7 @@ class MergePlan:
 
     merged: dict[str, MergedEntry] = field(default_factory=dict)
     ours: dict[str, Json] = field(default_factory=dict)
-    theirs: dict[str, Any] = field(default_factory=dict)
+    theirs: Json = field(default_factory=dict)
     rows: dict[str, PublishedEntry] = field(default_factory=dict)  # by token, as we last knew them
     writes: dict[str, tuple[Write, ...]] = field(default_factory=dict)  # of ours, this one among them
 

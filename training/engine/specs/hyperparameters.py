@@ -6,9 +6,8 @@ derive from the fields of `Hyperparameters`.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
 
-from .options import Choice, Group, Number, Option, Switch
+from .options import Choice, Group, Number, Option, Switch, Values
 
 # Of a job, whatever its strategy.
 SEED = Number(
@@ -140,8 +139,8 @@ class Hyperparameters:
     gradient_clipping: float | None = field(default=None, metadata=_advanced(GRADIENT_CLIPPING))
     mixed_precision: bool | None = field(default=None, metadata=_advanced(MIXED_PRECISION))
     one_cycle: bool | None = field(default=None, metadata=_advanced(ONE_CYCLE))
-    reduce_lr_on_plateau: dict[str, Any] | None = field(default=None, metadata=_in_documents(PLATEAU))
-    step_lr: dict[str, Any] | None = field(default=None, metadata=_in_documents(STEP))
+    reduce_lr_on_plateau: Values | None = field(default=None, metadata=_in_documents(PLATEAU))
+    step_lr: Values | None = field(default=None, metadata=_in_documents(STEP))
 
 
 @dataclass(frozen=True)
@@ -153,8 +152,8 @@ class TrainConfig:
     batch_size: int
     epochs: int
     one_cycle: bool = False
-    step_lr: dict[str, Any] = field(default_factory=dict)
-    reduce_lr_on_plateau: dict[str, Any] = field(default_factory=dict)
+    step_lr: Values = field(default_factory=dict)
+    reduce_lr_on_plateau: Values = field(default_factory=dict)
     early_stopping: int = 0  # epochs; 0 for never
     class_weights: bool = False
     label_smoothing: float = 0.0

@@ -85,6 +85,7 @@ class Group:
 
 
 Option = Number | Choice | Switch | Group
+Values = dict[str, Any]  # options by name: numbers, words, switches, and groups of those
 
 
 class UnusableOptions(ValueError):
@@ -95,7 +96,7 @@ class UnusableOptions(ValueError):
         self.problems = dict(problems)
 
 
-def check_options(given: Any, known: Mapping[str, Option], *, complete: bool = False) -> dict[str, Any]:
+def check_options(given: object, known: Mapping[str, Option], *, complete: bool = False) -> Values:
     """Return the options that are set, each within its range; `complete` wants every one.
 
     Raises `UnusableOptions` that names all that cannot be used.
@@ -105,7 +106,7 @@ def check_options(given: Any, known: Mapping[str, Option], *, complete: bool = F
     problems = {
         str(name): f"is not known; known are {', '.join(known)}" for name in given if name not in known
     }
-    kept: dict[str, Any] = {}
+    kept: Values = {}
     for name, option in known.items():
         value = given.get(name)
         if value is None:
