@@ -37,7 +37,7 @@ from ..engine.data import LARGEST_INTEGER, DataError, ExternalDocument, Limits, 
 from ..engine.specs.strategies import FINETUNE, SCRATCH
 from ..jobs.models import TrainingJob
 from ..jobs.services import JobSettings, make_room, submit_job
-from ..jobs.tokens import why_not_token
+from ..jobs.tokens import require_free_token
 from ..networks.selectors import find_network
 
 logger = structlog.get_logger(__name__)
@@ -159,8 +159,7 @@ def _make_job(source: Reader, folder: Path, identifier: str) -> TrainingJob:
     limits = Limits(max_bytes=settings.TRAINYARD["MAX_DATASET_BYTES"])
     document = take_apart(source, folder, keys=ExternalSettings.model_fields, limits=limits)
     wanted = read_as(ExternalSettings, document.settings)
-    if problem := why_not_token(wanted.token):  # before its data set is stored
-        raise InvalidRequest(f"token: {problem}")
+    require_free_token(wanted.token)  # before its data set is stored
     name, choice = readable_name(wanted.token), choice_of(wanted)
     path, columns, corrections = _data(document, folder, wanted.task_type, limits)
     dataset = Dataset.objects.filter(key=dataset_key(identifier, path.suffix)).first()

@@ -30,7 +30,7 @@ from ..networks.selectors import find_network, is_allowed
 from .models import TrainingJob
 from .presets import suitable_network
 from .routing import route
-from .tokens import why_not_token
+from .tokens import require_free_token
 
 logger = structlog.get_logger(__name__)
 
@@ -96,22 +96,19 @@ def submit_job(
 ) -> TrainingJob:
     """Accept a job. Raises `InvalidRequest`, `MaintenanceMode` or `PlatformBusy`.
 
-    `waits_for_data` lets it wait for a data set that a worker is still validating, as those want who get
-    no other chance to submit it; it fails with the data set.
-    `token` is for a job that somebody else has named already, as a document in the bucket does: 1 to
-    160 letters, digits, underscores and hyphens, which no job and no model has. None makes one.
+    `waits_for_data` accepts a data set that a worker is still validating: the job waits for it, and fails with it.
+    `token` is that of a job from a document, which names its own; None makes one.
     """
     require_operation()
-    if token is not None and (problem := why_not_token(token)):
-        raise InvalidRequest(f"token: {problem}")
-    architecture = _architecture(dataset.task_type, choice, language_of(dataset.report))
+    if token is not None:
+        require_free_token(token)
     job = TrainingJob(
         token=token or new_token(dataset.task_type, name),
         name=name.strip(),
         owner=owner,
         dataset=dataset,
         task_type=dataset.task_type,
-        architecture=architecture,
+        architecture=_architecture(dataset.task_type, choice, language_of(dataset.report)),
         origin=origin,
         **choice.fields(),
     )

@@ -2,6 +2,7 @@
 
 import re
 
+from core.exceptions import InvalidRequest
 from models_registry.models import RegisteredModel
 
 from .models import TrainingJob
@@ -9,12 +10,11 @@ from .models import TrainingJob
 SHAPE = re.compile(r"[A-Za-z0-9_-]{1,160}")
 
 
-def why_not_token(token: str) -> str:
-    """Return why a new job cannot have this token; "" if it can."""
+def require_free_token(token: str) -> None:
+    """Raise `InvalidRequest` for a token that a new job cannot have."""
     if not SHAPE.fullmatch(token):
-        return "it has 1 to 160 letters, digits, underscores and hyphens."
+        raise InvalidRequest("token: it has 1 to 160 letters, digits, underscores and hyphens.")
     if TrainingJob.objects.filter(token=token).exists():
-        return "there is a job with this token already. Choose another one."
+        raise InvalidRequest("token: there is a job with this token already. Choose another one.")
     if RegisteredModel.objects.filter(token=token).exists():
-        return "there is a model with this token already. Choose another one."
-    return ""
+        raise InvalidRequest("token: there is a model with this token already. Choose another one.")
