@@ -112,14 +112,11 @@ def submit_job(
         origin=origin,
         **choice.fields(),
     )
-    check_fields(job, exclude=["owner", "dataset", "registered_model"])
-    _check_together(job)
-    _queue(job, may_wait=waits_for_data)
-    logger.info("job.queued", job=job.pk, task_type=job.task_type)
-    return job
+    _check(job)
+    return _queue(job, may_wait=waits_for_data)
 
 
-def _queue(job: TrainingJob, *, may_wait: bool) -> None:
+def _queue(job: TrainingJob, *, may_wait: bool) -> TrainingJob:
     """Write the row of a new job and announce it after the commit, unless it has to wait for its data.
 
     Raises what `make_room` raises, and `InvalidRequest` for a data set that cannot be trained on.
@@ -132,6 +129,8 @@ def _queue(job: TrainingJob, *, may_wait: bool) -> None:
             job.message = "Its data is being checked first."
         job.save()
     job.refresh_from_db(fields=["announced_at"])
+    logger.info("job.queued", job=job.pk, task_type=job.task_type)
+    return job
 
 
 def make_room(owner: User | None) -> None:
@@ -170,8 +169,9 @@ def _is_ready(dataset: Dataset, *, may_wait: bool) -> bool:
     return True
 
 
-def _check_together(job: TrainingJob) -> None:
-    """Raise `InvalidRequest` for settings that contradict each other."""
+def _check(job: TrainingJob) -> None:
+    """Raise `InvalidRequest` for fields that are out of range, and for settings that contradict each other."""
+    check_fields(job, exclude=["owner", "dataset", "registered_model"])
     try:
         parse_data_split(job.data_split)
     except DataError as error:
