@@ -29,7 +29,10 @@ class BatchRequestSerializer(serializers.Serializer):
 
     file = serializers.FileField()
     column = serializers.CharField(
-        required=False, max_length=200, default="", help_text="Of the texts; recognised by its name."
+        required=False,
+        max_length=200,
+        default="",
+        help_text="The table's column of texts; recognised by its name where left out.",
     )
 
 
@@ -41,7 +44,9 @@ class BatchSerializer(serializers.ModelSerializer):
     file = serializers.CharField(source="source_name")
     url = serializers.SerializerMethodField()
     message = serializers.SerializerMethodField(help_text="Why it waits or has failed, in a sentence.")
-    result = serializers.SerializerMethodField(help_text="Where the CSV is; null until it is there.")
+    result = serializers.SerializerMethodField(
+        help_text="Address of the CSV; null until the batch has succeeded."
+    )
 
     class Meta:
         model = Batch

@@ -65,9 +65,11 @@ class WordSerializer(serializers.Serializer):
     """A word, or a few in a row, and by how much the probability falls when it is left out."""
 
     text = serializers.CharField()
-    start = serializers.IntegerField(help_text="Its first character in the text, counted from 0.")
-    end = serializers.IntegerField(help_text="The character behind its last one.")
-    importance = serializers.FloatField(help_text="Negative: without it the probability rises.")
+    start = serializers.IntegerField(help_text="Index of its first character in the text, from 0.")
+    end = serializers.IntegerField(help_text="Index after its last character.")
+    importance = serializers.FloatField(
+        help_text="By how much the label's probability falls without the word; negative: it rises."
+    )
 
 
 class ExplanationSerializer(serializers.Serializer):
@@ -77,12 +79,12 @@ class ExplanationSerializer(serializers.Serializer):
     rows = serializers.ListField(
         child=serializers.ListField(child=serializers.FloatField()),
         required=False,
-        help_text="Of a map: how much each place speaks for the label, 0 to 1, in rows from the top.",
+        help_text="Of a map: the evidence for the label at each place, 0 to 1, in rows from the top.",
     )
     box = serializers.ListField(
         child=serializers.FloatField(),
         required=False,
-        help_text="Of a map: the part of the upright image that it covers, which is all that the network saw: "
+        help_text="Of a map: the part of the upright image that it covers, which is the network's input: "
         "left, top, width, height, as fractions of the whole.",
     )
     words = WordSerializer(many=True, required=False)
@@ -93,7 +95,7 @@ class PredictionSerializer(TopSerializer):
     """The most probable class, and the runners-up."""
 
     top = TopSerializer(many=True)
-    explanation = ExplanationSerializer(required=False, help_text="With `explain=1`.")
+    explanation = ExplanationSerializer(required=False, help_text="Only with `explain=1`.")
 
 
 class AnswerSerializer(serializers.Serializer):
@@ -111,30 +113,30 @@ class PredictFilesSerializer(serializers.Serializer):
 
 
 class PredictTextsSerializer(serializers.Serializer):
-    """Texts."""
+    """Texts to classify."""
 
     texts = serializers.ListField(child=serializers.CharField())
 
 
 class HowToPredictSerializer(serializers.Serializer):
-    """What to answer."""
+    """Options of a prediction."""
 
     explain = serializers.BooleanField(
         default=False,
-        help_text="Say why, too. That takes longer, and fewer inputs at once (8 unless configured).",
+        help_text="Explain the predictions as well. Takes longer, and accepts fewer inputs at once (8 unless configured).",
     )
 
 
 class ModelChangesSerializer(serializers.ModelSerializer):
-    """What can be changed about a live model."""
+    """Changes of a live model; fields that are not sent stay as they are."""
 
     class Meta:
         model = RegisteredModel
         fields = ("name", "description", "downloadable", "expires_at", "pinned")
         extra_kwargs: ClassVar[dict[str, Any]] = {
             "name": {"required": False},
-            "expires_at": {"help_text": "In the future; null, which is never, is for operators."},
-            "pinned": {"help_text": "Never expires. For operators."},
+            "expires_at": {"help_text": "In the future; null (never) only by operators."},
+            "pinned": {"help_text": "Never expires. Only by operators."},
         }
 
     @property
@@ -160,13 +162,13 @@ class ModelChangesSerializer(serializers.ModelSerializer):
 
 
 class KeepSerializer(serializers.Serializer):
-    """How much longer a model is to live."""
+    """By how many hours a model's expiry is extended."""
 
     hours = serializers.IntegerField(default=24, min_value=1, max_value=10_000)
 
 
 class DownloadSerializer(serializers.Serializer):
-    """Which of a model's files."""
+    """The format of a file."""
 
     format = serializers.ChoiceField(choices=list(DOWNLOADS))
 

@@ -35,7 +35,7 @@ class DatasetSerializer(serializers.ModelSerializer):
     """
 
     progress = serializers.SerializerMethodField(
-        help_text="Examples that have been read, of how many (0: not known); null unless it is being validated."
+        help_text="Examples read, of how many (0: unknown); null unless the data set is being validated."
     )
 
     class Meta:
@@ -144,7 +144,7 @@ class JobSerializer(serializers.ModelSerializer):
         choices=[(spec.preset, spec.label) for spec in STRATEGIES.values()],
         required=False,
         write_only=True,
-        help_text="Another word for a strategy: "
+        help_text="A strategy by its preset's name: "
         + ", ".join(
             f"{spec.preset} for {spec.name}" for spec in STRATEGIES.values() if spec.preset != spec.name
         )
@@ -166,10 +166,10 @@ class JobSerializer(serializers.ModelSerializer):
         "has succeeded.",
     )
     progress = serializers.SerializerMethodField(
-        help_text="Phase, how far it is, and what the trainer tells."
+        help_text="Phase, steps done of those in all, message and metrics."
     )
     notice = serializers.SerializerMethodField(
-        help_text="Why no worker knows of a queued job yet, in a sentence; empty when nothing is wrong."
+        help_text="Why a queued job was not announced to workers, in a sentence; empty otherwise."
     )
 
     class Meta:
@@ -250,9 +250,9 @@ class JobDetailSerializer(JobSerializer):
     """One job, with its place in the queue and the end of its log."""
 
     position = serializers.SerializerMethodField(
-        help_text="1 for the job that starts next; null once it has."
+        help_text="Place in the queue, from 1; null once the job has started."
     )
-    expected_start = serializers.SerializerMethodField(help_text="Null when it cannot be told.")
+    expected_start = serializers.SerializerMethodField(help_text="Null when it cannot be estimated.")
 
     class Meta(JobSerializer.Meta):
         fields: tuple[str, ...] = (*JobSerializer.Meta.fields, "position", "expected_start", "log_tail")

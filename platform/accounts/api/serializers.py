@@ -9,7 +9,7 @@ from accounts.tokens import DAYS, MOST_DAYS
 class ApiTokenSerializer(serializers.ModelSerializer):
     """An API token of the caller, named by its first characters."""
 
-    id = serializers.CharField(source="token_key", read_only=True, help_text="How the token begins.")
+    id = serializers.CharField(source="token_key", read_only=True, help_text="The token's first characters.")
     created_at = serializers.DateTimeField(source="created", read_only=True)
     expires_at = serializers.DateTimeField(source="expiry", read_only=True, allow_null=True)
 
@@ -21,7 +21,9 @@ class ApiTokenSerializer(serializers.ModelSerializer):
 class NewApiTokenSerializer(ApiTokenSerializer):
     """The answer to the creation of a token: the only one that holds it whole."""
 
-    token = serializers.CharField(read_only=True, help_text="Shown this once: only its hash is kept.")
+    token = serializers.CharField(
+        read_only=True, help_text="The whole token. Returned once: only its hash is stored."
+    )
 
     class Meta(ApiTokenSerializer.Meta):
         fields: tuple[str, ...] = ("id", "created_at", "expires_at", "token")
