@@ -123,7 +123,7 @@ class HowToPredictSerializer(serializers.Serializer):
 
     explain = serializers.BooleanField(
         default=False,
-        help_text="Explain the predictions as well. Takes longer, and accepts fewer inputs at once (8 unless configured).",
+        help_text="Explain the predictions as well. Takes longer, for fewer inputs at once (8 unless configured).",
     )
 
 
