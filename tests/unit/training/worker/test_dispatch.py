@@ -89,14 +89,16 @@ def has(monkeypatch: pytest.MonkeyPatch, **machine: Any) -> None:
 
 
 def test_job_without_room_waits_and_lets_others_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    large = TrainingJobFactory(dataset=DatasetFactory(size=5 * 2**30))
+    reached = {"phase": "queued", "checkpoint": {"epoch": 3}}
+    large = TrainingJobFactory(dataset=DatasetFactory(size=5 * 2**30), progress=reached)
     small = TrainingJobFactory()
     has(monkeypatch, disk_free=2**30, disk_total=TIB)
     assert taken() == small.pk
     assert taken() is None
     large.refresh_from_db()
     assert (large.state, large.attempt, large.failures) == (State.QUEUED, 0, 0)
-    assert "5.4 GB of disk and the worker has 1.0 GB free. It waits for room." in large.progress["message"]
+    assert "5.4 GB of disk and the worker has 1.0 GB free. It waits for room." in large.message
+    assert (large.how_far.message, large.how_far.checkpoint_epoch) == (large.message, 3)
     has(monkeypatch, disk_free=TIB, disk_total=TIB)
     TrainingJob.objects.filter(pk=large.pk).update(not_before=timezone.now())
     assert taken() == large.pk
