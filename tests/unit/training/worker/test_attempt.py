@@ -208,7 +208,7 @@ def test_stopped_worker_uploads_its_checkpoint_and_lets_another_go_on(settings: 
     job = runner.wait()
     assert (job.state, job.failures) == (State.QUEUED, 0)
     assert kept_epoch(job) >= 2
-    assert "its worker was stopped" in job.progress["message"]
+    assert "its worker was stopped" in job.message
     assert sent == [job.pk]
 
 
@@ -217,7 +217,7 @@ def test_trainer_that_dies_is_a_failure_and_goes_on_from_its_checkpoint(bucket: 
     runner = Runner(new_job(seed=4))
     job = runner.wait()
     assert (job.state, job.failures) == (State.QUEUED, 1)
-    assert "Queued again: the trainer died (exit code 9)" in job.progress["message"]
+    assert "Queued again: the trainer died (exit code 9)" in job.message
     job = Runner(job).wait()
     assert job.state == State.SUCCEEDED
     assert first_epoch(job) > 1
