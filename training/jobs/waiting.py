@@ -1,4 +1,4 @@
-"""Receivers: jobs wait for their data set, start when it is ready, fail when it is unusable; and hold their networks."""
+"""Receivers: jobs wait for their data set, start with it or fail with it, and hold their networks."""
 
 from django.db import transaction
 from django.dispatch import receiver

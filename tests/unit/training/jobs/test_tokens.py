@@ -1,4 +1,5 @@
 import pytest
+from factory.django import DjangoModelFactory
 
 from core.exceptions import InvalidRequest
 from tests.factories import RegisteredModelFactory, TrainingJobFactory
@@ -13,13 +14,12 @@ def test_what_could_be_no_name_of_a_file_is_no_token(token: str) -> None:
         require_free_token(token)
 
 
-def test_a_token_is_used_once() -> None:
-    job, model = TrainingJobFactory(token="taken-by-a-job"), RegisteredModelFactory(token="taken-by-a-model")
-    for token, what in ((job.token, "job"), (model.token, "model")):
-        with pytest.raises(InvalidRequest, match=f"a {what} with this token"):
-            require_free_token(token)
-
-
-@pytest.mark.parametrize("token", ["x", "Text_Classification-9", "x" * 160])
-def test_a_free_token_of_the_right_shape_can_be_used(token: str) -> None:
+@pytest.mark.parametrize("token", ["x", "Text_Classification-9", "y" * 160])
+@pytest.mark.parametrize(
+    ("factory", "what"), [(TrainingJobFactory, "job"), (RegisteredModelFactory, "model")]
+)
+def test_a_free_token_is_taken_once(token: str, factory: type[DjangoModelFactory], what: str) -> None:
     require_free_token(token)
+    factory(token=token)
+    with pytest.raises(InvalidRequest, match=f"a {what} with this token"):
+        require_free_token(token)
