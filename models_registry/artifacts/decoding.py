@@ -83,14 +83,7 @@ def inspect(content: bytes, *, max_pixels: int = MAX_PIXELS) -> ImageFile:
     Raises `InvalidInput` for what is no image, is damaged in its structure, or would take too much memory or time
     to decode. Nothing is decoded.
     """
-    try:
-        file = read_image_file(content)
-    except (UnknownFormat, ExcessiveImage) as error:
-        raise InvalidInput(str(error)) from error
-    except DamagedImage as error:
-        raise InvalidInput(f"The image file is damaged ({error}). Save it again.") from error
-    except Exception as error:  # a structure that nobody has thought of
-        raise InvalidInput(f"The image file is damaged ({error!r}). Save it again.") from error
+    file = _read(content)
     size = f"{file.width:,} × {file.height:,} pixels"
     most = MAX_SHRUNK_PIXELS * max_pixels // MAX_PIXELS if file.shrinks else max_pixels
     if file.pixels > most:
@@ -109,6 +102,18 @@ def inspect(content: bytes, *, max_pixels: int = MAX_PIXELS) -> ImageFile:
             f"{MAX_DECODING_BYTES >> 20} MB of memory allowed to decode. Scale it down, or save it as an ordinary JPEG."
         )
     return file
+
+
+def _read(content: bytes) -> ImageFile:
+    """Return what an image file says of its first picture. Raises `InvalidInput`."""
+    try:
+        return read_image_file(content)
+    except (UnknownFormat, ExcessiveImage) as error:
+        raise InvalidInput(str(error)) from error
+    except DamagedImage as error:
+        raise InvalidInput(f"The image file is damaged ({error}). Save it again.") from error
+    except Exception as error:  # a reader's own fault: the structure is one that it does not expect
+        raise InvalidInput(f"The image file is damaged ({error!r}). Save it again.") from error
 
 
 def check_pixels(contents: Iterable[bytes], most: int) -> None:

@@ -69,13 +69,7 @@ class Predictor:
         An image model that does not describe itself, because others made it, needs its
         `image_classes` in the order of its scores. Raises `InvalidModel` for a file that does not load.
         """
-        try:
-            session = LimitedSession(open_session(onnx, threads=threads, keep_buffers=False), seconds)
-        except Exception as error:  # the runtime's own exceptions have no common base
-            if is_out_of_memory(error):
-                raise BrokenLimit("The model needs more memory to be opened than it may have.") from error
-            reason = f"The file is no ONNX model that can be loaded ({shortened(error)})."
-            raise InvalidModel(reason) from error
+        session = _open(onnx, threads, seconds)
         properties = session.properties
         images = partial(ImageBatches, max_pixels=max_pixels, decoders=decoders)
         if METADATA_KEY in properties:
@@ -125,6 +119,16 @@ def _text_inputs(metadata: ModelMetadata, properties: dict[str, str]) -> TextInp
     if TOKENIZER_KEY in properties or vocabulary is None:
         encoder = TextEncoder(properties[TOKENIZER_KEY], TextPreprocessing(**metadata.preprocessing))
     return TextInputs(encoder, vocabulary)
+
+
+def _open(onnx: bytes, threads: int | None, seconds: float | None) -> LimitedSession:
+    """Return a session of an .onnx. Raises `BrokenLimit` when memory is short, `InvalidModel` for another reason."""
+    try:
+        return LimitedSession(open_session(onnx, threads=threads, keep_buffers=False), seconds)
+    except Exception as error:  # the runtime's own exceptions have no common base
+        if is_out_of_memory(error):
+            raise BrokenLimit("The model needs more memory to be opened than it may have.") from error
+        raise InvalidModel(f"The file is no ONNX model that can be loaded ({shortened(error)}).") from error
 
 
 def _sides(
