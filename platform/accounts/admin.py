@@ -18,7 +18,7 @@ from knox.models import AuthToken
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
-from core.admin.base import MachineOwnedAdmin, when
+from core.admin.base import MachineOwnedAdmin, moment_column, when
 from core.admin.confirmation import Confirmation, FormValues, confirmed
 from core.admin.lookups import NamedLookups
 
@@ -110,15 +110,9 @@ class AuthTokenAdmin(MachineOwnedAdmin):
         """Return the token's user and its date."""
         return f"of {row.user}, from {when(row.created)}"
 
-    @admin.display(description="created", ordering="created")
-    def made(self, token: AuthToken) -> str:
-        """Return when the token was created."""
-        return when(token.created)
+    made = moment_column("created", "created")
 
-    @admin.display(description="expires", ordering="expiry")
-    def ends(self, token: AuthToken) -> str:
-        """Return when the token expires."""
-        return when(token.expiry) or "never"
+    ends = moment_column("expiry", "expires", never="never")
 
     @confirmed(
         Confirmation(

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from unfold.decorators import display
 
-from core.admin.base import MachineOwnedAdmin, breakable, when
+from core.admin.base import MachineOwnedAdmin, breakable, moment_column
 from core.admin.confirmation import Confirmation, FormValues, confirmed
 from core.exceptions import BucketError, InvalidRequest
 
@@ -59,10 +59,7 @@ class DocumentAdmin(MachineOwnedAdmin):
         """Return the ETag, which may break over lines."""
         return breakable(document.etag or "-")
 
-    @admin.display(description="published", ordering="published_at")
-    def published(self, document: Document) -> str:
-        """Return when the document was last written."""
-        return when(document.published_at)
+    published = moment_column("published_at", "published")
 
     @admin.display(description="waiting changes", ordering="waiting_changes")
     def waiting(self, document: Any) -> int:

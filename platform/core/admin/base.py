@@ -1,6 +1,6 @@
 """Base classes of the admin pages: lists whose cost does not grow with the table, and read-only rows."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import lru_cache
 from types import MappingProxyType
@@ -50,6 +50,16 @@ def breakable(text: str) -> str:
 def when(moment: datetime | None) -> str:
     """Return a moment as `2026-01-31 12:00`; "" for None."""
     return f"{moment:%Y-%m-%d %H:%M}" if moment else ""
+
+
+def moment_column(field: str, title: str, *, never: str = "") -> Callable[[Any, Any], str]:
+    """Return a column of a list for a field with a moment; `never` stands for None."""
+
+    @admin.display(description=title, ordering=field)
+    def column(model_admin: object, row: object) -> str:
+        return when(getattr(row, field)) or never
+
+    return column
 
 
 class SwiftChangeList(ChangeList):
@@ -150,10 +160,7 @@ class PlatformAdmin(NamedLookups):
         """Return the state in its colour."""
         return label(row.get_state_display(), self.state_kinds)
 
-    @admin.display(description="created", ordering="created_at")
-    def created(self, row: Any) -> str:
-        """Return when the row was created."""
-        return when(row.created_at)
+    created = moment_column("created_at", "created")
 
     def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
         """Return the columns that are searched; Django shows a search field if there are any."""
@@ -242,17 +249,6 @@ class PeriodicTaskAdmin(MachineOwnedAdmin):
         state = "failed" if task.error else "running" if task.unfinished > 0 else "ok"
         return label(state, {"ok": "success", "running": "info", "failed": "danger"})
 
-    @admin.display(description="began", ordering="started_at")
-    def started(self, task: PeriodicTask) -> str:
-        """Return when a run last began."""
-        return when(task.started_at)
-
-    @admin.display(description="ended well", ordering="succeeded_at")
-    def succeeded(self, task: PeriodicTask) -> str:
-        """Return when a run last succeeded."""
-        return when(task.succeeded_at)
-
-    @admin.display(description="failed", ordering="failed_at")
-    def failed(self, task: PeriodicTask) -> str:
-        """Return when a run last failed."""
-        return when(task.failed_at)
+    started = moment_column("started_at", "began")
+    succeeded = moment_column("succeeded_at", "ended well")
+    failed = moment_column("failed_at", "failed")
