@@ -110,7 +110,7 @@ class Reference(BaseModel):
     sha256: Annotated[str, BeforeValidator(_lower), Field(pattern=r"^[0-9a-f]{64}$")]
     bytes: int = Field(ge=0, le=LARGEST_INTEGER)
     columns: dict[str, str] = {}
-    corrections: dict[str, Any] = {}
+    corrections: dict[str, object] = {}
 
 
 def import_document(source: Reader, *, etag: str) -> None:
