@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from core.indexes import PrefixIndex
 from core.models import OwnedQuerySet, TimestampedModel
+from core.names import validate_name
 
 from .artifacts.metadata import IMAGE_CLASSIFICATION, TEXT_CLASSIFICATION
 from .artifacts.model_metrics import TestSet, test_set_of
@@ -85,7 +86,7 @@ class RegisteredModel(TimestampedModel):
     origin = models.CharField(max_length=8, choices=Origin, default=Origin.TRAINED, editable=False)
     name = models.CharField(
         max_length=100,
-        validators=[RegexValidator(r"^[\w -]+$", "Use letters, digits, spaces, hyphens and underscores.")],
+        validators=[validate_name],
     )
     description = models.TextField(
         blank=True,

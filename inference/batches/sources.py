@@ -116,7 +116,7 @@ def open_source(path: Path, *, is_image: bool, limits: Limits, column: str = "")
     """Return the reader for a batch's file. Raises `DataError` for a file of an unknown kind."""
     known = ImageSource.suffixes if is_image else TextSource.suffixes
     if path.suffix.lower() not in known:
-        what = "a zip of images" if is_image else f"a table of texts ({', '.join(known)})"
+        what = "a zip or tar archive of images" if is_image else f"a table of texts ({', '.join(known)})"
         raise DataError(f"This {path.suffix} file is not {what}.")
     return ImageSource(path, limits) if is_image else TextSource(path, limits, column)
 

@@ -25,6 +25,7 @@ from core.pages.error_messages import errors_as_messages
 from core.pages.lists import list_context
 from core.pages.requests import PageRequest
 from models_registry.artifacts.views import NETWORK, NETWORK_AND_NGRAMS, NGRAMS
+from models_registry.inputs import TAR_SUFFIXES
 from models_registry.models import Artifact, RegisteredModel, TaskType
 from models_registry.services import change_model, keep_model, restore_model, retire_model
 
@@ -187,7 +188,9 @@ def _page_context(request: HttpRequest, model: RegisteredModel) -> dict[str, obj
         "usage": usage_of(model) if manages else None,
         "max_batch_inputs": settings.TRAINYARD["MAX_BATCH_INPUTS"],
         "max_batch_bytes": settings.TRAINYARD["MAX_BATCH_BYTES"],
-        "batch_suffixes": ImageSource.suffixes if model.task_type == TaskType.IMAGE else TextSource.suffixes,
+        "batch_suffixes": (*ImageSource.suffixes, *TAR_SUFFIXES)
+        if model.task_type == TaskType.IMAGE
+        else TextSource.suffixes,
     }
 
 

@@ -24,7 +24,7 @@ from .layout import (
     split_part,
 )
 from .limits import Limits
-from .repacking import TAR_SUFFIXES, repack
+from .repacking import TAR_SUFFIXES, NeedsMoreRoom, Room, repack
 from .tables import (
     TABLE_SUFFIXES,
     Columns,
@@ -52,7 +52,9 @@ __all__ = [
     "ImportPlan",
     "Limits",
     "Listing",
+    "NeedsMoreRoom",
     "Part",
+    "Room",
     "Row",
     "TableReader",
     "TooManyPixels",

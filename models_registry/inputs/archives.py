@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from models_registry.artifacts.image_files import is_image_file
 
+from .deflate64 import Decompressor, Deflate64Decompressor
 from .entry_names import name_entries
 from .errors import DataError, ImageTooLarge
 from .layout import is_hidden_file
@@ -32,6 +33,7 @@ LOCATOR_SIGNATURE, LOCATOR = b"PK\6\7", 20
 LARGE_END_SIGNATURE, LARGE_END_RECORD = b"PK\6\6", 56
 ENTRY_SIGNATURE, ENTRY = b"PK\1\2", 256  # of the list of files; bytes of an entry, with a long name
 PACKED_AT_ONCE = 1 << 16
+DEFLATE64 = 9  # method of section 4.4.5: what Windows Explorer takes for files of more than 2 GB
 LZMA_MEMORY = 128 << 20  # bytes; 7-Zip's "ultra" takes 64 MB
 # What zipfile and its decompressors raise for archives that are damaged or made to do harm.
 UNREADABLE_ARCHIVE = (
@@ -49,9 +51,10 @@ UNREADABLE_ARCHIVE = (
 
 
 # What people take for a zip, by its first bytes.
+RAR = "a RAR archive"
 OTHER_FILES = (
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive (.7z)"),
-    (b"Rar!", "a RAR archive"),
+    (b"Rar!", RAR),
     (b"\x1f\x8b", "a gzip archive (.gz, .tar.gz)"),
     (b"BZh", "a bzip2 archive (.bz2)"),
     (b"\xfd7zXZ", "an xz archive (.xz)"),
@@ -111,14 +114,18 @@ def _why_unreadable(path: Path, error: Exception) -> str:
     what = next((name for magic, name in OTHER_FILES if head.startswith(magic)), "")
     if head[TAR_MAGIC_AT:] == TAR_MAGIC:
         what = "a tar archive"
+    if what == RAR:
+        return (
+            "This is a RAR archive, which cannot be read here. Unpack it, zip the folders and send the zip."
+        )
     if what:
         return f"This is {what}, not a zip archive. Unpack it and zip the folders."
     if is_image_file(head):
         return "This is a single image, not a zip archive. Put the images of each class into a folder and zip these."
     if isinstance(error, NotImplementedError):
         return (
-            f"This is not a zip archive that can be read ({error}). Make it anew with the method 'Deflate'; "
-            "Windows Explorer takes another one for large files, 7-Zip does not."
+            f"This zip archive uses a compression that cannot be read here ({error}). Make it anew with the method "
+            "'Deflate', or without compression: photos hardly shrink."
         )
     if head.startswith(b"PK\3\4") and not _has_end(path):
         return "This zip archive has no end: it was cut off while it was copied or uploaded. Copy it again."
@@ -208,7 +215,10 @@ def _check_name(info: zipfile.ZipInfo, name: PurePosixPath) -> None:
     if stat.S_ISLNK(info.external_attr >> 16):
         raise DataError(f"{info.filename!r} is a symbolic link. Put the file itself into the archive.")
     if info.flag_bits & 0x1:
-        raise DataError(f"{info.filename!r} is encrypted. Make the archive without a password.")
+        raise DataError(
+            f"{info.filename!r} is encrypted: the archive has a password. Make it anew without one; it is sent over an "
+            "encrypted connection anyway."
+        )
 
 
 def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, limits: Limits) -> bytes:
@@ -239,7 +249,7 @@ def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, limits: Limit
 
 def iter_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[bytes]:
     """Yield a file's content in pieces of bounded length, whatever compression makes of a few bytes."""
-    if member.compress_type not in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+    if member.compress_type not in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA, DEFLATE64):
         with archive.open(member) as file:
             while piece := file.read(CHUNK):
                 yield piece
@@ -250,8 +260,11 @@ def iter_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[b
     del packed.CRC  # that of the content, which is checked here
     checksum = 0
     with archive.open(packed) as file:
-        if member.compress_type == zipfile.ZIP_BZIP2:
-            decompressor: bz2.BZ2Decompressor | lzma.LZMADecompressor = bz2.BZ2Decompressor()
+        if member.compress_type == DEFLATE64:
+            decompressor: Decompressor = Deflate64Decompressor()
+            data = b""
+        elif member.compress_type == zipfile.ZIP_BZIP2:
+            decompressor = bz2.BZ2Decompressor()
             data = b""
         else:
             decompressor = lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=LZMA_MEMORY)

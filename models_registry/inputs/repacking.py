@@ -1,4 +1,4 @@
-"""Archives of other kinds, made into the zip that is read: tar archives, and zips whose photos lie in zips.
+"""Archives of other kinds, made into the zip that is read: tar archives, zips whose photos lie in zips, Deflate64.
 
 Entries are copied one after the other in memory of some kilobytes; nothing is extracted to a path made from a
 name, and what comes out of a decompressor is counted.
@@ -12,9 +12,9 @@ import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import IO, BinaryIO, cast
+from typing import IO, BinaryIO, NamedTuple, cast
 
-from .archives import Listing, count_entries, iter_member, open_listing
+from .archives import DEFLATE64, Listing, iter_member, open_listing
 from .bounded_file import buffered
 from .entry_names import guess_code_page
 from .errors import DataError
@@ -41,46 +41,68 @@ HEADERS = (
 )
 
 
-def repack(path: Path, target: Path, limits: Limits) -> bool:
+class Room(NamedTuple):
+    """How much may be written in one go: bytes and files."""
+
+    bytes: int
+    files: int
+
+
+class NeedsMoreRoom(DataError):
+    """An archive that holds more than may be written; one without damage, as far as it was read."""
+
+
+def repack(path: Path, target: Path, limits: Limits, room: Room | None = None) -> bool:
     """Write what an archive of another kind holds to `target`, a zip; return False, and nothing, for others.
 
-    Raises `DataError` for a tar archive that is damaged, holds links, or more than the limits allow, and for what
-    `open_listing` raises of a zip inside a zip.
+    Raises `DataError` for an archive that is damaged, holds links, or more than the limits allow, and for what
+    `open_listing` raises of a zip inside a zip; `NeedsMoreRoom` when it does not fit into `room`.
     """
-    most = min(limits.max_bytes, SMALL + limits.max_compression_ratio * path.stat().st_size)
+    most = _most_bytes(path, limits)
+    given = room or Room(most, limits.max_entries)
+    given = Room(min(most, given.bytes), min(limits.max_entries, given.files))
     if _is_tar(path):
-        _repack_tar(path, target, limits, most)
+        _repack_tar(path, target, limits, given)
         return True
     try:
-        if count_entries(path) > MOST_ENTRIES_AROUND:
+        if not zipfile.is_zipfile(path):
             return False
         with open_listing(path, limits) as listing:
+            is_deflate64 = any(entry.compress_type == DEFLATE64 for entry in listing.entries)
             inner = _inner_zips(listing)
     except DataError:  # no zip, or one that may not be read: who reads it says so
         return False
-    if inner:
-        with open_listing(path, limits) as listing:
-            _repack_zips(listing, _inner_zips(listing), target, limits, most)
-    return bool(inner)
+    if not inner and not is_deflate64:
+        return False
+    with open_listing(path, limits) as listing, _written(target, given) as writer:
+        if inner:
+            _copy_zips(listing, _inner_zips(listing), writer, limits, given, target.parent)
+        else:
+            _copy_entries(listing, "", writer)
+    return True
+
+
+def _most_bytes(path: Path, limits: Limits) -> int:
+    return min(limits.max_bytes, SMALL + limits.max_compression_ratio * path.stat().st_size)
 
 
 class _Writer:
     """Writes entries to a zip without compressing them, and counts files and bytes."""
 
-    def __init__(self, archive: zipfile.ZipFile, limits: Limits, most: int) -> None:
-        self._archive, self._limits = archive, limits
-        self._files, self._left, self._most = 0, most, most
+    def __init__(self, archive: zipfile.ZipFile, room: Room) -> None:
+        self._archive, self._room = archive, room
+        self._files, self._left = 0, room.bytes
 
     def add(self, name: str, pieces: Iterator[bytes]) -> None:
-        """Copy a file. Raises `DataError` beyond the limits."""
+        """Copy a file. Raises `NeedsMoreRoom`."""
         self._count_file()
         info = zipfile.ZipInfo(name)
         with self._archive.open(info, "w", force_zip64=True) as file:
             for piece in pieces:
                 self._left -= len(piece)
                 if self._left < 0:
-                    raise DataError(
-                        f"The archive unpacks to more than {self._most:,} bytes, the limit for one of its size."
+                    raise NeedsMoreRoom(
+                        f"The archive unpacks to more than {self._room.bytes:,} bytes, the limit for one of its size."
                     )
                 file.write(piece)
 
@@ -91,14 +113,14 @@ class _Writer:
 
     def _count_file(self) -> None:
         self._files += 1
-        if self._files > self._limits.max_entries:
-            raise DataError(f"The archive has more than {self._limits.max_entries:,} entries, the limit.")
+        if self._files > self._room.files:
+            raise NeedsMoreRoom(f"The archive has more than {self._room.files:,} entries, the limit.")
 
 
 @contextlib.contextmanager
-def _written(target: Path, limits: Limits, most: int) -> Iterator[_Writer]:
+def _written(target: Path, room: Room) -> Iterator[_Writer]:
     with zipfile.ZipFile(target, "w") as archive:
-        yield _Writer(archive, limits, most)
+        yield _Writer(archive, room)
 
 
 class _BoundedHeaders(tarfile.TarInfo):
@@ -131,19 +153,19 @@ def _unpacked(path: Path, most: int) -> BinaryIO:
     return buffered(cast("IO[bytes]", kind(path)) if kind else path.open("rb"), most)
 
 
-def _repack_tar(path: Path, target: Path, limits: Limits, most: int) -> None:
-    names = _copy_tar(path, target, limits, most, "utf-8")
+def _repack_tar(path: Path, target: Path, limits: Limits, room: Room) -> None:
+    names = _copy_tar(path, target, limits, room, "utf-8")
     if not all(name.isascii() or _is_text(name) for name in names):
         page = guess_code_page([name.encode("utf-8", "surrogateescape") for name in names])
-        _copy_tar(path, target, limits, most, page)
+        _copy_tar(path, target, limits, room, page)
 
 
-def _copy_tar(path: Path, target: Path, limits: Limits, most: int, encoding: str) -> list[str]:
+def _copy_tar(path: Path, target: Path, limits: Limits, room: Room, encoding: str) -> list[str]:
     """Copy a tar's files and return their names; bytes that are no text in the encoding stand as surrogates."""
     names: list[str] = []
     try:
         with (
-            _unpacked(path, most + limits.max_entries * TAR_BLOCK) as file,
+            _unpacked(path, _most_bytes(path, limits) + limits.max_entries * TAR_BLOCK) as file,
             tarfile.open(
                 fileobj=file,
                 mode="r|",
@@ -152,7 +174,7 @@ def _copy_tar(path: Path, target: Path, limits: Limits, most: int, encoding: str
                 errors="surrogateescape",
                 ignore_zeros=False,
             ) as archive,
-            _written(target, limits, most) as writer,
+            _written(target, room) as writer,
         ):
             for member in archive:
                 names.append(member.name)
@@ -187,7 +209,7 @@ def _is_text(name: str) -> bool:
 def _inner_zips(listing: Listing) -> list[zipfile.ZipInfo]:
     """Return the zips inside a zip when all photos must lie in them: there are none beside them."""
     inner = [info for info in listing.entries if _is_inner_zip(info.filename)]
-    if not inner:
+    if not inner or len(listing.entries) > MOST_ENTRIES_AROUND:
         return []
     entries = [Entry(info.filename, info.file_size, info.is_dir()) for info in listing.entries]
     plan = plan_images(entries)
@@ -198,20 +220,17 @@ def _is_inner_zip(name: str) -> bool:
     return name.lower().endswith(".zip") and not is_hidden_file(tuple(name.split("/")))
 
 
-def _repack_zips(
-    listing: Listing, inner: list[zipfile.ZipInfo], target: Path, limits: Limits, most: int
+def _copy_zips(
+    listing: Listing, inner: list[zipfile.ZipInfo], writer: _Writer, limits: Limits, room: Room, place: Path
 ) -> None:
     """Copy the files of the zips inside a zip, each into a folder called as its zip is."""
     folders = [str(PurePosixPath(info.filename).with_suffix("")) for info in inner]
     if all(folder.endswith(SAMPLES) for folder in folders):
         folders = [folder.removesuffix(SAMPLES) for folder in folders]
-    with (
-        tempfile.TemporaryDirectory(dir=target.parent) as temporary,
-        _written(target, limits, most) as writer,
-    ):
+    with tempfile.TemporaryDirectory(dir=place) as temporary:
         unpacked = Path(temporary) / "inner.zip"
         for info, folder in zip(inner, folders, strict=True):
-            _copy_bounded(iter_member(listing.archive, info), unpacked, most, info.filename)
+            _copy_bounded(iter_member(listing.archive, info), unpacked, room.bytes, info.filename)
             _copy_zip(unpacked, folder, writer, limits)
 
 
@@ -221,18 +240,23 @@ def _copy_bounded(pieces: Iterator[bytes], path: Path, most: int, name: str) -> 
         for piece in pieces:
             written += len(piece)
             if written > most:
-                raise DataError(f"{name!r} unpacks to more than {most:,} bytes, the limit.")
+                raise NeedsMoreRoom(f"{name!r} unpacks to more than {most:,} bytes, the limit.")
             file.write(piece)
 
 
 def _copy_zip(path: Path, folder: str, writer: _Writer, limits: Limits) -> None:
     try:
-        with open_listing(path, limits) as (archive, entries, _):
-            for info in entries:
-                name = f"{folder}/{info.filename}"
-                if info.filename.endswith("/"):
-                    writer.add_folder(name)
-                else:
-                    writer.add(name, iter_member(archive, info))
+        with open_listing(path, limits) as listing:
+            _copy_entries(listing, f"{folder}/", writer)
+    except NeedsMoreRoom:
+        raise
     except DataError as error:
         raise DataError(f"In {PurePosixPath(folder).name}.zip: {error}") from error
+
+
+def _copy_entries(listing: Listing, folder: str, writer: _Writer) -> None:
+    for info in listing.entries:
+        if info.filename.endswith("/"):
+            writer.add_folder(f"{folder}{info.filename}")
+        else:
+            writer.add(f"{folder}{info.filename}", iter_member(listing.archive, info))

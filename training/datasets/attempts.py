@@ -7,7 +7,7 @@ import structlog
 from django.conf import settings
 
 from bucket.files import WrongFile, download
-from core.exceptions import TrainyardError
+from core.exceptions import InvalidRequest, TrainyardError
 from core.text import storable
 from work.attempt import Attempt, HopelessAttempt
 from work.heartbeat import Heartbeat
@@ -17,10 +17,12 @@ from ..engine.data.validation_events import ExamplesRead, Validated, ValidationF
 from . import outcomes
 from .models import DatasetValidation
 from .process import ValidationProcess
+from .services import as_zip
 
 logger = structlog.get_logger(__name__)
 
 POLL = 0.5  # seconds
+ARRIVED = "dataset{}"  # the file as it was uploaded, with its suffix
 
 
 class ReaderDied(TrainyardError):
@@ -34,25 +36,38 @@ class ValidationAttempt(Attempt[DatasetValidation]):
 
     def run(self) -> None:
         """Read the data set, and make it ready or unusable."""
-        report = _read(self.work, self.folder, self.heartbeat)
-        outcomes.conclude(self.work, report)
+        path = _fetch(self.work, self.folder, self.heartbeat)
+        report = _read(self.work, path, self.heartbeat)
+        if report.problems or path.name == ARRIVED.format(path.suffix):
+            outcomes.conclude(self.work, report)
+        else:
+            outcomes.conclude_repacked(self.work, report, path)
         logger.info("validation.ended", dataset=self.work.dataset_id, problems=len(report.problems))
 
 
-def _read(validation: DatasetValidation, folder: Path, heartbeat: Heartbeat) -> DataReport:
-    """Fetch the file and let a child process read it; returns the report. Raises `HopelessAttempt`, `ReaderDied`."""
+def _fetch(validation: DatasetValidation, folder: Path, heartbeat: Heartbeat) -> Path:
+    """Return the file, of images as a plain zip."""
     dataset = validation.dataset
-    path = folder / f"dataset{Path(dataset.key).suffix}"
+    path = folder / ARRIVED.format(Path(dataset.key).suffix)
     try:
         download(dataset.key, path, sha256=dataset.sha256, limit=dataset.size, check=heartbeat.check)
     except WrongFile as error:
         raise HopelessAttempt("The file in the bucket is not what was uploaded. Upload it again.") from error
+    try:
+        return as_zip(path, task_type=dataset.task_type)
+    except InvalidRequest as error:
+        raise HopelessAttempt(storable(error)) from error
+
+
+def _read(validation: DatasetValidation, path: Path, heartbeat: Heartbeat) -> DataReport:
+    """Let a child process read the file; returns the report. Raises `HopelessAttempt`, `ReaderDied`."""
+    dataset = validation.dataset
     with ValidationProcess(
         path,
         task_type=dataset.task_type,
         columns=dataset.columns,
         corrections=dataset.corrections,
-        folder=folder / "empty",
+        folder=path.parent / "empty",
         memory=settings.TRAINYARD["VALIDATION_MEMORY_BYTES"],
     ) as child:
         report = _follow(child, heartbeat)

@@ -17,11 +17,11 @@ from django.core.files import File
 
 from control.selectors import require_operation
 from core.exceptions import InvalidRequest
-from models_registry.inputs import Corrections, Entry, Limits
+from models_registry.inputs import Corrections, DataError, Entry, Limits, NeedsMoreRoom
 from models_registry.models import TaskType
 
 from ..engine.data.plan import DataPlan, plan_archive_file, plan_names, plan_table_file
-from .services import SUFFIXES, arrived, task_of
+from .services import SUFFIXES, arrived, as_small_zip, task_of
 
 HEAD_BYTES = 2 << 20  # of a table's beginning
 TAIL_BYTES = 64 << 20  # of a zip's list of files
@@ -93,7 +93,7 @@ def _at_hand(upload: PlanUpload, task_type: str) -> Iterator[Path]:
     file.name = upload.name
     if not upload.part:
         with arrived(file, task_type=task_type) as path:
-            yield path
+            yield _as_zip(path, task_type)
         return
     if task_type == TaskType.IMAGE and upload.part == "head":
         raise InvalidRequest(
@@ -105,6 +105,18 @@ def _at_hand(upload: PlanUpload, task_type: str) -> Iterator[Path]:
         path = Path(folder) / f"dataset{Path(upload.name).suffix.lower()}"
         _copy_part(file, path, upload)
         yield path
+
+
+def _as_zip(path: Path, task_type: str) -> Path:
+    try:
+        return as_small_zip(path, task_type=task_type)
+    except NeedsMoreRoom as error:
+        raise InvalidRequest(
+            "This archive has to be repacked before it can be planned, and is too large for that here. Hand it in as "
+            "a data set, or send a zip."
+        ) from error
+    except DataError as error:
+        raise InvalidRequest(str(error)) from error
 
 
 def _require_suffix(name: str, expected: tuple[str, ...]) -> None:

@@ -11,6 +11,11 @@ def dataset_key(identifier: str, suffix: str) -> str:
     return f"{DATASETS}{identifier}/dataset{suffix}"
 
 
+def repacked_key(key: str, attempt: int) -> str:
+    """Return where a data set lies whose file an attempt has made into a zip after the upload."""
+    return f"{key.rpartition('/')[0]}/images-{attempt}.zip"
+
+
 def hash_file(path: Path) -> str:
     """Return a file's SHA-256 in hexadecimal, read in pieces."""
     with path.open("rb") as file:

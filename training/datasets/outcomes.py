@@ -1,19 +1,48 @@
 """The end of a validation: writes its outcome and sends `dataset_ready`."""
 
+import contextlib
+from pathlib import Path
+
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from accounts.quota import require_room
 from bucket.factory import get_bucket
+from core.exceptions import BucketError, QuotaExceeded
 from work import transitions
+from work.attempt import HopelessAttempt
 
 from ..engine.data import DataReport
+from .files import hash_file, repacked_key
 from .models import Dataset, DatasetValidation
 from .signals import dataset_ready
 
 
-def conclude(validation: DatasetValidation, report: DataReport) -> None:
-    """End a validation with what was found, all or nothing. Raises `StaleAttempt`."""
+def conclude_repacked(validation: DatasetValidation, report: DataReport, path: Path) -> None:
+    """Keep a data set's file in another form, and end its validation. Raises `StaleAttempt`, `BucketError`."""
+    dataset, bucket = validation.dataset, get_bucket()
+    old, key, size = dataset.key, repacked_key(dataset.key, validation.attempt), path.stat().st_size
+    try:
+        require_room(dataset.owner, size - dataset.size)
+        with path.open("rb") as file:
+            bucket.save(key, file)
+        conclude(validation, report, key=key, size=size, sha256=hash_file(path))
+    except BaseException as error:
+        with contextlib.suppress(BucketError):
+            bucket.delete(key)
+        if isinstance(error, QuotaExceeded):
+            raise HopelessAttempt(str(error)) from error
+        raise
+    with contextlib.suppress(BucketError):
+        bucket.delete(old)
+
+
+def conclude(validation: DatasetValidation, report: DataReport, **file: str | int) -> None:
+    """End a validation with what was found, all or nothing. Raises `StaleAttempt`.
+
+    `file` are the columns of a file that has taken the place of the one that was uploaded.
+    """
     data = Dataset.objects.filter(pk=validation.dataset_id)
     found = {
         "report": report.to_json(),
@@ -21,6 +50,7 @@ def conclude(validation: DatasetValidation, report: DataReport) -> None:
         "classes": list(report.classes),
         "examples": report.examples,
         "updated_at": timezone.now(),
+        **file,
     }
     with transaction.atomic():
         if report.problems:

@@ -19,14 +19,14 @@ from bucket.factory import get_bucket
 from control.selectors import require_operation
 from core.exceptions import BucketError, InvalidRequest
 from core.models import check_fields
-from models_registry.inputs import TAR_SUFFIXES, Corrections, Limits, repack
+from models_registry.inputs import TAR_SUFFIXES, Corrections, Limits, NeedsMoreRoom, Room, repack
 from models_registry.models import TaskType
 from work.queue import announce
 
 from ..engine.data import TABLE_SUFFIXES, DataError, DataReport, Progress, build_report
 from .files import dataset_key, hash_file
 from .models import Dataset, DatasetValidation
-from .size import Patience, TakesTooLong, is_large
+from .size import Patience, TakesTooLong, has_many_entries, is_large
 
 logger = structlog.get_logger(__name__)
 
@@ -58,6 +58,7 @@ def create_dataset(
     a data set that is made again after a crash and must then lie in the same place; None makes one.
     """
     with _arrived(file, owner=owner, task_type=task_type) as path:
+        path = as_zip(path, task_type=task_type)
         dataset = _described(file, path, owner=owner, name=name, task_type=task_type, identifier=identifier)
         _correct(dataset, columns, corrections)
         _read_now(dataset, path)
@@ -83,14 +84,15 @@ def accept_dataset(
         dataset = _described(file, path, owner=owner, name=name, task_type=task_type)
         said = _correct(dataset, columns, corrections)
         try:
+            path = as_small_zip(path, task_type=task_type)
             if not is_large(path, columns=dataset.columns, corrections=said):
                 _read_now(dataset, path, progress=Patience())
                 _keep(dataset, path)
                 return dataset
+        except (TakesTooLong, NeedsMoreRoom):
+            logger.info("dataset.takes_long", bytes=path.stat().st_size)
         except DataError as error:
             raise InvalidRequest(str(error)) from error
-        except TakesTooLong:
-            logger.info("dataset.takes_long", bytes=path.stat().st_size)
         dataset.state = Dataset.State.VALIDATING
         dataset.size, dataset.sha256 = path.stat().st_size, hash_file(path)
         _keep(dataset, path)
@@ -155,20 +157,34 @@ def arrived(file: File, *, task_type: str) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:
         path = Path(folder) / f"dataset{suffix}"
         _copy_bounded(file, path, settings.TRAINYARD["MAX_DATASET_BYTES"])
-        if is_image:
-            path = _as_zip(path)
         yield path
 
 
-def _as_zip(path: Path) -> Path:
-    """Return an archive of images as a plain zip. Raises `InvalidRequest` for one that cannot be made into one."""
-    target = path.with_name("repacked.zip")
-    limit = settings.TRAINYARD["MAX_DATASET_BYTES"]
+def as_zip(path: Path, *, task_type: str) -> Path:
+    """Return an archive of images as a plain zip, which takes its place. Raises `InvalidRequest`."""
     try:
-        if not repack(path, target, replace(Limits(), max_bytes=min(limit, Limits().max_bytes))):
-            return path
+        return _repacked(path, None) if task_type == TaskType.IMAGE else path
     except DataError as error:
         raise InvalidRequest(str(error)) from error
+
+
+def as_small_zip(path: Path, *, task_type: str) -> Path:
+    """Do the same for what a web process may write; a large zip is left as it is, for a worker to look at.
+
+    Raises `DataError`, and `NeedsMoreRoom` for what a worker has to repack.
+    """
+    if task_type != TaskType.IMAGE or has_many_entries(path):
+        return path
+    limits = settings.TRAINYARD
+    return _repacked(path, Room(limits["VALIDATE_IN_WEB_BYTES"], limits["VALIDATE_IN_WEB_FILES"]))
+
+
+def _repacked(path: Path, room: Room | None) -> Path:
+    target = path.with_name("repacked.zip")
+    limits = Limits()
+    most = min(settings.TRAINYARD["MAX_DATASET_BYTES"], limits.max_bytes)
+    if not repack(path, target, replace(limits, max_bytes=most), room):
+        return path
     path.unlink()
     return target
 

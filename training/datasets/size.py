@@ -5,7 +5,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from models_registry.inputs import Corrections, count_entries
+from models_registry.inputs import Corrections, DataError, count_entries
 
 from ..engine.data.texts import find_columns
 
@@ -24,6 +24,14 @@ class Patience:
         """Raise `TakesTooLong` once the time is up."""
         if time.monotonic() > self._ends_at:
             raise TakesTooLong
+
+
+def has_many_entries(path: Path) -> bool:
+    """Tell whether a file is a zip of more files than a web process looks at."""
+    try:
+        return count_entries(path) > settings.TRAINYARD["VALIDATE_IN_WEB_FILES"]
+    except DataError:  # no zip
+        return False
 
 
 def is_large(path: Path, *, columns: dict[str, str], corrections: Corrections) -> bool:

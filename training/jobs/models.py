@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from core.indexes import PrefixIndex
 from core.models import OwnedQuerySet
+from core.names import validate_name
 from documents import keys
 from documents.outbox import mark_changed
 from models_registry.models import RegisteredModel, TaskType
@@ -69,7 +70,7 @@ class TrainingJob(LeasedWork):
     )
     name = models.CharField(
         max_length=100,
-        validators=[RegexValidator(r"^[\w -]+$", "Use letters, digits, spaces, hyphens and underscores.")],
+        validators=[validate_name],
     )
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="training_jobs", null=True

@@ -5,7 +5,6 @@ what counts is what is checked here.
 """
 
 import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -13,9 +12,9 @@ from typing import Any, cast
 from django import forms
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
-from django.core.validators import RegexValidator
 from django.template.defaultfilters import filesizeformat
 
+from core.names import NAME_HELP, validate_name, without_refused
 from core.pages.search import ListSearch, choice
 from models_registry.models import TaskType
 
@@ -37,7 +36,6 @@ from ..jobs.presets import suitable_network, why_not_at_all
 from ..jobs.services import JobSettings
 from ..networks.selectors import usable_networks
 
-NAME_RULE = "Use letters, digits, spaces, hyphens and underscores."
 OPEN = "Default"
 SWITCH = (("", OPEN), ("on", "On"), ("off", "Off"))
 # How the form's fields are called whose hyperparameters are set together: a switch, and a field for each value.
@@ -188,7 +186,7 @@ class DataForm(forms.Form):
 def name_of(filename: str) -> str:
     """Return a name to begin with, in words: "my_flowers-2.zip" is "My flowers-2"."""
     stem = Path(filename).stem.removesuffix(".tar")
-    words = " ".join(re.sub(r"[^\w -]|_", " ", stem).split())[:100].strip()
+    words = without_refused(stem.replace("_", " "))[:100].strip()
     return words[:1].upper() + words[1:] or "Untitled"
 
 
@@ -198,8 +196,8 @@ class NewModelForm(forms.Form):
     name = forms.CharField(
         label="Name of the model",
         max_length=100,
-        validators=[RegexValidator(r"^[\w -]+$", NAME_RULE)],
-        help_text=NAME_RULE,
+        validators=[validate_name],
+        help_text=NAME_HELP,
     )
     strategy = forms.ChoiceField(
         label="How to train",

@@ -28,7 +28,7 @@ cache tfrecord record lst bib tex
 NO_PHOTO_SUFFIXES = frozenset(OTHER_SUFFIXES.split())
 OTHER_NAMES = "readme license licence copying notice authors changelog citation attribution credits makefile"
 NO_PHOTO_NAMES = frozenset(OTHER_NAMES.split())
-TABLE_SUFFIXES = frozenset(("csv", "tsv"))
+TABLE_SUFFIXES = frozenset(("csv", "tsv", "json", "jsonl", "ndjson", "parquet"))
 SPLIT_NAMES: tuple[tuple[Part, str], ...] = (
     ("train", "train training trn trainset traindata trainingset entrenamiento entrainement addestramento"),
     ("valid", "val valid validation validate dev eval evaluation valset validierung validacion validazione"),

@@ -64,6 +64,11 @@ class ImportPlan:
         return replace(self, notes=(*notes, *self.notes))
 
     @property
+    def wants_labels(self) -> bool:
+        """Whether a table beside the photos may know their classes: they lie in no class folders, or all in one."""
+        return self.is_flat or (bool(self.tables) and len(self.classes) == 1)
+
+    @property
     def classes(self) -> dict[str, int]:
         """Return how many files each class has, sorted by name."""
         return dict(sorted(Counter(placed.label for placed in self.examples).items()))

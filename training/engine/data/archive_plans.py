@@ -22,7 +22,7 @@ from models_registry.inputs import (
     reasons,
 )
 
-from .label_tables import read_label_table
+from .label_tables import rank_of, read_label_table
 
 MOST_TABLES = 5  # beside the photos, that are searched for labels
 FOLDERS = "folders"  # what a correction says instead of a table's name
@@ -85,7 +85,7 @@ def plan_archive(
         plan = _plan_by_named_table(listing, entries, limits, corrections)
     else:
         plan = plan_images(entries, corrections)
-        if plan.is_flat and corrections.labels_from != FOLDERS:
+        if plan.wants_labels and corrections.labels_from != FOLDERS:
             plan = _plan_by_tables(listing, entries, plan, limits, corrections) or plan
     doubt = _doubt_about_names(listing.code_page, [placed.label for placed in plan.examples])
     return plan.with_notes(doubt) if doubt else plan
@@ -122,12 +122,19 @@ def _plan_by_named_table(
 def _plan_by_tables(
     listing: Listing, entries: Sequence[Entry], plan: ImportPlan, limits: Limits, corrections: Corrections
 ) -> ImportPlan | None:
-    """Plan photos that lie in no class folders by a table beside them; None when none has their labels."""
+    """Plan photos that lie in no class folders by the best table beside them; None when none has their labels."""
+    found = {}
     for index in plan.tables[:MOST_TABLES]:
-        found = _plan_by_table(listing, entries, index, limits, corrections)
-        if found is not None and not found.problem:
-            return found
-    return None
+        by_table = _plan_by_table(listing, entries, index, limits, corrections)
+        if by_table is not None and not by_table.problem:
+            found[entries[index].name] = by_table
+    if not found:
+        return None
+    best = max(found, key=lambda table: rank_of(table, len(found[table].examples)))
+    others = sorted(found.keys() - {best})
+    if not others:
+        return found[best]
+    return found[best].with_notes(f"Other tables with labels are not used: {', '.join(others)}.")
 
 
 def _plan_by_table(
@@ -136,5 +143,5 @@ def _plan_by_table(
     """Plan photos by one table; None when it is none of labels."""
     info = listing.entries[index]
     content = ArchiveBudget(listing.archive, [info], limits).read(info)
-    rows = read_label_table(content, [entry.name for entry in entries])
+    rows = read_label_table(entries[index].name, content, [entry.name for entry in entries])
     return plan_labels(entries, rows, entries[index].name, corrections) if rows else None

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import tarfile
 import time
 import zipfile
 from datetime import UTC, datetime, timedelta
@@ -62,6 +63,35 @@ def archive(entries: dict[str, bytes]) -> ContentFile:
 
 def colours(count: int) -> ContentFile:
     return archive({f"{number:03}.png": picture(COLOURS[number % 3]) for number in range(count)})
+
+
+@pytest.mark.parametrize("kind", ["tar.gz", "zips"])
+def test_images_come_in_other_archives_too(model: RegisteredModel, kind: str) -> None:
+    buffer = io.BytesIO()
+    if kind == "zips":
+        with zipfile.ZipFile(buffer, "w") as target:
+            target.writestr("one.zip", colours(6).read())
+    else:
+        with zipfile.ZipFile(colours(6)) as source, tarfile.open(fileobj=buffer, mode="w:gz") as target:
+            for name in source.namelist():
+                info = tarfile.TarInfo(name)
+                info.size = source.getinfo(name).file_size
+                target.addfile(info, source.open(name))
+    file = ContentFile(buffer.getvalue(), name="photos.zip" if kind == "zips" else "photos.tar.gz")
+    batch = services.create_batch(token=model.token, file=file)
+    assert (batch.total, batch.suffix, batch.source_name) == (6, ".zip", file.name)
+    assert run_next().state == Batch.State.SUCCEEDED
+
+
+def test_other_archives_that_hold_too_much_for_a_moment_are_refused(
+    model: RegisteredModel, settings: Any
+) -> None:
+    settings.TRAINYARD = {**settings.TRAINYARD, "VALIDATE_IN_WEB_BYTES": 10}
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as target:
+        target.writestr("one.zip", colours(6).read())
+    with pytest.raises(InvalidRequest, match="a zip of the images themselves"):
+        services.create_batch(token=model.token, file=ContentFile(buffer.getvalue(), name="photos.zip"))
 
 
 def keep_batches_going() -> None:

@@ -3,14 +3,17 @@
 import bz2
 import gzip
 import io
+import struct
 import tarfile
 import zipfile
+import zlib
 from pathlib import Path
 
 import pytest
+from inflate64 import Deflater
 
 from devtools.costs import cost_of
-from models_registry.inputs import DataError, Limits, repack
+from models_registry.inputs import DataError, Limits, NeedsMoreRoom, Room, repack
 from models_registry.inputs.repacking import LONGEST_HEADER
 
 MB = 2**20
@@ -154,3 +157,52 @@ def test_bomb_costs_what_its_limit_allows(tmp_path: Path, pack: type[bytes]) -> 
 def repack_file(path: str) -> None:
     """Repack as a data set of 50 MB at most, in a process that is measured."""
     repack(Path(path), Path(path).with_name("target.zip"), Limits(max_bytes=50 * MB))
+
+
+def deflate64(files: dict[str, bytes]) -> bytes:
+    """Make a zip as Windows Explorer does of large folders: APPNOTE, sections 4.3.7, 4.3.12 and 4.3.16."""
+    content, listing = b"", b""
+    for name, plain in files.items():
+        deflater = Deflater()
+        packed = deflater.deflate(plain) + deflater.flush()
+        sizes = struct.pack("<HHIIIHH", 0, 0, zlib.crc32(plain), len(packed), len(plain), len(name), 0)
+        fields = struct.pack("<HHH", 21, 0, 9) + sizes
+        listing += b"PK\1\2\x15\0" + fields + struct.pack("<HHHII", 0, 0, 0, 0, len(content)) + name.encode()
+        content += b"PK\3\4" + fields + name.encode() + packed
+    end = struct.pack("<HHHHIIH", 0, 0, len(files), len(files), len(listing), len(content), 0)
+    return content + listing + b"PK\5\6" + end
+
+
+def test_zip_of_windows_explorer_is_repacked(tmp_path: Path) -> None:
+    files = {**FILES, "cat/long.jpg": bytes(range(256)) * 4_000}
+    assert repacked(tmp_path, deflate64(files)) == files
+
+
+def test_damaged_deflate64_is_told(tmp_path: Path) -> None:
+    good = deflate64({"cat/1.jpg": bytes(range(256)) * 400})
+    with pytest.raises(DataError, match="Make it anew"):
+        repacked(tmp_path, good[:60] + b"\xff" * 40 + good[100:])
+
+
+def test_bomb_of_deflate64_costs_what_its_limit_allows(tmp_path: Path) -> None:
+    (tmp_path / "bomb.zip").write_bytes(deflate64({"cat/1.jpg": b"\0" * (200 * MB)}))
+    assert (tmp_path / "bomb.zip").stat().st_size < MB
+    cost = cost_of(repack_with_little_room, str(tmp_path / "bomb.zip"))
+    assert "unpacks to more than" in cost.error
+    assert cost.peak_growth < 60 * MB
+
+
+def repack_with_little_room(path: str) -> None:
+    """Repack into 20 MB at most, in a process that is measured."""
+    repack(Path(path), Path(path).with_name("target.zip"), Limits(), Room(20 * MB, 100))
+
+
+@pytest.mark.parametrize(
+    "pack", [lambda files: gzip.compress(tar(files)), deflate64], ids=["tar.gz", "deflate64"]
+)
+@pytest.mark.parametrize("room", [Room(50, 100), Room(MB, 3)], ids=["bytes", "files"])
+def test_what_does_not_fit_into_the_room_is_told_apart(tmp_path: Path, pack: type[bytes], room: Room) -> None:
+    (tmp_path / "source").write_bytes(pack(FILES))  # type: ignore[arg-type]
+    with pytest.raises(NeedsMoreRoom):
+        repack(tmp_path / "source", tmp_path / "target.zip", Limits(), room)
+    assert repack(tmp_path / "source", tmp_path / "target.zip", Limits())

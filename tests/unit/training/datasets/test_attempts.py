@@ -1,9 +1,14 @@
 """What a worker does with a data set that waits, and what is left when it dies; the reader is a real process."""
 
+import gzip
+import hashlib
+import io
 import os
 import signal
+import tarfile
 import threading
 import time
+import zipfile
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -111,6 +116,38 @@ def test_data_becomes_ready_with_the_report_of_a_small_one(file: Any, task: str,
     assert (found.validation.state, found.validation.attempt) == (State.SUCCEEDED, 1)
     assert (found.validation.done, ValidationAttempt.claim_next(worker="w", queue="batches")) == (12, None)
     assert files_in(tmp_path / "jobs") == []
+
+
+def test_tar_too_large_for_a_web_process_is_repacked_by_the_worker(bucket: Path) -> None:
+    arrived = waiting(tarred(photos(6)))
+    assert files_in(bucket) == [arrived.key]
+    found = run_next()
+    assert (found.state, found.classes, found.examples) == (Dataset.State.READY, ["a", "b"], 12)
+    assert found.key != arrived.key
+    assert files_in(bucket) == [found.key]
+    content = (bucket / found.key).read_bytes()
+    assert (found.size, found.sha256) == (len(content), hashlib.sha256(content).hexdigest())
+    with zipfile.ZipFile(bucket / found.key) as archive:
+        assert len(archive.namelist()) == 12
+
+
+def test_tar_that_cannot_be_read_is_unusable_with_the_reason(bucket: Path) -> None:
+    whole = tarred(photos(6)).read()
+    waiting(ContentFile(gzip.compress(gzip.decompress(whole)[:4000]), name="photos.tar.gz"))
+    found = run_next()
+    assert (found.state, files_in(bucket)) == (Dataset.State.UNUSABLE, [])
+    assert "tar archive cannot be read" in found.reason
+
+
+def tarred(photos: Any) -> ContentFile:
+    """Return the files of a zip as a tar.gz."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(photos) as source, tarfile.open(fileobj=buffer, mode="w:gz") as target:
+        for name in source.namelist():
+            info = tarfile.TarInfo(name)
+            info.size = len(source.read(name))
+            target.addfile(info, io.BytesIO(source.read(name)))
+    return ContentFile(buffer.getvalue(), name="photos.tar.gz")
 
 
 def test_data_with_problems_is_unusable_and_its_file_goes(bucket: Path) -> None:

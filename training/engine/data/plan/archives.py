@@ -49,7 +49,7 @@ def plan_names(entries: Sequence[Entry], corrections: Corrections) -> DataPlan:
     """Plan a folder, or an archive of which no more is there than the names."""
     found = plan_images(entries, corrections)
     table = corrections.labels_from if corrections.labels_from != FOLDERS else None
-    if not table and found.is_flat and found.tables and corrections.labels_from != FOLDERS:
+    if not table and found.wants_labels and found.tables and corrections.labels_from != FOLDERS:
         table = entries[found.tables[0]].name
     if not table:
         return describe(entries, found, corrections)

@@ -1,0 +1,105 @@
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import pyarrow
+import pyarrow.parquet
+import pytest
+from PIL import Image
+
+from training.engine.data import build_report
+from training.engine.data.label_tables import rank_of, read_label_table
+
+PHOTOS = [f"photos/{number:03}.jpg" for number in range(8)]
+LABELS = ["cat", "dog"] * 4
+PAIRS = list(zip(PHOTOS, LABELS, strict=True))
+COCO = {
+    "images": [{"id": n, "file_name": name, "width": 9} for n, (name, _) in enumerate(PAIRS)],
+    "categories": [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}],
+    "annotations": [
+        {"id": 10 * n + twice, "image_id": n, "category_id": 1 + (label == "dog"), "bbox": [0, 0, 1, 1]}
+        for n, (_, label) in enumerate(PAIRS)
+        for twice in (0, 1)
+    ],
+}
+
+
+def parquet() -> bytes:
+    buffer = io.BytesIO()
+    names, labels = zip(*PAIRS, strict=True)
+    pyarrow.parquet.write_table(pyarrow.table({"file_name": list(names), "label": list(labels)}), buffer)
+    return buffer.getvalue()
+
+
+TABLES: dict[str, bytes | str] = {
+    "labels.csv": "image,label\n" + "".join(f"{name},{label}\n" for name, label in PAIRS),
+    "kaggle.csv": "Id,Pawpularity kind,height\n"
+    + "".join(f"{Path(name).stem},{label},{n * 7 % 11}\n" for n, (name, label) in enumerate(PAIRS)),
+    "pipe.csv": "id|breed\n" + "".join(f"{Path(name).stem}|{label}\n" for name, label in PAIRS),
+    "_classes.csv": "filename,cat,dog\n"
+    + "".join(f"{name},{int(label == 'cat')},{int(label == 'dog')}\n" for name, label in PAIRS),
+    "list.json": json.dumps([{"file": name, "label": label} for name, label in PAIRS]),
+    "below.json": json.dumps({"version": 2, "items": [{"path": n, "class": [c]} for n, c in PAIRS]}),
+    "map.json": json.dumps(dict(PAIRS)),
+    "objects.json": json.dumps({name: {"label": label, "score": 1} for name, label in PAIRS}),
+    "metadata.jsonl": "\n".join(json.dumps({"file_name": n, "label": c}) for n, c in PAIRS),
+    "instances.json": json.dumps(COCO),
+    "metadata.parquet": parquet(),
+}
+
+
+def as_bytes(content: bytes | str) -> bytes:
+    return content if isinstance(content, bytes) else content.encode()
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_labels_are_read_from_what_lies_beside_the_photos(table: str) -> None:
+    rows = read_label_table(table, as_bytes(TABLES[table]), [*PHOTOS, table])
+    found = {Path(name).stem: label for name, label in rows}
+    assert found == {Path(name).stem: label for name, label in PAIRS}
+
+
+@pytest.mark.parametrize(
+    ("table", "content"),
+    [
+        ("config.json", '{"name": "x", "layers": [1, 2]}'),
+        ("broken.json", '{"name": '),
+        ("deep.json", "[" * 100_000),
+        ("list.json", "[1, 2, 3]"),
+        ("empty.json", "[]"),
+        ("notes.csv", "hello\nworld\n"),
+        ("two.csv", "image,width,height\n" + "".join(f"{name},1,2\n" for name in PHOTOS)),
+        ("sizes.csv", "image,w,h\n" + "".join(f"{name},{n},{n}\n" for n, name in enumerate(PHOTOS))),
+        ("bad.parquet", "PAR1 not really"),
+        ("empty.csv", ""),
+    ],
+)
+def test_other_files_give_no_labels(table: str, content: str) -> None:
+    assert read_label_table(table, content.encode(), PHOTOS) == []
+
+
+def test_photo_of_several_classes_has_no_label_of_its_own() -> None:
+    rows = read_label_table("c.csv", b"filename,cat,dog\na.jpg,1,1\nb.jpg,0,1\n", ["a.jpg", "b.jpg"])
+    assert rows == [("a.jpg", ""), ("b.jpg", "dog")]
+
+
+def test_table_with_the_labels_is_ranked_before_one_to_fill_in() -> None:
+    tables = [("sample_submission.csv", 9), ("extra.csv", 8), ("train.csv", 8), ("test.csv", 9)]
+    assert max(tables, key=lambda one: rank_of(*one))[0] == "train.csv"
+
+
+@pytest.mark.parametrize("table", ["instances.json", "metadata.jsonl", "metadata.parquet", "_classes.csv"])
+def test_archive_with_such_a_table_is_a_data_set(tmp_path: Path, table: str) -> None:
+    path = tmp_path / "photos.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for number, name in enumerate(PHOTOS):
+            picture = io.BytesIO()
+            Image.new("RGB", (9, 9), (number * 20, 0, 0)).save(picture, "PNG")
+            archive.writestr(name, picture.getvalue())
+        archive.writestr(table, as_bytes(TABLES[table]))
+        archive.writestr("sample_submission.csv", "file,label\n" + "".join(f"{n},cat\n" for n in PHOTOS))
+    report = build_report(path, task_type="imageclassification", columns={})
+    assert (report.classes, report.problems) == ({"cat": 4, "dog": 4}, [])
+    assert f"The labels are those of {table}." in report.warnings
+    assert "Other tables with labels are not used: sample_submission.csv." in report.warnings
