@@ -4,7 +4,7 @@ Training reads data sets with it and inference batches, so it lies below both. K
 torch. Nothing is believed that a header claims: limits are checked on what really comes out.
 """
 
-from .archives import Listing, count_entries, open_archive, open_listing, read_member
+from .archives import Listing, count_entries, iter_member, open_archive, open_listing, read_member
 from .budgets import ArchiveBudget, TooManyPixels
 from .corrections import Corrections, small_classes
 from .errors import DataError, ImageTooLarge
@@ -63,6 +63,7 @@ __all__ = [
     "count_entries",
     "find_columns_of",
     "is_litter",
+    "iter_member",
     "levels_of",
     "open_archive",
     "open_listing",

@@ -1,4 +1,4 @@
-"""Archives of other kinds, made into the zip that is read: tar archives, zips whose photos lie in zips, Deflate64.
+"""Archives of other kinds, made into the zip that is read: tar, zips whose photos lie in zips, Deflate64, Parquet.
 
 Entries are copied one after the other in memory of some kilobytes; nothing is extracted to a path made from a
 name, and what comes out of a decompressor is counted.
@@ -20,6 +20,7 @@ from .entry_names import guess_code_page
 from .errors import DataError
 from .layout import Entry, is_hidden_file, plan_images
 from .limits import Limits
+from .tables.parquet_images import ParquetImages, is_parquet
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2")
 CHUNK = 1 << 20  # bytes
@@ -63,6 +64,9 @@ def repack(path: Path, target: Path, limits: Limits, room: Room | None = None) -
     given = Room(min(most, given.bytes), min(limits.max_entries, given.files))
     if _is_tar(path):
         _repack_tar(path, target, limits, given)
+        return True
+    if is_parquet(path):
+        _repack_parquet(path, target, limits, given)
         return True
     try:
         if not zipfile.is_zipfile(path):
@@ -144,6 +148,12 @@ def _is_tar(path: Path) -> bool:
     except tarfile.HeaderError:
         return False
     return True
+
+
+def _repack_parquet(path: Path, target: Path, limits: Limits, room: Room) -> None:
+    with _written(target, room) as writer:
+        for name, content in ParquetImages(path, limits).images():
+            writer.add(name, iter((content,)))
 
 
 def _unpacked(path: Path, most: int) -> BinaryIO:

@@ -33,6 +33,9 @@ logger = structlog.get_logger(__name__)
 SUFFIXES = {TaskType.IMAGE: (".zip", *TAR_SUFFIXES), TaskType.TEXT: (*TABLE_SUFFIXES, ".zip")}
 
 
+OF_PHOTOS_TOO = (".parquet",)  # by its ending a table's, and read as photos where these are asked for
+
+
 class UnusableData(InvalidRequest):
     """A data set that was read and cannot be trained on; its `report` says what there is and what to mend."""
 
@@ -149,7 +152,7 @@ def arrived(file: File, *, task_type: str) -> Iterator[Path]:
     have.
     """
     require_operation()
-    expected = SUFFIXES[TaskType(task_type)]
+    expected = SUFFIXES[TaskType(task_type)] + (OF_PHOTOS_TOO if task_type == TaskType.IMAGE else ())
     if not (file.name or "").lower().endswith(expected):
         raise InvalidRequest(f"{file.name or 'The file'} is not a {' or '.join(expected)} file.")
     is_image = task_type == TaskType.IMAGE

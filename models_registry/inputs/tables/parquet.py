@@ -54,7 +54,7 @@ class ParquetReader(TableReader):
         with self._open() as file:
             self._check(file, wanted)
             paths = [file.schema.column(place).path for place in range(len(file.schema))]
-            names = {name: _class_names(file, name) for name in wanted}
+            names = {name: class_names(file, name) for name in wanted}
         leaves = [
             path for path in paths if any(path == name or path.startswith(f"{name}.") for name in wanted)
         ]
@@ -192,7 +192,7 @@ def _kinds_of_text() -> list[Any]:
     ]
 
 
-def _class_names(file: "pyarrow.parquet.ParquetFile", column: str) -> list[str]:
+def class_names(file: "pyarrow.parquet.ParquetFile", column: str) -> list[str]:
     """Return the names that the Hugging Face library's metadata give a column's numbers; none where it has none."""
     try:
         described = json.loads((file.schema_arrow.metadata or {})[b"huggingface"])

@@ -24,6 +24,7 @@ from models_registry.inputs import (
     Limits,
     Part,
     is_litter,
+    iter_member,
     open_listing,
 )
 
@@ -165,7 +166,7 @@ def open_by_name(
     name_encoding = corrections.name_encoding if corrections else None
     with open_listing(path, limits or Limits(), name_encoding) as (archive, entries, _):
         members = {entry.filename: entry for entry in entries}
-        yield lambda name: archive.read(members[name])
+        yield lambda name: b"".join(iter_member(archive, members[name]))
 
 
 def why_no_class_name(name: str) -> str:

@@ -35,6 +35,9 @@ SMALL_CLASS = 10  # examples; below it the validation of a class says little
 LISTED = 50  # names of one kind that a report lists
 NAMED = 10  # classes that share a problem and are named
 SAMPLES = 3  # of each class
+REMEMBERED = 50_000  # examples among which copies in other classes are found by name
+CONFLICTS = 3  # that are named
+CONFLICT_CHARS = 60  # of a name or a text among them
 SAMPLE_CHARACTERS = 200
 PICTURED = 24  # classes of which the report holds thumbnails
 THUMBNAIL = 96  # pixels
@@ -119,7 +122,7 @@ def build_report(
     gone = _leave_out_small_classes(report, copies, corrections)
     report.validation = seen.given.used(gone)
     report.warnings += [*seen.given.notes, *_test_notes(report, seen.tests)]
-    _judge(report, copies, limits)
+    _judge(report, copies, limits, seen.conflicts)
     source.judge_unreadable(report, sorted(seen.unreadable.labels - seen.counter.counts.keys()))
     return report
 
@@ -253,6 +256,7 @@ class _Seen:
         self.samples = _Samples()
         self.unreadable = _UnreadableList(limits)
         self.given = _GivenSplit()
+        self.conflicts = _Conflicts()
         self.tests: list[_Example] = []
         self.has_train = False
         self.left_out = Reasons()
@@ -278,6 +282,7 @@ class _Seen:
                 self._count(example._replace(part=""))
 
     def _count(self, example: _Example) -> None:
+        self.conflicts.add(example)
         self.counter.add(example.label, example.digest)
         self.samples.add(example)
         self.given.add(example)
@@ -300,6 +305,24 @@ class _Lengths:
                 f"{SEEN_CHARS:,} characters of each; put what tells the classes apart "
                 "at the beginning."
             )
+
+
+class _Conflicts:
+    """The first examples that stand in two classes, among as many examples as can be remembered."""
+
+    def __init__(self) -> None:
+        self._first: dict[bytes, _Example] = {}
+        self.shown: list[str] = []
+
+    def add(self, example: _Example) -> None:
+        if len(self._first) < REMEMBERED:
+            other = self._first.setdefault(example.digest, example)
+        else:
+            other = self._first.get(example.digest, example)
+        if other.label != example.label and len(self.shown) < CONFLICTS:
+            first, second = other.name[:CONFLICT_CHARS], example.name[:CONFLICT_CHARS]
+            both = repr(first) if first == second else f"{first!r} and {second!r}"
+            self.shown.append(f"{both} ({other.label}, {example.label})")
 
 
 class _Samples:
@@ -430,7 +453,7 @@ def _leave_out_small_classes(report: DataReport, copies: Copies, corrections: Co
     return small | lone
 
 
-def _judge(report: DataReport, copies: Copies, limits: Limits) -> None:
+def _judge(report: DataReport, copies: Copies, limits: Limits, conflicts: "_Conflicts") -> None:
     """Draw the conclusions a person would."""
     counts = report.classes
     report.duplicates, report.conflicting_duplicates = copies.duplicates, copies.conflicting
@@ -449,10 +472,14 @@ def _judge(report: DataReport, copies: Copies, limits: Limits) -> None:
         )
         return
     if any(len(name) > limits.max_class_name_chars for name in counts):
-        report.problems.append(f"A class's name may have {limits.max_class_name_chars} characters.")
+        longest = max(counts, key=len)
+        report.problems.append(
+            f"The name of the class {longest[:40]!r}… has {len(longest):,} characters; a name may have "
+            f"{limits.max_class_name_chars}. Shorten it."
+        )
     report.majority_baseline = max(counts.values()) / report.examples
     report.imbalance = max(counts.values()) / min(counts.values())
-    report.warnings += _warnings(report)
+    report.warnings += _warnings(report, conflicts.shown)
 
 
 def _named(labels: Sequence[str]) -> str:
@@ -466,7 +493,7 @@ def _refuse_classes_without_examples(report: DataReport, labels: list[str]) -> N
         report.problems.append(f"Nothing of class {label!r} can be read. Mend it, or remove the class.")
 
 
-def _warnings(report: DataReport) -> Iterator[str]:
+def _warnings(report: DataReport, conflicts: Sequence[str]) -> Iterator[str]:
     small = [name for name, count in report.classes.items() if FEWEST <= count < SMALL_CLASS]
     if small:
         more = f" and {len(small) - NAMED:,} more" if len(small) > NAMED else ""
@@ -489,6 +516,7 @@ def _warnings(report: DataReport) -> Iterator[str]:
         yield (
             f"Examples that stand in more than one class: {report.conflicting_duplicates}. Decide for one class; "
             f"about {report.leaking} of the validation part will be known from training under another."
+            f"{' Such are ' + '; '.join(conflicts) + '.' if conflicts else ''}"
         )
     if report.imbalance > IMBALANCED:
         yield (

@@ -12,7 +12,7 @@ from itertools import groupby
 from pathlib import Path
 
 from models_registry.artifacts.metadata import IMAGE_CLASSIFICATION
-from models_registry.inputs import Corrections, Limits, Row
+from models_registry.inputs import Corrections, Limits, Row, iter_member
 
 from .archive_plans import open_image_archive
 from .images import why_unreadable
@@ -62,7 +62,7 @@ def _images(
             members = [
                 (member, label)
                 for member, label in members
-                if not why_unreadable(archive.read(member), limits.max_pixels)
+                if not why_unreadable(b"".join(iter_member(archive, member)), limits.max_pixels)
             ]
         else:
             members = [(member, label) for member, label in members if member.filename not in unreadable]
@@ -72,12 +72,21 @@ def _images(
             yield f"{',' if place else ''}\n    {json.dumps(label, ensure_ascii=False)}: [".encode()
             for number, (member, _) in enumerate(group):
                 yield b',\n      "' if number else b'\n      "'
-                with archive.open(member) as file:
-                    while piece := file.read(PIECE):
-                        yield base64.b64encode(piece)
+                yield from _base64(iter_member(archive, member))
                 yield b'"'
             yield b"\n    ]"
         yield b"\n  }"
+
+
+def _base64(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    left = b""
+    for piece in pieces:
+        for start in range(0, len(piece), PIECE):
+            left += piece[start : start + PIECE]
+            whole = len(left) - len(left) % 3
+            yield base64.b64encode(left[:whole])
+            left = left[whole:]
+    yield base64.b64encode(left)
 
 
 def _texts(
@@ -95,13 +104,8 @@ def _texts(
         if isinstance(row, Row) and row.also[0] != "test" and (classes is None or row.label in classes)
     )
     yield b'"'
-    left = b""
-    for content in _csv_pieces(pairs):
-        left += content
-        whole = len(left) - len(left) % 3
-        yield base64.b64encode(left[:whole])
-        left = left[whole:]
-    yield base64.b64encode(left) + b'"'
+    yield from _base64(_csv_pieces(pairs))
+    yield b'"'
 
 
 def _csv_pieces(pairs: Iterable[tuple[str, str]]) -> Iterator[bytes]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models_registry.inputs import Entry, ImportPlan, plan_images, plan_labels
+from models_registry.inputs import Entry, ImportPlan, Limits, plan_images, plan_labels, repack
 from models_registry.inputs.layout import OUTSIDE, SYSTEM_FILES, TEST_PART, name_prefix, split_part
 from training.engine.data import DataError, build_report
 
@@ -205,7 +205,7 @@ EXPECTED: dict[str, dict[str, int] | str] = {
     "Z12-flat/flat.zip": "hold the class: daisy, pansy, sunflower",
     "Z12-flat/label_in_name.zip": "hold the class: daisy, pansy, sunflower",
     "Z12-flat/teachable.tm.zip": "Teachable Machine",
-    "Z12-flat/zip_of_zips.zip": "other zips",
+    "Z12-flat/zip_of_zips.zip": THREE,
     "Z13-csv-labels/folders_plus_csv.zip": THREE,
     "Z13-csv-labels/kaggle.zip": THREE,
     "Z14-one-class/one_wrapped.zip": {"sunflower": 14},
@@ -214,29 +214,44 @@ EXPECTED: dict[str, dict[str, int] | str] = {
     "Z19-near-names/near.zip": dict.fromkeys(
         ("Pansy ", "Sunflower", "daisy", "daisy_", "pansy", "sunflower"), 8
     ),
+    "Z17-numbers/prefixed.zip": {"001.Black_footed": 14, "002.Laysan albatross": 14, "1e5": 14},
+    "Z18-unicode/flowers.zip": dict.fromkeys(
+        ("Crème brûlée", 'O\'Neil & "co"', "a=b;c,d", "Вишня", "葡萄 (grape)", "🍎 apple"), 14
+    ),
+    "Z18-unicode/rtl.zip": dict.fromkeys(("עברית", "تفاح", "हिन्दी नाम"), 14),
     "Z20-junk/junk.zip": THREE,
     "Z21-empty-class/placeholder.zip": THREE,
     "Z22-encrypted/aes.zip": "encrypted",
-    "Z23-methods/deflate64.zip": "Deflate",
+    "Z23-methods/deflate64.zip": THREE,
+    "Z23-methods/lzma.zip": THREE,
     "Z24-truncated/cut.zip": "cut off",
     "Z25-other-archives/flowers.7z": "7-Zip",
-    "Z25-other-archives/renamed.zip": "gzip",
+    "Z25-other-archives/flowers.rar": "RAR archive, which cannot be read",
+    "Z25-other-archives/flowers.tar.gz": THREE,
+    "Z25-other-archives/renamed.zip": THREE,
     "Z25-other-archives/single.jpg": "single image",
     "Z27-few/one_example.zip": {"daisy": 12, "pansy": 12, "sunflower": 12},
+    "Z27-few/two_examples.zip": {"daisy": 12, "iris": 2, "pansy": 12, "sunflower": 12},
+    "Z28-conflicts/dup.zip": {"daisy": 19, "pansy": 19, "sunflower": 14},
     "Z29-nothing/docs_only.zip": "no photos",
+    "Z29-nothing/empty.zip": "holds no files",
     "Z30-readme/license_in_top.zip": THREE,
     "Z30-readme/stray_photo_at_root.zip": THREE,
+    "Z31-big-plain/scans_bmp.zip": {"invoice": 6, "letter": 6},
     "Z32-case/class_case.zip": {"Cat": 8, "bird": 8, "cat": 8, "dog": 8},
+    "Z34-copies/copy_names.zip": dict.fromkeys(("Neuer Ordner", "Neuer Ordner (2)", "daisy - Kopie"), 14),
     "Z36-infozip/utf8_locale.zip": {"Löwenzahn": 14, "Pensée": 14, "向日葵": 14},
 }
 
 
 @pytest.mark.skipif(not CASES.is_dir(), reason="the collection of archives is not here")
 @pytest.mark.parametrize(("name", "expected"), EXPECTED.items(), ids=list(EXPECTED))
-def test_archives_that_people_brought(name: str, expected: dict[str, int] | str) -> None:
+def test_archives_that_people_brought(tmp_path: Path, name: str, expected: dict[str, int] | str) -> None:
+    path, target = CASES / name, tmp_path / "repacked.zip"
     if isinstance(expected, str):
         with pytest.raises(DataError, match=expected):
-            build_report(CASES / name, task_type="imageclassification", columns={})
+            build_report(path, task_type="imageclassification", columns={})
     else:
-        report = build_report(CASES / name, task_type="imageclassification", columns={})
+        path = target if repack(path, target, Limits()) else path
+        report = build_report(path, task_type="imageclassification", columns={})
         assert report.classes == expected

@@ -3,12 +3,15 @@
 import bz2
 import gzip
 import io
+import json
 import struct
 import tarfile
 import zipfile
 import zlib
 from pathlib import Path
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 from inflate64 import Deflater
 
@@ -206,3 +209,42 @@ def test_what_does_not_fit_into_the_room_is_told_apart(tmp_path: Path, pack: typ
     with pytest.raises(NeedsMoreRoom):
         repack(tmp_path / "source", tmp_path / "target.zip", Limits(), room)
     assert repack(tmp_path / "source", tmp_path / "target.zip", Limits())
+
+
+def parquet(columns: dict[str, object], names: list[str] | None = None) -> bytes:
+    """Write a table as the library of the Hugging Face hub does, with the names of its classes in the metadata."""
+    feature = {"label": {"names": names, "_type": "ClassLabel"}} if names else {}
+    described = json.dumps({"info": {"features": feature}}).encode()
+    buffer = io.BytesIO()
+    table = pyarrow.table(columns).replace_schema_metadata({b"huggingface": described})
+    pyarrow.parquet.write_table(table, buffer)
+    return buffer.getvalue()
+
+
+def test_photos_of_a_parquet_file_are_repacked_by_class(tmp_path: Path) -> None:
+    cells = [{"bytes": content, "path": name} for name, content in FILES.items()]
+    content = parquet({"image": cells, "label": [0, 0, 0, 1, 1, None]}, ["cat", "dog"])
+    found = repacked(tmp_path, content)
+    assert found is not None
+    assert [name.partition("/")[0] for name in found] == ["cat"] * 3 + ["dog"] * 2
+    assert list(found.values()) == list(FILES.values())[:5]
+    plain = repacked(
+        tmp_path, parquet({"id": [1, 2], "jpg": list(FILES.values())[:2], "class": ["a", "b/c"]})
+    )
+    assert plain is not None
+    assert [name.partition("/")[0] for name in plain] == ["a", "b\u2215c"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        ({"text": ["a"], "label": ["b"]}, "no column of images. It has: 'text', 'label'"),
+        ({"image": [b"no image"], "label": ["b"]}, "'image' of this Parquet file holds no image files"),
+        ({"image": [PHOTO], "a": ["b"], "b": ["c"]}, "Which column of this Parquet file holds the labels"),
+    ],
+)
+def test_parquet_without_photos_or_labels_is_told(
+    tmp_path: Path, columns: dict[str, object], words: str
+) -> None:
+    with pytest.raises(DataError, match=words):
+        repacked(tmp_path, parquet(columns))

@@ -110,3 +110,19 @@ def test_document_form_gives_the_table_back(tmp_path: Path) -> None:
     assert max(map(len, pieces)) < 300_000
     written = base64.b64decode(json.loads(b"".join(pieces))).decode()
     assert list(csv.reader(io.StringIO(written))) == [["input", "label"], *map(list, rows)]
+
+
+def test_examples_in_two_classes_are_named(tmp_path: Path) -> None:
+    rows = "".join(f"sentence {n},{'ab'[n % 2]}\n" for n in range(40))
+    path = table(tmp_path, f"input,label\n{rows}sentence 3,a\n")
+    report = build_report(path, task_type="textclassification", columns={})
+    [warning] = [words for words in report.warnings if "more than one class" in words]
+    assert warning.endswith("Such are 'sentence 3' (b, a).")
+
+
+def test_long_name_of_a_class_is_told_with_the_limit(tmp_path: Path) -> None:
+    rows = "".join(f"sentence {n},{'a' if n % 2 else 'b' * 201}\n" for n in range(40))
+    report = build_report(table(tmp_path, f"input,label\n{rows}"), task_type="textclassification", columns={})
+    assert report.problems == [
+        f"The name of the class '{'b' * 40}'… has 201 characters; a name may have 200. Shorten it."
+    ]
