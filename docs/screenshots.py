@@ -272,6 +272,7 @@ ADMIN_PAGES = {
     "admin-user-new": "/admin/accounts/user/add/",
     "admin-group-new": "/admin/auth/group/add/",
     "admin-address-new": "/admin/account/emailaddress/add/",
+    "admin-network-new": "/admin/training/hubnetwork/add/",
 }
 UNPUBLISHED = "documents.outboxentry"  # there are none while the bucket is well
 FIRST_ROW = "#result_list a[href*='/change/']"
@@ -406,6 +407,35 @@ DatasetValidation.objects.create(
 )
 print(checking.pk, unusable.pk)
 """
+NETWORKS = """
+from datetime import timedelta
+from django.utils import timezone
+from accounts.models import User
+from training.networks.models import HubNetwork, NetworkFetch
+from training.networks.services import note_network
+now, admin = timezone.now(), User.objects.get(username="admin")
+def fetch(network, state, **more):
+    NetworkFetch.objects.create(network=network, state=state, requested_by=admin, worker="worker-1", attempt=1, **more)
+encoder = note_network(name="hf/intfloat/multilingual-e5-small")
+files = {
+    "config.json": dict(size=655, sha256="93" * 32),
+    "model.safetensors": dict(size=470_641_600, sha256="1a" * 32),
+    "tokenizer.json": dict(size=17_082_730, sha256="5c" * 32),
+}
+HubNetwork.objects.filter(pk=encoder.pk).update(
+    files=files, revision="c007d7ef6fd86656326059b28395a7a03a7c5846", fetched_at=now, added_by=admin
+)
+fetch(encoder, "succeeded", done=487_724_985, total=487_724_985, started_at=now, finished_at=now)
+gated = note_network(name="hf/somebody/gated-encoder")
+told = (
+    "somebody/gated-encoder is gated. Sign in on https://huggingface.co/somebody/gated-encoder, accept its licence "
+    "there, and set HF_TOKEN of the workers to a token of that account; then fetch again."
+)
+fetch(gated, "failed", finished_at=now, message=told)
+photos = note_network(name="timm/resnet18.a1_in1k")
+fetch(photos, "running", done=29_360_128, total=46_807_446, started_at=now, lease_expires_at=now + timedelta(days=1))
+note_network(name="timm/convnext_tiny.in12k_ft_in1k")
+"""
 PEOPLE = """
 from accounts.models import User
 for mode in {modes}:
@@ -448,6 +478,7 @@ def take_the_product(browser: Browser, platform: PlatformProcess, mailbox: Path)
 def take_the_admin(browser: Browser, platform: PlatformProcess) -> None:
     """Take what administrators see."""
     platform.manage("ensure_admin")
+    platform.manage("shell", "-c", NETWORKS)
     let_others_write(platform)
     for mode in MODES:
         keep_busy(platform)

@@ -2,6 +2,7 @@
 
 from .datasets.admin import DatasetAdmin
 from .jobs.admin import TrainedModelAdmin, TrainingJobAdmin
+from .networks.admin import HubNetworkAdmin
 from .worker.admin import WorkerHeartbeatAdmin
 
-__all__ = ["DatasetAdmin", "TrainedModelAdmin", "TrainingJobAdmin", "WorkerHeartbeatAdmin"]
+__all__ = ["DatasetAdmin", "HubNetworkAdmin", "TrainedModelAdmin", "TrainingJobAdmin", "WorkerHeartbeatAdmin"]

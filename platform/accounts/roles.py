@@ -18,6 +18,7 @@ SECRETS = (
 LOOKED_AT = ("control", "core", "documents", "inference", "models_registry", "training")
 OPERATED = (
     *("training.change_trainingjob", "training.change_dataset", "training.delete_dataset"),
+    *("training.change_hubnetwork", "training.delete_hubnetwork"),  # to add one is a matter of licences
     *("models_registry.change_registeredmodel", "inference.change_batch", "documents.change_document"),
     *("control.change_platformstatus", "control.change_cleanuppolicy"),
 )

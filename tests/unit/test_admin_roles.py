@@ -21,9 +21,16 @@ from documents.publish import publish_waiting
 from inference.batches.models import Batch
 from inference.usage.models import ModelUsage
 from models_registry.models import RegisteredModel
-from tests.factories import ArtifactFactory, DatasetFactory, TrainingJobFactory, UserFactory
+from tests.factories import (
+    ArtifactFactory,
+    DatasetFactory,
+    HubNetworkFactory,
+    TrainingJobFactory,
+    UserFactory,
+)
 from training.datasets.models import Dataset
 from training.jobs.models import TrainingJob, WorkerHeartbeat
+from training.networks.models import HubNetwork
 
 pytestmark = pytest.mark.django_db
 
@@ -50,6 +57,10 @@ ACTIONS: dict[str, tuple[type, str]] = {
         for name in ("cancel", "requeue", "retry", "repeat")
     },
     "training_dataset_delete_unused": (Dataset, "training_dataset"),
+    **{
+        f"training_hubnetwork_{name}": (HubNetwork, "training_hubnetwork")
+        for name in ("fetch", "cancel", "remove")
+    },
     "inference_batch_cancel": (Batch, "inference_batch"),
     "documents_document_publish_now": (Document, "documents_document"),
     "documents_document_repair": (Document, "documents_document"),
@@ -83,6 +94,7 @@ def rows() -> None:
     model = ArtifactFactory().model
     TrainingJobFactory(state="succeeded", finished_at=timezone.now(), registered_model=model)
     DatasetFactory()
+    HubNetworkFactory()
     now = timezone.now()
     WorkerHeartbeat.objects.create(name="w1", queues=["cpu"], started_at=now, seen_at=now)
     Batch.objects.create(model=model, source_name="a.zip", suffix=".zip", size=1, total=1)

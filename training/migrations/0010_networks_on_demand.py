@@ -21,7 +21,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('created_at', models.DateTimeField(auto_now_add=True, db_index=True)),
                 ('updated_at', models.DateTimeField(auto_now=True)),
-                ('name', models.CharField(help_text='timm/<network>.<tag>, or hf/<owner>/<encoder>.', max_length=130, unique=True)),
+                ('name', models.CharField(help_text='timm/NETWORK.TAG, or hf/OWNER/ENCODER.', max_length=130, unique=True)),
                 ('task_type', models.CharField(choices=[('imageclassification', 'Images'), ('textclassification', 'Texts')], editable=False, max_length=24)),
                 ('license', models.CharField(blank=True, editable=False, max_length=100, verbose_name='licence')),
                 ('knows', models.CharField(blank=True, editable=False, max_length=200, verbose_name='trained on')),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from core.exceptions import TrainyardError
 
+PUBLIC = "https://huggingface.co"
 OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")  # either forbids the hub's client to ask the hub
 
 
@@ -40,3 +41,8 @@ class HubFacts:
 def is_offline() -> bool:
     """Tell whether the environment forbids asking the hub."""
     return any(os.environ.get(name, "").lower() in ("1", "on", "yes", "true") for name in OFFLINE)
+
+
+def hub_address() -> str:
+    """Return where the hub is: HF_ENDPOINT, or the public one."""
+    return (os.environ.get("HF_ENDPOINT") or PUBLIC).rstrip("/")

@@ -6,7 +6,6 @@ ends. HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE are the library's. Importing this
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from typing import Any
 
 import httpx2
 import structlog
-from huggingface_hub import HfApi, constants, hf_hub_url
+from huggingface_hub import HfApi, hf_hub_url
 from huggingface_hub.errors import (
     EntryNotFoundError,
     GatedRepoError,
@@ -28,7 +27,7 @@ from huggingface_hub.errors import (
 from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
 
 from ..engine.weights_files import git_id
-from .facts import HubAway, HubFacts, HubFile, HubRefusal, is_offline
+from .facts import HubAway, HubFacts, HubFile, HubRefusal, hub_address, is_offline
 
 logger = structlog.get_logger(__name__)
 
@@ -41,7 +40,7 @@ AWAY = (408, 425, 429)  # and everything from 500 on
 def look_up(repository: str, revision: str) -> HubFacts:
     """Ask what a repository holds. Raises `HubAway` or `HubRefusal`."""
     with _explained(repository, revision):
-        info = HfApi(endpoint=_endpoint()).model_info(
+        info = HfApi(endpoint=hub_address()).model_info(
             repository, revision=revision, files_metadata=True, timeout=TIMEOUT
         )
     card: dict[str, Any] = info.card_data.to_dict() if info.card_data else {}
@@ -97,7 +96,7 @@ def download(
 
 def _stream(facts: HubFacts, file: HubFile, path: Path, have: int, tell: Callable[[int], None]) -> None:
     """Add what is missing of a file."""
-    address = hf_hub_url(facts.repository, file.name, revision=facts.commit, endpoint=_endpoint())
+    address = hf_hub_url(facts.repository, file.name, revision=facts.commit, endpoint=hub_address())
     headers = {**build_hf_headers(), "Accept-Encoding": "identity"}
     if have:
         headers["Range"] = f"bytes={have}-"
@@ -156,10 +155,6 @@ def check_safetensors(path: Path) -> None:
         raise HubRefusal(f"{path.name} is no safetensors file. Nothing was kept. Choose another network.")
 
 
-def _endpoint() -> str:
-    return (os.environ.get("HF_ENDPOINT") or constants.ENDPOINT).rstrip("/")
-
-
 def _knows(card: dict[str, Any]) -> str:
     languages = card.get("language") or []
     named = [languages] if isinstance(languages, str) else [str(one) for one in languages]
@@ -176,7 +171,7 @@ def _knows(card: dict[str, Any]) -> str:
 @contextmanager
 def _explained(repository: str, revision: str) -> Iterator[None]:
     """Turn what the library raises into what an administrator can do about it."""
-    hub = _endpoint()
+    hub = hub_address()
     if is_offline():
         raise HubRefusal(
             f"HF_HUB_OFFLINE is set, so nothing is fetched from {hub}. Unset it for the workers, or put the files "

@@ -38,9 +38,7 @@ class NetworkQuerySet(models.QuerySet["HubNetwork"]):
 class HubNetwork(TimestampedModel):
     """A network of the Hugging Face hub. The first fetch pins its revision and the SHA-256 of its files."""
 
-    name = models.CharField(
-        max_length=130, unique=True, help_text="timm/<network>.<tag>, or hf/<owner>/<encoder>."
-    )
+    name = models.CharField(max_length=130, unique=True, help_text="timm/NETWORK.TAG, or hf/OWNER/ENCODER.")
     task_type = models.CharField(max_length=24, choices=TaskType, editable=False)
     license = models.CharField("licence", max_length=100, blank=True, editable=False)
     knows = models.CharField("trained on", max_length=200, blank=True, editable=False)

@@ -53,6 +53,7 @@ UNFOLD = {
                     _admin_link("Data sets", "dataset", "training.dataset"),
                     _admin_link("Batches", "stacks", "inference.batch"),
                     _admin_link("Use of models", "bar_chart", "inference.modelusage"),
+                    _admin_link("Networks", "hub", "training.hubnetwork"),
                     _admin_link("Workers", "memory", "training.workerheartbeat"),
                 ],
             },
