@@ -7,6 +7,7 @@ torch. Nothing is believed that a header claims: limits are checked on what real
 from .archives import Listing, count_entries, iter_member, open_archive, open_listing, read_member
 from .budgets import ArchiveBudget, TooManyPixels
 from .corrections import Corrections, small_classes
+from .entry_names import other_readings
 from .errors import DataError, ImageTooLarge
 from .layout import (
     NOT_WANTED,
@@ -68,6 +69,7 @@ __all__ = [
     "open_archive",
     "open_listing",
     "open_table",
+    "other_readings",
     "part_of_cell",
     "photos_of",
     "plan_images",

@@ -40,11 +40,9 @@ def name_entries(entries: Sequence[zipfile.ZipInfo], named: str | None = None) -
     unknown: list[tuple[zipfile.ZipInfo, bytes]] = []
     for entry in entries:
         entry.filename = entry.orig_filename
-        if entry.flag_bits & UTF8_FLAG or entry.orig_filename.isascii():
+        if _is_certain(entry):
             continue
-        raw = entry.orig_filename.encode(
-            "cp437"
-        )  # which zipfile has decoded it with; every byte has a character
+        raw = _raw(entry)
         unicode_path = _unicode_path(entry.extra, raw)
         if unicode_path:
             entry.filename = unicode_path
@@ -57,6 +55,37 @@ def name_entries(entries: Sequence[zipfile.ZipInfo], named: str | None = None) -
         if "\\" in entry.filename:  # older .NET and PowerShell write these between folders
             entry.filename = entry.filename.replace("\\", "/")
     return "" if page == "utf-8" or named else page
+
+
+def other_readings(entries: Sequence[zipfile.ZipInfo], used: str) -> list[tuple[str, str]]:
+    """Return code pages in which the doubtful names of an archive can be read, too, and how the first one reads.
+
+    Likely ones first; `used` and those that read like another one are left out. To be called with what
+    `name_entries` has named.
+    """
+    raw = [_raw(entry) for entry in entries if not _is_certain(entry)]
+    names = list(dict.fromkeys(part for name in raw for part in _parts(name)))[:SCORED]
+    if not names:
+        return []
+    joined, known = b"\n".join(names), {_decoded(names[0], used)}
+    pages = [page for page in CODE_PAGES if page != used and _decodes(joined, page)]
+    found = []
+    for page in sorted(pages, key=lambda page: -_score(_decoded(joined, page), page)):
+        reading = _decoded(names[0], page)
+        if reading not in known and reading.isprintable():
+            known.add(reading)
+            found.append((page, reading))
+    return found
+
+
+def _is_certain(entry: zipfile.ZipInfo) -> bool:
+    return bool(entry.flag_bits & UTF8_FLAG) or entry.orig_filename.isascii()
+
+
+def _raw(entry: zipfile.ZipInfo) -> bytes:
+    return entry.orig_filename.encode(
+        "cp437"
+    )  # which zipfile has decoded it with; every byte has a character
 
 
 def _unicode_path(extra: bytes, raw: bytes) -> str:

@@ -72,6 +72,10 @@ class TableReader(ABC):
         """Return how the table was understood, as far as that can be corrected."""
         return TableFormat()
 
+    def other_readings(self) -> list[tuple[str, str]]:
+        """Return encodings that may be meant instead of one that was guessed, and how a word reads in each."""
+        return []
+
     def note(self, words: str) -> None:
         """Keep what a person should know of how the table was understood, once."""
         if words not in self.notes:

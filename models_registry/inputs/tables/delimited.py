@@ -10,7 +10,7 @@ from typing import BinaryIO, ClassVar
 
 from ..errors import DataError
 from .base import SAMPLE_ROWS, Row, TableFormat, TableReader, row_of
-from .encodings import Encoding, find_encoding, named_encoding, open_text, sample_of
+from .encodings import Encoding, find_encoding, named_encoding, open_text, other_readings, sample_of
 from .layout import NO_DELIMITER, SAMPLE_AGAIN, Layout, fields_of, find_dialect, find_layout
 from .records import Dialect, Record, read_records, trimmed
 
@@ -78,6 +78,13 @@ class TextFile(TableReader):
         if found.doubt:
             self.note(found.doubt)
         return found
+
+    def other_readings(self) -> list[tuple[str, str]]:
+        """Return encodings that may be meant, where the file does not say which it is in."""
+        if not (self.encoding.doubt or self.corrections.encoding):
+            return []
+        with self.open_bytes() as file:
+            return other_readings(sample_of(file, self.bytes_count()), self.encoding.name)
 
     @contextlib.contextmanager
     def lines(self) -> Iterator[BoundedLines]:

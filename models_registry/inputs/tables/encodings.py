@@ -18,6 +18,7 @@ BYTE_ORDER_MARKS = {
 }
 START = 1 << 20  # bytes
 PIECES, PIECE = 12, 1 << 18  # further ones, evenly spread over what follows
+SHOWN = 40  # bytes of a word
 GUESSED_ON = 1 << 16  # bytes of lines that are not ASCII
 NULS = 0.02  # share of NUL bytes above which a file may be UTF-16
 RARE = 0.01  # share of lines that are not UTF-8 up to which these are faults of a UTF-8 file
@@ -74,6 +75,27 @@ def find_encoding(pieces: list[bytes]) -> Encoding:
         f"The file is not in UTF-8; it is read as {name}, a guess. Where letters look wrong below, save it "
         'as "CSV UTF-8" and upload it again.',
     )
+
+
+def other_readings(pieces: list[bytes], used: str) -> list[tuple[str, str]]:
+    """Return encodings in which a sample that is not UTF-8 can be read, too, and how the first odd word reads.
+
+    Those with the most letters first; `used` and those that read like another one are left out.
+    """
+    _, bad, _ = _not_in_utf8(pieces)
+    sample = b"\n".join(bad)[:GUESSED_ON]
+    word = next((word for word in sample.split() if not word.isascii()), b"")[:SHOWN]
+    known, found = {word.decode(used, "replace")}, []
+    for name in OLD_ENCODINGS:
+        try:
+            reading = word.decode(name)
+            sample.decode(name)
+        except UnicodeDecodeError:
+            continue
+        if name != used and reading not in known and reading.isprintable():
+            known.add(reading)
+            found.append((name, reading))
+    return sorted(found, key=lambda pair: -sum(map(str.isalpha, pair[1])) / len(pair[1]))
 
 
 def named_encoding(name: str) -> Encoding:

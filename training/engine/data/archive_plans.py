@@ -87,11 +87,12 @@ def plan_archive(
         plan = plan_images(entries, corrections)
         if plan.wants_labels and corrections.labels_from != FOLDERS:
             plan = _plan_by_tables(listing, entries, plan, limits, corrections) or plan
-    doubt = _doubt_about_names(listing.code_page, [placed.label for placed in plan.examples])
+    doubt = doubt_about_names(listing.code_page, [placed.label for placed in plan.examples])
     return plan.with_notes(doubt) if doubt else plan
 
 
-def _doubt_about_names(code_page: str, labels: Sequence[str]) -> str:
+def doubt_about_names(code_page: str, labels: Sequence[str]) -> str:
+    """Tell a person how names were read that do not say their code page; "" when none had to be guessed."""
     if not code_page:
         return ""
     example = next((label for label in labels if not label.isascii()), "")

@@ -11,18 +11,20 @@ from models_registry.inputs import (
     Entry,
     ImportPlan,
     Limits,
+    Listing,
     Part,
     levels_of,
     open_listing,
+    other_readings,
     photos_of,
     plan_images,
     reasons,
 )
 
-from ..archive_plans import FOLDERS, entries_of, plan_archive
+from ..archive_plans import FOLDERS, doubt_about_names, entries_of, plan_archive
 from ..left_out import Reasons
 from .base import DataPlan, judge_classes, why_too_few
-from .suggestions import suggest_for_images
+from .suggestions import suggest_for_images, suggest_name_encodings
 
 MOST_LEVELS = 6
 NAMES_OF_A_LEVEL = 6
@@ -38,11 +40,24 @@ def plan_archive_file(path: Path, corrections: Corrections, limits: Limits, *, i
     try:
         with open_listing(path, limits, corrections.name_encoding) as listing:
             entries = entries_of(listing)
-            if not is_whole:
-                return plan_names(entries, corrections)
-            return describe(entries, plan_archive(listing, entries, limits, corrections), corrections)
+            plan = _plan_listing(listing, entries, corrections, limits, is_whole=is_whole)
+            used = corrections.name_encoding or listing.code_page
+            readings = other_readings(listing.entries, used) if used else []
+            plan.suggestions[:0] = suggest_name_encodings(readings, corrections)
+            return plan
     except DataError as error:
         return DataPlan(IMAGE_CLASSIFICATION, problem=str(error), corrections=corrections.to_json())
+
+
+def _plan_listing(
+    listing: Listing, entries: Sequence[Entry], corrections: Corrections, limits: Limits, *, is_whole: bool
+) -> DataPlan:
+    if is_whole:
+        return describe(entries, plan_archive(listing, entries, limits, corrections), corrections)
+    plan = plan_names(entries, corrections)
+    if doubt := doubt_about_names(listing.code_page, list(plan.classes)):
+        plan.notes.insert(0, doubt)
+    return plan
 
 
 def plan_names(entries: Sequence[Entry], corrections: Corrections) -> DataPlan:

@@ -1,7 +1,7 @@
 """Corrections that a person may want, each with a click: what else the names or the first rows could mean."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from models_registry.inputs import Corrections, DataError, Limits, by_level, open_table, split_part
@@ -11,8 +11,9 @@ from ..labels import names_alike
 from .base import DataPlan, Suggestion
 
 FEW = 10  # examples, below which the validation of a class says little
-MOST = 8  # suggestions
+MOST = 12  # suggestions
 SHOWN = 3  # names in a label
+READINGS = 4  # encodings that are offered
 MOST_MERGED = 4  # groups of names that are offered one by one
 SENSIBLE_CLASSES = 200
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
@@ -41,7 +42,7 @@ def suggest_for_tables(
 def _levels(photos: Mapping[int, Parts], plan: DataPlan, corrections: Corrections) -> Iterator[Suggestion]:
     """Offer folders of other levels as the classes, where they give a sensible plan of other classes."""
     for level in range(1, len(plan.levels) + 1):
-        if level == corrections.class_level:
+        if level == corrections.class_level or all(map(split_part, plan.levels[level - 1])):
             continue
         found = by_level(photos, level, use_split=corrections.use_split is not False)
         labels = (corrections.class_of(placed.label) for placed in found if placed.part != "test")
@@ -58,6 +59,21 @@ def _levels(photos: Mapping[int, Parts], plan: DataPlan, corrections: Correction
         yield Suggestion(
             "Find the class folders again", "The level that was named is forgotten.", {"class_level": None}
         )
+
+
+def suggest_name_encodings(readings: Sequence[tuple[str, str]], corrections: Corrections) -> list[Suggestion]:
+    """Offer other code pages for names of an archive that do not say theirs: how one of them reads in each."""
+    found = [
+        Suggestion(
+            f"Read names like {reading!r}", f"The names are then taken for {page}.", {"name_encoding": page}
+        )
+        for page, reading in readings[:READINGS]
+    ]
+    if corrections.name_encoding:
+        found.append(
+            Suggestion("Guess how names are written", "The code page is forgotten.", {"name_encoding": None})
+        )
+    return found
 
 
 def _split(plan: DataPlan, corrections: Corrections) -> Iterator[Suggestion]:
@@ -97,6 +113,7 @@ def _classes(plan: DataPlan, corrections: Corrections) -> Iterator[Suggestion]:
 
 def _formats(path: Path, plan: DataPlan, corrections: Corrections, limits: Limits) -> Iterator[Suggestion]:
     """Offer other separators and the other answer to whether there is a heading."""
+    yield from _encodings(path, corrections, limits)
     if plan.separator or plan.problem:
         yield from _separators(path, plan, corrections, limits)
     if plan.rows and (plan.separator or plan.sheet):
@@ -104,6 +121,21 @@ def _formats(path: Path, plan: DataPlan, corrections: Corrections, limits: Limit
             "The first row is an example" if plan.heading else "The first row names the columns",
             "The columns are then numbered." if plan.heading else "It is then no example.",
             {"heading": not plan.heading},
+        )
+
+
+def _encodings(path: Path, corrections: Corrections, limits: Limits) -> Iterator[Suggestion]:
+    try:
+        readings = open_table(path, limits, corrections).other_readings()
+    except DataError:
+        readings = []
+    for encoding, reading in readings[:READINGS]:
+        yield Suggestion(
+            f"Read words like {reading!r}", f"The file is then taken for {encoding}.", {"encoding": encoding}
+        )
+    if corrections.encoding:
+        yield Suggestion(
+            "Guess the encoding", "The encoding that was named is forgotten.", {"encoding": None}
         )
 
 

@@ -101,7 +101,8 @@ def _count(
         plan.problem = str(error)
     judge_classes(plan, seen, left_out, reader.corrections)
     plan.notes = [*reader.notes]
-    plan.notes.append(f"The texts are in {columns.text!r}, their labels in {columns.label!r}.")
+    if not any(repr(columns.text) in note for note in plan.notes):
+        plan.notes.append(f"The texts are in {columns.text!r}, their labels in {columns.label!r}.")
     if alike := tell_alike(plan.classes):
         plan.notes.append(alike)
     if len(counts) > MOST_CLASSES:

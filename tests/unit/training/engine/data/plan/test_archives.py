@@ -2,14 +2,16 @@
 
 import json
 import time
+import zipfile
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models_registry.inputs import Corrections, Entry
-from training.engine.data.plan import DataPlan, plan_names
+from models_registry.inputs import Corrections, Entry, Limits
+from training.engine.data.plan import DataPlan, plan_archive_file, plan_names
 from training.engine.data.plan.archives import LATER
 
 FOLDERS = st.sampled_from(
@@ -123,3 +125,28 @@ def test_names_are_planned_in_time_that_grows_with_their_number() -> None:
 def test_level_without_photos_is_a_problem_that_says_which_there_are(level: int) -> None:
     found = plan(photos(a__x=2, a__y=2), class_level=level)
     assert "from 1 to 2" in found.problem
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_doubtful_code_pages_are_offered_by_how_a_name_reads(tmp_path: Path, is_whole: bool) -> None:
+    path = tmp_path / "data.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for folder in ("XXXXX", "YYYYY"):
+            for number in range(4):
+                archive.writestr(f"{folder}/{number}.jpg", b"x")
+    replaced = (
+        path.read_bytes()
+        .replace(b"XXXXX", "кошка".encode("cp866"))
+        .replace(b"YYYYY", "собак".encode("cp866"))
+    )
+    path.write_bytes(replaced)
+
+    def ask(**said: Any) -> DataPlan:
+        return plan_archive_file(path, Corrections.from_json(said), Limits(), is_whole=is_whole)
+
+    assert ask().classes == {"кошка": 4, "собак": 4}
+    assert "cp866 was taken" in ask().notes[0]
+    wrong = ask(name_encoding="cp437")
+    assert "кошка" not in wrong.classes
+    assert labels(wrong)["Read names like 'кошка'"] == {"name_encoding": "cp866"}
+    assert labels(wrong)["Guess how names are written"] == {"name_encoding": None}

@@ -112,3 +112,13 @@ def test_columns_that_have_to_be_named_are_there_to_choose_from() -> None:
     assert found.rows[0] == ["a b", "c d", "e f"]
     assert "no column 'input'" in found.problem
     assert plan(content, {"input": "one", "label": "two"}).classes == {"c d": 4}
+
+
+def test_doubtful_encodings_are_offered_by_how_a_word_reads() -> None:
+    content = written([["text", "label"], *([f"Привет {number}", "xy"[number % 2]] for number in range(20))])
+    content = content.decode().encode("cp1251")
+    found = plan(content, {"encoding": "cp1252"})
+    offered = {suggestion.label: suggestion.corrections for suggestion in found.suggestions}
+    assert offered["Read words like 'Привет'"] == {"encoding": "cp1251"}
+    assert offered["Guess the encoding"] == {"encoding": None}
+    assert plan(content, offered["Read words like 'Привет'"]).rows[0] == ["Привет 0", "x"]
