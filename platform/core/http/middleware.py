@@ -27,6 +27,7 @@ REQUEST_ID = re.compile(r"[\w.-]{1,100}", re.ASCII)
 LIMITS = {  # settings by the addresses' names; other addresses take what a prediction may have
     "training:upload": "MAX_DATASET_BYTES",
     "api-dataset-list": "MAX_DATASET_BYTES",
+    "api-dataset-plan": "MAX_DATASET_BYTES",
     "flash:train": "MAX_DATASET_BYTES",
     "flash:check": "MAX_FLASH_CALL_BYTES",
     "flash:download": "MAX_FLASH_CALL_BYTES",

@@ -53,6 +53,8 @@ def test_large_body_is_refused_before_it_is_read(address: str) -> None:
 def test_data_sets_may_be_larger() -> None:
     assert post(reverse("api-dataset-list"), 3_000_000).status_code != 413
     assert post(reverse("api-dataset-list"), 9_000_000).status_code == 413
+    assert post(reverse("api-dataset-plan"), 3_000_000).status_code != 413
+    assert post(reverse("api-dataset-plan"), 9_000_000).status_code == 413
 
 
 def test_people_get_a_page() -> None:
