@@ -36,17 +36,7 @@ class ValidationProcess:
         folder.mkdir()
         self._log = folder.parent / f"{folder.name}.log"
         self._received = b""
-        kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "training.engine.data.validation"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                cwd=folder,
-                start_new_session=True,  # what is sent to its worker's group, as Ctrl-C, is not for it
-                env={**kept, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)},
-            )
+        self._process = _start(folder, self._log)
         assert self._process.stdin is not None
         request = Request(
             path=str(path), task_type=task_type, columns=columns, corrections=corrections, memory=memory
@@ -99,3 +89,18 @@ class ValidationProcess:
     def printed(self) -> str:
         """Return the end of the child's standard error, for operators."""
         return self._log.read_bytes()[-4 * LOG_TAIL :].decode(errors="replace")[-LOG_TAIL:]
+
+
+def _start(folder: Path, log: Path) -> subprocess.Popen[bytes]:
+    """Start the child in an empty folder, without the environment's secrets; `log` gets its standard error."""
+    kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+    with log.open("wb") as errors:
+        return subprocess.Popen(
+            [sys.executable, "-m", "training.engine.data.validation"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            cwd=folder,
+            start_new_session=True,  # what is sent to its worker's group, as Ctrl-C, is not for it
+            env={**kept, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)},
+        )

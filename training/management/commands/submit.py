@@ -43,23 +43,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--owner", help="a user's name (default: nobody's, for operators alone to manage)"
         )
-        parser.add_argument("--model", help="architecture (default: the task's own)")
-        how = parser.add_mutually_exclusive_group()
-        how.add_argument(
-            "--preset",
-            choices=[spec.preset for spec in STRATEGIES.values()],
-            help=f"how to train (default: {STRATEGIES[DEFAULT_STRATEGY].preset})",
-        )
-        how.add_argument(
-            "--strategy", choices=STRATEGIES, default=DEFAULT_STRATEGY, help="the same in other words"
-        )
-        parser.add_argument(
-            "--data-split", default="70 : 30", help='"training : validation" (default: "70 : 30")'
-        )
-        parser.add_argument("--not-downloadable", action="store_true")
-        parser.add_argument(
-            "--set", action="append", default=[], metavar="FIELD=VALUE", help=", ".join(SETTABLE)
-        )
+        _add_settings(parser)
         parser.add_argument(
             "--wait", action="store_true", help="until the job has ended; exit 1 when it failed"
         )
@@ -143,6 +127,25 @@ def _opened(path: Path) -> BinaryIO:
         return path.open("rb")
     except OSError as error:
         raise CommandError(f"Cannot read {path}: {error.strerror}.") from error
+
+
+def _add_settings(parser: CommandParser) -> None:
+    """Add the options that say how to train."""
+    parser.add_argument("--model", help="architecture (default: the task's own)")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument(
+        "--preset",
+        choices=[spec.preset for spec in STRATEGIES.values()],
+        help=f"how to train (default: {STRATEGIES[DEFAULT_STRATEGY].preset})",
+    )
+    how.add_argument(
+        "--strategy", choices=STRATEGIES, default=DEFAULT_STRATEGY, help="the same in other words"
+    )
+    parser.add_argument(
+        "--data-split", default="70 : 30", help='"training : validation" (default: "70 : 30")'
+    )
+    parser.add_argument("--not-downloadable", action="store_true")
+    parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help=", ".join(SETTABLE))
 
 
 def _assignment(text: str) -> tuple[str, Any]:
