@@ -208,7 +208,7 @@ def test_an_owner_changes_name_download_and_expiry() -> None:
     "changes",
     [
         {"name": ""},
-        {"name": "<b>"},
+        {"name": "a\u202eb"},
         {"name": "a\x00"},
         {"name": "x" * 101},
         {"downloadable": "perhaps"},

@@ -499,7 +499,7 @@ def test_train_finds_a_tables_columns_by_their_names_and_not_by_their_places() -
     "changes",
     [
         {"taskName": ""},
-        {"taskName": "../../etc"},
+        {"taskName": "evil\u202egnp"},
         {"taskName": "x" * 101},
         {"taskType": "videoClassification"},
         {"modelType": "GPT"},

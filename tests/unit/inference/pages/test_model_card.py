@@ -119,3 +119,12 @@ def test_mistakes_show_their_pictures_and_nothing_else() -> None:
     rows = [{"thumbnail": "QUJD"}, {"thumbnail": '"><script>'}, {}]
     pictures = [one.picture for one in card_of({"worst_mistakes": rows}, []).mistakes]
     assert pictures == ["data:image/jpeg;base64,QUJD", "", ""]
+
+
+def test_test_set_is_shown_beside_the_validation_set() -> None:
+    tested = {"examples": 40, "accuracy": 0.925, "macro_f1": 0.9, "copies": 2, "unknown": 1, "per_class": []}
+    card = card_of({**METRICS, "test": tested}, ["a", "b"])
+    assert card.test is not None
+    assert (card.test.examples, card.test.accuracy, card.test.copies) == (40, 92.5, 2)
+    assert str(card.test) == "test set: 40 examples, accuracy 92.50 %"
+    assert card_of(METRICS, ["a", "b"]).test is None
