@@ -117,7 +117,7 @@ class HubNetworkAdmin(MachineOwnedAdmin):
         networks: Any = super().get_queryset(request)
         return networks.with_last_fetch().select_related("added_by")
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Tell whether this person may bring networks in: a matter of licences, and of trust."""
         return bool(request.user.has_perm("training.add_hubnetwork"))
 
