@@ -18,11 +18,12 @@ from PIL import AvifImagePlugin, Image
 from .colours import BAND, DEPTHS, rgb_converter
 from .errors import InvalidInput
 from .image_files import DamagedImage, ExcessiveImage, ImageFile, UnknownFormat, read_image_file
+from .image_files.base import USUAL_PASSES
 from .memory import return_freed_memory
 
 MAX_PIXELS = 50_000_000  # of a decoded picture
 MAX_SHRUNK_PIXELS = 200_000_000  # of a JPEG, which is scaled down while it is decoded
-MAX_PASSED_PIXELS = 1_000_000_000  # pixels times passes over them: about two seconds
+MAX_PASSED_PIXELS = 1_000_000_000  # pixels times passes over them, of more than usual: about two seconds
 MAX_DECODING_BYTES = 400 << 20
 BIG = 64 << 20  # bytes that decoding takes, as 16 megapixels do; more is done one at a time
 SMALL_AT_ONCE = 256 << 20  # bytes of all smaller ones together
@@ -91,7 +92,7 @@ def inspect(content: bytes, *, max_pixels: int = MAX_PIXELS) -> ImageFile:
             "" if file.shrinks else f"; a JPEG may have {MAX_SHRUNK_PIXELS * max_pixels // MAX_PIXELS:,}"
         )
         raise InvalidInput(f"The image has {size}; the limit is {most:,} in all{further}. Scale it down.")
-    if file.pixels * file.passes > MAX_PASSED_PIXELS:
+    if file.passes > USUAL_PASSES and file.pixels * file.passes > MAX_PASSED_PIXELS:
         raise InvalidInput(
             f"The image has {size} in a form that takes too long to decode. Scale it down, or save it as an "
             "ordinary JPEG."

@@ -10,7 +10,7 @@ import pytest
 from django.test import Client
 
 from inference.pages.snippets import snippets_for
-from tests.odd_images import no_images, readable
+from tests.odd_images import encoded, no_images, photo, readable
 from tests.tiny_models import colour_model, live_colour_model
 
 READABLE = readable()
@@ -68,3 +68,15 @@ def test_what_is_no_image_is_refused_over_rest(name: str) -> None:
 def test_program_fails_where_rest_refuses(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(REFUSED[name])
     assert run_program(tmp_path, name).returncode == 1
+
+
+@pytest.mark.django_db
+def test_program_scales_large_photos_down_as_rest_does(tmp_path: Path) -> None:
+    large = encoded(photo().resize((10_000, 10_000)), "JPEG", quality=60)
+    (tmp_path / "large.jpg").write_bytes(large)
+    done = run_program(tmp_path, "large.jpg")
+    assert done.returncode == 0, done.stderr
+    [prediction] = predict(large).json()["predictions"]
+    _, label, probability = done.stdout.split()
+    assert label == prediction["label"]
+    assert float(probability) == pytest.approx(prediction["probability"], abs=CLOSE)

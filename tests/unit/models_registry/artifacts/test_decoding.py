@@ -98,6 +98,17 @@ def test_large_jpegs_are_scaled_while_they_are_decoded(tmp_path: Path, size: tup
     assert cost.peak_growth < 100 * MB
 
 
+@pytest.mark.parametrize(("progressive", "most"), [(False, 200 * MB), (True, 450 * MB)])
+def test_a_hundred_megapixels_in_colour_take_bounded_memory(
+    tmp_path: Path, progressive: bool, most: int
+) -> None:
+    path = tmp_path / "camera.jpg"
+    path.write_bytes(jpeg(11_600, 8700, progressive=progressive))
+    cost = cost_of(classify, str(path))
+    assert cost.error == ""
+    assert cost.peak_growth < most
+
+
 def test_large_jpeg_looks_like_the_small_one() -> None:
     columns, rows = np.meshgrid(np.linspace(0, 255, 640), np.linspace(0, 255, 400))
     small = Image.fromarray(np.stack([columns, rows, columns * 0 + 60], axis=2).astype(np.uint8))
