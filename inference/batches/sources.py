@@ -17,6 +17,7 @@ from models_registry.inputs import (
     ImageTooLarge,
     Limits,
     TooManyPixels,
+    is_no_photo,
     open_archive,
     open_table,
     resolve_text_column,
@@ -24,6 +25,9 @@ from models_registry.inputs import (
 
 IMAGES_AT_ONCE = 32  # a fraction of a second; as much is done again after a crash
 TEXTS_AT_ONCE = 256
+
+
+NO_PHOTO = "is no photo, by its name"
 
 
 class Item(NamedTuple):
@@ -76,6 +80,9 @@ class ImageSource(Source):
         with open_archive(self.path, self.limits) as (archive, members):
             budget = ArchiveBudget(archive, members, self.limits)
             for member in members[start:]:
+                if is_no_photo(member.filename):  # however well it packs, it is not unpacked
+                    yield Item(member.filename, "", NO_PHOTO)
+                    continue
                 try:
                     content = budget.read(member)
                     budget.count_pixels(content)

@@ -7,7 +7,7 @@ and tools leave. An import plan says for every file what becomes of it; nothing 
 from .folders import plan_images
 from .labels import plan_labels
 from .levels import by_level, levels_of
-from .names import Part, Parts, is_hidden_file, is_litter, name_prefix, split_part
+from .names import Part, Parts, is_hidden_file, is_litter, is_no_photo, name_prefix, split_part
 from .plan import NOT_WANTED, OUTSIDE, SYSTEM_FILES, TEST_PART, Entry, ImportPlan, photos_of, reasons
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "by_level",
     "is_hidden_file",
     "is_litter",
+    "is_no_photo",
     "levels_of",
     "name_prefix",
     "photos_of",

@@ -53,6 +53,11 @@ def is_hidden_file(parts: Parts) -> bool:
     return any(is_litter(part) for part in parts) or parts[-1].startswith(".")
 
 
+def is_no_photo(name: str) -> bool:
+    """Say whether a file is of a kind that lies beside photos: a table, a text, a licence."""
+    return suffix_of(name) in NO_PHOTO_SUFFIXES or name.rpartition("/")[2].lower() in NO_PHOTO_NAMES
+
+
 def split_part(name: str) -> Part:
     """Return the part that a folder's name stands for: "seg_train", "Validation", "test_set"; "" for none."""
     found = {SPLIT_WORDS[word] for word in name_words(name) if word in SPLIT_WORDS}

@@ -8,13 +8,11 @@ from typing import NamedTuple
 from .names import (
     DEEPEST,
     NAMED,
-    NO_PHOTO_NAMES,
-    NO_PHOTO_SUFFIXES,
     Part,
     Parts,
     is_hidden_file,
+    is_no_photo,
     path_of,
-    suffix_of,
 )
 
 SYSTEM_FILES = "files of an operating system or a program"
@@ -92,7 +90,7 @@ def photos_of(entries: Sequence[Entry]) -> tuple[dict[int, Parts], dict[int, str
             left_out[index] = OUTSIDE
         elif is_hidden_file(parts):
             left_out[index] = SYSTEM_FILES
-        elif suffix_of(entry.name) in NO_PHOTO_SUFFIXES or parts[-1].lower() in NO_PHOTO_NAMES:
+        elif is_no_photo(entry.name):
             left_out[index] = NO_PHOTOS
         else:
             photos[index] = parts

@@ -21,3 +21,22 @@ def test_images_beyond_the_pixels_of_an_archive_have_a_reason_and_the_others_are
     assert [item.place for item in items] == ["huge0.png", "huge1.png", "huge2.png", "small.png"]
     assert ["megapixels together" in item.problem for item in items] == [False, False, True, False]
     assert source.count() == 4
+
+
+def test_files_that_are_no_photos_are_told_and_cost_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "batch.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("small.png", blank_png(8, 8))
+        archive.writestr("labels.csv", b"0" * 5_000_000)  # packs far better than a photo
+        archive.writestr("a/LICENSE", b"free")
+        archive.writestr("Thumbs.db", b"of a system")
+        archive.writestr("last.png", blank_png(8, 8))
+    source = ImageSource(path, Limits())
+    told = {item.place: item.problem for item in source.items(0)}
+    assert told == {
+        "small.png": "",
+        "labels.csv": "is no photo, by its name",
+        "a/LICENSE": "is no photo, by its name",
+        "last.png": "",
+    }
+    assert source.count() == len(told)
