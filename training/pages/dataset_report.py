@@ -32,6 +32,7 @@ class ReportSummary:
     majority_percent: float | None
     rows: Sequence[tuple[str, str]]  # of a table: a sentence and its label
     problems: Sequence[str] = ()
+    language: str = ""
 
     @property
     def pictured(self) -> bool:
@@ -68,7 +69,12 @@ def summarise(report: Mapping[str, object], names: Sequence[str]) -> ReportSumma
         majority_percent=100 * majority if isinstance(majority, int | float) else None,
         rows=_rows(samples) if report.get("task_type") == TEXT_CLASSIFICATION else [],
         problems=[str(words) for words in _listed(report.get("problems"))],
+        language=_language(report.get("language")),
     )
+
+
+def _language(found: object) -> str:
+    return str(found.get("name", "")) if isinstance(found, dict) else ""
 
 
 def _rows(samples: object) -> list[tuple[str, str]]:

@@ -27,6 +27,7 @@ from .duplicates import Copies, DuplicateCounter
 from .examples import LeftOut, Progress, Unreadable
 from .images import iter_image_archive, open_by_name, thumbnail
 from .labels import tell_alike, why_no_classes
+from .language import LanguageSample, describe_unknown
 from .left_out import FEWEST, Reasons, leave_out_small, of_small_classes
 from .split import given_split
 from .texts import iter_rows
@@ -55,7 +56,8 @@ class DataReport:
     `columns` are a table's, as they were found, "split" only where its parts are used; `thumbnails` are base64
     JPEGs by class. `left_out` has the files of an archive that are no examples: for each reason their number and the
     first names. `validation` is how many examples the data set's own validation part has, when it is used; `test`
-    counts those of its test part, which are in no other figure.
+    counts those of its test part, which are in no other figure. `language` is that of most texts: its ISO 639
+    `code`, its `name` in English and the `share` of texts that are in it (0…1); empty where none is found.
     """
 
     task_type: str
@@ -77,6 +79,7 @@ class DataReport:
     imbalance: float = 1.0
     samples: dict[str, list[str]] = field(default_factory=dict)
     thumbnails: dict[str, list[str]] = field(default_factory=dict)
+    language: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -206,7 +209,7 @@ class _Table:
 
     def __init__(self, reader: TableReader, columns: Columns, progress: Progress | None) -> None:
         self._reader, self._columns, self._progress = reader, columns, progress
-        self._lengths = _Lengths()
+        self._lengths, self._sample = _Lengths(), LanguageSample()
 
     def examples(self) -> Iterator[_Example | Unreadable | LeftOut]:
         """Yield every example."""
@@ -217,6 +220,7 @@ class _Table:
                 yield row
             else:
                 self._lengths.add(row.text)
+                self._sample.add(row.text)
                 digest = hashlib.blake2b(row.text.encode(), digest_size=8).digest()
                 yield _Example(row.text[:SAMPLE_CHARACTERS], row.label, digest, row.also[0])
 
@@ -230,6 +234,9 @@ class _Table:
                 f"The column {self._columns.split!r} names no training part: all rows are trained on together."
             )
         report.warnings += [*self._reader.notes, *_left_out(report), *self._lengths.warnings()]
+        if language := self._sample.language():
+            report.language = asdict(language)
+            report.warnings += [words for words in [describe_unknown(language)] if words]
         if reason := why_no_classes(report.classes):
             report.problems.append(reason)
         elif alike := tell_alike(report.classes):

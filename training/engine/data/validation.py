@@ -15,9 +15,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO, TypedDict
 
+from models_registry.artifacts.metadata import TEXT_CLASSIFICATION
 from models_registry.artifacts.sandbox.isolation import leave_network
 from models_registry.inputs import Corrections, DataError
 
+from .language import load_identifier
 from .report import build_report
 from .validation_events import ExamplesRead, Validated, ValidationEvent, ValidationFailed
 
@@ -46,6 +48,8 @@ def main() -> int:
     leave_network()
     request: Request = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
+    if request["task_type"] == TEXT_CLASSIFICATION:
+        load_identifier()  # unpacks its model into a file larger than may be written once there are limits
     _limit(request["memory"])
     return 0 if validate(request, _emitter()) else 1
 
