@@ -12,6 +12,7 @@ BENCHMARKS = {
     "accurate_text": "finetune:text",
     "recurrent_text": "finetune:recurrent",
     "languages": "languages:languages",
+    "few_shot": "few_shot:few_shot",
     "finetune_throughput": "finetune:throughput",
     "serving": "serving:serving",
     "mirror": "mirror:mirror",

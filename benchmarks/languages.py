@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.labelled_data import CACHE, DATA, Labelled, read_csv, write_csv
+from benchmarks.pretrained_features import text_features
 from models_registry.artifacts import Predictor
-from training.engine.catalogue import get_architecture
 from training.engine.request import TrainingRequest
 from training.engine.training import train
 
@@ -56,7 +56,7 @@ def _fast(known: Labelled, test: Labelled) -> tuple[float, str]:
         path = Path(folder) / "train.csv"
         path.write_bytes(write_csv(known))
         request = TrainingRequest(
-            token="benchmark",  # noqa: S106 - a name for files
+            public_id="benchmark",
             name="Benchmark",
             task_type="textclassification",
             architecture="minilm",
@@ -79,7 +79,7 @@ def _encoder(known: Labelled, test: Labelled) -> float:
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
 
-    features = _features([str(text) for text, _ in [*known, *test]])
+    features = text_features([*known, *test])
     scale = StandardScaler().fit(features[: len(known)])
     scaled = scale.transform(features) / np.sqrt(features.shape[1])
     labels = np.array([label for _, label in [*known, *test]])
@@ -88,22 +88,6 @@ def _encoder(known: Labelled, test: Labelled) -> float:
         model = LogisticRegression(C=strength, max_iter=300).fit(scaled[: len(known)], labels[: len(known)])
         scores.append(model.score(scaled[len(known) :], labels[len(known) :]))
     return round(100 * float(max(scores)), 2)
-
-
-def _features(texts: list[str]) -> Any:
-    from models_registry.artifacts.sessions import open_session
-    from models_registry.artifacts.texts import TextEncoder, length_batches, pad
-    from training.engine.export.onnx_graph import with_outputs
-    from training.engine.networks.backbones import get_backbone
-
-    architecture = get_architecture("minilm")
-    backbone = get_backbone(architecture, CACHE)
-    session = open_session(with_outputs(backbone.onnx.read_bytes(), ["features"]), threads=2)
-    tokens = TextEncoder(backbone.tokenizer() or "", architecture.preprocessing).encode(texts)
-    features = np.empty((len(texts), architecture.dimension or 0), np.float32)
-    for batch in length_batches([len(ids) for ids in tokens], tokens=2048):
-        features[batch] = session.run(None, pad([tokens[index] for index in batch]))[0]
-    return features
 
 
 def _ngrams(known: Labelled, test: Labelled) -> float:
