@@ -103,7 +103,7 @@ class Calibration:
 
 @dataclass(frozen=True)
 class View:
-    """A variant of a text model (network, n-grams, both), its accuracy in percent, and whether it was published."""
+    """A variant of a model (network, n-grams, both; Fast, Accurate), its accuracy in percent, if it was published."""
 
     name: str
     accuracy: float | None
@@ -135,6 +135,7 @@ class ModelCard:
     parity: FileParity | None
     training_seconds: float | None
     views: Sequence[View]
+    compared: Sequence[View]  # the answers of Fast and Accurate, where both were at hand
     refitted: bool  # the published head has learned from the validation part as well, after the measuring
 
 
@@ -154,16 +155,16 @@ def card_of(metrics: Mapping[str, object], classes: Sequence[str]) -> ModelCard:
         calibration=_calibration(metrics.get("calibration")),
         parity=_parity(metrics.get("parity")),
         training_seconds=_total(metrics.get("phase_seconds")),
-        views=_views(metrics),
+        views=_views(metrics.get("views"), metrics.get("view")),
+        compared=_views(metrics.get("candidates"), metrics.get("kept")),
         refitted=bool(metrics.get("refit_on_all")),
     )
 
 
-def _views(metrics: Mapping[str, object]) -> list[View]:
-    chosen = metrics.get("view")
+def _views(found: object, chosen: object) -> list[View]:
     return [
         View(str(row.get("name", "")), _percent(row.get("accuracy")), row.get("name") == chosen)
-        for row in _objects(metrics.get("views"))
+        for row in _objects(found)
     ]
 
 

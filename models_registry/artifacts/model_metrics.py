@@ -95,7 +95,8 @@ class ModelMetrics(Evaluation, total=False):
 
     `curve` has the figures of every epoch, or of every strength of a head's regularisation, and `chosen_point` an
     index of it; `settings` are the hyperparameters that were used, `unused_settings` names those that were given
-    for nothing. `phase_seconds` and `parity` are added when the model is published.
+    for nothing. `candidates` are the answers of *Fast* and *Accurate* where both were compared, `kept` the name
+    of the one that was published. `phase_seconds` and `parity` are added when the model is published.
     """
 
     train_examples: int
@@ -112,6 +113,8 @@ class ModelMetrics(Evaluation, total=False):
     trained_stages: int
     views: list[ViewMetrics]
     view: str
+    candidates: list[ViewMetrics]
+    kept: str
     int8: QuantizedMetrics
     test: TestMetrics
     parity: ParityMetrics

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from models_registry.artifacts import ImagePreprocessing, InvalidInput, TextPreprocessing
 from models_registry.artifacts.sessions import open_session, uses_gpu
@@ -37,6 +38,9 @@ TEXTS_AT_ONCE = 5_000  # tokenised between two looks at whether to stop
 LOOK_AROUND = 0.2  # seconds
 KEEP_EVERY = 15.0  # seconds between two pieces of the features that are kept for a later attempt
 
+OTHER_VIEWS = 2  # of few images: mirrored, and mirrored and closer
+CLOSE = 0.75  # of a side that is seen from closer
+
 Features = npt.NDArray[np.float32]
 
 
@@ -50,6 +54,7 @@ class Wanted:
     cut: int = 0
     mirrored: bool = False
     pixels: bool = False
+    views: bool = False
     tokens: list[list[int]] | None = None
 
 
@@ -58,14 +63,43 @@ class Extracted:
     """What was extracted, a row for each example; `unreadable` says why some rows mean nothing.
 
     `activations` are examples × views × C × H × W of images, (all tokens) × width of texts, whose
-    `tokens` follow one another.
+    `tokens` follow one another. `views` are examples × views × dimension: features of the same images seen otherwise.
     """
 
     features: Features
+    views: Features | None = None
     activations: npt.NDArray[np.float32] | None = None
     pixels: npt.NDArray[np.uint8] | None = None
     tokens: list[list[int]] = field(default_factory=list)
     unreadable: dict[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a head may learn from: the features of examples, and those of other views of them where they are few."""
+
+    features: Features
+    views: Features | None = None
+
+    @classmethod
+    def of(cls, extracted: Extracted) -> "Seen":
+        """Return that of the readable examples."""
+        found = cls(extracted.features, extracted.views)
+        if not extracted.unreadable:
+            return found
+        return found.only(np.delete(np.arange(len(extracted.features)), list(extracted.unreadable)))
+
+    def only(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> "Seen":
+        """Return that of some examples."""
+        return Seen(self.features[rows], None if self.views is None else self.views[rows])
+
+    def with_labels(self, labels: npt.NDArray[np.int64]) -> tuple[Features, npt.NDArray[np.int64]]:
+        """Return the features of all views, and the classes of the examples as often."""
+        if self.views is None:
+            return self.features, labels
+        views = self.views.reshape(-1, self.views.shape[2])
+        again = np.repeat(labels, self.views.shape[1])
+        return np.concatenate([self.features, views]), np.concatenate([labels, again])
 
 
 def extract(
@@ -95,32 +129,6 @@ def extract(
     keeper.keep(everything=True)
     crash_point("features.done")
     return replace(run.extracted, unreadable=ranks.merge(run.extracted.unreadable))
-
-
-def extract_features(
-    backbone: PreparedBackbone,
-    examples: Examples,
-    *,
-    threads: int,
-    progress: Progress,
-    checkpoints: Checkpoints,
-    ranks: Distributed,
-    folder: Path,
-) -> tuple[Features, dict[int, str]]:
-    """Return the features, examples × dimension, and why some examples have none, by index.
-
-    Raises `TrainingStopped`.
-    """
-    extracted = extract(
-        backbone,
-        examples,
-        Wanted(folder),
-        threads=threads,
-        progress=progress,
-        checkpoints=checkpoints,
-        ranks=ranks,
-    )
-    return extracted.features, extracted.unreadable
 
 
 def decode(
@@ -155,6 +163,15 @@ def encode(
         progress.check()
         encoded += encoder.encode(texts[start : start + TEXTS_AT_ONCE])
     return encoded
+
+
+def close_up(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Return the middle of a square image, as large as the whole."""
+    side = len(image)
+    edge = round(side * (1 - CLOSE) / 2)
+    box = (edge, edge, side - edge, side - edge)
+    scaled = Image.fromarray(image).resize((side, side), Image.Resampling.BICUBIC, box)
+    return np.asarray(scaled)
 
 
 def _new_pixels(
@@ -192,10 +209,12 @@ class _Run:
         self.session = open_session(with_outputs(backbone.onnx.read_bytes(), outputs), threads=1)
         self.dimension = int(self.session.get_outputs()[0].shape[1])
         shape = (count, self.dimension)
-        alone = ranks.world_size == 1
-        self.extracted = Extracted(
-            np.zeros(shape, np.float32) if alone else shared_array(wanted.folder, shape, np.float32, ranks)
-        )
+        self.extracted = Extracted(self._zeros(shape, ranks))
+
+    def _zeros(self, shape: tuple[int, ...], ranks: Distributed) -> Features:
+        if ranks.world_size == 1:
+            return np.zeros(shape, np.float32)
+        return shared_array(self.wanted.folder, shape, np.float32, ranks)
 
 
 class _ImageRun(_Run):
@@ -215,6 +234,8 @@ class _ImageRun(_Run):
         self.batches = [*_chunks(len(examples), IMAGES_ON_GPU if uses_gpu() else IMAGES_ON_CPU)]
         if wanted.pixels:
             self.extracted.pixels = _new_pixels(self.preprocessing, len(examples), wanted.folder, ranks)
+        if wanted.views:
+            self.extracted.views = self._zeros((len(examples), OTHER_VIEWS, self.dimension), ranks)
         if wanted.cut:
             views = 2 if wanted.mirrored else 1
             shape = self.session.get_outputs()[1].shape[1:]
@@ -236,6 +257,10 @@ class _ImageRun(_Run):
         normalised = self.preprocessing.normalise(images)
         features, *more = self.session.run(None, {"image": normalised})
         self.extracted.features[rows] = features
+        if self.extracted.views is not None:
+            close = self.preprocessing.normalise([close_up(image)[:, ::-1] for image in images])
+            for number, view in enumerate((np.ascontiguousarray(normalised[..., ::-1]), close)):
+                self.extracted.views[rows, number] = self.session.run(["features"], {"image": view})[0]
         if self.extracted.activations is not None:
             self.extracted.activations[rows, 0] = more[0]
             if self.wanted.mirrored:
@@ -294,9 +319,26 @@ class _Keeper:
         """Take over what earlier attempts have kept; returns whose features they are."""
         known: set[int] = set()
         for indices, features in self._checkpoints.load_features() if self._checkpoints else ():
-            self._extracted.features[indices] = features
-            known.update(indices.tolist())
+            if self._unpack(indices, features):
+                known.update(indices.tolist())
         return known
+
+    def _pack(self, indices: npt.NDArray[np.int64]) -> Features:
+        """Return the features of some examples, and behind them those of their other views."""
+        features, views = self._extracted.features[indices], self._extracted.views
+        if views is None:
+            return features
+        return np.concatenate([features, views[indices].reshape(len(indices), -1)], axis=1)
+
+    def _unpack(self, indices: npt.NDArray[np.int64], kept: Features) -> bool:
+        """Take over what `_pack` returned; says whether it is of as many views."""
+        dimension, views = self._extracted.features.shape[1], self._extracted.views
+        if kept.shape[1] != dimension * (1 if views is None else 1 + views.shape[1]):
+            return False
+        self._extracted.features[indices] = kept[:, :dimension]
+        if views is not None:
+            views[indices] = kept[:, dimension:].reshape(len(indices), *views.shape[1:])
+        return True
 
     def done(self, batch: Sequence[int]) -> None:
         """Note a finished batch, from any thread. Those with unreadable examples are seen again."""
@@ -313,7 +355,7 @@ class _Keeper:
             finished, self._finished = self._finished, []
         if finished:
             indices = np.array(finished, np.int64)
-            self._checkpoints.save_features(indices, self._extracted.features[indices])
+            self._checkpoints.save_features(indices, self._pack(indices))
             crash_point("features.chunk")
         self._kept_at = time.monotonic()
 

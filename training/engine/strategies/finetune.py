@@ -4,24 +4,30 @@ In front of the stages that are trained, nothing changes from epoch to epoch. So
 mirror image, or every text, passes through the others once, and the epochs read what came out of them.
 The head starts from the solution of the strategy `frozen`, or else its first, blind gradients would
 spoil what the network knows (Kumar et al., "Fine-Tuning can Distort Pretrained Features and Underperform
-Out-of-Distribution", 2022).
+Out-of-Distribution", 2022). What `frozen` would have published is kept beside it, and published where fine-tuning
+has not paid.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from ..data import Split
+from ..examples import Examples
 from ..loop.inputs import ImageActivations, Pixels, Source, TextActivations, Tokens, Vectors, fits_on_disk
 from ..networks.backbones import PreparedBackbone, get_backbone
 from ..networks.factory import get_family
 from ..networks.stages import Network, keep_tokens, token_table
-from ..specs.hyperparameters import TrainConfig
+from ..specs.hyperparameters import Hyperparameters, TrainConfig
+from ..specs.strategies import FINETUNE, FROZEN, find_strategy
 from ..weights_files import read_verified
 from .base import Assignment, TrainedModel
-from .features import Extracted, Wanted, encode, extract
-from .frozen import fit_head
+from .comparison import candidate, is_better
+from .features import Extracted, Seen, Wanted, encode, extract
+from .frozen import fit_head, publish, wants_views
+from .linear_head import Selection
 from .network_training import (
     Material,
     compact,
@@ -48,7 +54,35 @@ def train(assignment: Assignment) -> TrainedModel:
     trainable = choose_trainable(given.trainable, network, assignment)
     config = assignment.train_config(trainable)
     cut = {"head": len(network.stages), "last": network.last_cut, "all": 0}[trainable]
-    return train_network(assignment, _pretrained(assignment, backbone, network, cut, config), config)
+    material, fast = _pretrained(assignment, backbone, network, cut, config)
+    trained = train_network(assignment, material, config)
+    # Who chooses settings by hand wants to see what comes of them.
+    return trained if given != Hyperparameters() else _the_better(assignment, trained, fast)
+
+
+@dataclass(frozen=True)
+class _Fast:
+    """What the strategy `frozen` would publish, as far as it is known before anything is trained."""
+
+    seen: Seen
+    examples: Examples
+    split: Split
+    selection: Selection
+    unreadable: int
+
+
+def _the_better(assignment: Assignment, trained: TrainedModel, fast: _Fast) -> TrainedModel:
+    """Return what was trained, or else the answer of `frozen`."""
+    validation = list(fast.split.validation)
+    labels = fast.examples.labels[validation]
+    frozen = fast.selection.head.probabilities(fast.seen.features[validation])
+    pays = is_better(trained.probabilities, frozen, labels)
+    names = find_strategy(FROZEN).label, find_strategy(FINETUNE).label
+    candidates = [candidate(names[0], frozen, labels), candidate(names[1], trained.probabilities, labels)]
+    if not pays:
+        trained = publish(assignment, fast.seen, fast.examples, fast.split, fast.selection, fast.unreadable)
+    trained.metrics.update({"candidates": candidates, "kept": names[pays]})
+    return trained
 
 
 def choose_trainable(wanted: str | None, network: Network, assignment: Assignment) -> str:
@@ -64,7 +98,7 @@ def choose_trainable(wanted: str | None, network: Network, assignment: Assignmen
 
 def _pretrained(
     assignment: Assignment, backbone: PreparedBackbone, network: Network, cut: int, config: TrainConfig
-) -> Material:
+) -> tuple[Material, _Fast]:
     """Let the frozen stages look at every example, and fit the head's start."""
     examples, request, progress = assignment.examples, assignment.request, assignment.progress
     tokens = None if assignment.architecture.reads_images else _tokens(assignment)
@@ -73,7 +107,7 @@ def _pretrained(
     extracted = extract(
         backbone,
         examples,
-        feeding.wanted,
+        replace(feeding.wanted, views=wants_views(assignment)),
         threads=assignment.threads,
         progress=progress,
         checkpoints=assignment.checkpoints,
@@ -86,9 +120,9 @@ def _pretrained(
         used, source = _compact_table(network, extracted.tokens)
     readable, source = without_unreadable(examples, source, extracted.unreadable)
     split = readable.split(request.data_split, request.seed)
-    features = np.delete(extracted.features, list(extracted.unreadable), axis=0)
-    selection = fit_head(features, readable, (list(split.train), list(split.validation)), progress)
-    return Material(
+    seen = Seen.of(extracted)
+    selection = fit_head(seen, readable, split, request.seed, progress)
+    material = Material(
         network=network,
         head=known_head(selection.head),
         source=source,
@@ -101,6 +135,7 @@ def _pretrained(
         table=table,
         unreadable=len(extracted.unreadable),
     )
+    return material, _Fast(seen, readable, split, selection, len(extracted.unreadable))
 
 
 @dataclass(frozen=True)

@@ -162,24 +162,33 @@ def select_head(
     classes: int,
     *,
     strengths: Sequence[float] = STRENGTHS,
+    strength: float | None = None,
     on_point: Callable[[int, PathPoint], None],
     check: Callable[[], None],
 ) -> Selection:
     """Fit heads along the path on `train` and choose the one with the least loss on `validation`.
 
+    With `strength` the choice has been made, and the path ends there.
+
     The loss decides, not the accuracy: it is smoother on few examples, and gives probabilities that
     mean something. `check` is called often and may raise to stop.
     """
-    axes = PrincipalAxes(train[0], _device())
+    axes = PrincipalAxes(train[0], choose_device())
     path = follow_path(
         (axes.matrix(train[0]), train[1]),
         (axes.matrix(validation[0]), validation[1]),
         classes,
-        strengths=strengths,
+        strengths=strengths if strength is None else path_to(strength, strengths),
+        to_the_end=strength is not None,
         on_point=on_point,
         check=check,
     )
     return Selection(path.points, path.chosen, axes.unfold(path.parameters))
+
+
+def path_to(strength: float, strengths: Sequence[float] = STRENGTHS) -> list[float]:
+    """Return the strengths of the path that ends with a certain one."""
+    return [*(one for one in strengths if one > strength), strength]
 
 
 @dataclass(frozen=True)
@@ -205,8 +214,9 @@ def follow_path(
     on_point: Callable[[int, PathPoint], None],
     check: Callable[[], None],
     tolerance: float = LOSS_TOLERANCE,
+    to_the_end: bool = False,
 ) -> Path:
-    """Fit along the path on `train`, until the loss on `validation` no longer falls."""
+    """Fit along the path on `train`, until the loss on `validation` no longer falls; or choose its end."""
     features, device = train[0], train[0].device
     labels, held_out_labels = (torch.from_numpy(part[1]).to(device) for part in (train, validation))
     parameters = torch.zeros(len(features.variances) + 1, classes, device=device)
@@ -218,7 +228,7 @@ def follow_path(
         accuracy, loss = _measure(parameters, validation[0], held_out_labels)
         points.append(PathPoint(strength, train_accuracy, accuracy, train_loss, loss))
         on_point(len(points), points[-1])
-        if len(points) == 1 or loss < points[chosen].validation_loss * (1 - BETTER):
+        if to_the_end or len(points) == 1 or loss < points[chosen].validation_loss * (1 - BETTER):
             chosen, best = len(points) - 1, parameters
         elif len(points) - 1 - chosen >= PATIENCE:
             break
@@ -229,12 +239,13 @@ def refit_head(
     features: Array, labels: Labels, start: Head, strength: float, *, check: Callable[[], None]
 ) -> Head:
     """Fit a head on all examples with a strength already chosen, starting from the head of a part of them."""
-    axes = PrincipalAxes(features, _device())
+    axes = PrincipalAxes(features, choose_device())
     data = axes.matrix(features), torch.from_numpy(labels).to(axes.device)
     return axes.unfold(minimise(axes.fold(start), data, strength, check))
 
 
-def _device() -> torch.device:
+def choose_device() -> torch.device:
+    """Return where heads are fitted: on a GPU if there is one."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 

@@ -7,7 +7,7 @@ loss there is published. Both are linear in the end, so that the weights disappe
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,9 +24,16 @@ from ..events import Progress
 from ..export.classifier import Head, NgramHead
 from ..loop.evaluation import evaluate
 from .base import Assignment, TrainedModel
-from .linear_head import Array, Labels, Path, PathPoint, follow_path, minimise
+from .linear_head import Array, Labels, Path, PathPoint, follow_path, minimise, path_to
+from .out_of_fold import OutOfFold, deal, out_of_fold
 
 STRENGTHS = (3e-5, 1e-5, 3e-6, 1e-6)
+TOO_FEW = 2.5  # examples of a class in the mean: of so few, n-grams are not looked at
+FEW_STRENGTHS = (
+    1e-4,
+    1e-5,
+    1e-6,
+)  # with few examples: the weight beside the network's view makes up for the rest
 TOLERANCE = 1e-4  # of the loss: ten times as fine a fit takes three times as long, and is no more accurate
 MOST_NGRAMS = 1 << 17
 MOST_WEIGHTS = 8_000_000  # of n-grams × classes: 32 MB of the model's file
@@ -75,60 +82,149 @@ class View:
 
 
 def join_ngrams(assignment: Assignment, trained: TrainedModel) -> TrainedModel:
-    """Return the model with the views that are best on the validation part. Raises `TrainingStopped`."""
+    """Return the model with the views that are best on the validation part. Raises `TrainingStopped`.
+
+    Of few examples they are chosen by cross-validation where the network's features are those of the pretrained one,
+    and of two of a class not at all: while one is held out, next to nothing is known of its words.
+    """
     progress, examples = assignment.progress, trained.examples
+    if len(examples) <= TOO_FEW * len(trained.classes):
+        return trained
     validation = np.array(trained.validation, np.int64)
     train = np.setdiff1d(np.arange(len(examples)), validation)
     progress.enter("fit", "Words and parts of words are weighed", len(STRENGTHS))
     learn_from = _some(train, assignment.request.seed)
-    texts = examples.names
-    classes = len(trained.classes)
     # Which n-grams there are is learnt without looking at labels, so the validation part may be among them.
     everything = np.concatenate([learn_from, validation])
-    vocabulary = NgramVocabulary.learn(
-        [texts[index] for index in everything], most=min(MOST_NGRAMS, MOST_WEIGHTS // classes)
-    )
+    texts = [examples.names[index] for index in everything]
+    most = min(MOST_NGRAMS, MOST_WEIGHTS // len(trained.classes))
+    vocabulary = NgramVocabulary.learn(texts, most=most)
     if not len(vocabulary):
         return trained
     progress.check()
-    rows = vocabulary.encode([texts[index] for index in everything])
-    split = len(learn_from)
-    labels, held_out = examples.labels[learn_from], examples.labels[validation]
-    unseen = SparseMatrix(rows[split:], len(vocabulary))
-    path = follow_path(
-        (SparseMatrix(rows[:split], len(vocabulary)), labels),
-        (unseen, held_out),
-        classes,
-        strengths=STRENGTHS,
-        on_point=lambda number, point: _tell(progress, number, point),
-        check=progress.check,
-        tolerance=TOLERANCE,
-    )
-    network = np.log(np.clip(trained.probabilities, 1e-30, None))
-    ngrams = (unseen.times(path.parameters[:-1]) + path.parameters[-1]).log_softmax(1).numpy()
-    candidates = {
-        NETWORK: [*balance([network], held_out), 0.0],
-        NGRAMS: [0.0, *balance([ngrams], held_out)],
-        NETWORK_AND_NGRAMS: balance([network, ngrams], held_out),
-    }
-    scores = {name: first * network + second * ngrams for name, (first, second) in candidates.items()}
-    views = [_view(name, values, held_out) for name, values in scores.items()]
-    chosen = choose_view(views, needs_network=assignment.strategy.trains_network).name
-    metrics = trained.metrics | {"views": [view.to_json() for view in views], "view": chosen}
-    if chosen == NETWORK:
+    labelled = _Labelled(vocabulary, vocabulary.encode(texts), examples.labels[everything], len(learn_from))
+    fitted = _fit(assignment, trained, labelled, everything)
+    weighed = _weigh(fitted, needs_network=assignment.strategy.trains_network and trained.state is not None)
+    metrics = trained.metrics | {"views": [view.to_json() for view in weighed.views], "view": weighed.chosen}
+    if weighed.chosen == NETWORK:
         return replace(trained, metrics=metrics)
-    weights = candidates[chosen]
-    probabilities = torch.from_numpy(scores[chosen]).softmax(1).numpy()
-    names = [texts[index] for index in validation]
-    metrics |= evaluate(probabilities, held_out, trained.classes, names)
-    found = _refit(rows, examples.labels[everything], vocabulary, path, progress)
-    found = replace(found, head=found.head.scaled(weights[1]))
-    if chosen == NGRAMS:
+    first, second = weighed.weights
+    probabilities = torch.from_numpy(first * fitted.network + second * fitted.ngrams).softmax(1).numpy()
+    names = [examples.names[index] for index in validation]
+    metrics |= evaluate(probabilities, examples.labels[validation], trained.classes, names)
+    found = _refit(labelled, fitted.path, fitted.strength, progress)
+    found = replace(found, head=found.head.scaled(second))
+    if weighed.chosen == NGRAMS:
         trained = replace(trained, head=None, state=None, tokenizer=None)
     else:
         assert trained.head is not None
-        trained = replace(trained, head=trained.head.scaled(weights[0]))
+        trained = replace(trained, head=trained.head.scaled(first))
     return replace(trained, ngrams=found, metrics=metrics, probabilities=probabilities)
+
+
+@dataclass(frozen=True)
+class _Labelled:
+    """Texts as n-grams with their classes: the training part, `train` of them, and then the validation part."""
+
+    vocabulary: NgramVocabulary
+    rows: Sequence[WeightedNgrams]
+    labels: Labels
+    train: int
+
+    def matrix(self, rows: Iterable[int]) -> SparseMatrix:
+        """Return the n-grams of some texts."""
+        return SparseMatrix([self.rows[row] for row in rows], len(self.vocabulary))
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """What both views say: `network` and `ngrams` are log-probabilities on the validation part.
+
+    `held_out` are those of both, and the classes, by which they are to be weighed: of the validation part, or of
+    all examples that were held out in turn. `strength` is that of the n-grams' head on all examples.
+    """
+
+    network: Array
+    ngrams: Array
+    held_out: tuple[Array, Array, Labels]
+    path: Path
+    strength: float
+
+
+def _fit(
+    assignment: Assignment, trained: TrainedModel, labelled: _Labelled, everything: npt.NDArray[np.int64]
+) -> _Fitted:
+    """Fit a head on the n-grams of the training part."""
+    progress, split, classes = assignment.progress, labelled.train, len(trained.classes)
+    found = _held_out_in_turn(assignment, trained, labelled, everything)
+    unseen, truth = labelled.matrix(range(split, len(labelled.rows))), labelled.labels[split:]
+    path = follow_path(
+        (labelled.matrix(range(split)), labelled.labels[:split]),
+        (unseen, truth),
+        classes,
+        strengths=STRENGTHS if found is None else path_to(found.strength, STRENGTHS),
+        on_point=lambda number, point: _tell(progress, number, point),
+        check=progress.check,
+        tolerance=TOLERANCE,
+        to_the_end=found is not None,
+    )
+    network = np.log(np.clip(trained.probabilities, 1e-30, None))
+    ngrams = _log_softmax((unseen.times(path.parameters[:-1]) + path.parameters[-1]).numpy())
+    if found is None or trained.out_of_fold is None:
+        return _Fitted(network, ngrams, (network, ngrams, truth), path, path.strength)
+    places = np.argsort(everything)[found.rows]
+    order = {int(row): place for place, row in enumerate(trained.out_of_fold.rows)}
+    of_network = trained.out_of_fold.logits[[order[int(row)] for row in found.rows]]
+    said = _log_softmax(of_network), _log_softmax(found.logits / np.float32(found.factor))
+    return _Fitted(network, ngrams, (*said, labelled.labels[places]), path, found.strength)
+
+
+def _held_out_in_turn(
+    assignment: Assignment, trained: TrainedModel, labelled: _Labelled, everything: npt.NDArray[np.int64]
+) -> OutOfFold | None:
+    """Return what n-grams say of examples held out in turn, by their numbers, where the network's view has so."""
+    examples = trained.examples
+    if trained.out_of_fold is None:
+        return None
+    places = np.argsort(everything)
+    return out_of_fold(
+        lambda rows: (labelled.matrix(places[rows]), examples.labels[rows]),
+        lambda rows: labelled.matrix(places[rows]),
+        examples.labels,
+        deal(examples.labels, examples.groups, assignment.request.seed),
+        len(examples.classes),
+        strengths=FEW_STRENGTHS,
+        patience=1,
+        check=assignment.progress.check,
+    )
+
+
+@dataclass(frozen=True)
+class _Weighed:
+    """The views, which is chosen, and the weights of the network's and the n-grams' log-probabilities."""
+
+    views: Sequence[View]
+    chosen: str
+    weights: Sequence[float]
+
+
+def _weigh(fitted: _Fitted, *, needs_network: bool) -> _Weighed:
+    """Weigh both views against each other on what was held out."""
+    network, ngrams, labels = fitted.held_out
+    candidates = {
+        NETWORK: [*balance([network], labels), 0.0],
+        NGRAMS: [0.0, *balance([ngrams], labels)],
+        NETWORK_AND_NGRAMS: balance([network, ngrams], labels),
+    }
+    scores = {name: first * network + second * ngrams for name, (first, second) in candidates.items()}
+    views = [_view(name, values, labels) for name, values in scores.items()]
+    chosen = choose_view(views, needs_network=needs_network).name
+    return _Weighed(views, chosen, candidates[chosen])
+
+
+def _log_softmax(logits: Array) -> Array:
+    scores: Array = torch.from_numpy(logits).log_softmax(1).numpy()
+    return scores
 
 
 def balance(views: Sequence[Array], labels: Labels) -> list[float]:
@@ -181,14 +277,9 @@ def _tell(progress: Progress, number: int, point: PathPoint) -> None:
     progress.tell(number, len(STRENGTHS), shown)
 
 
-def _refit(
-    rows: Sequence[WeightedNgrams],
-    labels: Labels,
-    vocabulary: NgramVocabulary,
-    path: Path,
-    progress: Progress,
-) -> NgramHead:
+def _refit(labelled: _Labelled, path: Path, strength: float, progress: Progress) -> NgramHead:
     """Fit the head once more on both parts, with the strength that was chosen."""
-    data = SparseMatrix(rows, len(vocabulary)), torch.from_numpy(labels)
-    parameters = minimise(path.parameters, data, path.strength, progress.check, tolerance=TOLERANCE).numpy()
-    return NgramHead(vocabulary, Head(np.ascontiguousarray(parameters[:-1]), parameters[-1].copy()))
+    data = labelled.matrix(range(len(labelled.rows))), torch.from_numpy(labelled.labels)
+    parameters = minimise(path.parameters, data, strength, progress.check, tolerance=TOLERANCE).numpy()
+    head = Head(np.ascontiguousarray(parameters[:-1]), parameters[-1].copy())
+    return NgramHead(labelled.vocabulary, head)

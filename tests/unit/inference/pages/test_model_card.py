@@ -30,6 +30,19 @@ def test_figures_are_percent_and_in_the_order_of_the_classes() -> None:
     assert (card.mistakes[0].name, card.mistakes[0].percent) == ("b/7.png", 93)
 
 
+def test_compared_answers_are_shown_with_the_published_one() -> None:
+    candidates = [
+        {"name": "Fast", "loss": 0.4, "accuracy": 0.9},
+        {"name": "Accurate", "loss": 0.6, "accuracy": 0.8},
+    ]
+    card = card_of({**METRICS, "candidates": candidates, "kept": "Fast"}, ["a", "b"])
+    assert [(row.name, row.accuracy, row.chosen) for row in card.compared] == [
+        ("Fast", 90.0, True),
+        ("Accurate", 80.0, False),
+    ]
+    assert not card_of(METRICS, ["a", "b"]).compared
+
+
 def test_matrix_shades_by_the_share_of_the_row() -> None:
     rows = card_of(METRICS, ["a", "b"]).matrix
     assert [name for name, _ in rows] == ["a", "b"]

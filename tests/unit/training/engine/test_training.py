@@ -27,6 +27,7 @@ from training.engine.export.torchscript import load_torchscript
 from training.engine.request import TrainingRequest, TrainingResult
 from training.engine.specs.hyperparameters import Hyperparameters
 from training.engine.strategies import frozen
+from training.engine.strategies.features import Extracted
 from training.engine.training import train
 
 from .conftest import DATA, FROZEN_PHASES, SAMPLES, MakeRequest
@@ -279,7 +280,7 @@ def test_features_that_are_no_numbers_end_the_training(
     make_request: MakeRequest, few_digits: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        frozen, "extract_features", lambda *_, **__: (np.full((24, 1280), np.nan, np.float32), {})
+        frozen, "extract", lambda *_, **__: Extracted(np.full((24, 1280), np.nan, np.float32))
     )
     with pytest.raises(TrainingError, match="no numbers"):
         Trained(make_request(IMAGE, few_digits))

@@ -1,0 +1,50 @@
+import numpy as np
+
+from training.engine.strategies.comparison import candidate, is_better
+
+LABELS = np.arange(200) % 2
+Array = np.ndarray
+
+
+def sure(right: float, seed: int = 0, confidence: float = 0.9) -> Array:
+    """Answers of which a share is right, all as sure of themselves."""
+    hits = np.random.default_rng(seed).permutation(len(LABELS)) < right * len(LABELS)
+    chosen = np.where(hits, LABELS, 1 - LABELS)
+    rows = np.full((len(LABELS), 2), 1 - confidence, np.float32)
+    rows[np.arange(len(LABELS)), chosen] = confidence
+    return rows
+
+
+def test_clear_gain_is_kept() -> None:
+    assert is_better(sure(0.95), sure(0.8), LABELS)
+
+
+def test_gain_within_chance_is_not() -> None:
+    assert not is_better(sure(0.805), sure(0.8), LABELS)
+    few = slice(0, 6)
+    assert not is_better(sure(0.9)[few], sure(0.9, seed=1)[few], LABELS[few])
+
+
+def test_fewer_right_answers_are_no_gain_however_small_the_loss() -> None:
+    frozen = sure(0.9)
+    frozen[:1] = [[1e-6, 1]]  # one answer that is wrong and sure
+    tuned = frozen.copy()
+    tuned[0] = [0.49, 0.51]
+    tuned[1] = tuned[1][::-1]
+    assert not is_better(tuned, frozen, LABELS)
+
+
+def test_being_too_sure_of_itself_is_no_difference() -> None:
+    assert is_better(sure(0.95, confidence=0.999), sure(0.85, confidence=0.6), LABELS)
+    assert not is_better(sure(0.9, confidence=0.9), sure(0.9, confidence=0.51), LABELS)
+
+
+def test_single_example_proves_nothing() -> None:
+    assert not is_better(sure(1.0)[:1], sure(0.0)[:1], LABELS[:1])
+
+
+def test_candidate_is_described_in_figures() -> None:
+    found = candidate("Fast", sure(0.8), LABELS)
+    assert found["name"] == "Fast"
+    assert found["accuracy"] == 0.8
+    assert 0.4 < found["loss"] < 0.6
