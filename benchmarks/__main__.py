@@ -18,6 +18,7 @@ BENCHMARKS = {
     "mirror": "mirror:mirror",
     "ingest": "ingest:image",
     "ingest_text": "ingest:text",
+    "folder_upload": "folder_upload:folder_upload",
     "registry_pages": "registry_pages:registry_pages",
 }
 

@@ -89,11 +89,11 @@ def write_archive(path: Path, size: int) -> None:
             number += 1
 
 
-def draw(seed: int) -> bytes:
-    """Return a JPEG of 640 × 480 pixels: soft shapes with the grain of a photo."""
+def draw(seed: int, size: tuple[int, int] = (640, 480)) -> bytes:
+    """Return a JPEG: soft shapes with the grain of a photo."""
     generator = np.random.default_rng(seed)
     small = Image.fromarray(generator.integers(0, 256, (12, 16, 3), np.uint8))
-    shapes = np.asarray(small.resize((640, 480), Image.Resampling.BICUBIC), np.float32)
+    shapes = np.asarray(small.resize(size, Image.Resampling.BICUBIC), np.float32)
     grain = generator.normal(0, 12, shapes.shape)
     buffer = io.BytesIO()
     Image.fromarray(np.clip(shapes + grain, 0, 255).astype(np.uint8)).save(buffer, "JPEG", quality=85)

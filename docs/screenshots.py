@@ -27,6 +27,7 @@ from docs.pages import ADMIN, ERRORS, MODES, all_pictures, file_name  # noqa: E4
 from tests.browser import errors  # noqa: E402
 from tests.browser.chromium import (  # noqa: E402
     PASSWORD,
+    hand_in,
     open_browser,
     open_page,
     sign_in_to_admin,
@@ -88,7 +89,7 @@ def at_work(browser: Browser, platform: PlatformProcess, mode: str) -> Iterator[
 def fill_in(page: Page, file: Path, name: str) -> None:
     """Hand in data for a new model, and fill in the rest once it has been looked at."""
     page.goto("/new/")
-    page.locator("#id_file").set_input_files(file)
+    hand_in(page, file)
     page.get_by_label("Name of the model").fill(name)
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Collection, Iterator
+from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
@@ -78,6 +79,12 @@ def sign_up(page: Page, name: str) -> None:
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Create an account").click()
     page.wait_for_url("**/new/")
+
+
+def hand_in(page: Page, *files: Path) -> None:
+    """Choose data on the page of a new model, and send it once the page has told what is in it."""
+    page.locator("#id_file").set_input_files(files)
+    page.get_by_role("button", name="Upload").click()
 
 
 def sign_in(page: Page, name: str, password: str = PASSWORD) -> None:

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 from devtools.platform_process import PlatformProcess
 from tests.tiny_models import picture
 
-from .chromium import open_page, sign_up
+from .chromium import hand_in, open_page, sign_up
 from .test_accessibility import findings_here
 
 pytestmark = pytest.mark.browser
@@ -48,7 +48,7 @@ def test_large_data_is_checked_in_the_background(
     careful: PlatformProcess, page: Page, tmp_path: Path
 ) -> None:
     sign_up(page, "ada")
-    page.locator("#id_file").set_input_files(photos(tmp_path / "garden.zip", "daisy", "iris"))
+    hand_in(page, photos(tmp_path / "garden.zip", "daisy", "iris"))
     expect(page.get_by_text(IS_CHECKED)).to_be_visible()
     expect(page.get_by_text("No worker is running that could check this data.")).to_be_visible()
     expect(page).to_have_url(re.compile(r"/new/\?dataset=\d+$"))
@@ -69,7 +69,8 @@ def test_large_data_is_checked_in_the_background(
     assert page.evaluate("window.untouched === undefined"), "the page was loaded anew, and stopped asking"
 
     page.goto("/new/")
-    page.locator("#id_file").set_input_files(photos(tmp_path / "lonely.zip", "daisy"))
+    page.route("**/datasets/plan/", lambda route: route.fulfill(status=404))  # else the page tells at once
+    hand_in(page, photos(tmp_path / "lonely.zip", "daisy"))
     expect(page.get_by_text(IS_CHECKED)).to_be_visible()
     expect(page.get_by_role("alert").get_by_text("There is only one class")).to_be_visible(
         timeout=CHECKED_WITHIN
@@ -81,7 +82,7 @@ def test_large_data_is_checked_in_the_background(
 def test_large_data_can_be_stopped(page: Page, tmp_path: Path, careful: PlatformProcess) -> None:
     careful.stop_worker()
     sign_up(page, "bob")
-    page.locator("#id_file").set_input_files(photos(tmp_path / "garden.zip", "daisy", "iris"))
+    hand_in(page, photos(tmp_path / "garden.zip", "daisy", "iris"))
     page.get_by_role("button", name="Stop and delete the data").click()
     expect(page.get_by_text("Garden is deleted.")).to_be_visible()
     expect(page.get_by_role("heading", name="No data sets yet")).to_be_visible()

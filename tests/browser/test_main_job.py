@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from devtools.platform_process import ROOT, PlatformProcess
 
-from .chromium import PASSWORD, open_page, sign_up
+from .chromium import PASSWORD, hand_in, open_page, sign_up
 
 pytestmark = pytest.mark.browser
 
@@ -31,12 +31,6 @@ WORDS = ("up", "down")
 def page(platform: PlatformProcess, chromium_browser: Browser) -> Iterator[Page]:
     with open_page(chromium_browser, platform.base_url) as page:
         yield page
-
-
-def hand_in(page: Page, *files: Path) -> None:
-    """Choose files; what follows is that they were looked at."""
-    page.locator("#id_file").set_input_files(files)
-    expect(page.get_by_role("button", name="Start training")).to_be_visible()
 
 
 def start(page: Page, name: str) -> None:
@@ -75,6 +69,8 @@ def test_first_time_takes_eight_clicks_at_most(page: Page) -> None:
     page.keyboard.type(PASSWORD)
     click("button", "Create an account")
     choose("#file-zone", SAMPLES / "digits.zip")
+    expect(page.get_by_text("10 classes, 400 photos. Looks good.")).to_be_visible()
+    click("button", "Upload")
     expect(page.get_by_text("Every example could be read")).to_be_visible()
     expect(page.get_by_alt_text("An example of 7").first).to_be_visible()
     click("button", "Start training")
@@ -119,9 +115,9 @@ def test_photos_from_the_form_to_a_prediction(page: Page, tmp_path: Path) -> Non
 def test_upload_can_be_stopped_and_sent_again(page: Page, tmp_path: Path) -> None:
     sign_up(page, "hesitant")
     page.route("**/new/data/", lambda route: None)  # it stays on its way
-    page.locator("#id_file").set_input_files(small_table(tmp_path / "words.csv"))
+    hand_in(page, small_table(tmp_path / "words.csv"))
     page.get_by_role("button", name="Stop").click()
-    again = page.get_by_role("button", name="Check it again")
+    again = page.get_by_role("button", name="Upload")
     expect(again).to_be_visible()
     page.unroute_all()
     again.click()
@@ -151,11 +147,13 @@ def test_folders_and_loose_photos_become_classes(page: Page, tmp_path: Path) -> 
     page.locator("#id_file").set_input_files(loose)
     name = page.get_by_label("Name of the class").last
     expect(name).to_be_focused()
-    name.fill("moon")
-    expect(page.get_by_text("Two classes have the same name.")).to_be_visible()
-    expect(page.get_by_role("button", name="Check these")).to_be_disabled()
+    name.fill("sun/moon")
+    expect(page.get_by_text("Give every class a name without a slash.")).to_be_visible()
+    expect(page.get_by_role("button", name="Upload")).to_be_disabled()
     name.fill("star")
-    page.get_by_role("button", name="Check these 36 photos").click()
+    expect(page.get_by_role("button", name="star 12")).to_be_visible()
+    expect(page.get_by_text("3 classes, 36 photos. Looks good.")).to_be_visible()
+    page.get_by_role("button", name="Upload").click()
     expect(page.get_by_text("sky.zip")).to_be_visible()
     for label in ("sun", "moon", "star"):
         expect(page.get_by_alt_text(f"An example of {label}")).to_have_count(3)
@@ -167,18 +165,19 @@ def test_reload_says_which_photos_to_choose_again(page: Page, tmp_path: Path) ->
         photos = [draw(tmp_path / f"{name} {shade}.png", (250, 20 * shade, 90)) for shade in range(5)]
         page.locator("#id_file").set_input_files(photos)
         page.get_by_label("Name of the class").last.fill(name)
+        expect(page.get_by_role("button", name=f"{name} 5")).to_be_visible()
     page.reload()
     told = page.locator("#forgotten")
     expect(told).to_contain_text("Choose your photos again.")
     expect(told.get_by_role("listitem")).to_have_text(
         [
             f"{name}: 5 photos, " + ", ".join(f"{name} {n}.png" for n in range(4)) + " …"
-            for name in ("sun", "moon")
+            for name in ("moon", "sun")
         ]
     )
     page.locator("#id_file").set_input_files(photos)
     expect(told).to_be_hidden()
-    page.get_by_role("button", name="Remove Class 1").click()
+    page.get_by_role("button", name="Remove").click()
     page.reload()
     expect(told).to_be_hidden()
 
@@ -206,10 +205,12 @@ def test_columns_of_a_dropped_table_are_asked_for_when_they_cannot_be_guessed(
     remarked = (f"{row},remark number {number}" for number, row in enumerate(rows))
     table = "\n".join(["utterings,kind,remarks", *remarked])  # two columns read like texts
     page.locator("#file-zone").evaluate(DROP, table)
-    expect(page.get_by_text("Choose below what is in which column.")).to_be_visible()
-    page.get_by_label("Column of the sentences").select_option("utterings")
-    page.get_by_label("Column of the labels").select_option("kind")
-    page.get_by_role("button", name="Use these columns").click()
+    expect(page.locator("[data-plan=verdict]")).to_contain_text("utterings")
+    expect(page.get_by_role("button", name="Upload")).to_be_disabled()
+    page.locator("#plan-input").select_option("utterings")
+    page.locator("#plan-label").select_option("kind")
+    expect(page.get_by_text("2 classes, 24 sentences.")).to_be_visible()
+    page.get_by_role("button", name="Upload").click()
     expect(page.get_by_text("sentences from utterings, labels from kind")).to_be_visible()
 
 
@@ -218,12 +219,13 @@ def test_what_was_filled_in_survives_errors_and_a_reload(page: Page, tmp_path: P
     table = tmp_path / "my_table.csv"
     table.write_text("input,label\none,same\ntwo,same\n")
     page.locator("#id_file").set_input_files(table)
-    expect(page.get_by_role("alert").filter(has_text="two classes")).to_be_focused()
-    expect(page.get_by_role("heading", name="Validation report")).to_be_visible()
+    expect(page.locator("[data-plan=verdict]")).to_contain_text("two classes")
+    expect(page.get_by_role("button", name="Upload")).to_be_disabled()
 
     with page.expect_file_chooser() as dialog:
         page.locator("#file-zone").click()
     dialog.value.set_files(small_table(table))  # the same file, mended
+    page.get_by_role("button", name="Upload").click()
     expect(page.get_by_label("Name of the model")).to_have_value("My table")
     page.get_by_role("radio", name="Accurate").check()
     page.get_by_text("Advanced", exact=True).click()
@@ -314,6 +316,9 @@ def test_photos_by_keyboard_alone(page: Page) -> None:
     with page.expect_file_chooser() as dialog:
         page.keyboard.press("Enter")
     dialog.value.set_files(SAMPLES / "digits.zip")
+    expect(page.locator("#send")).to_be_enabled()
+    tab_to(page, "Upload")
+    page.keyboard.press("Enter")
     tab_to(page, "Start training")
     page.keyboard.press("Space")
     page.wait_for_url(MODEL_ADDRESS, timeout=TRAINED_WITHIN)

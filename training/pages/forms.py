@@ -14,8 +14,10 @@ from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.template.defaultfilters import filesizeformat
 
+from core.http.json_text import parse_json
 from core.names import NAME_HELP, validate_name, without_refused
 from core.pages.search import ListSearch, choice
+from models_registry.inputs import Corrections, DataError
 from models_registry.models import TaskType
 
 from ..datasets.language import language_of
@@ -134,6 +136,9 @@ class DataForm(forms.Form):
     file = forms.FileField(label="File", error_messages={"required": "Choose the file with your data."})
     input_column = forms.CharField(label="Column of the sentences", max_length=100, required=False)
     label_column = forms.CharField(label="Column of the labels", max_length=100, required=False)
+    # What the page's script knows from the plan: JSON, and the task of a zip, which may hold photos or a table.
+    corrections = forms.CharField(required=False, widget=forms.HiddenInput)
+    task_type = forms.ChoiceField(choices=TaskType.choices, required=False, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, found: Sequence[str] = (), **kwargs: Any) -> None:
         """`found` are the columns of a table that was sent before: one chooses among them."""
@@ -159,6 +164,14 @@ class DataForm(forms.Form):
             raise forms.ValidationError(f"{file.name} is not a {kinds} file.")
         return file
 
+    def clean_corrections(self) -> Corrections:
+        """Read what was said against the guess on the page, where scripts run."""
+        text = self.cleaned_data["corrections"]
+        try:
+            return Corrections.from_json(parse_json(text.encode()) if text else None)
+        except (DataError, ValueError) as error:
+            raise forms.ValidationError(str(error)) from error
+
     def clean(self) -> dict[str, Any]:
         """Check what concerns both columns."""
         values = super().clean() or self.cleaned_data
@@ -168,16 +181,19 @@ class DataForm(forms.Form):
         return values
 
     @property
-    def task_type(self) -> TaskType:
-        """What the file is for."""
-        task = task_of(self.cleaned_data["file"].name)
+    def task(self) -> TaskType:
+        """What the file is for: what was said of it, where its ending allows that, else what its ending says."""
+        name, said = self.cleaned_data["file"].name, self.cleaned_data["task_type"]
+        if said and name.lower().endswith(SUFFIXES[TaskType(said)]):
+            return TaskType(said)
+        task = task_of(name)
         assert task is not None
         return task
 
     @property
     def columns(self) -> dict[str, str] | None:
         """Which column of a text table is which, where somebody said so; None for images."""
-        if self.task_type != TaskType.TEXT:
+        if self.task != TaskType.TEXT:
             return None
         given = {role: self.cleaned_data[f"{role}_column"] for role in ("input", "label")}
         return {role: column for role, column in given.items() if column}

@@ -110,9 +110,10 @@ def upload(request: PageRequest) -> HttpResponse:
         dataset = accept_dataset(
             owner=account_of(request.user),
             name=name_of(values["file"].name),
-            task_type=form.task_type,
+            task_type=form.task,
             file=values["file"],
             columns=form.columns,
+            corrections=values["corrections"],
         )
     except TrainyardError as error:
         return _refuse_data(request, form, error)

@@ -73,10 +73,10 @@ def test_unticked_downloadable_is_kept_as_no() -> None:
 def test_file_says_what_it_is_for() -> None:
     form = hand_in("photos.ZIP", b"PK")
     assert form.is_valid(), form.errors
-    assert (form.task_type, form.columns) == ("imageclassification", None)
+    assert (form.task, form.columns) == ("imageclassification", None)
     form = hand_in("table.jsonl", b"{}", input_column="sentence")
     assert form.is_valid(), form.errors
-    assert (form.task_type, form.columns) == ("textclassification", {"input": "sentence"})
+    assert (form.task, form.columns) == ("textclassification", {"input": "sentence"})
 
 
 def test_columns_that_were_found_are_chosen_from() -> None:

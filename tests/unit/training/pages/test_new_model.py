@@ -16,6 +16,7 @@ from pytest_django import DjangoAssertNumQueries
 from accounts.models import User
 from control.models import PlatformStatus
 from core.queue.app import app
+from devtools.bombs import zip_of
 from tests.factories import DatasetFactory, DatasetValidationFactory, TrainingJobFactory, UserFactory
 from tests.form_values import untouched
 from tests.tiny_models import picture
@@ -402,3 +403,28 @@ def test_page_asks_for_every_hyperparameter_and_tells_who_does_not_use_them() ->
     assert [
         name for name in STRATEGIES if f'<div class="note field" data-strategy="{name}">' in page
     ] == unused
+
+
+def test_corrections_of_the_page_hold_for_the_data_set() -> None:
+    user = UserFactory()
+    rows = table("input,label\na b,x\nb c,x\nc d,y\nd e,y\ne f,z\nf g,z\n")
+    answer = as_(user).post(reverse("training:upload"), {**rows, "corrections": '{"merge": {"z": "y"}}'})
+    assert answer.status_code == 302
+    dataset = Dataset.objects.get()
+    assert dataset.classes == ["x", "y"]
+    assert dataset.corrections == {"merge": {"z": "y"}}
+
+
+def test_corrections_that_are_none_are_refused_with_the_reason() -> None:
+    answer = as_(UserFactory()).post(reverse("training:upload"), {**table(), "corrections": '{"level": 1}'})
+    assert answer.status_code == 400
+    assert "There is no correction" in answer.content.decode()
+
+
+def test_zip_that_was_seen_to_hold_a_table_is_read_as_one() -> None:
+    user = UserFactory()
+    content = zip_of({"data/train.csv": TABLE.encode()})
+    file = SimpleUploadedFile("archive.zip", content)
+    answer = as_(user).post(reverse("training:upload"), {"file": file, "task_type": "textclassification"})
+    assert answer.status_code == 302
+    assert Dataset.objects.get().task_type == "textclassification"

@@ -1,0 +1,100 @@
+"""A folder of many small photos through the page of a new model, beside the same photos in a zip made beforehand.
+
+The folder is dropped on the page of a real browser and sent with one click as soon as the page allows it. Meanwhile
+the browser reports every task that held up the page. Both ways end when the data set is accepted: the page shows what
+was found in it, or that a worker checks it.
+"""
+
+import os
+import tempfile
+import time
+import uuid
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Page
+
+from devtools.platform_process import PlatformProcess
+from tests.browser.chromium import open_browser, open_page, sign_up
+
+from .ingest import draw, with_comment
+
+PHOTOS = int(os.environ.get("TRAINYARD_BENCH_PHOTOS", "20000"))
+CLASSES = 20
+PICTURES = 24  # that are drawn; the others are these with another comment inside
+SIDE = 64  # pixels
+WITHIN = 600_000  # milliseconds
+ACCEPTED = "#new-model[data-step=model], #new-model[data-step=checking]"
+WATCH = """() => {
+  window.held = [];
+  new PerformanceObserver((list) => {
+    for (const entry of list.getEntries()) window.held.push(Math.round(entry.duration));
+  }).observe({ type: "longtask" });
+}"""
+
+
+def folder_upload() -> dict[str, Any]:
+    """Milliseconds that the page was held up at most, and the seconds of both ways."""
+    with tempfile.TemporaryDirectory(prefix="trainyard-bench-") as folder:
+        photos, archive = Path(folder) / "photos", Path(folder) / "photos.zip"
+        write_photos(photos)
+        zip_photos(photos, archive)
+        with (
+            PlatformProcess(Path(folder) / "home", worker=False) as platform,
+            open_browser() as browser,
+            open_page(browser, platform.base_url) as page,
+        ):
+            sign_up(page, f"bench-{uuid.uuid4().hex[:8]}")
+            zipped, _ = send(page, archive)
+            filed, held = send(page, photos)
+    return {
+        "photos": PHOTOS,
+        "longest_task_ms": max(held, default=0),
+        "tasks_over_50_ms": len(held),
+        "listed_seconds": filed[0],
+        "seconds": filed[1],
+        "zip_seconds": zipped[1],
+        "ratio": round(filed[1] / zipped[1], 2),
+    }
+
+
+def write_photos(folder: Path) -> None:
+    """Write photos of a few kilobytes, all different, into a folder for each class."""
+    pictures = [draw(seed, (SIDE, SIDE)) for seed in range(PICTURES)]
+    for number in range(PHOTOS):
+        place = folder / f"class {number % CLASSES:02}"
+        place.mkdir(parents=True, exist_ok=True)
+        (place / f"{number:06}.jpg").write_bytes(with_comment(pictures[number % PICTURES], number))
+
+
+def zip_photos(folder: Path, archive: Path) -> None:
+    """Write the same photos into a zip, stored as the page stores them."""
+    with zipfile.ZipFile(archive, "w") as target:
+        for path in sorted(folder.rglob("*.jpg")):
+            target.write(path, path.relative_to(folder.parent))
+
+
+def send(page: Page, path: Path) -> tuple[tuple[float, float], list[int]]:
+    """Drop a file or folder on the page and upload it: seconds to the plan and to the end, and the long tasks."""
+    page.goto("/new/")
+    page.evaluate(WATCH)
+    began = time.monotonic()
+    drop(page, path)
+    page.locator("#send:enabled").wait_for(timeout=WITHIN)
+    listed = time.monotonic() - began
+    page.locator("#send").click()
+    page.locator(ACCEPTED).wait_for(timeout=WITHIN)
+    seconds = time.monotonic() - began
+    return (round(listed, 2), round(seconds, 2)), page.evaluate("window.held")
+
+
+def drop(page: Page, path: Path) -> None:
+    """Drag something from the disk onto the page, as a file manager does."""
+    box = page.locator("#file-zone").bounding_box()
+    assert box is not None
+    at = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+    data = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
+    session = page.context.new_cdp_session(page)
+    for kind in ("dragEnter", "dragOver", "drop"):
+        session.send("Input.dispatchDragEvent", {"type": kind, **at, "data": data})
