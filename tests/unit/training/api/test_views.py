@@ -115,7 +115,7 @@ def test_submit_queues_a_job_with_a_token_that_cannot_be_guessed(client: APIClie
         ({"reduce_lr_on_plateau": {"factor": "NaN"}}, "factor"),
         ({"data_split": "70 : 40"}, "70 : 30"),
         ({"architecture": "timm/resnet50"}, "allowed by an administrator"),
-        ({"name": "../etc"}, "letters"),
+        ({"name": "invoice\u202efdp.exe"}, "cannot be seen"),
         ({"learning_rate": "NaN"}, "learning_rate"),
     ],
 )

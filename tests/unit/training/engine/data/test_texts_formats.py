@@ -108,7 +108,8 @@ def test_byte_order_marks_are_honoured(tmp_path: Path, suffix: str, encoding: st
     ],
 )
 def test_columns_are_recognised(names: list[str], wanted: dict[str, str], columns: tuple[str, str]) -> None:
-    assert resolve_columns(names, wanted) == columns
+    found = resolve_columns(names, wanted)
+    assert (found.text, found.label) == columns
 
 
 @pytest.mark.parametrize(
