@@ -93,6 +93,11 @@ def fill_in(page: Page, file: Path, name: str) -> None:
     page.get_by_label("Name of the model").fill(name)
 
 
+def wait_for_plan(page: Page) -> None:
+    """Wait until the page has told what is in the chosen data."""
+    page.locator("#plan:not([aria-busy])").wait_for()
+
+
 def start(page: Page) -> None:
     """Send the form, and wait for the job's page."""
     page.get_by_role("button", name="Start training").click()
@@ -134,7 +139,7 @@ def take_data(camera: Photographer) -> None:
                 if name.split("/")[-2:-1] in (["3"], ["7"]) and not name.endswith("/"):
                     archive.extract(name, folder)
         page.locator("#folder").set_input_files(folder)
-        page.get_by_role("button", name="Check these").wait_for()
+        wait_for_plan(page)
         camera.take("new-model-classes")
         page.reload()
         page.get_by_text("Choose your photos again.").wait_for()
@@ -143,12 +148,12 @@ def take_data(camera: Photographer) -> None:
         table = Path(folder, "reviews.csv")
         table.write_text("comment text,mood,stars\nLovely,good,5\nDreadful,bad,1\n")
         page.locator("#id_file").set_input_files(table)
-        page.get_by_role("button", name="Use these columns").wait_for()
+        wait_for_plan(page)
         camera.take("new-model-columns")
         page.goto("/new/")
         table.write_text("input,label\nLovely,good\nNice,good\nDreadful,bad\n,bad\nOdd,\n")
         page.locator("#id_file").set_input_files(table)
-        page.get_by_role("heading", name="Validation report").wait_for()
+        wait_for_plan(page)
         camera.take("new-model-refused")
 
 
