@@ -50,6 +50,7 @@ TrainingJobFactory(
     name="Birds", state="running", started_at=now, worker="w1", lease_expires_at=now + timedelta(hours=1),
     progress={{"phase": "features", "done": 3, "total": 7}},
 )
+NetworkFetchFactory()
 Batch.objects.create(model=model, source_name="a.zip", suffix=".zip", size=1, total=10, done=3)
 ModelUsage.objects.create(model=model, day=now.date(), calls=3, inputs=9, milliseconds=70, last_used_at=now)
 WorkerHeartbeat.objects.create(name="w1", queues=["cpu"], started_at=now, seen_at=now, ready=True)
