@@ -198,7 +198,7 @@ def _plots() -> list[str]:
                     validation_loss=1 - validation,
                 )
             )
-        drawn.append(draw_path(points, 14, 1 / 12))
+        drawn.append(draw_path(points, 14, 1 / 12, points[14].validation_accuracy))
     return drawn
 
 
