@@ -212,7 +212,7 @@ class _Whole(nn.Module):
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Return logits."""
-        return self.head(self.network(*inputs))  # type: ignore[no-any-return]
+        return self.head(self.network(*inputs))
 
 
 def _whole(architecture: Architecture, classes: int) -> _Whole:

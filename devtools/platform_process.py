@@ -188,9 +188,9 @@ class PlatformProcess:
             )
         return done
 
-    def manage_json(self, *arguments: str, **env: str) -> Any:
+    def manage_json(self, *arguments: str) -> Any:
         """Run a command with --json and return what it says in its last line."""
-        return json.loads(self.manage(*arguments, "--json", **env).stdout.splitlines()[-1])
+        return json.loads(self.manage(*arguments, "--json").stdout.splitlines()[-1])
 
     def _worker_if_it_ended(self) -> str:
         """Return the end of the log of a worker that should run and does not."""
