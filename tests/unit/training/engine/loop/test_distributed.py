@@ -89,7 +89,7 @@ def test_two_ranks_find_what_one_finds(make_request: MakeRequest, tmp_path: Path
     together = result_of(together_request)
     assert together.metrics["accuracy"] == pytest.approx(alone.metrics["accuracy"])
     for one, two in zip(alone.metrics["curve"], together.metrics["curve"], strict=True):
-        assert two == pytest.approx(one, abs=1e-4)
+        assert two == pytest.approx(one, rel=1e-4, abs=1e-4)
     texts: list[bytes | str] = ["Where is my card?", "What is the exchange rate?"]
     served = [
         Predictor.from_bytes(Path(folder, result.artifacts["onnx"]).read_bytes()).probabilities(texts)
