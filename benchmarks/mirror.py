@@ -139,12 +139,21 @@ def _lost(env: Mapping[str, str], flags: Mapping[str, bool], models: int) -> int
 def _seed() -> dict[str, Any]:
     """Fill the registry, as if it had grown for years, and publish it once."""
     from documents.publish import Outcome, publish
-    from models_registry.models import Artifact, RegisteredModel
+    from models_registry.models import Artifact, Project, RegisteredModel
 
     plots = _plots()
+    projects = Project.objects.bulk_create(
+        [
+            Project(token=f"project-{number}", name=f"Model {number}", task_type="imageclassification")
+            for number in range(MODELS)
+        ],
+        batch_size=500,
+    )
     models = RegisteredModel.objects.bulk_create(
         [
             RegisteredModel(
+                project=projects[number],
+                version=1,
                 token=_token(number),
                 name=f"Model {number}",
                 task_type="imageclassification",

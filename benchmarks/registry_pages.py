@@ -113,7 +113,7 @@ def _first_rows() -> tuple[Any, Any, str]:
     from django.utils import timezone
 
     from accounts.models import User
-    from models_registry.models import Artifact, RegisteredModel
+    from models_registry.models import Alias, Artifact, Project, RegisteredModel
     from training.datasets.models import Dataset
     from training.jobs.models import TrainingJob
 
@@ -124,7 +124,12 @@ def _first_rows() -> tuple[Any, Any, str]:
     classes = [f"class {number}" for number in range(12)]
     for number in range(770, 774):  # which the searches find, as they find some of the many
         token = f"imageClassification-model-{number:032x}"
+        project = Project.objects.create(
+            token=f"project-{number}", name=f"Model {number}", owner=owner, task_type=task
+        )
         model = RegisteredModel.objects.create(
+            project=project,
+            version=1,
             token=token,
             name=f"Model {number}",
             owner=owner,
@@ -136,6 +141,7 @@ def _first_rows() -> tuple[Any, Any, str]:
             accuracy_plot=PLOT,
             metrics={"per_class": [{"label": label, "precision": 0.9} for label in classes]},
         )
+        Alias.objects.create(project=project, name="production", model=model)
         for kind in ("onnx", "torchscript"):
             Artifact.objects.create(model=model, kind=kind, key=f"{token}/{kind}", size=9, sha256="0" * 64)
         dataset = Dataset.objects.create(
@@ -151,6 +157,7 @@ def _first_rows() -> tuple[Any, Any, str]:
             report={"samples": [PLOT]},
         )
         TrainingJob.objects.create(
+            project=project,
             token=token,
             name=f"Job {number}",
             owner=owner,
@@ -177,16 +184,30 @@ def _fill() -> None:
     )
     who = f"(SELECT MIN(id) FROM accounts_user) + i % {OWNERS}"  # noqa: S608 - nobody's words but ours
     token = "'imageClassification-copy-' || i"  # noqa: S105 - of a row
+    uuid = "gen_random_uuid()" if connection.vendor == "postgresql" else "lower(hex(randomblob(16)))"
+    _copy(
+        "models_registry_project",
+        MODELS,
+        id="1000 + i",
+        public_id=uuid,
+        token="'project-copy-' || i",  # noqa: S106 - of a row
+        name="'Model ' || i",
+        owner_id=who,
+        created_at=when,
+    )
     _copy(
         "models_registry_registeredmodel",
         MODELS,
         id="1000 + i",
+        public_id=uuid,
+        project_id="1000 + i",
         token=token,
         name="'Model ' || i",
         owner_id=who,
         created_at=when,
     )
     models = "(SELECT id, id - 1000 AS i FROM models_registry_registeredmodel WHERE id > 1000)"
+    _copy("models_registry_alias", 0, rows=models, id="1000 + i", model_id="1000 + i", project_id="1000 + i")
     _copy("models_registry_artifact", 0, rows=models, id="1000 + i", model_id="1000 + i", key="'file-' || i")
     _copy(
         "training_dataset",
@@ -207,6 +228,8 @@ def _fill() -> None:
         "training_trainingjob",
         JOBS,
         id="1000 + i",
+        public_id=uuid,
+        project_id=f"1001 + i % {MODELS}",
         token=token,
         name="'Job ' || i",
         owner_id=who,

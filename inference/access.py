@@ -1,32 +1,33 @@
 """What a person may do with a model: see it, have its files, manage it."""
 
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import QuerySet
 from django.http import Http404
 
 from accounts.models import User
-from models_registry.models import Artifact, RegisteredModel
+from models_registry.models import Artifact, RegisteredModel, RegisteredModelQuerySet
 
 SHOWN_STATES = (RegisteredModel.State.LIVE, RegisteredModel.State.RETIRED)
 FOR_OWNERS = {Artifact.Kind.EVALUATION}  # it shows examples of the data
 
 
-def shown_models() -> QuerySet[RegisteredModel]:
+def shown_models() -> RegisteredModelQuerySet:
     """Return the models that have a page: live ones, and retired ones until their files are deleted."""
     return RegisteredModel.objects.filter(state__in=SHOWN_STATES)
 
 
 def visible_model(
-    user: User | AnonymousUser, token: str, *, among: QuerySet[RegisteredModel] | None = None
+    user: User | AnonymousUser, token: str, *, among: RegisteredModelQuerySet | None = None
 ) -> RegisteredModel:
-    """Return a live model to anybody who has its token; to its owner and operators also one that is over.
+    """Return a live model to anybody who has its token (or the project's whose production version it is).
+
+    Its owner and operators get also one that is over.
 
     `among` are `shown_models` with what the caller wants loaded. Raises `Http404`, also for a token that is unknown.
     """
-    model = (shown_models() if among is None else among).filter(token=token).first()
+    model = (shown_models() if among is None else among).named(token).first()
     if model is None or not (model.is_serving or may_manage(user, model)):
         raise Http404
-    return model
+    return model.under(token)
 
 
 def may_manage(user: User | AnonymousUser, model: RegisteredModel) -> bool:

@@ -21,8 +21,8 @@ from documents.schemas import ENTRY_KINDS, parse_date, read_entry
 
 from .artifacts.metadata import TASK_TYPES
 from .entries import render_entry
-from .models import UNCHECKED, Artifact, RegisteredModel
-from .tokens import readable_name
+from .models import UNCHECKED, Artifact, Project, RegisteredModel
+from .tokens import new_token, readable_name
 
 logger = structlog.get_logger(__name__)
 
@@ -109,12 +109,16 @@ def _import(token: str, entry: Any, *, is_gone: bool) -> str:
         return problem
     described = _describe(read_entry(entry))
     model = known or RegisteredModel(
-        token=token, origin=RegisteredModel.Origin.IMPORTED, name=readable_name(token)
+        token=token, origin=RegisteredModel.Origin.IMPORTED, name=readable_name(token), version=1
     )
     for name, value in described.columns.items():
         setattr(model, name, value)
     model.state, model.retired_at, model.retired_by_document = State.LIVE, None, False
     _await_check(model)
+    if known is None:
+        model.project = Project.objects.create(
+            token=new_token(model.task_type, model.name), task_type=model.task_type, name=model.name
+        )
     model.save()
     _replace_files(model, described.files)
     logger.info("model.imported", model=model.pk, task_type=model.task_type)

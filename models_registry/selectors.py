@@ -12,7 +12,8 @@ def live_model(token: str) -> RegisteredModel | None:
 
     A prediction asks more in the same statement: `inference.predict.lookup`.
     """
-    return RegisteredModel.objects.serving().filter(token=token).first()
+    model = RegisteredModel.objects.answering_to(token).first()
+    return model.under(token) if model is not None else None
 
 
 def known_files(task_type: str) -> KnownFiles:

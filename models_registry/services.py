@@ -1,67 +1,16 @@
 """What can be done with a registered model. Each function is one transaction."""
 
-import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import timedelta
 
-import structlog
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from control.models import CleanupPolicy
 from core.exceptions import InvalidRequest
 
-from .artifacts.model_metrics import ModelMetrics
-from .models import UNCHECKED, Artifact, RegisteredModel
+from .models import UNCHECKED, RegisteredModel
 from .selectors import missing_files
-
-logger = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True)
-class StoredFile:
-    """A file that lies in the bucket and was checked there: kind, key, bytes, SHA-256."""
-
-    kind: str
-    key: str
-    size: int
-    sha256: str
-
-
-@dataclass(frozen=True)
-class ModelDescription:
-    """What training knows of a finished model. `accuracy` is percent, 0 to 100."""
-
-    token: str
-    public_id: uuid.UUID
-    name: str
-    owner_id: int | None
-    task_type: str
-    architecture: str
-    strategy: str
-    classes: Sequence[str]
-    downloadable: bool
-    accuracy: float
-    accuracy_plot: str
-    metrics: ModelMetrics
-
-
-@transaction.atomic
-def publish_model(*, description: ModelDescription, files: Sequence[StoredFile]) -> RegisteredModel:
-    """Make a model live with its files; it expires as the clean-up policy says now."""
-    now, retention = timezone.now(), CleanupPolicy.load().retention
-    model = RegisteredModel(
-        **{**vars(description), "classes": list(description.classes)},
-        live_at=now,
-        expires_at=now + retention if retention else None,
-    )
-    model.full_clean(exclude=["owner"])
-    model.save()
-    Artifact.objects.bulk_create(Artifact(model=model, **vars(file)) for file in files)
-    logger.info("model.live", model=model.pk, task_type=model.task_type, accuracy=round(model.accuracy, 2))
-    return model
 
 
 @transaction.atomic

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from inference.batches.models import Batch
-from models_registry.models import Artifact, RegisteredModel, TaskType
+from models_registry.models import Artifact, Project, RegisteredModel, TaskType
 from models_registry.tokens import new_token
 from training.datasets.models import Dataset, DatasetValidation
 from training.jobs.models import TrainingJob
@@ -24,6 +24,16 @@ class UserFactory(factory.django.DjangoModelFactory):
     password = factory.django.Password("a good passphrase")
 
 
+class ProjectFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = Project
+
+    name = "Flowers"
+    task_type = TaskType.IMAGE
+    token = factory.LazyAttribute(lambda project: new_token(project.task_type, project.name))
+    owner = factory.SubFactory(UserFactory)
+
+
 class RegisteredModelFactory(factory.django.DjangoModelFactory):
     class Meta:
         model = RegisteredModel
@@ -33,6 +43,13 @@ class RegisteredModelFactory(factory.django.DjangoModelFactory):
     task_type = TaskType.IMAGE
     token = factory.LazyAttribute(lambda model: new_token(model.task_type, model.name))
     owner = factory.SubFactory(UserFactory)
+    project = factory.SubFactory(
+        ProjectFactory,
+        name=factory.SelfAttribute("..name"),
+        task_type=factory.SelfAttribute("..task_type"),
+        owner=factory.SelfAttribute("..owner"),
+    )
+    version = factory.LazyAttribute(lambda model: model.project.versions.count() + 1)
     architecture = "efficientnet lite0"
     strategy = "frozen"
     classes = ["daisy", "iris"]
@@ -97,6 +114,13 @@ class TrainingJobFactory(factory.django.DjangoModelFactory):
     dataset = factory.SubFactory(DatasetFactory)
     owner = factory.SelfAttribute("dataset.owner")
     task_type = factory.SelfAttribute("dataset.task_type")
+    project = factory.LazyAttribute(
+        lambda job: (
+            job.registered_model.project
+            if getattr(job, "registered_model", None)
+            else ProjectFactory(name=job.name, task_type=job.task_type, owner=job.owner)
+        )
+    )
     token = factory.LazyAttribute(lambda job: new_token(job.task_type, job.name))
     architecture = "efficientnet lite0"
 

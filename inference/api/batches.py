@@ -40,7 +40,7 @@ class BatchSerializer(serializers.ModelSerializer):
     """A batch with its progress and, once it has succeeded, the address of its result."""
 
     id = serializers.CharField(source="identifier")
-    model = serializers.CharField(source="model.token")
+    model = serializers.CharField(source="model.shown_token")
     file = serializers.CharField(source="source_name")
     url = serializers.SerializerMethodField()
     message = serializers.SerializerMethodField(help_text="Why it waits or has failed, in a sentence.")
@@ -80,7 +80,7 @@ class BatchSerializer(serializers.ModelSerializer):
         return self._address("api-batch-result", batch) if batch.state == Batch.State.SUCCEEDED else None
 
     def _address(self, name: str, batch: Batch) -> str:
-        address = reverse(name, args=[batch.model.token, batch.identifier])
+        address = reverse(name, args=[batch.model.shown_token, batch.identifier])
         request = self.context.get("request")
         return str(request.build_absolute_uri(address)) if request else address
 

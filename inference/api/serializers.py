@@ -101,7 +101,8 @@ class PredictionSerializer(TopSerializer):
 class AnswerSerializer(serializers.Serializer):
     """The answer to a predict call."""
 
-    model = serializers.CharField()
+    model = serializers.CharField(help_text="The token that was asked.")
+    version = serializers.IntegerField(help_text="The version of the project that has answered, from 1.")
     predictions = PredictionSerializer(many=True)
     milliseconds = serializers.FloatField()
 
@@ -189,7 +190,8 @@ def answer_json(answer: Answer) -> dict[str, object]:
     for prediction, why in zip(predictions, answer.explanations, strict=False):
         prediction["explanation"] = explanation_json(why)
     return {
-        "model": answer.model.token,
+        "model": answer.model.shown_token,
+        "version": answer.model.version,
         "predictions": predictions,
         "milliseconds": answer.milliseconds,
     }

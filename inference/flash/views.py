@@ -47,13 +47,13 @@ class InferenceView(FlashView):
         """Classify an image (base64) or a sentence."""
         body = read_object(request._request)
         model = _model(body)
-        require_rate("predict-token", model.token)
+        require_rate("predict-token", model.shown_token)
         given = body.get("input")
         if not isinstance(given, str):
             raise InvalidRequest("input: send an image in base64, or a sentence.")
         wanted = _image(given) if model.task_type == TaskType.IMAGE else given
         try:
-            answer = predict(token=model.token, inputs=[wanted])
+            answer = predict(token=model.shown_token, inputs=[wanted])
         except UnknownModel as error:
             raise InvalidRequest(NO_SUCH_TOKEN) from error
         return success(prediction=answer.predictions[0].label)

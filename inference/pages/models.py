@@ -180,7 +180,7 @@ def _page_context(request: HttpRequest, model: RegisteredModel) -> dict[str, obj
         "plot": f"data:{kind};base64,{plot}" if plot else "",
         "files": files,
         "kinds": dict(Artifact.Kind.choices),
-        "page_address": request.build_absolute_uri(reverse("inference:model", args=[model.token])),
+        "page_address": request.build_absolute_uri(reverse("inference:model", args=[model.shown_token])),
         "snippets": _snippets(request, model, files),
         "training_job": getattr(model, "training_job", None) if manages else None,
         "max_inputs": settings.TRAINYARD["MAX_PREDICT_INPUTS"],
@@ -201,7 +201,7 @@ def _snippets(request: HttpRequest, model: RegisteredModel, files: list[Artifact
     names = [download_name(model, file) for file in own if file.kind == Artifact.Kind.ONNX]
     return snippets_for(
         is_image=model.task_type == TaskType.IMAGE,
-        address=request.build_absolute_uri(reverse("api-predict", args=[model.token])),
+        address=request.build_absolute_uri(reverse("api-predict", args=[model.shown_token])),
         file=next(iter(names), ""),
         reads_tokens=view != NGRAMS,
         reads_ngrams=view in (NGRAMS, NETWORK_AND_NGRAMS),

@@ -57,7 +57,7 @@ def try_inputs(model: RegisteredModel, form: ImagesForm | TextsForm) -> dict[str
     if not form.is_valid():
         raise InvalidRequest(" ".join(str(error) for errors in form.errors.values() for error in errors))
     inputs, most = form.inputs(), settings.TRAINYARD["MAX_EXPLAINED_INPUTS"]
-    answer = (explain if len(inputs) <= most else predict)(token=model.token, inputs=inputs)
+    answer = (explain if len(inputs) <= most else predict)(token=model.shown_token, inputs=inputs)
     shown = [
         ShownPrediction(
             index=index,

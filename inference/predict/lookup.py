@@ -1,4 +1,6 @@
-"""The single query of a prediction: is the token's model live and the platform in operation, and which file is it?
+"""The single query of a prediction: which live model has the token, which file is it, and is the platform in operation?
+
+A token is a model's own, or a project's, which its production version answers.
 
 It is asked every time, so that a model that was deleted, or a platform that was halted, is so from
 the next request on. It is one statement, compiled once: putting an SQL text together costs twenty
@@ -18,7 +20,10 @@ from core.exceptions import BucketError, InvalidRequest, MaintenanceMode, NotFou
 from models_registry.models import Artifact, RegisteredModel
 
 TOKEN = "<token>"  # noqa: S105 - where the parameters of the compiled statement hold the token
-LOADED = {"id", "token", "name", "task_type", "origin", "state", "unusable_because", "has_outside_files"}
+LOADED = {
+    *("id", "token", "name", "version", "task_type", "origin", "state", "unusable_because"),
+    "has_outside_files",
+}
 MODEL_FIELDS = tuple(
     field.attname for field in RegisteredModel._meta.concrete_fields if field.attname in LOADED
 )
@@ -58,7 +63,7 @@ def find_served_model(token: str) -> ServedModel:
         raise InvalidRequest(f"{model.name} cannot be used: {model.unusable_because}")
     if key is None:
         raise BucketError(f"{model.name} has no ONNX file; train it again.")
-    return ServedModel(model, key, sha256)
+    return ServedModel(model.under(token), key, sha256)
 
 
 def _ask(token: str) -> tuple[Any, ...] | None:
@@ -71,9 +76,9 @@ def _ask(token: str) -> tuple[Any, ...] | None:
 
 @lru_cache(maxsize=4)
 def _statement(vendor: str) -> tuple[str, tuple[Any, ...]]:
-    """Return the SQL of the query in the database's dialect, and its parameters, of which one is `TOKEN`."""
+    """Return the SQL of the query in the database's dialect, and its parameters, of which some are `TOKEN`."""
     file = Artifact.objects.filter(model=OuterRef("pk"), kind=Artifact.Kind.ONNX)
-    question = RegisteredModel.objects.serving().filter(token=TOKEN).order_by()
+    question = RegisteredModel.objects.answering_to(TOKEN).order_by()
     return (
         question.annotate(
             file_key=Subquery(file.values("key")[:1]),

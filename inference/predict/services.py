@@ -118,7 +118,9 @@ def _run_external(
     """Run an external model. Raises `TooManyRequests` when too many requests wait for such models already."""
     try:
         with external_semaphore().acquire():
-            served = find_served_model(served.model.token)  # whom it waited for may have found it unusable
+            served = find_served_model(
+                served.model.shown_token
+            )  # whom it waited for may have found it unusable
             with broken_limits_noted(served.model):
                 served, predictor = _load_as_it_is_now(served)
                 return served, work(predictor)
@@ -147,7 +149,7 @@ def _load_as_it_is_now(served: ServedModel) -> tuple[ServedModel, AnyPredictor]:
         try:
             return served, load_served(served)
         except (BucketError, InvalidModel):
-            now = find_served_model(served.model.token)
+            now = find_served_model(served.model.shown_token)
             if (now.key, now.sha256) == (served.key, served.sha256):
                 raise
             served = now

@@ -145,7 +145,8 @@ class Work:
         from io import BytesIO
 
         from bucket.factory import get_bucket
-        from models_registry.services import ModelDescription, StoredFile, publish_model
+        from models_registry.projects.services import create_project
+        from models_registry.projects.versions import ModelDescription, StoredFile, publish_model
 
         self.made += 1
         token = f"imageClassification-{self.order.name}-{self.made}"
@@ -160,6 +161,7 @@ class Work:
             description=ModelDescription(
                 token=token,
                 public_id=uuid.uuid4(),
+                project_id=create_project(owner=None, task_type="imageclassification", name="Flowers").pk,
                 name=f"Model {self.made}",
                 owner_id=None,
                 task_type="imageclassification",

@@ -68,16 +68,19 @@ def mirrored(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Mirrore
         yield mirror
 
 
+def creation(token: str, *, name: str, accuracy: float = 50) -> str:
+    """Return the expression that makes a model, the first of a project; `token` is one as well."""
+    task = "task_type='imageclassification'"
+    project = (
+        f"RegisteredModel.project.field.related_model.objects.create(token='project-' + {token}, {task})"
+    )
+    columns = f"name={name!r}, {task}, classes=['a', 'b'], accuracy={accuracy}, version=1, project={project}"
+    return f"RegisteredModel.objects.create(token={token}, {columns}).pk"
+
+
 def create_shared(mirror: Mirrored) -> None:
     """Make the model that every process changes."""
-    fields = {
-        "token": SHARED,
-        "name": "Shared",
-        "task_type": "imageclassification",
-        "classes": ["a", "b"],
-        "accuracy": 10,
-    }
-    mirror.console.ask(f"RegisteredModel.objects.create(**{fields!r}).pk")
+    mirror.console.ask(creation(repr(SHARED), name="Shared", accuracy=10))
     assert SHARED in mirror.document()
 
 

@@ -17,7 +17,14 @@ from devtools.faulty_s3 import Fault, FaultyS3
 from devtools.platform_process import PlatformProcess
 from tests.integration.mirror_outsider import Outsider, S3Bucket
 from tests.integration.mirror_worker import Book, Console, Order, let_work
-from tests.integration.test_mirror import SHARED, Mirrored, assert_taken_in, create_shared, wrong_entries
+from tests.integration.test_mirror import (
+    SHARED,
+    Mirrored,
+    assert_taken_in,
+    create_shared,
+    creation,
+    wrong_entries,
+)
 
 pytestmark = pytest.mark.servers
 
@@ -107,8 +114,7 @@ def test_bucket_that_is_down_costs_no_transaction(mirror: OnALine) -> None:
     with mirror.line.down():
         # No new files: those go to the bucket as well, and a job without them makes no model.
         names = [f"imageClassification-down-{number}" for number in range(20)]
-        for_each = "name='Down', task_type='imageclassification', classes=['a', 'b'], accuracy=50"
-        mirror.console.ask(f"[RegisteredModel.objects.create(token=t, {for_each}).pk for t in {names!r}]")
+        mirror.console.ask(f"[{creation('t', name='Down')} for t in {names!r}]")
         mirror.console.ask(f"RegisteredModel.objects.get(token='{names[0]}').delete()")
         assert mirror.console.ask("RegisteredModel.objects.filter(name='Down').count()") == 19
         state = mirror.state()
@@ -162,10 +168,7 @@ def test_outsider_who_edits_our_landed_write_before_we_know_of_it(mirror: OnALin
 def test_deleted_model_does_not_come_back(mirror: OnALine) -> None:
     """Its entry landed without our knowing: by the time we look, it must not pass for somebody else's."""
     token = "imageClassification-undead"
-    create = (
-        f"RegisteredModel.objects.create(token='{token}', name='Undead', task_type='imageclassification',"
-        " classes=['a', 'b'], accuracy=50).pk"
-    )
+    create = creation(repr(token), name="Undead")
     for _ in range(3):  # all of botocore's attempts
         mirror.line.cause(Fault.LOSE_ANSWER, method="PUT", key=DOCUMENT, times=1)
     mirror.console.ask(create)
@@ -180,10 +183,7 @@ def test_deleted_model_does_not_come_back(mirror: OnALine) -> None:
 def test_restored_model_is_not_retired_again(mirror: OnALine) -> None:
     """Its removal landed without our knowing: by the time we look, it must not pass for somebody else's."""
     token = "imageClassification-restored"
-    mirror.console.ask(
-        f"RegisteredModel.objects.create(token='{token}', name='Restored', task_type='imageclassification',"
-        " classes=['a', 'b'], accuracy=50).pk"
-    )
+    mirror.console.ask(creation(repr(token), name="Restored"))
     for _ in range(3):
         mirror.line.cause(Fault.LOSE_ANSWER, method="PUT", key=DOCUMENT, times=1)
     services = "__import__('models_registry.services', fromlist=['x'])"

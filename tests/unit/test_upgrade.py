@@ -4,6 +4,7 @@ The database is empty at first, and another one than that of the other tests: th
 tables, its models fill them, and the present migrations bring them to here.
 """
 
+import time
 import uuid
 from collections.abc import Iterator
 from datetime import timedelta
@@ -19,8 +20,9 @@ from django.utils import timezone
 
 from bucket.factory import get_bucket
 from core.models import PeriodicTask
+from documents.models import OutboxEntry
 from inference.batches.models import Batch
-from models_registry.models import Artifact, RegisteredModel
+from models_registry.models import Alias, AliasMove, Artifact, Project, RegisteredModel
 from training.datasets.models import Dataset, DatasetValidation
 from training.jobs.models import TrainingJob
 from work import queue, transitions
@@ -191,6 +193,70 @@ def test_no_row_and_no_value_is_lost() -> None:
         after = list(model.objects.order_by("pk").values())
         assert [{**row, **old} for row, old in zip(after, before[model.__name__], strict=True)] == after
         assert after
+
+
+@pytest.mark.usefixtures("empty_database")
+def test_models_become_projects_of_one_version() -> None:
+    upgraded()
+    live, foreign = (
+        RegisteredModel.objects.get(token=f"imageClassification-{n}") for n in ("live", "foreign")
+    )
+    for model in (live, foreign):
+        project = model.project
+        assert (model.version, project.name, project.owner, project.task_type, project.deleted_at) == (
+            1,
+            model.name,
+            model.owner,
+            model.task_type,
+            None,
+        )
+        assert project.created_at == model.created_at
+    served = Alias.objects.get()
+    assert (served.project, served.name, served.model) == (live.project, "production", live)
+    assert AliasMove.objects.get().to_model == live
+    assert OutboxEntry.objects.filter(entry=live.project.token).exists()
+    assert len({*Project.objects.values_list("token", flat=True)}) == Project.objects.count()
+
+
+@pytest.mark.usefixtures("empty_database")
+def test_jobs_come_to_the_project_of_their_model() -> None:
+    upgraded()
+    assert job("done").project == RegisteredModel.objects.get(token="imageClassification-live").project
+    waiting = {job(name).project for name in ("running", "suspended", "queued", "urgent")}
+    assert len(waiting) == 4, "each trains data of its own"
+    assert {project.deleted_at for project in waiting} == {None}
+    assert job("broken").project.deleted_at == NOW, "nothing came of it, so it is not shown"
+
+
+@pytest.mark.usefixtures("empty_database")
+def test_ten_thousand_models_are_upgraded_in_bounded_time() -> None:
+    release, many = Release(), 10_000
+    registered, jobs = (
+        release.model("models_registry", "RegisteredModel"),
+        release.model("training", "TrainingJob"),
+    )
+    shared = {"owner": release.owner, "task_type": "imageclassification", "strategy": "frozen"}
+    models = registered.objects.bulk_create(
+        registered(token=f"model-{n}", name=f"Model {n}", public_id=uuid.uuid4(), accuracy=90, **shared)
+        for n in range(many)
+    )
+    data, ended = release.dataset(), {"state": "succeeded", "started_at": NOW, "finished_at": NOW}
+    jobs.objects.bulk_create(
+        jobs(token=model.token, name=model.name, dataset=data, registered_model=model, **shared, **ended)
+        for model in models
+    )
+    jobs.objects.bulk_create(
+        jobs(token=f"failed-{n}", name=f"Model {n}", dataset=data, **shared, **ended | {"state": "failed"})
+        for n in range(many // 10)
+    )
+    began = time.monotonic()
+    call_command("migrate", verbosity=0)
+    assert time.monotonic() - began < 90
+    assert Project.objects.current().count() == Alias.objects.count() == many
+    assert (
+        TrainingJob.objects.get(token="failed-7").project
+        == RegisteredModel.objects.get(token="model-7").project
+    )
 
 
 @pytest.mark.usefixtures("empty_database")

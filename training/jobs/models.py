@@ -17,7 +17,7 @@ from core.models import OwnedQuerySet
 from core.names import validate_name
 from documents import keys
 from documents.outbox import mark_changed
-from models_registry.models import RegisteredModel, TaskType
+from models_registry.models import Project, RegisteredModel, TaskType
 from work.models import LeasedQuerySet, LeasedWork, State, WorkState
 
 from ..datasets.models import Dataset
@@ -74,6 +74,9 @@ class TrainingJob(LeasedWork):
     )
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="training_jobs", null=True
+    )
+    project = models.ForeignKey(
+        Project, on_delete=models.PROTECT, related_name="training_jobs", editable=False
     )
     dataset = models.ForeignKey(Dataset, on_delete=models.PROTECT, related_name="jobs")
     task_type = models.CharField(max_length=24, choices=TaskType)

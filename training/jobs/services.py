@@ -14,7 +14,8 @@ from control.models import PlatformStatus
 from control.selectors import require_operation
 from core.exceptions import InvalidRequest, MaintenanceMode, PlatformBusy, TrainyardError
 from core.models import check_fields
-from models_registry.models import TaskType
+from models_registry.models import Project, TaskType
+from models_registry.projects.services import create_project
 from models_registry.tokens import new_token
 from work import transitions
 from work.queue import announce
@@ -93,16 +94,20 @@ def submit_job(
     token: str | None = None,
     origin: str = TrainingJob.Origin.FORM,
     waits_for_data: bool = False,
+    project: Project | None = None,
 ) -> TrainingJob:
     """Accept a job. Raises `InvalidRequest`, `MaintenanceMode` or `PlatformBusy`.
 
+    Its model becomes a version of `project`, whose owner's it then is; None makes a project of the job's name.
     `waits_for_data` accepts a data set that a worker is still validating: the job waits for it, and fails with it.
     `token` is that of a job from a document, which names its own; None makes one.
     """
     require_operation()
     if token is not None:
         require_free_token(token)
+    owner = project.owner if project is not None else owner
     job = TrainingJob(
+        project=project,
         token=token or new_token(dataset.task_type, name),
         name=name.strip(),
         owner=owner,
@@ -123,6 +128,7 @@ def _queue(job: TrainingJob, *, may_wait: bool) -> TrainingJob:
     """
     with transaction.atomic():
         make_room(job.owner)
+        job.project = _project_of(job)
         if _is_ready(job.dataset, may_wait=may_wait):
             transaction.on_commit(lambda: announce(job))
         else:
@@ -131,6 +137,21 @@ def _queue(job: TrainingJob, *, may_wait: bool) -> TrainingJob:
     job.refresh_from_db(fields=["announced_at"])
     logger.info("job.queued", job=job.pk, task_type=job.task_type)
     return job
+
+
+def _project_of(job: TrainingJob) -> Project:
+    """Return the job's project, whose row stays locked, or a new one. Raises `InvalidRequest`."""
+    if job.project_id is None:
+        return create_project(owner=job.owner, task_type=job.task_type, name=job.name)
+    project = Project.objects.current().select_for_update().filter(pk=job.project_id).first()
+    if project is None:
+        raise InvalidRequest("The project was deleted. Train without naming it: that makes a new one.")
+    if project.task_type != job.task_type:
+        raise InvalidRequest(
+            f"{project.name} classifies {TaskType(project.task_type).label.lower()}, and the data set has "
+            f"{TaskType(job.task_type).label.lower()}. Choose another project, or none for a new one."
+        )
+    return project
 
 
 def make_room(owner: User | None) -> None:
@@ -171,7 +192,7 @@ def _is_ready(dataset: Dataset, *, may_wait: bool) -> bool:
 
 def _check(job: TrainingJob) -> None:
     """Raise `InvalidRequest` for fields that are out of range, and for settings that contradict each other."""
-    check_fields(job, exclude=["owner", "dataset", "registered_model"])
+    check_fields(job, exclude=["owner", "dataset", "project", "registered_model"])
     try:
         parse_data_split(job.data_split)
     except DataError as error:
@@ -224,8 +245,9 @@ def repeat_job(*, job: TrainingJob, owner: User | None) -> TrainingJob:
 
 
 def _submit_again(job: TrainingJob, owner: User | None) -> TrainingJob:
-    """Submit a new job with the same data and settings."""
+    """Submit a new job with the same data and settings, for the same project unless that was deleted."""
     return submit_job(
+        project=job.project if job.project.deleted_at is None else None,
         owner=owner,
         dataset=job.dataset,
         name=job.name,

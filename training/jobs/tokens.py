@@ -3,7 +3,7 @@
 import re
 
 from core.exceptions import InvalidRequest
-from models_registry.models import RegisteredModel
+from models_registry.models import Project, RegisteredModel
 
 from .models import TrainingJob
 
@@ -18,3 +18,5 @@ def require_free_token(token: str) -> None:
         raise InvalidRequest("token: there is a job with this token already. Choose another one.")
     if RegisteredModel.objects.filter(token=token).exists():
         raise InvalidRequest("token: there is a model with this token already. Choose another one.")
+    if Project.objects.filter(token=token).exists():
+        raise InvalidRequest("token: there is a project with this token already. Choose another one.")

@@ -22,7 +22,7 @@ from bucket.files import WrongFile, download, upload
 from core.exceptions import TrainyardError
 from documents import keys
 from documents.publish import publish
-from models_registry.services import ModelDescription, StoredFile, publish_model
+from models_registry.projects.versions import ModelDescription, StoredFile, publish_model
 from work import transitions
 from work.attempt import Attempt, HopelessAttempt
 from work.heartbeat import Heartbeat, Interrupted
@@ -287,6 +287,7 @@ def _describe(job: TrainingJob, result: TrainingResult, phases: dict[str, float]
     return ModelDescription(
         token=job.token,
         public_id=job.public_id,
+        project_id=job.project_id,
         name=job.name,
         owner_id=job.owner_id,
         task_type=job.task_type,

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.core.validators import RegexValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Subquery
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -16,17 +16,11 @@ from core.indexes import PrefixIndex
 from core.models import OwnedQuerySet, TimestampedModel
 from core.names import validate_name
 
-from .artifacts.metadata import IMAGE_CLASSIFICATION, TEXT_CLASSIFICATION
-from .artifacts.model_metrics import TestSet, test_set_of
+from ..artifacts.model_metrics import TestSet, test_set_of
+from .project import PRODUCTION, Alias, Project
+from .task_type import TaskType
 
 UNCHECKED = "Its files have not been looked at yet; that takes up to a minute."  # of models from outside
-
-
-class TaskType(models.TextChoices):
-    """What is classified; the words of the documents."""
-
-    IMAGE = IMAGE_CLASSIFICATION, "Images"
-    TEXT = TEXT_CLASSIFICATION, "Texts"
 
 
 class RegisteredModelQuerySet(OwnedQuerySet):
@@ -40,6 +34,20 @@ class RegisteredModelQuerySet(OwnedQuerySet):
         """Live models whose time is not over, by the database's clock: those that answer to their token."""
         unlimited = Q(pinned=True) | Q(expires_at__isnull=True)
         return self.live().filter(unlimited | Q(expires_at__gt=Now()))
+
+    def answering_to(self, token: str) -> RegisteredModelQuerySet:
+        """The model that serves under a token: its own, or that of a project whose production version it is."""
+        return self.serving().named(token)
+
+    def named(self, token: str) -> RegisteredModelQuerySet:
+        """The model of a token: its own, or that of a project in service whose production version it is."""
+        production = Alias.objects.filter(
+            name=PRODUCTION,
+            project__token=token,
+            project__deleted_at__isnull=True,
+            project__withdrawn_at__isnull=True,
+        )
+        return self.filter(Q(token=token) | Q(pk=Subquery(production.values("model")[:1])))
 
     def expired(self, now: datetime) -> RegisteredModelQuerySet:
         """Live models whose time is over and that nobody pinned."""
@@ -83,6 +91,8 @@ class RegisteredModel(TimestampedModel):
         editable=False,
         help_text="Names the model where its token must not stand: its files may be published.",
     )
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="versions", editable=False)
+    version = models.PositiveIntegerField(editable=False, help_text="Counts the models of the project.")
     origin = models.CharField(max_length=8, choices=Origin, default=Origin.TRAINED, editable=False)
     name = models.CharField(
         max_length=100,
@@ -92,6 +102,9 @@ class RegisteredModel(TimestampedModel):
         blank=True,
         max_length=4000,
         help_text="What the model is for, and what it is not for, in your own words.",
+    )
+    notes = models.TextField(
+        blank=True, max_length=4000, help_text="What is new in this version, for who works on the project."
     )
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="registered_models", null=True
@@ -110,6 +123,9 @@ class RegisteredModel(TimestampedModel):
     metrics = models.JSONField(default=dict, editable=False)
     live_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField(null=True, blank=True, help_text="Empty: never.")
+    last_used_at = models.DateTimeField(
+        null=True, editable=False, help_text="To an hour; the use of each day is counted apart."
+    )
     retired_at = models.DateTimeField(null=True, editable=False)
     retired_by_document = models.BooleanField(
         default=False, editable=False, help_text="Somebody removed the model from inference.json."
@@ -129,6 +145,8 @@ class RegisteredModel(TimestampedModel):
 
     objects = RegisteredModelQuerySet.as_manager()
 
+    _asked_by = ""
+
     class Meta:
         verbose_name = "model"
         ordering = ("-created_at",)
@@ -144,6 +162,7 @@ class RegisteredModel(TimestampedModel):
                 name="model_task_known",
                 condition=Q(task_type__in=TaskType.values),
             ),
+            models.UniqueConstraint(name="version_once_in_a_project", fields=["project", "version"]),
         ]
         indexes = [
             models.Index(fields=["state", "expires_at"]),
@@ -155,6 +174,16 @@ class RegisteredModel(TimestampedModel):
 
     def __str__(self) -> str:
         return self.name
+
+    def under(self, token: str) -> RegisteredModel:
+        """Note the token that the caller named, which is the one to show."""
+        self._asked_by = token
+        return self
+
+    @property
+    def shown_token(self) -> str:
+        """The token that the caller named: the model's own, or its project's, whose holder may not know the other."""
+        return self._asked_by or self.token
 
     @property
     def is_live(self) -> bool:

@@ -1,0 +1,17 @@
+"""The models of this app, where Django looks for them; each is written in its own module."""
+
+from .project import PRODUCTION, Alias, AliasMove, Project
+from .registered_model import UNCHECKED, Artifact, RegisteredModel, RegisteredModelQuerySet
+from .task_type import TaskType
+
+__all__ = [
+    "PRODUCTION",
+    "UNCHECKED",
+    "Alias",
+    "AliasMove",
+    "Artifact",
+    "Project",
+    "RegisteredModel",
+    "RegisteredModelQuerySet",
+    "TaskType",
+]
