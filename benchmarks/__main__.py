@@ -13,6 +13,7 @@ BENCHMARKS = {
     "recurrent_text": "finetune:recurrent",
     "languages": "languages:languages",
     "few_shot": "few_shot:few_shot",
+    "honest": "honest:honest",
     "finetune_throughput": "finetune:throughput",
     "serving": "serving:serving",
     "mirror": "mirror:mirror",
