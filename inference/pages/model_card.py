@@ -126,6 +126,12 @@ class ModelCard:
     macro_f1: float | None
     majority: float | None
     validation_examples: int | None
+    cross_validated: bool
+    near_copies: int | None  # examples beyond the first of each bundle
+    near_copies_percent: float | None
+    groups: int | None  # that the data name
+    naive: float | None  # percent, what a split that draws each example on its own would have claimed
+    lookalikes: Sequence[str]  # classes of near copies of one another
     test: TestSet | None
     per_class: Sequence[ClassQuality]
     matrix: Sequence[tuple[str, Sequence[Cell]]]
@@ -143,10 +149,17 @@ def card_of(metrics: Mapping[str, object], classes: Sequence[str]) -> ModelCard:
     """Return what the metrics of a model hold, in the order and units of its page."""
     per_class = _per_class(metrics.get("per_class"), classes)
     matrix = _square(metrics.get("confusion_matrix"), len(classes))
+    near_copies, examples = _count(metrics.get("near_copies")), _count(metrics.get("examples"))
     return ModelCard(
         macro_f1=_percent(metrics.get("macro_f1")),
         majority=_percent(metrics.get("majority_baseline")),
         validation_examples=_count(metrics.get("validation_examples")),
+        cross_validated=metrics.get("cross_validated") is True,
+        near_copies=near_copies,
+        near_copies_percent=100 * near_copies / examples if near_copies and examples else None,
+        groups=_count(metrics.get("groups")),
+        naive=_percent(metrics.get("naive_accuracy")),
+        lookalikes=[name for name in _list(metrics.get("lookalikes")) if isinstance(name, str)],
         test=test_set_of(metrics),
         per_class=per_class,
         matrix=_rows(matrix, classes) if len(classes) <= MATRIX_CLASSES else (),
@@ -197,6 +210,10 @@ def _count(value: object) -> int | None:
 def _percent(value: object) -> float | None:
     """Return a fraction as percent."""
     return 100 * float(value) if isinstance(value, int | float) else None
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
 
 
 def _objects(value: object) -> list[Mapping[str, object]]:

@@ -155,6 +155,19 @@ def check_image(content: bytes, *, max_pixels: int = MAX_PIXELS) -> ImageFile:
         return file
 
 
+def sketch_image(content: bytes, side: int, *, max_pixels: int = MAX_PIXELS) -> bytes:
+    """Decode the whole image, as fast as it goes, and return it upright as `side` × `side` grey values.
+
+    Raises `InvalidInput`.
+    """
+    file = inspect(content, max_pixels=max_pixels)
+    shrunk = max(step for step in SHRINKING if step == 1 or min(file.width, file.height) >= side * step)
+    with _decoded(file, max(shrunk, _shrinking(file, max_pixels)) if file.shrinks else 1) as image:
+        whole = (0.0, 0.0, float(image.width), float(image.height))
+        small = _scaled(image, (side, side), whole, Image.Resampling.BOX)
+    return _upright(small, file.orientation).convert("L").tobytes()
+
+
 def decode_image(content: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """Decode an image file to an upright RGB picture: first frame, transparency on white.
 

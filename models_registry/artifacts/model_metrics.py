@@ -70,6 +70,8 @@ class TestMetrics(TypedDict):
 
     examples: int
     accuracy: float
+    accuracy_low: float
+    accuracy_high: float
     macro_f1: float
     per_class: list[ClassMetrics]
     copies: int
@@ -77,9 +79,14 @@ class TestMetrics(TypedDict):
 
 
 class Evaluation(TypedDict):
-    """The figures of the validation part; the confusion matrix is None with too many classes."""
+    """The figures of the validation part; the confusion matrix is None with too many classes.
+
+    `accuracy_low` and `accuracy_high` are the 95 % interval of the accuracy.
+    """
 
     accuracy: float
+    accuracy_low: float
+    accuracy_high: float
     macro_f1: float
     majority_baseline: float
     calibration_error: float
@@ -90,13 +97,29 @@ class Evaluation(TypedDict):
     worst_mistakes: list[MistakeMetrics]
 
 
-class ModelMetrics(Evaluation, total=False):
+class DataMetrics(TypedDict, total=False):
+    """How many of the `examples`, training and validation together, stand for themselves.
+
+    `near_copies` counts those beyond the first of each bundle of copies and near copies, `lookalikes` are classes of
+    near copies of one another. `groups` counts the groups that the data name.
+    """
+
+    examples: int
+    near_copies: int
+    lookalikes: list[str]
+    groups: int
+
+
+class ModelMetrics(Evaluation, DataMetrics, total=False):
     """The evaluation and how the model came about.
 
     `curve` has the figures of every epoch, or of every strength of a head's regularisation, and `chosen_point` an
     index of it; `settings` are the hyperparameters that were used, `unused_settings` names those that were given
     for nothing. `candidates` are the answers of *Fast* and *Accurate* where both were compared, `kept` the name
     of the one that was published. `phase_seconds` and `parity` are added when the model is published.
+
+    With `cross_validated` the figures are those of every example, held out in turn. `naive_accuracy` is about what a
+    split that draws each example on its own would have claimed.
     """
 
     train_examples: int
@@ -117,8 +140,32 @@ class ModelMetrics(Evaluation, total=False):
     kept: str
     int8: QuantizedMetrics
     test: TestMetrics
+    cross_validated: bool
+    naive_accuracy: float
     parity: ParityMetrics
     phase_seconds: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """The 95 % interval of an accuracy as it is shown: percent, 0 to 100."""
+
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        """Return it in words."""
+        return f"95 % interval {self.low:.1f} to {self.high:.1f} %"
+
+
+def interval_of(metrics: object) -> Interval | None:
+    """Return the interval that a model's metrics, or those of its test part, have; None where there is none."""
+    if not isinstance(metrics, Mapping):
+        return None
+    low, high = metrics.get("accuracy_low"), metrics.get("accuracy_high")
+    if not isinstance(low, int | float) or not isinstance(high, int | float) or not 0 <= low <= high <= 1:
+        return None
+    return Interval(100 * low, 100 * high)
 
 
 @dataclass(frozen=True)
@@ -130,10 +177,12 @@ class TestSet:
     macro_f1: float
     copies: int
     unknown: int
+    interval: Interval | None = None
 
     def __str__(self) -> str:
-        """Return both figures that count, in words."""
-        return f"test set: {self.examples:,} examples, accuracy {self.accuracy:.2f} %"
+        """Return the figures that count, in words."""
+        interval = f" ({self.interval})" if self.interval else ""
+        return f"test set: {self.examples:,} examples, accuracy {self.accuracy:.2f} %{interval}"
 
 
 def test_set_of(metrics: Mapping[str, object]) -> TestSet | None:
@@ -145,4 +194,6 @@ def test_set_of(metrics: Mapping[str, object]) -> TestSet | None:
     if not all(isinstance(number, int | float) for number in numbers) or not numbers[0]:
         return None
     examples, accuracy, macro_f1, copies, unknown = numbers
-    return TestSet(int(examples), 100 * accuracy, 100 * macro_f1, int(copies), int(unknown))
+    return TestSet(
+        int(examples), 100 * accuracy, 100 * macro_f1, int(copies), int(unknown), interval_of(found)
+    )

@@ -27,7 +27,8 @@ class Corrections:
     labels, or "folders"; `name_encoding` the code page of names. Tables: `separator`, `encoding`, `heading`, the
     workbook's `sheet`, the zip's `member`, the columns `input` and `label`, `split` the column of the parts ("": none).
     Both: `merge` gives classes another name, classes of `leave_out` and those with fewer than `min_examples`
-    are left out, both by their new names; `group` is what keeps examples together.
+    are left out, both by their new names; `group` keeps examples on one side of the split that have the same patient,
+    customer or the like: a table's column, or the level of an archive's folders, counted as for `class_level`.
     """
 
     class_level: int | None = None
@@ -72,7 +73,8 @@ class Corrections:
     @property
     def columns(self) -> dict[str, str]:
         """Return the columns that were named, by their role; "" of a split says that there is none."""
-        named = {"input": self.input, "label": self.label, "split": self.split}
+        group = None if self.group is None else str(self.group)
+        named = {"input": self.input, "label": self.label, "split": self.split, "group": group}
         return {role: name for role, name in named.items() if name is not None}
 
     def class_of(self, label: str) -> str | None:

@@ -16,7 +16,7 @@ from core.indexes import PrefixIndex
 from core.models import OwnedQuerySet, TimestampedModel
 from core.names import validate_name
 
-from ..artifacts.model_metrics import TestSet, test_set_of
+from ..artifacts.model_metrics import Interval, TestSet, interval_of, test_set_of
 from .project import PRODUCTION, Alias, Project
 from .task_type import TaskType
 
@@ -210,6 +210,11 @@ class RegisteredModel(TimestampedModel):
     def test_set(self) -> TestSet | None:
         """How good the model is on the test part of its data; None where the data have none."""
         return test_set_of(self.metrics)
+
+    @property
+    def accuracy_interval(self) -> Interval | None:
+        """How far the accuracy may be from that on new examples; None where that was not measured."""
+        return interval_of(self.metrics)
 
     @property
     def time_left(self) -> timedelta | None:

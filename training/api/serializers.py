@@ -126,6 +126,8 @@ class TestSetSerializer(serializers.Serializer):
 
     examples = serializers.IntegerField()
     accuracy = serializers.FloatField()
+    accuracy_low = serializers.FloatField(source="interval.low", allow_null=True, default=None)
+    accuracy_high = serializers.FloatField(source="interval.high", allow_null=True, default=None)
     macro_f1 = serializers.FloatField()
     copies = serializers.IntegerField(
         help_text="Examples that do not count, since training or validation had the same."
@@ -156,6 +158,20 @@ class JobSerializer(serializers.ModelSerializer):
         allow_null=True,
         default=None,
         help_text="Percent; null before the job has succeeded.",
+    )
+    accuracy_low = serializers.FloatField(
+        source="registered_model.accuracy_interval.low",
+        read_only=True,
+        allow_null=True,
+        default=None,
+        help_text="Percent; the lower end of the 95 % interval of the accuracy on new examples.",
+    )
+    accuracy_high = serializers.FloatField(
+        source="registered_model.accuracy_interval.high",
+        read_only=True,
+        allow_null=True,
+        default=None,
+        help_text="Percent; its upper end.",
     )
     test = TestSetSerializer(
         source="registered_model.test_set",
@@ -196,6 +212,8 @@ class JobSerializer(serializers.ModelSerializer):
             "notice",
             "error",
             "accuracy",
+            "accuracy_low",
+            "accuracy_high",
             "test",
             "queued_at",
             "started_at",

@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,12 +12,17 @@ import numpy as np
 import numpy.typing as npt
 
 from models_registry.artifacts.metadata import IMAGE_CLASSIFICATION
+from models_registry.artifacts.model_metrics import DataMetrics
 from models_registry.inputs import Corrections, small_classes
 
 from .data import (
+    Bundled,
     DataError,
     Limits,
     Split,
+    bundle,
+    bundle_photos,
+    bundle_texts,
     given_split,
     lone_classes,
     open_by_name,
@@ -46,22 +51,42 @@ class TestPart:
 
 @dataclass(frozen=True)
 class Examples:
-    """All usable examples. `groups` are equal for exact copies; `raw(index)` is a file's bytes or a text.
+    """All usable examples. `groups` are equal for what stays together; `raw(index)` is a file's bytes or a text.
 
-    `parts` are those of a split that the data set brings, "train" or "valid" for each example; empty without.
+    These are copies and near copies, or what the data name as a group (`has_named_groups`). `lookalikes` are classes
+    of which all examples are near copies of one another: of them only exact copies stay together. `parts` are those of
+    a split that the data set brings, "train" or "valid" for each example; empty without.
     `tests` are its test part, which no strategy looks at.
     """
 
     names: tuple[str, ...]
     labels: npt.NDArray[np.int64]
     classes: tuple[str, ...]
-    groups: tuple[str, ...]
+    groups: tuple[Hashable, ...]
     raw: Callable[[int], bytes | str]
     parts: tuple[str, ...] = ()
     tests: TestPart | None = None
+    has_named_groups: bool = False
+    lookalikes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @property
+    def independence(self) -> DataMetrics:
+        """Return how many of the examples stand for themselves, as a model's metrics."""
+        different = len(set(self.groups))
+        if self.has_named_groups:
+            return {"examples": len(self), "groups": different}
+        return {
+            "examples": len(self),
+            "near_copies": len(self) - different,
+            "lookalikes": list(self.lookalikes),
+        }
+
+    def groups_of(self, rows: Iterable[int]) -> list[Hashable]:
+        """Return the groups of some examples."""
+        return [self.groups[row] for row in rows]
 
     def without(self, left_out: frozenset[int]) -> "Examples":
         """Return the examples but some, by index."""
@@ -94,59 +119,102 @@ def open_examples(request: TrainingRequest) -> Iterator[Examples]:
         images = read_image_archive(path, replace(limits, max_archive_pixels=sys.maxsize), corrections)
         names = tuple(example.name for example in images.examples)
         labels = [example.label for example in images.examples]
-        groups = tuple(example.sha256 for example in images.examples)
+        contents = tuple(example.sha256 for example in images.examples)
         parts = tuple(example.part for example in images.examples)
+        sketches = [example.sketch for example in images.examples]
+        found = Found(
+            names,
+            labels,
+            contents,
+            parts,
+            lambda rows: bundle_photos([sketches[row] for row in rows]),
+            [example.group for example in images.examples] if corrections.group else (),
+        )
         with open_by_name(path, limits, corrections) as read:
-            yield _number(names, labels, groups, lambda index: read(names[index]), parts, corrections)
+            yield number_examples(found, lambda index: read(names[index]), corrections)
     else:
-        columns = {"split": "", **request.columns}
+        columns = {"split": "", "group": corrections.columns.get("group", ""), **request.columns}
         table = read_text_table(path, columns, limits, corrections)
         texts = table.texts
-        yield _number(texts, list(table.labels), texts, lambda index: texts[index], table.parts, corrections)
+        found = Found(
+            texts,
+            list(table.labels),
+            texts,
+            table.parts,
+            lambda rows: bundle_texts(texts[row] for row in rows),
+            table.groups,
+        )
+        yield number_examples(found, lambda index: texts[index], corrections)
 
 
-def _number(
-    names: tuple[str, ...],
-    labels: list[str],
-    groups: tuple[str, ...],
-    raw: Callable[[int], bytes | str],
-    parts: tuple[str, ...],
-    corrections: Corrections,
-) -> Examples:
+@dataclass(frozen=True)
+class Found:
+    """What a reader found, an entry for each example: names, labels, contents that are equal for exact copies, parts.
+
+    `near_copies` takes the places of examples and returns the number of each one's bundle. `named` are groups that the
+    data themselves name, "" for an example without; empty where none are named.
+    """
+
+    names: Sequence[str]
+    labels: Sequence[str]
+    contents: Sequence[str]
+    parts: Sequence[str]
+    near_copies: Callable[[Sequence[int]], npt.NDArray[np.int64]]
+    named: Sequence[str] = ()
+
+
+def number_examples(found: Found, raw: Callable[[int], bytes | str], corrections: Corrections) -> Examples:
     """Number the classes, without those that are too small or cannot be validated; a test part stands apart."""
-    settled = settled_parts(parts)
+    labels, settled = found.labels, settled_parts(found.parts)
     learnt = [index for index, part in enumerate(settled) if part != "test"]
     small = small_classes(Counter(labels[index] for index in learnt), corrections)
     usable = [index for index in learnt if labels[index] not in small]
-    lone = lone_classes([labels[index] for index in usable], [groups[index] for index in usable])
+    apart = [
+        found.named[index] or found.contents[index] if found.named else found.contents[index]
+        for index in usable
+    ]
+    lone = lone_classes([labels[index] for index in usable], apart)
     classes = tuple(sorted({labels[index] for index in usable} - lone))
     if len(classes) < 2:
         raise DataError(
-            "The data set has fewer than two classes with two different readable examples. Add some."
+            "The data set has fewer than two classes with two different readable examples"
+            f"{', of two groups each' if found.named else ''}. Add some."
         )
     kept = [index for index in usable if labels[index] not in lone]
     numbers = {name: number for number, name in enumerate(classes)}
-    found = [settled[index] for index in kept]
+    parts = [settled[index] for index in kept]
+    bundled = _bundle(found, kept)
     return Examples(
-        tuple(names[index] for index in kept),
+        tuple(found.names[index] for index in kept),
         np.array([numbers[labels[index]] for index in kept]),
         classes,
-        tuple(groups[index] for index in kept),
+        bundled.groups,
         lambda index: raw(kept[index]),
-        tuple(found) if set(found) - {""} else (),
-        _test_part(labels, groups, settled, numbers, raw),
+        tuple(parts) if set(parts) - {""} else (),
+        _test_part(found, settled, numbers, raw),
+        has_named_groups=bool(found.named),
+        lookalikes=bundled.loosened,
     )
 
 
+def _bundle(found: Found, kept: Sequence[int]) -> Bundled:
+    """Return what of the examples stays together. Where groups are named, they alone say so."""
+    labels = [found.labels[index] for index in kept]
+    contents = [found.contents[index] for index in kept]
+    if found.named:
+        named = [found.named[index] for index in kept]
+        return Bundled(
+            tuple(name or ("", content) for name, content in zip(named, contents, strict=True)), ()
+        )
+    return bundle(labels, contents, found.near_copies(kept).tolist())
+
+
 def _test_part(
-    labels: Sequence[str],
-    groups: Sequence[str],
-    parts: Sequence[str],
-    numbers: Mapping[str, int],
-    raw: Callable[[int], bytes | str],
+    found: Found, parts: Sequence[str], numbers: Mapping[str, int], raw: Callable[[int], bytes | str]
 ) -> TestPart | None:
+    labels, groups = found.labels, found.named or found.contents
     tests = [index for index, part in enumerate(parts) if part == "test"]
-    seen = {group for group, part in zip(groups, parts, strict=True) if part != "test"}
+    seen = {group for group, part in zip(groups, parts, strict=True) if part != "test"} - {""}
     known = [index for index in tests if labels[index] in numbers]
     kept = [index for index in known if groups[index] not in seen]
     if not tests:

@@ -35,6 +35,8 @@ def measure_test_part(
     return {
         "examples": len(answered),
         "accuracy": figures["accuracy"],
+        "accuracy_low": figures["accuracy_low"],
+        "accuracy_high": figures["accuracy_high"],
         "macro_f1": figures["macro_f1"],
         "per_class": figures["per_class"],
         "copies": part.copies,

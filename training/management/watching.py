@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from django.core.management.base import CommandError, OutputWrapper
 
-from models_registry.artifacts.model_metrics import TestSet
+from models_registry.artifacts.model_metrics import Interval, TestSet
 
 from ..jobs.models import TrainingJob
 from ..jobs.selectors import a_worker_is_alive, position_in_queue, seconds
@@ -29,6 +29,8 @@ def describe(job: TrainingJob) -> dict[str, object]:
         "job": job.pk,
         "state": job.state,
         "accuracy": job.registered_model.accuracy if job.registered_model else None,
+        "accuracy_low": interval.low if (interval := _interval(job)) else None,
+        "accuracy_high": interval.high if interval else None,
         "test": asdict(test) if (test := _test_set(job)) else None,
         "seconds": seconds(job.queued_for + job.running_for),
         "queued_seconds": seconds(job.queued_for),
@@ -65,9 +67,10 @@ def watch(job: TrainingJob, *, timeout: float, stdout: OutputWrapper, stderr: Ou
     if on_terminal:
         stderr.write("\r\x1b[2K", ending="")
     if job.registered_model:
-        accuracy = job.registered_model.accuracy
+        accuracy, interval = job.registered_model.accuracy, _interval(job)
         stdout.write(
-            f"Live after {seconds(job.queued_for + job.running_for)} s: {accuracy:.2f} % validation accuracy."
+            f"Live after {seconds(job.queued_for + job.running_for)} s: {accuracy:.2f} % validation accuracy"
+            f"{f' ({interval})' if interval else ''}."
         )
         if test := _test_set(job):
             stdout.write(f"{str(test).capitalize()}.")
@@ -76,6 +79,10 @@ def watch(job: TrainingJob, *, timeout: float, stdout: OutputWrapper, stderr: Ou
 
 def _test_set(job: TrainingJob) -> TestSet | None:
     return job.registered_model.test_set if job.registered_model else None
+
+
+def _interval(job: TrainingJob) -> Interval | None:
+    return job.registered_model.accuracy_interval if job.registered_model else None
 
 
 def fail_unless_succeeded(job: TrainingJob) -> None:

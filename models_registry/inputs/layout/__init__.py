@@ -7,7 +7,7 @@ and tools leave. An import plan says for every file what becomes of it; nothing 
 from .folders import plan_images
 from .labels import plan_labels
 from .levels import by_level, levels_of
-from .names import Part, Parts, is_hidden_file, is_litter, is_no_photo, name_prefix, split_part
+from .names import Part, Parts, is_hidden_file, is_litter, is_no_photo, name_prefix, path_of, split_part
 from .plan import NOT_WANTED, OUTSIDE, SYSTEM_FILES, TEST_PART, Entry, ImportPlan, photos_of, reasons
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "is_no_photo",
     "levels_of",
     "name_prefix",
+    "path_of",
     "photos_of",
     "plan_images",
     "plan_labels",

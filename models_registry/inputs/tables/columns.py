@@ -50,18 +50,19 @@ class UnclearColumns(DataError):
 
 
 class Columns(NamedTuple):
-    """The names of two columns, and of the one that names the part of a split; "" for none."""
+    """The names of two columns, and of those that name the part of a split and a group; "" for none."""
 
     text: str
     label: str
     split: str = ""
+    group: str = ""
 
 
 def find_columns_of(reader: TableReader, wanted: Mapping[str, str]) -> Columns:
     """Return the columns of a reader's table that `wanted` means; what is remarkable about them goes to its notes.
 
-    A split's column is found by its name and values, unless `wanted` names one, or says "" for none.
-    Raises `UnclearColumns`.
+    A split's column is found by its name and values, unless `wanted` names one, or says "" for none. One of groups
+    has to be named. Raises `UnclearColumns`.
     """
     names, sample = reader.columns(), reader.sample()
     try:
@@ -79,6 +80,9 @@ def find_columns_of(reader: TableReader, wanted: Mapping[str, str]) -> Columns:
     found = found._replace(split=_split_column(names, sample, found, wanted.get("split")))
     if found.split:
         reader.note(f"The column {found.split!r} says which rows are for training, validation and test.")
+    if group := wanted.get("group", ""):
+        found = found._replace(group=_further_column(names, found, group, role="groups"))
+        reader.note(f"Rows with the same {found.group!r} stay on one side of the split.")
     return found
 
 
@@ -232,7 +236,13 @@ def _names_of_labels(names: list[str], sample: Sample, label: str) -> str:
 def _split_column(names: list[str], sample: Sample, found: Columns, wanted: str | None) -> str:
     if not wanted:
         return "" if wanted == "" else find_split_column(names, sample, found[:2])
-    if wanted not in names or wanted in found[:2]:
-        there = ", ".join(repr(name[:100]) for name in names[:SHOWN] if name not in found[:2])
-        raise UnclearColumns(f"There is no column {wanted!r} for the split. There are: {there}.", names)
+    return _further_column(names, found, wanted, role="split")
+
+
+def _further_column(names: list[str], found: Columns, wanted: str, *, role: str) -> str:
+    """Return a column that was named for something besides texts, labels and what else is found."""
+    taken = {name for name in found if name}
+    if wanted not in names or wanted in taken:
+        there = ", ".join(repr(name[:100]) for name in names[:SHOWN] if name not in taken)
+        raise UnclearColumns(f"There is no column {wanted!r} for the {role}. There are: {there}.", names)
     return wanted

@@ -11,9 +11,12 @@ from .images import (
     read_image_archive,
     why_no_class_name,
 )
+from .near_copies import bundle_photos, bundle_texts
 from .report import DataReport, build_report
 from .split import (
+    Bundled,
     Split,
+    bundle,
     given_split,
     lone_classes,
     parse_data_split,
@@ -27,6 +30,7 @@ from .training_document_writer import iter_training_document_dataset
 __all__ = [
     "LARGEST_INTEGER",
     "TABLE_SUFFIXES",
+    "Bundled",
     "DataError",
     "DataReport",
     "ExternalDocument",
@@ -38,6 +42,9 @@ __all__ = [
     "TextExamples",
     "Unreadable",
     "build_report",
+    "bundle",
+    "bundle_photos",
+    "bundle_texts",
     "given_split",
     "iter_image_archive",
     "iter_text_table",

@@ -21,6 +21,7 @@ from models_registry.inputs import (
     plan_labels,
     reasons,
 )
+from models_registry.inputs.layout import path_of
 
 from .label_tables import rank_of, read_label_table
 
@@ -29,11 +30,12 @@ FOLDERS = "folders"  # what a correction says instead of a table's name
 
 
 class Member(NamedTuple):
-    """A file of an archive that becomes an example."""
+    """A file of an archive that becomes an example; `group` is the folder that keeps it with others, "" for none."""
 
     member: zipfile.ZipInfo
     label: str
     part: Part
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,9 +66,39 @@ def open_image_archive(
         plan = plan_archive(listing, entries, limits, corrections)
         if plan.problem:
             raise DataError(plan.problem)
-        members = [Member(infos[index], label, part) for index, label, part in plan.examples]
-        tests = [Member(infos[index], label, part) for index, label, part in plan.tests]
+        if reason := why_no_groups([entries[placed.place].name for placed in plan.examples], corrections):
+            raise DataError(reason)
+        members, tests = (
+            [
+                Member(infos[index], label, part, group_of(entries[index].name, corrections.group))
+                for index, label, part in placed
+            ]
+            for placed in (plan.examples, plan.tests)
+        )
         yield listing.archive, ArchivePlan(members, list(reasons(entries, plan)), [*plan.notes], tests)
+
+
+def group_of(name: str, level: str | int | None) -> str:
+    """Return the folder at a level of a file's path, 1 for the outermost; "" for none."""
+    folders = path_of(name)[:-1] if isinstance(level, int) else ()
+    return folders[level - 1] if isinstance(level, int) and len(folders) >= level else ""
+
+
+def why_no_groups(names: Sequence[str], corrections: Corrections) -> str:
+    """Return why the files cannot be grouped as was said; "" when they can, or nothing was said."""
+    level = corrections.group
+    if level is None:
+        return ""
+    if not isinstance(level, int):
+        return (
+            f"The groups of photos are folders: give the level of theirs, 1 for the outermost, not {level!r}."
+        )
+    if len({group_of(name, level) for name in names} - {""}) < 2:
+        return (
+            f"There are not two different folders at level {level} by which photos could be grouped. Name another "
+            "level, or none."
+        )
+    return ""
 
 
 def entries_of(listing: Listing) -> list[Entry]:

@@ -14,18 +14,16 @@ BLOCK = 1 << 16  # examples that are compared at once; each takes some hundred b
 
 @dataclass(frozen=True)
 class Copies:
-    """What examples have in common. The two last are expected numbers of validation examples.
+    """What examples have in common.
 
     `duplicates` are examples beyond the first of their content, `conflicting` contents that stand in
-    more than one class, `distinct` how many contents each class has. Of the validation part,
-    `leaking_unguarded` examples would have a copy in the training part if each example were drawn on
-    its own, `leaking` do although the copies of a class are drawn together.
+    more than one class, `distinct` how many contents each class has. Of the validation part, `leaking` examples may
+    be expected to have a copy in the training part if each example were drawn on its own.
     """
 
     duplicates: int
     conflicting: int
     distinct: dict[str, int]
-    leaking_unguarded: float
     leaking: float
 
 
@@ -68,7 +66,7 @@ class DuplicateCounter:
             found.add(keys[start:end], self._bits, train_share)
             start = end
         distinct = {name: int(found.distinct[number]) for name, number in self._numbers.items()}
-        return Copies(found.duplicates, found.conflicting, distinct, found.leaking_unguarded, found.leaking)
+        return Copies(found.duplicates, found.conflicting, distinct, found.leaking)
 
 
 class _Found:
@@ -77,7 +75,7 @@ class _Found:
     def __init__(self, classes: int) -> None:
         self.duplicates = self.conflicting = 0
         self.distinct = np.zeros(classes, np.intp)
-        self.leaking_unguarded = self.leaking = 0.0
+        self.leaking = 0.0
 
     def add(self, keys: npt.NDArray[np.uint64], bits: int, train_share: float) -> None:
         """Compare the examples of a block."""
@@ -91,8 +89,7 @@ class _Found:
         self.duplicates += len(keys) - len(at_contents)
         self.conflicting += int((classes_each > 1).sum())
         self.distinct += np.bincount(labels, minlength=len(self.distinct))
-        self.leaking_unguarded += _leaking(content_sizes, content_sizes, train_share)
-        self.leaking += _leaking(content_sizes, classes_each, train_share)
+        self.leaking += _leaking(content_sizes, train_share)
 
 
 def _starts(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.intp]:
@@ -100,12 +97,11 @@ def _starts(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.intp]:
     return np.flatnonzero(np.concatenate(([True], values[1:] != values[:-1])))
 
 
-def _leaking(sizes: npt.NDArray[np.intp], bundles: npt.NDArray[np.intp], train_share: float) -> float:
+def _leaking(sizes: npt.NDArray[np.intp], train_share: float) -> float:
     """Return how many validation examples may expect a copy in the training part.
 
-    A content of `sizes` examples falls into as many `bundles`, each drawn into the training part with
-    the probability p: an example is in the validation part with 1 - p, and then one of the other
-    bundles is in the training part with 1 - (1 - p)^(bundles - 1).
+    Each of the `sizes` examples of a content is drawn into the training part with the probability p: an example is
+    in the validation part with 1 - p, and then one of the others is in the training part with 1 - (1 - p)^(sizes - 1).
     """
     out = 1 - train_share
-    return float((sizes * out * (1 - out ** (bundles - 1))).sum())
+    return float((sizes * out * (1 - out ** (sizes - 1))).sum())

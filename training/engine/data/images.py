@@ -30,6 +30,7 @@ from models_registry.inputs import (
 
 from .archive_plans import ArchivePlan, Member, open_image_archive
 from .examples import Progress, Unreadable
+from .near_copies import SKETCH_SIDE
 
 # Pillow warns of what is checked here anyway; a filter for each call would be one for all threads.
 warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -40,12 +41,17 @@ BYTES_AHEAD = 16 << 20
 
 @dataclass(frozen=True)
 class ImageExample:
-    """One readable image: its name in the archive, its class, the SHA-256 of its bytes, its part of a given split."""
+    """One readable image: its name in the archive, its class, the SHA-256 of its bytes, its part of a given split.
+
+    `sketch` is what near copies are found by (`near_copies`), `group` the folder that keeps it with others or "".
+    """
 
     name: str
     label: str
     sha256: str
     part: Part = ""
+    sketch: bytes = b""
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -99,24 +105,25 @@ def iter_image_archive(
         members = [*plan.members, *plan.tests]
         try:
             for done, started in enumerate(_checks(archive, members, pool, limits), start=1):
-                digest, reason = started.result.result()
+                digest, sketch, reason = started.result.result()
                 if progress is not None:
                     progress(done, len(members))
-                name, label, part = started.member.member.filename, started.member.label, started.member.part
+                name, label = started.member.member.filename, started.member.label
+                part, group = started.member.part, started.member.group
                 if reason:
                     yield Unreadable(name, "" if part == "test" else label, reason)
                 else:
-                    yield ImageExample(name, label, digest, part)
+                    yield ImageExample(name, label, digest, part, sketch, group)
         finally:  # who stops early waits for what is being decoded, and not for all that was read ahead
             pool.shutdown(cancel_futures=True)
 
 
 class _Check(NamedTuple):
-    """A file that a thread looks at; `result` will have its SHA-256 and why it is unreadable."""
+    """A file that a thread looks at; `result` will have its SHA-256, its sketch and why it is unreadable."""
 
     member: Member
     size: int
-    result: Future[tuple[str, str]]
+    result: Future[tuple[str, bytes, str]]
 
 
 def _checks(
@@ -146,16 +153,20 @@ def _checks(
     yield from ahead
 
 
-def _known(reason: str) -> Future[tuple[str, str]]:
+def _known(reason: str) -> Future[tuple[str, bytes, str]]:
     """Return the result of a check that has been made: the reason why a file is unreadable."""
-    result: Future[tuple[str, str]] = Future()
-    result.set_result(("", reason))
+    result: Future[tuple[str, bytes, str]] = Future()
+    result.set_result(("", b"", reason))
     return result
 
 
-def _check(content: bytes, max_pixels: int) -> tuple[str, str]:
-    """Return the SHA-256 of a file, and why it is no usable image."""
-    return hashlib.sha256(content).hexdigest(), why_unreadable(content, max_pixels)
+def _check(content: bytes, max_pixels: int) -> tuple[str, bytes, str]:
+    """Return the SHA-256 of a file, its sketch, and why it is no usable image. Decodes the whole image."""
+    digest = hashlib.sha256(content).hexdigest()
+    try:
+        return digest, decoding.sketch_image(content, SKETCH_SIDE, max_pixels=max_pixels), ""
+    except InvalidInput as error:
+        return digest, b"", str(error)
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ import base64
 import contextlib
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,13 +29,15 @@ from .images import iter_image_archive, open_by_name, thumbnail
 from .labels import tell_alike, why_no_classes
 from .language import LanguageSample, describe_unknown
 from .left_out import FEWEST, Reasons, leave_out_small, of_small_classes
-from .split import given_split
+from .near_copies import TextSketches, bundle_photos
+from .split import Bundled, bundle, given_split
 from .texts import iter_rows
 
 SMALL_CLASS = 10  # examples; below it the validation of a class says little
 LISTED = 50  # names of one kind that a report lists
 NAMED = 10  # classes that share a problem and are named
 SAMPLES = 3  # of each class
+COMPARED = 100_000  # examples among which near copies are looked for
 REMEMBERED = 50_000  # examples among which copies in other classes are found by name
 CONFLICTS = 3  # that are named
 CONFLICT_CHARS = 60  # of a name or a text among them
@@ -51,8 +53,9 @@ IMBALANCED = 10  # times the examples of the smallest class
 class DataReport:
     """What was found; `problems` forbid training, `warnings` do not. Sizes in bytes.
 
-    `leaking` is how many validation examples may expect an exact copy in the training part at a
-    split of 70 : 30, `leaking_unguarded` how many there would be if copies were not kept together.
+    `leaking` is how many validation examples may expect an exact copy in the training part at a split of 70 : 30, if
+    each were drawn on its own. `near_copies` counts the examples beyond the first of each bundle of copies and near
+    copies, of the first 100,000; `groups` counts the groups that are named.
     `columns` are a table's, as they were found, "split" only where its parts are used; `thumbnails` are base64
     JPEGs by class. `left_out` has the files of an archive that are no examples: for each reason their number and the
     first names. `validation` is how many examples the data set's own validation part has, when it is used; `test`
@@ -74,7 +77,8 @@ class DataReport:
     duplicates: int = 0
     conflicting_duplicates: int = 0
     leaking: int = 0
-    leaking_unguarded: int = 0
+    near_copies: int = 0
+    groups: int = 0
     majority_baseline: float = 0.0
     imbalance: float = 1.0
     samples: dict[str, list[str]] = field(default_factory=dict)
@@ -89,12 +93,17 @@ class DataReport:
 
 
 class _Example(NamedTuple):
-    """A usable example as the report counts it; `digest` stands for the content."""
+    """A usable example as the report counts it; `digest` stands for the content, `look` shows near copies.
+
+    That is a photo's sketch or a whole text. `group` is one that the data name.
+    """
 
     name: str
     label: str
     digest: bytes
     part: str = ""
+    look: bytes | str = b""
+    group: str = ""
 
 
 def build_report(
@@ -123,9 +132,12 @@ def build_report(
         return report
     copies = seen.counter.copies(TRAIN_SHARE)
     gone = _leave_out_small_classes(report, copies, corrections)
-    report.validation = seen.given.used(gone)
+    bundled = seen.bundling.bundled()
+    report.near_copies, report.groups = seen.bundling.near_copies(bundled), seen.bundling.named
+    report.validation = seen.given.used(gone, bundled.groups)
     report.warnings += [*seen.given.notes, *_test_notes(report, seen.tests)]
     _judge(report, copies, limits, seen.conflicts)
+    report.warnings += _bundle_notes(report, sorted(set(bundled.loosened) - gone))
     source.judge_unreadable(report, sorted(seen.unreadable.labels - seen.counter.counts.keys()))
     return report
 
@@ -188,7 +200,8 @@ class _Archive:
             if isinstance(image, Unreadable):
                 yield image
             else:
-                yield _Example(image.name, image.label, bytes.fromhex(image.sha256), image.part)
+                digest = bytes.fromhex(image.sha256)
+                yield _Example(image.name, image.label, digest, image.part, image.sketch, image.group)
 
     def describe(self, report: DataReport, seen: "_Seen") -> None:
         """Add what is to be said of the archive; called when all examples were read."""
@@ -222,7 +235,9 @@ class _Table:
                 self._lengths.add(row.text)
                 self._sample.add(row.text)
                 digest = hashlib.blake2b(row.text.encode(), digest_size=8).digest()
-                yield _Example(row.text[:SAMPLE_CHARACTERS], row.label, digest, row.also[0])
+                yield _Example(
+                    row.text[:SAMPLE_CHARACTERS], row.label, digest, row.also[0], row.text, row.also[1]
+                )
 
     def describe(self, report: DataReport, seen: "_Seen") -> None:
         """Add what is to be said of the table; a problem where its labels are none."""
@@ -264,6 +279,7 @@ class _Seen:
         self.unreadable = _UnreadableList(limits)
         self.given = _GivenSplit()
         self.conflicts = _Conflicts()
+        self.bundling = _Bundling()
         self.tests: list[_Example] = []
         self.has_train = False
         self.left_out = Reasons()
@@ -289,6 +305,8 @@ class _Seen:
                 self._count(example._replace(part=""))
 
     def _count(self, example: _Example) -> None:
+        self.bundling.add(example)
+        example = example._replace(look=b"")
         self.conflicts.add(example)
         self.counter.add(example.label, example.digest)
         self.samples.add(example)
@@ -344,27 +362,74 @@ class _Samples:
             shown.append(example.name)
 
 
+class _Bundling:
+    """What shows which examples stay together; of more than are compared it knows the exact copies alone."""
+
+    def __init__(self) -> None:
+        self._labels: list[str] = []
+        self._digests: list[bytes] = []
+        self._sketches: list[bytes] = []
+        self._texts = TextSketches()
+        self._groups: list[str] = []
+        self._count = 0
+
+    def add(self, example: _Example) -> None:
+        self._count += 1
+        if self._count > COMPARED:
+            return
+        self._labels.append(example.label)
+        self._digests.append(example.digest)
+        self._groups.append(example.group)
+        if isinstance(example.look, str):
+            self._texts.add(example.look)
+        else:
+            self._sketches.append(example.look)
+
+    @property
+    def named(self) -> int:
+        """How many groups the data name."""
+        return len(set(self._groups) - {""})
+
+    def bundled(self) -> Bundled:
+        """Return the groups of the first examples; where the data name groups, these alone."""
+        if self.named:
+            pairs = zip(self._groups, self._digests, strict=True)
+            return Bundled(tuple(group or ("", digest) for group, digest in pairs), ())
+        numbers = bundle_photos(self._sketches) if self._sketches else self._texts.bundles()
+        return bundle(self._labels, self._digests, numbers.tolist())
+
+    def near_copies(self, bundled: Bundled) -> int:
+        """Return how many examples are beyond the first of their bundle; 0 where groups are named."""
+        return 0 if self.named else len(bundled.groups) - len(set(bundled.groups))
+
+
 class _GivenSplit:
     """The examples of a data set that brings a validation part of its own."""
 
     def __init__(self) -> None:
-        self._examples: list[_Example] = []
+        self._examples: list[tuple[int, _Example]] = []
+        self._count = 0
         self.notes: list[str] = []
 
     def add(self, example: _Example) -> None:
         if example.part:
-            self._examples.append(example._replace(name=""))
+            self._examples.append((self._count, example._replace(name="")))
+        self._count += 1
 
-    def used(self, left_out: set[str]) -> int:
-        """Return the size of the validation part; 0 when it is not used. Sets `notes`."""
-        examples = [example for example in self._examples if example.label not in left_out]
+    def used(self, left_out: set[str], groups: Sequence[Hashable]) -> int:
+        """Return the size of the validation part; 0 when it is not used. Sets `notes`.
+
+        `groups` are those of the first examples; further ones are known by their content.
+        """
+        kept = [(place, example) for place, example in self._examples if example.label not in left_out]
+        examples = [example for _, example in kept]
         if not any(example.part == "valid" for example in examples):
             return 0
         numbers = {label: number for number, label in enumerate(sorted({e.label for e in examples}))}
         split = given_split(
             [example.part for example in examples],
             [numbers[example.label] for example in examples],
-            [example.digest for example in examples],
+            [groups[place] if place < len(groups) else example.digest for place, example in kept],
         )
         if split is None:
             self.notes.append(
@@ -374,7 +439,7 @@ class _GivenSplit:
             return 0
         count = len(split.validation)
         copies = sum(example.part == "valid" for example in examples) - count
-        more = f" {copies:,} copies of training examples in it do not count." if copies else ""
+        more = f" Copies of training examples in it, which do not count: {copies:,}." if copies else ""
         self.notes.append(
             f"The data's own validation part is used: {count:,} examples. The split that is set does not matter.{more}"
         )
@@ -412,6 +477,27 @@ def _test_notes(report: DataReport, tests: Sequence[_Example]) -> Iterator[str]:
         yield (
             f"Classes of which only the test part has enough examples: {_named(unknown)}. The model cannot know "
             "them, so they are left out."
+        )
+
+
+def _bundle_notes(report: DataReport, lookalikes: Sequence[str]) -> Iterator[str]:
+    """Yield what to say of examples that stay together."""
+    if report.groups:
+        yield f"There are {report.groups:,} groups; each stays on one side of the split."
+    if report.near_copies > report.duplicates:
+        kind = "the same photo under other exposures or in other sizes"
+        if report.task_type == TEXT_CLASSIFICATION:
+            kind = "texts that differ by a word or a number"
+        share = f"{100 * report.near_copies / max(1, report.examples):.0f} %"
+        yield (
+            f"Near copies of other examples, such as {kind}: {report.near_copies:,} ({share}), exact ones included. "
+            "They stay on one side of the split, so that the accuracy is that on new examples; different ones would "
+            "teach the model more."
+        )
+    if lookalikes:
+        yield (
+            f"All examples of these classes are near copies of one another: {_named(lookalikes)}. What is measured of "
+            "them says little of new examples. Add different ones."
         )
 
 
@@ -464,7 +550,7 @@ def _judge(report: DataReport, copies: Copies, limits: Limits, conflicts: "_Conf
     """Draw the conclusions a person would."""
     counts = report.classes
     report.duplicates, report.conflicting_duplicates = copies.duplicates, copies.conflicting
-    report.leaking, report.leaking_unguarded = round(copies.leaking), round(copies.leaking_unguarded)
+    report.leaking = round(copies.leaking)
     few = [label for label, count in copies.distinct.items() if count < FEWEST]
     report.problems += [
         f"Class {label!r} has fewer than {FEWEST} different examples. Add some, or remove the class."
@@ -514,15 +600,15 @@ def _warnings(report: DataReport, conflicts: Sequence[str]) -> Iterator[str]:
             "mend and upload again when they matter."
         )
     if report.duplicates:
-        known = f"; drawn singly, about {report.leaking_unguarded:,} of the validation part would be known already"
+        known = f"; drawn singly, about {report.leaking:,} of the validation part would be known already"
         yield (
-            f"Exact copies of other examples: {report.duplicates:,}. Nothing needs to be done: the copies of a class "
-            f"stay on one side of the split{known if report.leaking_unguarded else ''}."
+            f"Exact copies of other examples: {report.duplicates:,}. Nothing needs to be done: copies "
+            f"stay on one side of the split{known if report.leaking else ''}."
         )
     if report.conflicting_duplicates:
         yield (
-            f"Examples that stand in more than one class: {report.conflicting_duplicates}. Decide for one class; "
-            f"about {report.leaking} of the validation part will be known from training under another."
+            f"Examples that stand in more than one class: {report.conflicting_duplicates}. Decide for one class: "
+            "a model gives the same answer to all copies."
             f"{' Such are ' + '; '.join(conflicts) + '.' if conflicts else ''}"
         )
     if report.imbalance > IMBALANCED:

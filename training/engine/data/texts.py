@@ -30,7 +30,8 @@ BLANK = (
 class TextExamples:
     """Sentences with their labels in the table's order, and the rows that were left out with the reason.
 
-    `parts` are those of the table's own split, "" where it has none.
+    `parts` are those of the table's own split, "" where it has none; `groups` are what the column of groups says, ""
+    where it says nothing, and empty without such a column.
     """
 
     path: Path
@@ -38,6 +39,7 @@ class TextExamples:
     labels: tuple[str, ...]
     unreadable: tuple[tuple[str, str], ...]
     parts: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
 
 
 def find_columns(
@@ -59,10 +61,10 @@ def iter_text_table(
 ) -> Iterator[Row | Unreadable | LeftOut]:
     """Yield a table's rows in its order, in memory of a few; without the space around fields.
 
-    Of a table with a split, `also` of each row holds its part: "train", "valid", "test" or "". A row without a text or
-    a label, with too many fields or with bytes that are no text is `Unreadable`; one of a class that corrections leave
-    out is `LeftOut`. Raises `DataError` that names the row for a file with NUL characters, without the columns, or over
-    the limits.
+    `also` of each row holds its part, "train", "valid", "test" or "", and its group, "" without one. A row without a
+    text or a label, with too many fields or with bytes that are no text is `Unreadable`; one of a class that
+    corrections leave out is `LeftOut`. Raises `DataError` that names the row for a file with NUL characters, without
+    the columns, or over the limits.
     """
     reader = open_table(path, limits, corrections)
     return iter_rows(reader, find_columns_of(reader, columns))
@@ -71,18 +73,19 @@ def iter_text_table(
 def iter_rows(reader: TableReader, found: Columns) -> Iterator[Row | Unreadable | LeftOut]:
     """Yield a reader's rows, as `iter_text_table` does, under the classes that the reader's corrections want."""
     most, total = reader.limits.max_field_chars, 0
-    split = [found.split] if found.split else []
-    for row in reader.rows(text=found.text, label=found.label, also=split):
+    further = [name for name in (found.split, found.group) if name]
+    for row in reader.rows(text=found.text, label=found.label, also=further):
         total += len(row.text)
         if total > reader.limits.max_bytes:  # a dictionary's text may stand in every row
             raise DataError(
                 f"The texts have more than {reader.limits.max_bytes:,} characters together, the limit."
             )
         text, label = row.text.strip(BLANK), row.label.strip(BLANK)
-        part = part_of_cell(row.also[0]) if row.also else ""
+        cell, group = _further_cells(row, found)
+        part = part_of_cell(cell)
         reason = row.problem or _why_unreadable(text, label, found, most)
         if part is None:
-            reason = reason or f"{row.also[0][:SHOWN]!r} in {found.split!r} is no part of a split"
+            reason = reason or f"{cell[:SHOWN]!r} in {found.split!r} is no part of a split"
         if reason:
             is_known = len(label) <= most and _is_whole(label) and part != "test"
             known = reader.corrections.class_of(label) if is_known and label else None
@@ -92,7 +95,13 @@ def iter_rows(reader: TableReader, found: Columns) -> Iterator[Row | Unreadable 
         if name is None:
             yield LeftOut(row.place, label, NOT_WANTED)
         else:
-            yield Row(row.place, text, name, also=(part or "",))
+            yield Row(row.place, text, name, also=(part or "", group))
+
+
+def _further_cells(row: Row, columns: Columns) -> tuple[str, str]:
+    """Return what a row has in the columns of the split and of the groups; "" for a column that there is not."""
+    cells = iter(row.also)
+    return (next(cells, "") if columns.split else "", next(cells, "").strip(BLANK) if columns.group else "")
 
 
 def _why_unreadable(text: str, label: str, columns: Columns, most: int) -> str:
@@ -128,7 +137,9 @@ def read_text_table(
 ) -> TextExamples:
     """Read a table whole. Raises what `iter_text_table` raises."""
     rows, unreadable = [], []
-    for row in iter_text_table(path, columns=columns or {}, limits=limits, corrections=corrections):
+    reader = open_table(path, limits, corrections)
+    found = find_columns_of(reader, columns or {})
+    for row in iter_rows(reader, found):
         if isinstance(row, Unreadable):
             unreadable.append((row.name, row.reason))
         elif isinstance(row, Row):
@@ -139,4 +150,5 @@ def read_text_table(
         tuple(row.label for row in rows),
         tuple(unreadable),
         tuple(row.also[0] for row in rows),
+        tuple(row.also[1] for row in rows) if found.group else (),
     )

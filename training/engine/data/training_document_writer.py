@@ -56,7 +56,7 @@ def _images(
 ) -> Iterator[bytes]:
     with open_image_archive(path, limits, corrections) as (archive, plan):
         members = [
-            (member, label) for member, label, _ in plan.members if classes is None or label in classes
+            (found.member, found.label) for found in plan.members if classes is None or found.label in classes
         ]
         if unreadable is None:
             members = [

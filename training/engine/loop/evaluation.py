@@ -1,6 +1,6 @@
 """How good a model is on its validation part, in figures that a page can show. All fractions are 0…1."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,8 @@ from models_registry.artifacts.model_metrics import (
     MistakeMetrics,
     ModelMetrics,
 )
+
+from .intervals import accuracy_interval
 
 MISTAKES = 12
 CONFUSIONS = 10
@@ -25,9 +27,14 @@ def evaluate(
     labels: npt.NDArray[np.int64],
     classes: Sequence[str],
     names: Sequence[str],
+    groups: Sequence[Hashable] | None = None,
 ) -> ModelMetrics:
-    """Return the figures of N examples; `names` are entry names or texts, to show with mistakes."""
+    """Return the figures of N examples; `names` are entry names or texts, to show with mistakes.
+
+    `groups` are equal for examples that are not independent, such as near copies.
+    """
     predicted = probabilities.argmax(1)
+    low, high = accuracy_interval(predicted == labels, groups)
     numbers = np.arange(len(classes))
     matrix = confusion_matrix(labels, predicted, labels=numbers)
     precision, recall, f1, support = precision_recall_fscore_support(
@@ -36,6 +43,8 @@ def evaluate(
     rows = zip(classes, precision, recall, f1, support, strict=True)
     return {
         "accuracy": float((predicted == labels).mean()),
+        "accuracy_low": low,
+        "accuracy_high": high,
         "macro_f1": float(f1.mean()),
         "majority_baseline": float(support.max() / support.sum()),
         "calibration_error": calibration_error(probabilities, labels),

@@ -28,6 +28,7 @@ from .comparison import candidate, is_better
 from .features import Extracted, Seen, Wanted, encode, extract
 from .frozen import fit_head, publish, wants_views
 from .linear_head import Selection
+from .naive_split import claim, gain_of_split
 from .network_training import (
     Material,
     compact,
@@ -57,7 +58,10 @@ def train(assignment: Assignment) -> TrainedModel:
     material, fast = _pretrained(assignment, backbone, network, cut, config)
     trained = train_network(assignment, material, config)
     # Who chooses settings by hand wants to see what comes of them.
-    return trained if given != Hyperparameters() else _the_better(assignment, trained, fast)
+    if given == Hyperparameters():
+        return _the_better(assignment, trained, fast)
+    _claim_naively(assignment, trained, fast)
+    return trained
 
 
 @dataclass(frozen=True)
@@ -81,8 +85,16 @@ def _the_better(assignment: Assignment, trained: TrainedModel, fast: _Fast) -> T
     candidates = [candidate(names[0], frozen, labels), candidate(names[1], trained.probabilities, labels)]
     if not pays:
         trained = publish(assignment, fast.seen, fast.examples, fast.split, fast.selection, fast.unreadable)
+    else:
+        _claim_naively(assignment, trained, fast)
     trained.metrics.update({"candidates": candidates, "kept": names[pays]})
     return trained
+
+
+def _claim_naively(assignment: Assignment, trained: TrainedModel, fast: _Fast) -> None:
+    """Add to the metrics what a naive split would have claimed, by the head on the pretrained features."""
+    seed, check = assignment.request.seed, assignment.progress.check
+    claim(trained.metrics, gain_of_split(fast.seen, fast.examples, fast.split, fast.selection, seed, check))
 
 
 def choose_trainable(wanted: str | None, network: Network, assignment: Assignment) -> str:

@@ -1,17 +1,20 @@
 """The strategy `frozen`: the pretrained backbone stays as it is, only a linear head is trained.
 
-The head's regularisation is chosen on the validation part (by cross-validation within the training part where examples
-are few), and every figure that is shown comes from the head fitted on the training part alone. The head that
-is published is then fitted once more on both parts (`refit_on_all` in the metrics): with few examples, the
-validation part is worth too much to be left unused.
+The head's regularisation is chosen on the validation part, and every figure that is shown comes from the head fitted
+on the training part alone. Where examples are few, both come from cross-validation, in which each example is held
+out once. The head that is published is then fitted once more on both parts (`refit_on_all` in the metrics): with few
+examples, the validation part is worth too much to be left unused.
 """
 
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import numpy as np
+
+from models_registry.artifacts.model_metrics import ModelMetrics
 
 from ..data import Split
 from ..events import Progress, RunningMetrics, TrainingError
@@ -23,6 +26,7 @@ from ..specs.hyperparameters import Hyperparameters
 from .base import Assignment, TrainedModel
 from .features import Seen, Wanted, extract
 from .linear_head import STRENGTHS, PathPoint, Selection, refit_head, select_head
+from .naive_split import claim, gain_of_split, gain_of_turns
 from .out_of_fold import UNKNOWN, OutOfFold, are_few, deal, dense_out_of_fold
 from .plot import draw_path
 
@@ -67,18 +71,31 @@ def publish(
     selection: Selection,
     unreadable: int,
 ) -> TrainedModel:
-    """Measure a selection on the validation part, and fit the head that is published. Raises `TrainingStopped`."""
-    validation, labels, check = list(split.validation), examples.labels, assignment.progress.check
-    probabilities = selection.head.probabilities(seen.features[validation])
-    names = [examples.names[index] for index in validation]
-    metrics = evaluate(probabilities, labels[validation], examples.classes, names)
-    found = held_out_in_turn(seen, examples, assignment.request.seed, check)
+    """Measure a selection, and fit the head that is published. Raises `TrainingStopped`.
+
+    It is measured on the validation part, or few examples on all that were held out in turn.
+    """
+    labels, check, seed = examples.labels, assignment.progress.check, assignment.request.seed
+    found = held_out_in_turn(seen, examples, seed, check)
+    if found is None:
+        validation = list(split.validation)
+        probabilities = selection.head.probabilities(seen.features[validation])
+        gain = gain_of_split(seen, examples, split, selection, seed, check)
+    else:
+        validation = found.rows.tolist()
+        probabilities = found.probabilities
+        gain = gain_of_turns(seen, examples, found, seed, check)
+    names, groups = [examples.names[index] for index in validation], examples.groups_of(validation)
+    metrics = evaluate(probabilities, labels[validation], examples.classes, names, groups)
+    claim(metrics, gain)
     strength = selection.strength if found is None else found.strength
     head = refit_head(*seen.with_labels(labels), selection.head, strength, check=check)
     head = head if found is None else head.scaled(found.factor)
+    metrics.update(cast(ModelMetrics, examples.independence))
     metrics |= {
-        "train_examples": len(split.train),
+        "train_examples": len(split.train) if found is None else len(examples),
         "validation_examples": len(validation),
+        "cross_validated": found is not None,
         "regularisation": strength,
         "refit_on_all": True,
         "curve": [point.to_json() for point in selection.points],
@@ -95,7 +112,7 @@ def publish(
         metrics=metrics,
         draw=partial(draw_path, selection.points, selection.chosen, metrics["majority_baseline"]),
         examples=examples,
-        validation=split.validation,
+        validation=tuple(validation),
         probabilities=probabilities,
         out_of_fold=found,
     )
@@ -117,7 +134,7 @@ def fit_head(seen: Seen, examples: Examples, split: Split, seed: int, progress: 
 
     train, validation = list(split.train), list(split.validation)
     strength, factor = None, 1.0
-    if are_few(len(examples), len(examples.classes)):
+    if cross_validates(examples):
         others = frozenset(range(len(examples))) - set(train)
         found = held_out_in_turn(seen.only(train), examples.without(others), seed, progress.check)
         strength, factor = (UNKNOWN, 1.0) if found is None else (found.strength, found.factor)
@@ -137,11 +154,15 @@ def held_out_in_turn(
     seen: Seen, examples: Examples, seed: int, check: Callable[[], None]
 ) -> OutOfFold | None:
     """Return what cross-validation says of few examples; None of many, and where none can be held out."""
-    classes = len(examples.classes)
-    if not are_few(len(examples), classes):
+    if not cross_validates(examples):
         return None
     folds = deal(examples.labels, examples.groups, seed)
-    return dense_out_of_fold(seen, examples.labels, folds, classes, check=check)
+    return dense_out_of_fold(seen, examples.labels, folds, len(examples.classes), check=check)
+
+
+def cross_validates(examples: Examples) -> bool:
+    """Return whether there are too few examples, near copies counted once, for one validation part."""
+    return are_few(len(examples), len(examples.classes), len(set(examples.groups)))
 
 
 def unused_settings(hyperparameters: Hyperparameters) -> list[str]:

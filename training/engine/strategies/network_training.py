@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from typing import cast
 
 import numpy as np
 import torch
@@ -99,7 +100,9 @@ def train_network(assignment: Assignment, material: Material, config: TrainConfi
 def _measure(material: Material, fitted: Fitted) -> ModelMetrics:
     examples, validation = material.examples, list(material.split.validation)
     names = [examples.names[index] for index in validation]
-    metrics = evaluate(fitted.probabilities, examples.labels[validation], examples.classes, names)
+    groups = examples.groups_of(validation)
+    metrics = evaluate(fitted.probabilities, examples.labels[validation], examples.classes, names, groups)
+    metrics.update(cast(ModelMetrics, examples.independence))
     metrics |= {
         "train_examples": len(material.split.train),
         "validation_examples": len(validation),

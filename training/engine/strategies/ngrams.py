@@ -21,10 +21,12 @@ from models_registry.artifacts.ngrams import NgramVocabulary, WeightedNgrams
 from models_registry.artifacts.views import NETWORK, NETWORK_AND_NGRAMS, NGRAMS
 
 from ..events import Progress
+from ..examples import Examples
 from ..export.classifier import Head, NgramHead
 from ..loop.evaluation import evaluate
 from .base import Assignment, TrainedModel
-from .linear_head import Array, Labels, Path, PathPoint, follow_path, minimise, path_to
+from .linear_head import Array, Labels, PathPoint, follow_path, minimise
+from .naive_split import claim
 from .out_of_fold import OutOfFold, deal, out_of_fold
 
 STRENGTHS = (3e-5, 1e-5, 3e-6, 1e-6)
@@ -91,11 +93,14 @@ def join_ngrams(assignment: Assignment, trained: TrainedModel) -> TrainedModel:
     if len(examples) <= TOO_FEW * len(trained.classes):
         return trained
     validation = np.array(trained.validation, np.int64)
-    train = np.setdiff1d(np.arange(len(examples)), validation)
+    everyone = np.arange(len(examples))
     progress.enter("fit", "Words and parts of words are weighed", len(STRENGTHS))
-    learn_from = _some(train, assignment.request.seed)
     # Which n-grams there are is learnt without looking at labels, so the validation part may be among them.
-    everything = np.concatenate([learn_from, validation])
+    if trained.out_of_fold is None:
+        learn_from = _some(np.setdiff1d(everyone, validation), assignment.request.seed)
+        everything = np.concatenate([learn_from, validation])
+    else:
+        learn_from = everything = everyone
     texts = [examples.names[index] for index in everything]
     most = min(MOST_NGRAMS, MOST_WEIGHTS // len(trained.classes))
     vocabulary = NgramVocabulary.learn(texts, most=most)
@@ -103,7 +108,7 @@ def join_ngrams(assignment: Assignment, trained: TrainedModel) -> TrainedModel:
         return trained
     progress.check()
     labelled = _Labelled(vocabulary, vocabulary.encode(texts), examples.labels[everything], len(learn_from))
-    fitted = _fit(assignment, trained, labelled, everything)
+    fitted = _fit(assignment, trained, labelled)
     weighed = _weigh(fitted, needs_network=assignment.strategy.trains_network and trained.state is not None)
     metrics = trained.metrics | {"views": [view.to_json() for view in weighed.views], "view": weighed.chosen}
     if weighed.chosen == NETWORK:
@@ -111,8 +116,12 @@ def join_ngrams(assignment: Assignment, trained: TrainedModel) -> TrainedModel:
     first, second = weighed.weights
     probabilities = torch.from_numpy(first * fitted.network + second * fitted.ngrams).softmax(1).numpy()
     names = [examples.names[index] for index in validation]
-    metrics |= evaluate(probabilities, examples.labels[validation], trained.classes, names)
-    found = _refit(labelled, fitted.path, fitted.strength, progress)
+    groups = examples.groups_of(trained.validation)
+    figures = evaluate(probabilities, examples.labels[validation], trained.classes, names, groups)
+    if "naive_accuracy" in metrics:
+        claim(figures, metrics["naive_accuracy"] - metrics["accuracy"])
+    metrics |= figures
+    found = _refit(labelled, fitted, progress)
     found = replace(found, head=found.head.scaled(second))
     if weighed.chosen == NGRAMS:
         trained = replace(trained, head=None, state=None, tokenizer=None)
@@ -138,58 +147,45 @@ class _Labelled:
 
 @dataclass(frozen=True)
 class _Fitted:
-    """What both views say: `network` and `ngrams` are log-probabilities on the validation part.
+    """What both views say of the model's validation part: log-probabilities and the classes that are right.
 
-    `held_out` are those of both, and the classes, by which they are to be weighed: of the validation part, or of
-    all examples that were held out in turn. `strength` is that of the n-grams' head on all examples.
+    `start` are parameters of a head on n-grams to go on from, `strength` is that of its regularisation.
     """
 
     network: Array
     ngrams: Array
-    held_out: tuple[Array, Array, Labels]
-    path: Path
+    labels: Labels
+    start: Tensor
     strength: float
 
 
-def _fit(
-    assignment: Assignment, trained: TrainedModel, labelled: _Labelled, everything: npt.NDArray[np.int64]
-) -> _Fitted:
-    """Fit a head on the n-grams of the training part."""
+def _fit(assignment: Assignment, trained: TrainedModel, labelled: _Labelled) -> _Fitted:
+    """Fit a head on the n-grams of the training part, or several where each example is held out in turn."""
     progress, split, classes = assignment.progress, labelled.train, len(trained.classes)
-    found = _held_out_in_turn(assignment, trained, labelled, everything)
+    if trained.out_of_fold is not None:
+        return _fit_in_turn(assignment, trained.out_of_fold, labelled, trained.examples)
     unseen, truth = labelled.matrix(range(split, len(labelled.rows))), labelled.labels[split:]
     path = follow_path(
         (labelled.matrix(range(split)), labelled.labels[:split]),
         (unseen, truth),
         classes,
-        strengths=STRENGTHS if found is None else path_to(found.strength, STRENGTHS),
+        strengths=STRENGTHS,
         on_point=lambda number, point: _tell(progress, number, point),
         check=progress.check,
         tolerance=TOLERANCE,
-        to_the_end=found is not None,
     )
     network = np.log(np.clip(trained.probabilities, 1e-30, None))
     ngrams = _log_softmax((unseen.times(path.parameters[:-1]) + path.parameters[-1]).numpy())
-    if found is None or trained.out_of_fold is None:
-        return _Fitted(network, ngrams, (network, ngrams, truth), path, path.strength)
-    places = np.argsort(everything)[found.rows]
-    order = {int(row): place for place, row in enumerate(trained.out_of_fold.rows)}
-    of_network = trained.out_of_fold.logits[[order[int(row)] for row in found.rows]]
-    said = _log_softmax(of_network), _log_softmax(found.logits / np.float32(found.factor))
-    return _Fitted(network, ngrams, (*said, labelled.labels[places]), path, found.strength)
+    return _Fitted(network, ngrams, truth, path.parameters, path.strength)
 
 
-def _held_out_in_turn(
-    assignment: Assignment, trained: TrainedModel, labelled: _Labelled, everything: npt.NDArray[np.int64]
-) -> OutOfFold | None:
-    """Return what n-grams say of examples held out in turn, by their numbers, where the network's view has so."""
-    examples = trained.examples
-    if trained.out_of_fold is None:
-        return None
-    places = np.argsort(everything)
-    return out_of_fold(
-        lambda rows: (labelled.matrix(places[rows]), examples.labels[rows]),
-        lambda rows: labelled.matrix(places[rows]),
+def _fit_in_turn(
+    assignment: Assignment, network: OutOfFold, labelled: _Labelled, examples: Examples
+) -> _Fitted:
+    """Fit heads on all few examples but a fold; folds are those in which the network's view was held out."""
+    found = out_of_fold(
+        lambda rows: (labelled.matrix(rows), examples.labels[rows]),
+        labelled.matrix,
         examples.labels,
         deal(examples.labels, examples.groups, assignment.request.seed),
         len(examples.classes),
@@ -197,6 +193,11 @@ def _held_out_in_turn(
         patience=1,
         check=assignment.progress.check,
     )
+    assert found is not None
+    assert (found.rows == network.rows).all()
+    start = torch.zeros(len(labelled.vocabulary) + 1, len(examples.classes))
+    said = _log_softmax(network.logits), _log_softmax(found.logits / np.float32(found.factor))
+    return _Fitted(*said, examples.labels[found.rows], start, found.strength)
 
 
 @dataclass(frozen=True)
@@ -210,7 +211,7 @@ class _Weighed:
 
 def _weigh(fitted: _Fitted, *, needs_network: bool) -> _Weighed:
     """Weigh both views against each other on what was held out."""
-    network, ngrams, labels = fitted.held_out
+    network, ngrams, labels = fitted.network, fitted.ngrams, fitted.labels
     candidates = {
         NETWORK: [*balance([network], labels), 0.0],
         NGRAMS: [0.0, *balance([ngrams], labels)],
@@ -277,9 +278,9 @@ def _tell(progress: Progress, number: int, point: PathPoint) -> None:
     progress.tell(number, len(STRENGTHS), shown)
 
 
-def _refit(labelled: _Labelled, path: Path, strength: float, progress: Progress) -> NgramHead:
+def _refit(labelled: _Labelled, fitted: _Fitted, progress: Progress) -> NgramHead:
     """Fit the head once more on both parts, with the strength that was chosen."""
     data = labelled.matrix(range(len(labelled.rows))), torch.from_numpy(labelled.labels)
-    parameters = minimise(path.parameters, data, strength, progress.check, tolerance=TOLERANCE).numpy()
+    parameters = minimise(fitted.start, data, fitted.strength, progress.check, tolerance=TOLERANCE).numpy()
     head = Head(np.ascontiguousarray(parameters[:-1]), parameters[-1].copy())
     return NgramHead(labelled.vocabulary, head)

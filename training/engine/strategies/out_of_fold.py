@@ -42,31 +42,51 @@ class OutOfFold:
     rows: Rows
     logits: Array
 
+    @property
+    def probabilities(self) -> Array:
+        """Return the probabilities of the examples that were held out, as many rows × classes."""
+        found: Array = torch.from_numpy(self.logits).softmax(1).numpy()
+        return found
 
-def are_few(count: int, classes: int) -> bool:
-    """Return whether so many examples are too few for one validation part to choose by."""
-    return count <= min(FEW, FEW_PER_CLASS * classes)
+
+def are_few(count: int, classes: int, groups: int | None = None) -> bool:
+    """Return whether so many examples are too few for one validation part to choose by.
+
+    Of `groups` of near copies, each counts once: sixty photos of three things are few.
+    """
+    different = count if groups is None else groups
+    return count <= FEW and different <= FEW_PER_CLASS * classes
 
 
 def deal(labels: Labels, groups: Sequence[Hashable], seed: int) -> Rows:
     """Return the fold of each example, from 0; -1 for those of a class of one group, which are never held out.
 
-    Examples of one group (exact copies) are in one fold. There are as many folds as the largest class has
-    groups, four at the most.
+    Examples of one group (copies, near copies) are in one fold, across classes, too. There are as many folds as the
+    largest class has groups, four at the most.
     """
     generator = np.random.default_rng(seed)
     folds = np.full(len(labels), -1, np.int64)
-    start = 0
-    for label in np.unique(labels):
-        members: dict[Hashable, list[int]] = {}
-        for index in np.flatnonzero(labels == label).tolist():
-            members.setdefault(groups[index], []).append(index)
-        if len(members) < 2:
-            continue
-        bundles = list(members.values())
-        for place, chosen in enumerate(generator.permutation(len(bundles))):
-            folds[bundles[chosen]] = (start + place) % min(MOST_FOLDS, len(bundles))
-        start += len(bundles)
+    members: dict[Hashable, list[int]] = {}
+    for index, group in enumerate(groups):
+        members.setdefault(group, []).append(index)
+    bundles = list(members.values())
+    classes_of = [set(labels[bundle].tolist()) for bundle in bundles]
+    of_class: dict[int, list[int]] = {}
+    for place, found in enumerate(classes_of):
+        for label in found:
+            of_class.setdefault(label, []).append(place)
+    start, dealt = 0, set[int]()
+    # Bundles of several classes are dealt with the first of them, and those of a class of one group stay undealt.
+    kept = {place for places in of_class.values() if len(places) < 2 for place in places}
+    for label in sorted(of_class):
+        own = [place for place in of_class[label] if place not in kept | dealt]
+        most = min(MOST_FOLDS, len(of_class[label]))
+        taken = [int(folds[bundles[place][0]]) for place in of_class[label] if place in dealt]
+        order = sorted(range(most), key=lambda fold: (taken.count(fold), (fold - start) % most))
+        for place, chosen in enumerate(generator.permutation(len(own))):
+            folds[bundles[own[chosen]]] = order[place % most]
+        dealt.update(own)
+        start += len(own)
     return folds
 
 
@@ -129,6 +149,7 @@ def dense_out_of_fold(
     folds: Rows,
     classes: int,
     *,
+    strengths: Sequence[float] = STRENGTHS,
     check: Callable[[], None],
 ) -> OutOfFold | None:
     """Do so with a network's features; other views of those held out are neither learnt from nor judged by."""
@@ -139,5 +160,11 @@ def dense_out_of_fold(
         return axes.matrix(features), truth
 
     return out_of_fold(
-        learn, lambda rows: axes.matrix(seen.features[rows]), labels, folds, classes, check=check
+        learn,
+        lambda rows: axes.matrix(seen.features[rows]),
+        labels,
+        folds,
+        classes,
+        strengths=strengths,
+        check=check,
     )

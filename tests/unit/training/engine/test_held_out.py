@@ -122,7 +122,9 @@ def test_finished_model_is_measured_on_the_test_part(
     assert "Measuring on the test set" in {e.message for e in events if isinstance(e, ProgressEvent)}
     shown = shown_of({"test": found})
     assert shown is not None
-    assert str(shown) == f"test set: 9 examples, accuracy {100 * found['accuracy']:.2f} %"
+    assert str(shown).startswith(
+        f"test set: 9 examples, accuracy {100 * found['accuracy']:.2f} % (95 % interval "
+    )
 
 
 @pytest.mark.parametrize(

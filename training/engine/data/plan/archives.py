@@ -21,7 +21,7 @@ from models_registry.inputs import (
     reasons,
 )
 
-from ..archive_plans import FOLDERS, doubt_about_names, entries_of, plan_archive
+from ..archive_plans import FOLDERS, doubt_about_names, entries_of, plan_archive, why_no_groups
 from ..left_out import Reasons
 from .base import DataPlan, judge_classes, why_too_few
 from .suggestions import suggest_for_images, suggest_name_encodings
@@ -87,6 +87,11 @@ def describe(entries: Sequence[Entry], found: ImportPlan, corrections: Correctio
     judge_classes(plan, seen, left_out, corrections)
     photos, _ = photos_of(entries)
     plan.levels = levels_of(photos, most=MOST_LEVELS, names=NAMES_OF_A_LEVEL)
-    plan.problem = found.problem or why_too_few(plan.classes)
+    names = [entries[placed.place].name for placed in found.examples]
+    plan.problem = found.problem or why_too_few(plan.classes) or why_no_groups(names, corrections)
+    if corrections.group and not plan.problem:
+        plan.notes.append(
+            f"Photos in folders of one name at level {corrections.group} stay on one side of the split."
+        )
     plan.suggestions = suggest_for_images(photos, plan, corrections)
     return plan

@@ -1,5 +1,6 @@
 """Corrections that a person may want, each with a click: what else the names or the first rows could mean."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,11 @@ SHOWN = 3  # names in a label
 READINGS = 4  # encodings that are offered
 MOST_MERGED = 4  # groups of names that are offered one by one
 SENSIBLE_CLASSES = 200
+OWNERS = """
+patient customer client user subject person author speaker writer sender session conversation thread ticket household
+object item product device site tile slide group kunde cliente
+"""
+WHOSE = frozenset(OWNERS.split())  # names of columns that tell whose example a row is, with or without "id"
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 
 
@@ -26,6 +32,7 @@ def suggest_for_images(
     found = [
         *_levels(photos, plan, corrections),
         *_split(plan, corrections),
+        *_folders_of_groups(plan, corrections),
         *_classes(plan, corrections),
     ]
     return found[:MOST]
@@ -35,7 +42,11 @@ def suggest_for_tables(
     path: Path, plan: DataPlan, corrections: Corrections, limits: Limits
 ) -> list[Suggestion]:
     """Return what may be meant of a table."""
-    found = [*_formats(path, plan, corrections, limits), *_classes(plan, corrections)]
+    found = [
+        *_formats(path, plan, corrections, limits),
+        *_columns_of_groups(plan, corrections),
+        *_classes(plan, corrections),
+    ]
     return found[:MOST]
 
 
@@ -109,6 +120,42 @@ def _classes(plan: DataPlan, corrections: Corrections) -> Iterator[Suggestion]:
             f"Of {len(plan.classes):,} classes {len(small):,} have fewer than {FEW} examples.",
             {"min_examples": FEW},
         )
+
+
+def _folders_of_groups(plan: DataPlan, corrections: Corrections) -> Iterator[Suggestion]:
+    """Offer to keep photos of one folder together, where there are folders inside those of the classes."""
+    if corrections.group is not None:
+        yield _no_groups()
+        return
+    of_classes = [level for level, names in enumerate(plan.levels, 1) if plan.classes.keys() & set(names)]
+    for level in range(max(of_classes) + 1, len(plan.levels) + 1) if of_classes else ():
+        names = plan.levels[level - 1]
+        if len(names) > 1 and not any(map(split_part, names)):
+            shown = ", ".join(names[:SHOWN])
+            yield Suggestion(
+                f"Folders at level {level} are groups",
+                f"Photos of one folder ({shown} …) are then never on both sides of the split.",
+                {"group": level},
+            )
+
+
+def _columns_of_groups(plan: DataPlan, corrections: Corrections) -> Iterator[Suggestion]:
+    """Offer to keep rows of one patient, customer or the like together."""
+    if corrections.group is not None:
+        yield _no_groups()
+        return
+    for name in plan.columns:
+        words = re.sub(r"[\s_-]*id$", "", name.strip().casefold())
+        if words in WHOSE and name not in corrections.columns.values():
+            yield Suggestion(
+                f"{name!r} names groups",
+                f"Rows with the same {name!r} are then never on both sides of the split.",
+                {"group": name},
+            )
+
+
+def _no_groups() -> Suggestion:
+    return Suggestion("Forget the groups", "Each example then stands for itself.", {"group": None})
 
 
 def _formats(path: Path, plan: DataPlan, corrections: Corrections, limits: Limits) -> Iterator[Suggestion]:

@@ -167,7 +167,7 @@ def test_own_validation_part_is_used_without_copies_of_training_examples(tmp_pat
     path = archive(tmp_path, files)
     report = build_report(path, task_type="imageclassification", columns={})
     assert (report.classes, report.validation) == ({"a": 6, "b": 5}, 4)
-    assert any("4 examples" in warning and "1 copies" in warning for warning in report.warnings)
+    assert any("4 examples" in warning and "do not count: 1" in warning for warning in report.warnings)
     request = TrainingRequest(
         public_id="x",
         name="x",
@@ -334,10 +334,10 @@ def test_reader_that_is_stopped_decodes_no_more(tmp_path: Path, monkeypatch: pyt
     decoded: list[bytes] = []
     holds = threading.Event()
 
-    def check(content: bytes, max_pixels: int) -> tuple[str, str]:
+    def check(content: bytes, max_pixels: int) -> tuple[str, bytes, str]:
         decoded.append(content)
         assert len(decoded) == 1 or holds.wait(20)
-        return "", ""
+        return "", b"", ""
 
     class Stop(Exception):
         pass
@@ -400,10 +400,7 @@ def test_report_shows_small_upright_pictures(tmp_path: Path) -> None:
 def test_report_counts_what_would_leak(tmp_path: Path) -> None:
     files = two_classes() | {f"a/copy{number}.png": picture(0) for number in range(9)}
     report = build_report(archive(tmp_path, files), task_type="imageclassification", columns={})
-    assert (report.duplicates, report.leaking_unguarded, report.leaking) == (9, 3, 0)
-    files |= {f"b/copy{number}.png": picture(0) for number in range(10)}
-    report = build_report(archive(tmp_path, files), task_type="imageclassification", columns={})
-    assert report.leaking == round(20 * 0.3 * 0.7)
+    assert (report.duplicates, report.leaking) == (9, 3)
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

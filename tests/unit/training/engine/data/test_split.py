@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.engine.data import DataError, parse_data_split, stratified_split
+from training.engine.data import (
+    DataError,
+    Split,
+    bundle,
+    given_split,
+    parse_data_split,
+    stratified_split,
+)
 
 LABELS = st.lists(st.integers(0, 3), min_size=1, max_size=60).map(
     lambda some: [*some, 0, 0, 1, 1, 2, 2, 3, 3]
@@ -43,6 +50,52 @@ def test_split_keeps_copies_together(groups: list[int], seed: int) -> None:
     groups = [*groups, 0, 1]
     split = stratified_split([0] * len(groups), 70, seed, groups=groups)
     assert not {groups[index] for index in split.train} & {groups[index] for index in split.validation}
+
+
+@given(
+    examples=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 12)), min_size=10, max_size=80),
+    percent=st.integers(10, 95),
+    seed=st.integers(0, 5),
+)
+def test_groups_of_several_classes_stay_on_one_side(
+    examples: list[tuple[int, int]], percent: int, seed: int
+) -> None:
+    alone = [(label, 100 + place) for place, label in enumerate([0, 0, 1, 1, 2, 2])]
+    labels, groups = zip(*examples, *alone, strict=True)
+    split = stratified_split(labels, percent, seed, groups=groups)
+    assert sorted(split.train + split.validation) == list(range(len(labels)))
+    assert not {groups[index] for index in split.train} & {groups[index] for index in split.validation}
+    for side in (split.train, split.validation):
+        assert {labels[index] for index in side} == {0, 1, 2}
+
+
+def test_groups_that_all_have_every_class_are_divided_in_the_ratio() -> None:
+    labels, groups = [0, 1, 2] * 100, [place // 6 for place in range(300)]
+    split = stratified_split(labels, 70, 0, groups=groups)
+    assert len(split.train) == pytest.approx(210, abs=6)
+    two = stratified_split([0, 1, 0, 1], 95, 0, groups=["a", "a", "b", "b"])
+    assert len(two.train) == len(two.validation) == 2
+
+
+def test_groups_that_no_split_divides_are_told() -> None:
+    labels, groups = [0, 1, 0, 2, 1, 2], ["a", "a", "b", "b", "c", "c"]
+    with pytest.raises(DataError, match="every class on both sides"):
+        stratified_split(labels, 70, 0, groups=groups)
+
+
+def test_near_copies_are_bundled_unless_a_class_would_have_but_one() -> None:
+    labels, contents = ["a", "a", "a", "b", "b", "b"], ["1", "2", "2", "3", "4", "5"]
+    found = bundle(labels, contents, [0, 1, 2, 3, 3, 3])
+    assert found.loosened == ("b",)
+    assert len(set(found.groups[:3])) == 2
+    assert found.groups[1] == found.groups[2]  # copies of one another, whatever is said of near copies
+    assert len(set(found.groups[3:])) == 3
+
+
+def test_given_split_has_no_near_copies_of_training_examples() -> None:
+    parts, labels = ["train", "train", "valid", "valid", "valid", "valid"], [0, 1, 0, 1, 1, 0]
+    assert given_split(parts, labels, [1, 2, 1, 3, 2, 4]) == Split((0, 1, 2, 4), (3, 5))
+    assert given_split(parts, labels, [1, 2, 1, 3, 2, 1]) is None
 
 
 def test_split_of_a_class_of_copies_is_refused() -> None:

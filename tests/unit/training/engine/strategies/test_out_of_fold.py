@@ -42,6 +42,17 @@ def test_few_are_counted_by_class_and_altogether() -> None:
     assert are_few(30, 1)
     assert not are_few(31, 1)
     assert not are_few(3_001, 1_000)
+    assert are_few(200, 2, 60)  # near copies of so many different ones
+    assert not are_few(200, 2, 61)
+
+
+def test_folds_keep_groups_of_several_classes_together() -> None:
+    labels, groups = np.array([0, 1, 2] * 40), [place // 6 for place in range(120)]
+    folds = deal(labels, groups, 0)
+    assert all(len(set(folds[6 * group : 6 * group + 6].tolist())) == 1 for group in range(20))
+    assert np.bincount(folds).tolist() == [30] * MOST_FOLDS
+    # A class of one group stays in training with all of its group.
+    assert deal(np.array([0, 0, 0, 1]), ["a", "b", "c", "c"], 0).tolist()[2:] == [-1, -1]
 
 
 def test_folds_keep_copies_together_and_leave_something_of_each_class_to_learn_from() -> None:

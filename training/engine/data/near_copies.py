@@ -1,0 +1,262 @@
+"""Which examples are near copies of one another: one photo under other exposures, one text with another word.
+
+A validation example whose near copy was trained on says nothing about new examples, so that near copies become bundles
+that stay on one side of the split, as exact copies do.
+
+Photos are compared by a sketch: 16 × 16 grey values that are taken while the file is decoded anyway. Grey values
+become their ranks, which no exposure, gamma or contrast changes; then the low frequencies of a cosine transform are
+weighted by their frequency, since what photos have in common (bright in the middle, dark at the edges) is in the
+lowest. Two photos are as alike as the cosine of what results.
+
+Texts are compared by the Jaccard index of their 5-grams of characters, in small letters, without punctuation, each
+digit as 0. It is estimated by one permutation hashing (Li, Owen and Zhang, 2012; empty bins are filled by rotation:
+Shrivastava and Li, 2014), and pairs are found by banding. Bundles are what pairs connect.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+SKETCH_SIDE = 16
+SKETCH_BYTES = SKETCH_SIDE**2
+FREQUENCIES = 8  # in each direction
+BLOCK = 2_048  # photos that are compared with as many at a time
+# From which likeness on photos are near copies: the first that has more photos with their nearest above it than twice
+# as many in as wide a band below. Where photos of different things form a continuum (digits, X-rays) none has.
+LIKENESS = (0.9, 0.92, 0.94, 0.96, 0.98, 0.99)
+APART = 2.0
+
+GRAM = 5  # characters
+LETTERS = 8  # of a text's normal form, below which only equal ones are copies
+MOST_CHARS = 20_000  # of a text that are looked at
+JACCARD = 0.7
+BAND, BANDS = (
+    5,
+    25,
+)  # minima of a signature that have to be equal for a pair to be compared: 99 % of those with 0.7
+MINIMA = BAND * BANDS
+CHARS_AT_ONCE = 1 << 20
+PAIRS_AT_ONCE = 1 << 16
+EMPTY = np.uint32(0xFFFFFFFF)
+ODD = np.uint64(0x9E3779B97F4A7C15)
+
+Bundles = npt.NDArray[np.int64]  # the number of each example's bundle: that of its first example
+Pairs = npt.NDArray[np.int64]  # pairs × 2
+Signatures = npt.NDArray[np.uint32]
+
+_others = re.compile(r"[\W_]+")
+_digit = re.compile(r"\d")
+
+
+def bundle_photos(sketches: Sequence[bytes]) -> Bundles:
+    """Return the bundle of each photo; `sketches` are 16 × 16 grey values each, or empty for photos without."""
+    known = np.array(
+        [place for place, sketch in enumerate(sketches) if len(sketch) == SKETCH_BYTES], np.int64
+    )
+    if not len(known):
+        return np.arange(len(sketches))
+    joined = b"".join(sketches[place] for place in known)
+    vectors = describe_photos(np.frombuffer(joined, np.uint8).reshape(-1, SKETCH_SIDE, SKETCH_SIDE))
+    return connect(known[_alike_photos(vectors)], len(sketches))
+
+
+def bundle_texts(texts: Iterable[str]) -> Bundles:
+    """Return the bundle of each text. Takes 500 bytes a text beside the texts themselves."""
+    sketches = TextSketches()
+    for text in texts:
+        sketches.add(text)
+    return sketches.bundles()
+
+
+def connect(pairs: Pairs, count: int) -> Bundles:
+    """Return the number of the first example that each of `count` is connected with, directly or by others."""
+    first = np.arange(count)
+    while len(pairs):
+        ends = first[pairs]
+        least = ends.min(1)
+        np.minimum.at(first, ends.ravel(), np.repeat(least, 2))
+        np.minimum.at(first, pairs.ravel(), np.repeat(least, 2))
+        first = _followed(first)
+        ends = first[pairs]
+        pairs = pairs[ends[:, 0] != ends[:, 1]]
+    return first
+
+
+def _followed(first: Bundles) -> Bundles:
+    while (further := first[first]).tolist() != first.tolist():
+        first = further
+    return first
+
+
+def describe_photos(greys: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Return a vector of length 1 for each of N × 16 × 16 grey pictures; of length 0 for one of a single grey."""
+    described = np.zeros((len(greys), FREQUENCIES**2 - 1), np.float32)
+    basis, weights = _cosines(), _weights()
+    for start in range(0, len(greys), BLOCK):
+        block = greys[start : start + BLOCK]
+        ranks = _ranks(block.reshape(len(block), -1)).reshape(block.shape)
+        spectrum = (basis @ ranks @ basis.T * weights).reshape(len(block), -1)[:, 1:]
+        length = np.linalg.norm(spectrum, axis=1, keepdims=True)
+        described[start : start + BLOCK] = spectrum / np.maximum(length, 1e-3)
+    return described
+
+
+def _ranks(values: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
+    """Return the mean rank of each value among those of its row, from -1 to 1."""
+    rows, columns = values.shape
+    cells = values.astype(np.int64) + 256 * np.arange(rows)[:, None]
+    counts = np.bincount(cells.ravel(), minlength=256 * rows).reshape(rows, 256)
+    below = counts.cumsum(1) - counts / 2
+    ranks: npt.NDArray[np.float64] = below.ravel()[cells] * 2 / columns - 1
+    return ranks
+
+
+def _cosines() -> npt.NDArray[np.float64]:
+    """Return the first rows of the orthonormal cosine transform (DCT-II)."""
+    places = np.arange(SKETCH_SIDE) + 0.5
+    rows = np.cos(np.pi / SKETCH_SIDE * np.outer(np.arange(FREQUENCIES), places)) * np.sqrt(2 / SKETCH_SIDE)
+    rows[0] /= np.sqrt(2)
+    return np.asarray(rows, np.float64)
+
+
+def _weights() -> npt.NDArray[np.float64]:
+    """Return the frequency of each coefficient: the amplitudes of photos fall with it."""
+    one = np.arange(FREQUENCIES)
+    return np.asarray(np.hypot(one[:, None], one[None]), np.float64)
+
+
+def _alike_photos(vectors: npt.NDArray[np.float32]) -> Pairs:
+    """Return pairs of near copies among photos, by place."""
+    nearest = np.full(len(vectors), -1.0, np.float32)
+    for start, end, values in _products(vectors):
+        np.maximum(nearest[start : start + BLOCK], values.max(1), out=nearest[start : start + BLOCK])
+        np.maximum(nearest[end : end + BLOCK], values.max(0), out=nearest[end : end + BLOCK])
+    least = least_likeness(nearest)
+    if least is None:
+        return np.zeros((0, 2), np.int64)
+    some = np.flatnonzero(nearest >= least)
+    found = [
+        np.argwhere(values >= least) + np.array([start, end])
+        for start, end, values in _products(vectors[some])
+    ]
+    return np.asarray(some[np.concatenate(found)], np.int64)
+
+
+def least_likeness(nearest: npt.NDArray[np.float32]) -> float | None:
+    """Return from which likeness photos are near copies, by that of each photo's nearest; None: there are none."""
+    for least in LIKENESS:
+        above = int((nearest >= least).sum())
+        below = int(((nearest >= 2 * least - 1) & (nearest < least)).sum())
+        if above and above > APART * below:
+            return least
+    return None
+
+
+def _products(vectors: npt.NDArray[np.float32]) -> Iterator[tuple[int, int, npt.NDArray[np.float32]]]:
+    """Yield the likeness of each pair once: where a block of rows begins, where one of columns, and the values."""
+    for start in range(0, len(vectors), BLOCK):
+        for end in range(start, len(vectors), BLOCK):
+            values = vectors[start : start + BLOCK] @ vectors[end : end + BLOCK].T
+            if start == end:
+                values[np.tril_indices(len(values))] = -1
+            yield start, end, values
+
+
+class TextSketches:
+    """Takes texts one by one, and keeps 500 bytes of each."""
+
+    def __init__(self) -> None:
+        self._waiting: list[str] = []
+        self._chars = 0
+        self._done: list[Signatures] = []
+
+    def add(self, text: str) -> None:
+        """Take a text."""
+        plain = normal_form(text)
+        self._waiting.append(plain)
+        self._chars += len(plain)
+        if self._chars >= CHARS_AT_ONCE:
+            self._sign()
+
+    def bundles(self) -> Bundles:
+        """Return the bundle of each text."""
+        self._sign()
+        signatures = np.concatenate(self._done) if self._done else np.zeros((0, MINIMA), np.uint32)
+        return connect(_alike_texts(signatures), len(signatures))
+
+    def _sign(self) -> None:
+        if self._waiting:
+            self._done.append(_signatures(self._waiting))
+        self._waiting, self._chars = [], 0
+
+
+def normal_form(text: str) -> str:
+    """Return what of a text is compared, with blanks around it; the text itself where little would be left."""
+    plain = _digit.sub("0", _others.sub(" ", text[:MOST_CHARS].casefold()).strip())
+    letters = len(plain) - plain.count("0") - plain.count(" ")
+    # A sign that is in no normal form keeps such texts apart from others: only equal ones have equal grams.
+    return f" {plain} " if letters >= LETTERS else f"\0{text[:MOST_CHARS]}\0\0\0\0"
+
+
+def _signatures(plains: Sequence[str]) -> Signatures:
+    """Return minima of the hashed n-grams of texts: of each, the least in every bin."""
+    lengths = np.array([len(plain) for plain in plains])
+    signs = np.frombuffer("".join(plains).encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.uint64)
+    owners = np.repeat(np.arange(len(plains)), lengths)
+    hashed = np.zeros(len(signs) - GRAM + 1, np.uint64)
+    for place in range(GRAM):
+        hashed = hashed * ODD + signs[place : place + len(hashed)] + np.uint64(1)
+    whole = owners[: len(hashed)] == owners[GRAM - 1 :]
+    hashed, owners = _mixed(hashed[whole]), owners[: len(whole)][whole]
+    bins = owners * MINIMA + ((hashed >> np.uint64(33)) % np.uint64(MINIMA)).astype(np.int64)
+    minima = np.full(len(plains) * MINIMA, EMPTY, np.uint32)
+    np.minimum.at(minima, bins, (hashed & np.uint64(0x7FFFFFFF)).astype(np.uint32))
+    return _filled(minima.reshape(len(plains), MINIMA))
+
+
+def _filled(minima: Signatures) -> Signatures:
+    """Fill empty bins with the next minimum to the right, and how far it was."""
+    places = np.arange(2 * MINIMA, dtype=np.int32)
+    twice = np.concatenate([minima, minima], 1)
+    following = np.where(twice == EMPTY, np.int32(2 * MINIMA), places)
+    following = np.minimum.accumulate(following[:, ::-1], 1)[:, ::-1][:, :MINIMA]
+    following = np.minimum(following, 2 * MINIMA - 1)
+    distance = (following - places[:MINIMA]).astype(np.uint32)
+    found: Signatures = np.take_along_axis(twice, following, 1) + distance * np.uint32(0x9E3779B1)
+    return found
+
+
+def _alike_texts(signatures: Signatures) -> Pairs:
+    """Return pairs of texts whose signatures agree in so many minima."""
+    pairs = [np.zeros((0, 2), np.int64)]
+    for start in range(0, MINIMA, BAND):
+        found = _of_one_band(signatures[:, start : start + BAND])
+        for begin in range(0, len(found), PAIRS_AT_ONCE):
+            some = found[begin : begin + PAIRS_AT_ONCE]
+            equal = (signatures[some[:, 0]] == signatures[some[:, 1]]).mean(1)
+            pairs.append(some[equal >= JACCARD])
+    return np.concatenate(pairs)
+
+
+def _of_one_band(band: Signatures) -> Pairs:
+    """Return pairs of texts that have a band in common: each with the one before it, and with the first that has it."""
+    keys = np.zeros(len(band), np.uint64)
+    for column in band.T:
+        keys = _mixed(keys * ODD + column + np.uint64(1))
+    order = np.argsort(keys, kind="stable")
+    ordered = keys[order]
+    again = np.flatnonzero(ordered[1:] == ordered[:-1]) + 1
+    starts = np.searchsorted(ordered, ordered[again])
+    before = np.stack([order[again - 1], order[again]], 1)
+    far = again - starts > 1
+    return np.concatenate([before, np.stack([order[starts[far]], order[again[far]]], 1)])
+
+
+def _mixed(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Return well mixed hashes of numbers (the finalizer of SplitMix64; Steele, Lea and Flood, 2014)."""
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    mixed: npt.NDArray[np.uint64] = values ^ (values >> np.uint64(31))
+    return mixed
