@@ -14,6 +14,7 @@ BENCHMARKS = {
     "languages": "languages:languages",
     "few_shot": "few_shot:few_shot",
     "honest": "honest:honest",
+    "label_issues": "label_issues:label_issues",
     "finetune_throughput": "finetune:throughput",
     "serving": "serving:serving",
     "mirror": "mirror:mirror",
@@ -21,6 +22,7 @@ BENCHMARKS = {
     "ingest_text": "ingest:text",
     "folder_upload": "folder_upload:folder_upload",
     "registry_pages": "registry_pages:registry_pages",
+    "project_data": "project_data:project_data",
 }
 
 

@@ -113,6 +113,7 @@ def _embedding_seconds(texts: list[str]) -> float:
     import numpy as np
 
     from training.engine.catalogue import get_architecture
+    from training.engine.data.manifest import Manifest
     from training.engine.events import Progress
     from training.engine.examples import Examples
     from training.engine.loop.checkpoints import Checkpoints
@@ -121,7 +122,10 @@ def _embedding_seconds(texts: list[str]) -> float:
     from training.engine.strategies.features import Wanted, extract
 
     names = tuple(texts)
-    examples = Examples(names, np.zeros(len(names), np.int64), ("any",), names, names.__getitem__)
+    manifest = Manifest.of_upload("", names, names, names, names)
+    numbers, read = tuple(range(len(names))), names.__getitem__
+    labels = np.zeros(len(names), np.int64)
+    examples = Examples(names, labels, ("any",), names, read, manifest, numbers, read)
     backbone, seconds = get_backbone(get_architecture("minilm"), CACHE), []
     progress = Progress(lambda _: None, lambda: False)
     nothing_kept = Checkpoints(TrainingRequest("t", "n", "", "", "", "", "", {}, "", ""), progress)

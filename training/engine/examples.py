@@ -32,7 +32,11 @@ from .data import (
     settled_parts,
     stratified_split,
 )
+from .data.manifest import TEST, Manifest, read_manifest
+from .data.revision import open_images, read_texts, text_digest, usable_parts
 from .request import TrainingRequest
+
+LEFT_OUT = "left out"  # of a revision's rows: neither learnt from nor measured on
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,8 @@ class Examples:
     These are copies and near copies, or what the data name as a group (`has_named_groups`). `lookalikes` are classes
     of which all examples are near copies of one another: of them only exact copies stay together. `parts` are those of
     a split that the data set brings, "train" or "valid" for each example; empty without.
-    `tests` are its test part, which no strategy looks at.
+    `tests` are its test part, which no strategy looks at. `manifest` lists all that was read, used or not; `rows` are
+    the examples' places in it, `read` returns the content of any of its rows.
     """
 
     names: tuple[str, ...]
@@ -64,6 +69,9 @@ class Examples:
     classes: tuple[str, ...]
     groups: tuple[Hashable, ...]
     raw: Callable[[int], bytes | str]
+    manifest: Manifest
+    rows: tuple[int, ...]
+    read: Callable[[int], bytes | str]
     parts: tuple[str, ...] = ()
     tests: TestPart | None = None
     has_named_groups: bool = False
@@ -97,6 +105,7 @@ class Examples:
             labels=self.labels[kept],
             groups=tuple(self.groups[index] for index in kept),
             raw=lambda index, raw=self.raw: raw(kept[index]),  # type: ignore[misc]
+            rows=tuple(self.rows[index] for index in kept),
             parts=tuple(self.parts[index] for index in kept) if self.parts else (),
         )
 
@@ -110,8 +119,12 @@ class Examples:
 
 @contextlib.contextmanager
 def open_examples(request: TrainingRequest) -> Iterator[Examples]:
-    """Read a request's data set and keep its file open. Raises `DataError`."""
+    """Read a request's data set, or the revision that it names, and keep the files open. Raises `DataError`."""
     path, limits = Path(request.dataset_path), Limits(**request.limits)
+    if request.manifest:
+        with _open_revision(request, limits) as examples:
+            yield examples
+        return
     corrections = Corrections.from_json(request.corrections)
     _check_digest(path, request.dataset_sha256)
     if request.task_type == IMAGE_CLASSIFICATION:
@@ -130,8 +143,9 @@ def open_examples(request: TrainingRequest) -> Iterator[Examples]:
             lambda rows: bundle_photos([sketches[row] for row in rows]),
             [example.group for example in images.examples] if corrections.group else (),
         )
+        manifest = _as_uploaded(request, names, contents, labels, parts)
         with open_by_name(path, limits, corrections) as read:
-            yield number_examples(found, lambda index: read(names[index]), corrections)
+            yield number_examples(found, lambda index: read(names[index]), corrections, manifest)
     else:
         columns = {"split": "", "group": corrections.columns.get("group", ""), **request.columns}
         table = read_text_table(path, columns, limits, corrections)
@@ -144,7 +158,55 @@ def open_examples(request: TrainingRequest) -> Iterator[Examples]:
             lambda rows: bundle_texts(texts[row] for row in rows),
             table.groups,
         )
-        yield number_examples(found, lambda index: texts[index], corrections)
+        numbers = [str(number) for number in range(len(texts))]
+        digests = [text_digest(text) for text in texts]
+        manifest = _as_uploaded(request, numbers, digests, table.labels, table.parts)
+        yield number_examples(found, lambda index: texts[index], corrections, manifest)
+
+
+@contextlib.contextmanager
+def _open_revision(request: TrainingRequest, limits: Limits) -> Iterator[Examples]:
+    """Read the rows of a manifest out of its shards."""
+    path = Path(request.manifest)
+    _check_digest(path, request.dataset_sha256)
+    manifest = read_manifest(path)
+    usable = usable_parts(manifest)
+    parts = tuple(usable.get(row, LEFT_OUT) for row in range(len(manifest)))
+    if "train" not in parts:
+        raise DataError("No class of this revision has two different examples to train with. Add some.")
+    labels, digests = manifest.labels, manifest.digests
+    if request.task_type == IMAGE_CLASSIFICATION:
+        one = len(set(manifest.shards)) == 1
+        names = tuple(
+            place if one else f"{place} ({shard[:8]})"
+            for place, shard in zip(manifest.places, manifest.shards, strict=True)
+        )
+        # The part of each is settled: which photos are near copies was looked at when it was.
+        photos = Found(names, labels, digests, parts, lambda rows: _exact_copies(digests, rows))
+        with open_images(manifest, request.shards, limits) as read:
+            yield number_examples(photos, read, Corrections(), manifest)
+    else:
+        texts = tuple(read_texts(manifest, request.shards, limits))
+        found = Found(texts, labels, digests, parts, lambda rows: bundle_texts(texts[row] for row in rows))
+        yield number_examples(found, lambda row: texts[row], Corrections(), manifest)
+
+
+def _exact_copies(digests: Sequence[str], rows: Sequence[int]) -> npt.NDArray[np.int64]:
+    """Return the number of each row's bundle of equal contents."""
+    numbers: dict[str, int] = {}
+    return np.array([numbers.setdefault(digests[row], len(numbers)) for row in rows], np.int64)
+
+
+def _as_uploaded(
+    request: TrainingRequest,
+    places: Sequence[str],
+    digests: Sequence[str],
+    labels: Sequence[str],
+    parts: Sequence[str],
+) -> Manifest:
+    """Return the manifest of a data set that nobody has mended yet; its own test part is one."""
+    splits = [TEST if part == "test" else "" for part in settled_parts(parts)]
+    return Manifest.of_upload(request.dataset_sha256, places, digests, labels, splits)
 
 
 @dataclass(frozen=True)
@@ -163,10 +225,15 @@ class Found:
     named: Sequence[str] = ()
 
 
-def number_examples(found: Found, raw: Callable[[int], bytes | str], corrections: Corrections) -> Examples:
-    """Number the classes, without those that are too small or cannot be validated; a test part stands apart."""
+def number_examples(
+    found: Found, raw: Callable[[int], bytes | str], corrections: Corrections, manifest: Manifest
+) -> Examples:
+    """Number the classes, without those that are too small or cannot be validated; a test part stands apart.
+
+    `manifest` has a row for each of what was found.
+    """
     labels, settled = found.labels, settled_parts(found.parts)
-    learnt = [index for index, part in enumerate(settled) if part != "test"]
+    learnt = [index for index, part in enumerate(settled) if part not in ("test", LEFT_OUT)]
     small = small_classes(Counter(labels[index] for index in learnt), corrections)
     usable = [index for index in learnt if labels[index] not in small]
     apart = [
@@ -190,6 +257,9 @@ def number_examples(found: Found, raw: Callable[[int], bytes | str], corrections
         classes,
         bundled.groups,
         lambda index: raw(kept[index]),
+        manifest,
+        tuple(kept),
+        raw,
         tuple(parts) if set(parts) - {""} else (),
         _test_part(found, settled, numbers, raw),
         has_named_groups=bool(found.named),
@@ -214,7 +284,7 @@ def _test_part(
 ) -> TestPart | None:
     labels, groups = found.labels, found.named or found.contents
     tests = [index for index, part in enumerate(parts) if part == "test"]
-    seen = {group for group, part in zip(groups, parts, strict=True) if part != "test"} - {""}
+    seen = {group for group, part in zip(groups, parts, strict=True) if part not in ("test", LEFT_OUT)} - {""}
     known = [index for index in tests if labels[index] in numbers]
     kept = [index for index in known if groups[index] not in seen]
     if not tests:

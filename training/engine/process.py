@@ -28,6 +28,7 @@ PRELOADED = [
     "timm",
     "tokenizers",
     "PIL.Image",
+    "pyarrow.parquet",
     "sklearn.metrics",
     "matplotlib.backends.backend_agg",
     "matplotlib.font_manager",

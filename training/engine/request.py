@@ -10,6 +10,16 @@ from .specs.hyperparameters import Hyperparameters
 
 
 @dataclass(frozen=True)
+class Shard:
+    """An upload in which examples of a revision lie: its SHA-256, its file, and how its report read it."""
+
+    sha256: str
+    path: str
+    columns: dict[str, str] = field(default_factory=dict)
+    corrections: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class TrainingRequest:
     """One training. `public_id` names the model's files and stands in them; a trainer is not told the token,
     with which a model can be used. Paths are strings; `columns` maps input and label to a table's columns,
@@ -19,6 +29,9 @@ class TrainingRequest:
     that takes this one's checkpoints; "" for none. `limits` overrides fields of `Limits`; `device` is
     torch's name of one, "" for the best there is, several with commas between them to train on all.
     `digests` are the SHA-256 of the network's files that the platform fetched from the hub, by their names there.
+
+    With a `manifest` (a file, see `data.manifest`) its rows are trained on, out of the `shards`; `dataset_sha256` is
+    the manifest's then, and the other fields of the data set mean nothing.
     """
 
     public_id: str
@@ -40,6 +53,8 @@ class TrainingRequest:
     limits: dict[str, int] = field(default_factory=dict)
     device: str = ""
     digests: dict[str, str] = field(default_factory=dict)
+    manifest: str = ""
+    shards: tuple[Shard, ...] = ()
 
     @property
     def devices(self) -> list[str]:
@@ -53,13 +68,16 @@ class TrainingRequest:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Read what `to_json` made."""
-        return cls(**{**data, "hyperparameters": Hyperparameters(**data["hyperparameters"])})
+        shards = tuple(Shard(**shard) for shard in data.get("shards", ()))
+        settings = Hyperparameters(**data["hyperparameters"])
+        return cls(**{**data, "hyperparameters": settings, "shards": shards})
 
 
 @dataclass(frozen=True)
 class TrainingResult:
     """A finished training. `accuracy` is percent of the validation part; `artifacts` maps kinds to files in
-    the request's output folder; `accuracy_plot` is a base64 PNG; seconds are wall-clock."""
+    the request's output folder; `accuracy_plot` is a base64 PNG; seconds are wall-clock. `examples` names the file
+    there with what was trained on (see `seen_examples`)."""
 
     accuracy: float
     classes: list[str]
@@ -68,6 +86,7 @@ class TrainingResult:
     accuracy_plot: str
     parity: ParityMetrics
     phase_seconds: dict[str, float]
+    examples: str = ""
 
     def to_json(self) -> dict[str, object]:
         """Return plain data."""

@@ -33,8 +33,10 @@ from .loop.checkpoints import Checkpoints
 from .loop.distributed import joined, own_rank
 from .networks.backbones import exported_network, quantized_network
 from .request import TrainingRequest, TrainingResult
+from .seen_examples import write_seen_examples
 from .strategies.base import Assignment, TrainedModel
 from .strategies.factory import get_strategy
+from .strategies.judge import judge
 from .strategies.ngrams import join_ngrams
 
 LIBRARIES = ("torch", "onnx", "onnxruntime", "tokenizers", "numpy", "pillow")
@@ -72,6 +74,9 @@ def train(
         artifacts["evaluation"] = f"{request.public_id}_evaluation.json"
         evaluation = json.dumps({**json.loads(metadata.to_json()), "metrics": metrics}, ensure_ascii=False)
         write_atomically(Path(request.output_dir, artifacts["evaluation"]), evaluation.encode())
+        seen = f"{request.public_id}_examples.parquet"
+        judged = judge(trained, request.seed, progress.check)
+        write_seen_examples(Path(request.output_dir, seen), request, trained.examples, judged)
         crash_point("verify.done")
     progress.leave()
     return TrainingResult(
@@ -82,6 +87,7 @@ def train(
         accuracy_plot=trained.draw(trained.metrics["accuracy"]),
         parity=parity.to_json(),
         phase_seconds=progress.phase_seconds,
+        examples=seen,
     )
 
 

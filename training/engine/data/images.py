@@ -180,6 +180,26 @@ def open_by_name(
         yield lambda name: b"".join(iter_member(archive, members[name]))
 
 
+class MemberBytes(NamedTuple):
+    """Where a member's header begins in an archive, how many packed bytes follow it, and by which method of zip."""
+
+    offset: int
+    packed: int
+    method: int
+
+
+def locate_members(
+    path: Path, limits: Limits | None = None, corrections: Corrections | None = None
+) -> dict[str, MemberBytes]:
+    """Return where each file of a zip lies, so that one can be read without the others. Raises `DataError`."""
+    name_encoding = corrections.name_encoding if corrections else None
+    with open_listing(path, limits or Limits(), name_encoding) as (_, entries, _):
+        return {
+            entry.filename: MemberBytes(entry.header_offset, entry.compress_size, entry.compress_type)
+            for entry in entries
+        }
+
+
 def why_no_class_name(name: str) -> str:
     """Return why no folder of an archive can have this name; empty when one can."""
     if not name.strip():

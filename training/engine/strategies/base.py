@@ -22,6 +22,7 @@ from ..networks.stages import State
 from ..request import TrainingRequest
 from ..specs.hyperparameters import TrainConfig
 from ..specs.strategies import StrategySpec, find_strategy
+from .features import Seen
 from .out_of_fold import OutOfFold
 
 
@@ -62,7 +63,8 @@ class TrainedModel:
     `state` is that of the network before the head, None when it is the pretrained one as it was. A text
     model has a head on a network, on n-grams, or both, whose scores are summed. `probabilities` are those of
     the validation part, N × classes; `out_of_fold` is what cross-validation said of all examples where they are
-    few and their features are those of the pretrained network. `draw` makes the accuracy plot, base64 of a small
+    few and their features are those of the pretrained network; `seen` are these features, of all examples. `draw`
+    makes the accuracy plot, base64 of a small
     PNG, of the accuracy (0…1) that is published.
     """
 
@@ -77,6 +79,7 @@ class TrainedModel:
     probabilities: npt.NDArray[np.float32]
     ngrams: NgramHead | None = None
     out_of_fold: OutOfFold | None = None
+    seen: Seen | None = None
 
 
 class Strategy(Protocol):

@@ -115,6 +115,7 @@ def publish(
         validation=tuple(validation),
         probabilities=probabilities,
         out_of_fold=found,
+        seen=seen,
     )
 
 

@@ -22,13 +22,6 @@ MakeRequest = Callable[..., TrainingRequest]
 
 
 @pytest.fixture(scope="session")
-def cache_dir(pytestconfig: pytest.Config) -> Path:
-    """Where prepared backbones stay from run to run; safe for several processes at a time."""
-    assert pytestconfig.cache is not None
-    return pytestconfig.cache.mkdir("backbones")
-
-
-@pytest.fixture(scope="session")
 def make_request(cache_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> MakeRequest:
     """Return requests for the samples, each with an output folder of its own."""
 

@@ -167,9 +167,9 @@ def test_files_tell_the_public_identifier_and_no_token(trained: Trained) -> None
         assert b'"token": "' not in told
 
 
-def test_output_folder_holds_the_artifacts_only(trained: Trained) -> None:
+def test_output_folder_holds_nothing_but_what_the_result_names(trained: Trained) -> None:
     names = {path.name for path in Path(trained.request.output_dir).iterdir()}
-    assert names == set(trained.result.artifacts.values())
+    assert names == {*trained.result.artifacts.values(), trained.result.examples}
 
 
 def test_text_metadata_file_is_enough_to_tokenise(banking: Trained) -> None:

@@ -1,0 +1,123 @@
+"""Training from a revision: what the first training lists, mended, is what the second one learns."""
+
+import csv
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from training.engine.data import DataError
+from training.engine.data.manifest import Manifest, write_manifest
+from training.engine.request import Shard, TrainingRequest, TrainingResult
+from training.engine.seen_examples import read_seen_examples
+from training.engine.training import train
+
+from ..conftest import MakeRequest
+from ..small_data import few_digits, few_sentences
+
+IMAGE, TEXT = "imageclassification", "textclassification"
+
+
+def run(request: TrainingRequest) -> tuple[TrainingResult, Manifest, dict[str, list[object]]]:
+    result = train(request, lambda _: None, should_stop=lambda: False)
+    return result, *read_seen_examples(Path(request.output_dir, result.examples))
+
+
+def again(
+    make_request: MakeRequest, first: TrainingRequest, manifest: Manifest, folder: Path, *more: Shard
+) -> TrainingRequest:
+    """Return the request for a training from a manifest of the first one's upload, and more uploads."""
+    path = folder / "manifest.parquet"
+    write_manifest(path, manifest)
+    shard = Shard(first.dataset_sha256, first.dataset_path, first.columns)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return make_request(
+        first.task_type,
+        dataset_path="",
+        dataset_sha256=digest,
+        manifest=str(path),
+        shards=(shard, *more),
+    )
+
+
+def test_request_with_shards_survives_json(make_request: MakeRequest) -> None:
+    request = make_request(TEXT, manifest="m.parquet", shards=(Shard("1", "a.csv", {"input": "a"}),))
+    assert TrainingRequest.from_json(request.to_json()) == request
+
+
+def test_first_training_lists_photos_and_where_they_lie(make_request: MakeRequest, tmp_path: Path) -> None:
+    path = few_digits(tmp_path / "digits.zip")
+    _, manifest, further = run(make_request(IMAGE, path))
+    assert len(manifest) == 24
+    assert set(manifest.splits) == {"train", "validation"}
+    assert set(manifest.shards) == {hashlib.sha256(path.read_bytes()).hexdigest()}
+    offset, place = further["offset"][3], manifest.places[3]
+    assert place.encode() in path.read_bytes()[offset : offset + 100]  # type: ignore[operator]
+    judged = [given for given in further["given"] if given is not None]
+    assert len(judged) == 24  # few: all are held out in turn
+
+
+def test_mended_labels_are_what_is_learnt(make_request: MakeRequest, tmp_path: Path) -> None:
+    first = make_request(IMAGE, few_digits(tmp_path / "digits.zip"))
+    _, manifest, _ = run(first)
+    labels = tuple("nought" if label == "0" else label for label in manifest.labels)
+    excluded = np.array([place == "1/01.png" for place in manifest.places])
+    result, found, _ = run(
+        again(make_request, first, replace(manifest, labels=labels, excluded=excluded), tmp_path)
+    )
+    assert result.classes == ["1", "2", "nought"]
+    assert result.metrics["train_examples"] == 23  # few: each is held out in turn
+    assert found.splits == manifest.splits  # held out stays held out
+
+
+def test_texts_of_two_uploads_are_one_revision(make_request: MakeRequest, tmp_path: Path) -> None:
+    first = make_request(TEXT, few_sentences(tmp_path / "few.csv"))
+    _, manifest, further = run(first)
+    assert all(further["text"])
+    more = tmp_path / "more.csv"
+    with more.open("w", newline="") as file:
+        csv.writer(file).writerows([("input", "label"), ("Bonjour tout le monde", "?"), ("Au revoir", "?")])
+    digest = hashlib.sha256(more.read_bytes()).hexdigest()
+    texts = ("Bonjour tout le monde", "Au revoir")
+    added = Manifest.of_upload(
+        digest,
+        ("0", "1"),
+        [hashlib.sha256(text.encode()).hexdigest() for text in texts],
+        ("french", "french"),
+        ("train", "test"),
+    )
+    both = Manifest(
+        *(tuple(a) + tuple(b) for a, b in zip(words(manifest), words(added), strict=True)),
+        excluded=np.zeros(len(manifest) + 2, np.bool_),
+        confirmed=np.zeros(len(manifest) + 2, np.bool_),
+    )
+    shard = Shard(digest, str(more), {"input": "input", "label": "label"})
+    result, found, _ = run(again(make_request, first, both, tmp_path, shard))
+    assert "french" not in result.classes  # one example cannot be learnt and measured
+    assert result.metrics.get("test") is None
+    assert found.splits[-2:] == ("train", "test")
+
+
+def words(manifest: Manifest) -> list[object]:
+    return list(manifest.columns().values())[:6]
+
+
+def test_upload_that_is_not_there_is_named(make_request: MakeRequest, tmp_path: Path) -> None:
+    first = make_request(TEXT, few_sentences(tmp_path / "few.csv"))
+    digests = ["a", "b", "c", "d"]
+    manifest = Manifest.of_upload(
+        "f" * 64, ["0", "1", "2", "3"], digests, ["x", "x", "y", "y"], ["train", "validation"] * 2
+    )
+    with pytest.raises(DataError, match="ffff that the list of examples names is not there"):
+        run(again(make_request, first, manifest, tmp_path))
+
+
+def test_manifest_that_is_another_is_not_trained_on(make_request: MakeRequest, tmp_path: Path) -> None:
+    first = make_request(TEXT, few_sentences(tmp_path / "few.csv"))
+    request = again(
+        make_request, first, Manifest.of_upload("f" * 64, ["0"], ["a"], ["x"], ["train"]), tmp_path
+    )
+    with pytest.raises(DataError, match="not the one that was checked"):
+        run(replace(request, dataset_sha256="0" * 64))

@@ -1,0 +1,122 @@
+"""What a training saw of each example, as a file: the revision that it trained on, and what it has to say of it.
+
+The file is a manifest with further columns: `text`, the beginning of a text; `offset`, `packed` and `method`, where an
+image of an upload lies in its archive; `given`, the probability of the example's own label by a model that has not
+learnt from it; `suggested` and `likely`, the most probable other class and its probability; `doubt`, how certain it is
+that the label is wrong, of those that look wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from models_registry.artifacts.metadata import TEXT_CLASSIFICATION
+from models_registry.inputs import Corrections
+
+from .data.images import locate_members
+from .data.manifest import TRAIN, VALIDATION, Manifest, manifest_of
+from .examples import Examples
+from .label_issues import LabelIssue
+from .request import TrainingRequest
+
+if TYPE_CHECKING:
+    import pyarrow
+
+SHOWN = 1_000  # characters of a text
+
+Opinions = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Probabilities of examples by models that have not learnt from them: `rows` of the examples, N × classes."""
+
+    rows: npt.NDArray[np.int64]
+    probabilities: Opinions
+    issues: Sequence[LabelIssue] = ()
+
+
+def settled_manifest(request: TrainingRequest, examples: Examples) -> Manifest:
+    """Return the manifest with the split that was used; what was not used stays where it was."""
+    splits = list(examples.manifest.splits)
+    # Not what was measured on: few examples are all held out in turn, and a later training may have more.
+    held_out = set(examples.split(request.data_split, request.seed).validation)
+    for index, row in enumerate(examples.rows):
+        splits[row] = VALIDATION if index in held_out else TRAIN
+    return examples.manifest.with_splits(splits)
+
+
+def write_seen_examples(path: Path, request: TrainingRequest, examples: Examples, judged: Judged) -> None:
+    """Write the file."""
+    import pyarrow
+    import pyarrow.parquet
+
+    manifest = settled_manifest(request, examples)
+    table = manifest.table()
+    for name, values in _shown(request, examples, manifest).items():
+        table = table.append_column(name, pyarrow.array(values))
+    for name, column in _opinions(examples, judged, len(manifest)).items():
+        table = table.append_column(name, column)
+    pyarrow.parquet.write_table(table, path, compression="zstd")
+
+
+def _shown(request: TrainingRequest, examples: Examples, manifest: Manifest) -> dict[str, Sequence[object]]:
+    """Return what pages show the examples by; of a revision that is known already."""
+    if request.manifest:
+        return {}
+    if request.task_type == TEXT_CLASSIFICATION:
+        return {"text": [str(examples.read(row))[:SHOWN] for row in range(len(manifest))]}
+    places = locate_members(Path(request.dataset_path), None, Corrections.from_json(request.corrections))
+    found = [places[place] for place in manifest.places]
+    return {
+        "offset": [one.offset for one in found],
+        "packed": [one.packed for one in found],
+        "method": [one.method for one in found],
+    }
+
+
+def _opinions(examples: Examples, judged: Judged, count: int) -> dict[str, pyarrow.Array]:
+    """Return the columns of what is thought of each example, null where nothing is."""
+    import pyarrow
+
+    given: list[float | None] = [None] * count
+    suggested: list[str | None] = [None] * count
+    likely: list[float | None] = [None] * count
+    doubt: list[float | None] = [None] * count
+    others = judged.probabilities.copy()
+    labels = examples.labels[judged.rows]
+    numbers = np.arange(len(labels))
+    own = judged.probabilities[numbers, labels]
+    others[numbers, labels] = -1
+    best = others.argmax(1) if len(others) else np.zeros(0, np.int64)
+    for place, index in enumerate(judged.rows.tolist()):
+        row = examples.rows[index]
+        given[row] = float(own[place])
+        suggested[row] = examples.classes[best[place]]
+        likely[row] = float(others[place, best[place]])
+    for issue in judged.issues:
+        row = examples.rows[issue.example]
+        doubt[row], suggested[row] = issue.certainty, examples.classes[issue.suggested]
+    number = pyarrow.float32()
+    return {
+        "given": pyarrow.array(given, number),
+        "suggested": pyarrow.array(suggested, pyarrow.string()).dictionary_encode(),
+        "likely": pyarrow.array(likely, number),
+        "doubt": pyarrow.array(doubt, number),
+    }
+
+
+def read_seen_examples(path: Path) -> tuple[Manifest, dict[str, list[object]]]:
+    """Return the manifest of a file and its further columns, by name."""
+    import pyarrow.parquet
+
+    table = pyarrow.parquet.read_table(path)
+    manifest = manifest_of(table)
+    further = [name for name in table.column_names if name not in manifest.columns()]
+    return manifest, {name: table.column(name).to_pylist() for name in further}
