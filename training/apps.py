@@ -27,16 +27,19 @@ class TrainingConfig(AppConfig):
 
         from .datasets.files import DATASETS
         from .documents.projections import TrainingProjection
+        from .examples import files as examples_files
         from .jobs.files import CHECKPOINTS, known_files
 
         register(TrainingProjection())
         for folder in (*(f"{task}/" for task in TaskType), DATASETS, CHECKPOINTS):
             register_files(folder, partial(known_files, folder))
+        register_files(examples_files.PROJECTS, examples_files.known_files)
 
     def _register_periodic_tasks(self) -> None:
         from core import periodic
 
         from .datasets.reconcile import sweep_unusable_datasets
+        from .examples.findings import apply_waiting
         from .jobs.reconcile import sweep_files
         from .jobs.routing import route_queued_jobs
         from .networks.reconcile import fetch_networks_of_environment, sweep_fetches
@@ -44,6 +47,7 @@ class TrainingConfig(AppConfig):
 
         periodic.register("route jobs", route_queued_jobs)
         periodic.register("sweep files", sweep_files)
+        periodic.register("take over findings", apply_waiting)
         periodic.register("sweep unusable data sets", sweep_unusable_datasets)
         periodic.register("fetch further networks", fetch_networks_of_environment)
         periodic.register("sweep fetches of networks", sweep_fetches)

@@ -1,7 +1,19 @@
 """The models of this app, where Django looks for them; each is written in its own room."""
 
 from .datasets.models import Dataset, DatasetValidation
+from .examples.models import Edit, Example, Findings, Revision
 from .jobs.models import TrainingJob, WorkerHeartbeat
 from .networks.models import HubNetwork, NetworkFetch
 
-__all__ = ["Dataset", "DatasetValidation", "HubNetwork", "NetworkFetch", "TrainingJob", "WorkerHeartbeat"]
+__all__ = [
+    "Dataset",
+    "DatasetValidation",
+    "Edit",
+    "Example",
+    "Findings",
+    "HubNetwork",
+    "NetworkFetch",
+    "Revision",
+    "TrainingJob",
+    "WorkerHeartbeat",
+]

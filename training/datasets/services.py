@@ -247,6 +247,16 @@ def _read_now(dataset: Dataset, path: Path, *, progress: Progress | None = None)
     dataset.examples, dataset.report = report.examples, report.to_json()
 
 
+def keep_shard(dataset: Dataset, path: Path) -> None:
+    """Keep further examples of a project, which somebody has read already, as a data set of their own.
+
+    Raises `InvalidRequest`, `QuotaExceeded`, `BucketError`.
+    """
+    dataset.key = dataset_key(uuid.uuid4().hex, path.suffix)
+    dataset.size, dataset.sha256 = path.stat().st_size, hash_file(path)
+    _keep(dataset, path)
+
+
 def _keep(dataset: Dataset, path: Path) -> None:
     """Put a data set's file into the bucket and its row into the table: both, or neither."""
     check_fields(dataset, exclude=["owner"])

@@ -24,6 +24,7 @@ from ..datasets.models import Dataset
 from ..engine.catalogue import get_architecture
 from ..engine.specs.hyperparameters import IN_DOCUMENTS, OPTIMIZER, Hyperparameters, TrainConfig, completed
 from ..engine.specs.strategies import DEFAULT_STRATEGY, find_strategy, strategy_choices
+from ..examples.models import Revision
 from ..task_names import RUN_TRAINING_JOB
 from .phases import where_it_goes_on
 from .progress import JobProgress
@@ -79,6 +80,14 @@ class TrainingJob(LeasedWork):
         Project, on_delete=models.PROTECT, related_name="training_jobs", editable=False
     )
     dataset = models.ForeignKey(Dataset, on_delete=models.PROTECT, related_name="jobs")
+    revision = models.ForeignKey(
+        Revision,
+        on_delete=models.PROTECT,
+        null=True,
+        editable=False,
+        related_name="jobs",
+        help_text="What is trained on; empty until the first training of a data set has listed its examples.",
+    )
     task_type = models.CharField(max_length=24, choices=TaskType)
     architecture = models.CharField(max_length=80)
     strategy = models.CharField(max_length=16, choices=strategy_choices, default=DEFAULT_STRATEGY)

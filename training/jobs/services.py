@@ -27,6 +27,8 @@ from ..engine.data import DataError, parse_data_split
 from ..engine.specs.hyperparameters import ADVANCED, contradiction
 from ..engine.specs.options import Values
 from ..engine.specs.strategies import DEFAULT_STRATEGY
+from ..examples.models import Revision
+from ..examples.revisions import next_revision, shards_of
 from ..networks.selectors import find_network, is_allowed
 from .models import TrainingJob
 from .presets import suitable_network
@@ -95,10 +97,12 @@ def submit_job(
     origin: str = TrainingJob.Origin.FORM,
     waits_for_data: bool = False,
     project: Project | None = None,
+    revision: Revision | None = None,
 ) -> TrainingJob:
     """Accept a job. Raises `InvalidRequest`, `MaintenanceMode` or `PlatformBusy`.
 
     Its model becomes a version of `project`, whose owner's it then is; None makes a project of the job's name.
+    `revision`, one of the project, is what is trained on instead of the data set as it came.
     `waits_for_data` accepts a data set that a worker is still validating: the job waits for it, and fails with it.
     `token` is that of a job from a document, which names its own; None makes one.
     """
@@ -108,6 +112,7 @@ def submit_job(
     owner = project.owner if project is not None else owner
     job = TrainingJob(
         project=project,
+        revision=revision,
         token=token or new_token(dataset.task_type, name),
         name=name.strip(),
         owner=owner,
@@ -192,7 +197,7 @@ def _is_ready(dataset: Dataset, *, may_wait: bool) -> bool:
 
 def _check(job: TrainingJob) -> None:
     """Raise `InvalidRequest` for fields that are out of range, and for settings that contradict each other."""
-    check_fields(job, exclude=["owner", "dataset", "project", "registered_model"])
+    check_fields(job, exclude=["owner", "dataset", "project", "revision", "registered_model"])
     try:
         parse_data_split(job.data_split)
     except DataError as error:
@@ -244,10 +249,37 @@ def repeat_job(*, job: TrainingJob, owner: User | None) -> TrainingJob:
     return _submit_again(job, owner)
 
 
+def train_again(
+    *, project: Project, author: User | None, origin: str = TrainingJob.Origin.FORM
+) -> TrainingJob:
+    """Train a project's examples as they are now, with the settings of its newest version.
+
+    The edits since the newest revision become the next one. Raises what `submit_job` raises, and `BucketError`.
+    """
+    succeeded = TrainingJob.objects.filter(project=project, state=TrainingJob.State.SUCCEEDED)
+    job = succeeded.select_related("dataset").order_by("-pk").first()
+    if job is None:
+        raise InvalidRequest(f"{project} has no version yet. Its first training has to succeed before.")
+    require_operation()
+    revision = next_revision(project=project, author=author)
+    for dataset in shards_of(revision):
+        require_ready(dataset)
+    return submit_job(
+        project=project,
+        revision=revision,
+        owner=project.owner,
+        dataset=job.dataset,
+        name=project.name,
+        choice=JobSettings.of(job),
+        origin=origin,
+    )
+
+
 def _submit_again(job: TrainingJob, owner: User | None) -> TrainingJob:
     """Submit a new job with the same data and settings, for the same project unless that was deleted."""
     return submit_job(
         project=job.project if job.project.deleted_at is None else None,
+        revision=job.revision if job.project.deleted_at is None else None,
         owner=owner,
         dataset=job.dataset,
         name=job.name,

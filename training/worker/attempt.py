@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import structlog
 from django.conf import settings
@@ -31,6 +32,8 @@ from ..datasets.models import Dataset
 from ..engine.events import CheckpointEvent, Event, FailureEvent, ProgressEvent, ResultEvent
 from ..engine.process import TrainerProcess
 from ..engine.request import TrainingRequest, TrainingResult
+from ..examples.files import findings_key
+from ..examples.findings import StoredFindings, apply_waiting, record_findings, stored_counts
 from ..jobs.files import attempt_prefix, delete_checkpoints
 from ..jobs.models import TrainingJob
 from ..jobs.progress import JobProgress
@@ -38,6 +41,7 @@ from .checkpoint_uploads import CheckpointKeeper
 from .devices import DevicePool, visible_gpus
 from .dispatch import take_next
 from .pretrained import provide_network
+from .shards import fetch_revision
 
 logger = structlog.get_logger(__name__)
 
@@ -108,6 +112,7 @@ def delete_unpublished_files(job: TrainingJob) -> None:
         row = TrainingJob.objects.select_for_update().get(pk=job.pk)
         if row.state != TrainingJob.State.SUCCEEDED or row.attempt != job.attempt:
             get_bucket().delete_folder(attempt_prefix(job, job.attempt))
+            get_bucket().delete(findings_key(row.project, job.pk, job.attempt))
 
 
 def delete_unneeded_checkpoints(job: TrainingJob) -> None:
@@ -142,7 +147,7 @@ def _train(
     """Run the trainer in a child process until it has a result."""
     began = time.monotonic()
     heartbeat.tell(progress=job.how_far.kept("fetch", "Fetching the data set").to_json())
-    data = fetch_dataset(job.dataset, folder, heartbeat.check)
+    told = _data_of(job, folder, heartbeat.check)
     digests = provide_network(job.architecture, heartbeat.check)
     resumed_from = keeper.fetch()
     fetched = time.monotonic()
@@ -150,7 +155,7 @@ def _train(
     output.mkdir()
     deadline = began + (settings.TRAINYARD["JOB_DEADLINE"] - job.spent).total_seconds()
     trainer = TrainerProcess()
-    request = replace(_request(job, data, output), digests=digests)
+    request = replace(_request(job, output), digests=digests, **told)
     trainer.start(replace(request, checkpoint_dir=str(keeper.local), device=device))
     try:
         for event in _events(trainer, heartbeat, deadline):
@@ -217,14 +222,23 @@ def _events(trainer: TrainerProcess, heartbeat: Heartbeat, deadline: float) -> I
             return
 
 
-def _request(job: TrainingJob, data: Path, output: Path) -> TrainingRequest:
+def _data_of(job: TrainingJob, folder: Path, check: Callable[[], None]) -> dict[str, Any]:
+    """Fetch what a job trains on; returns the fields of its request that say where it lies."""
+    if job.revision is None:
+        return {"dataset_path": str(fetch_dataset(job.dataset, folder, check))}
+    manifest, shards = fetch_revision(job.revision, folder, check)
+    return {"manifest": str(manifest), "shards": shards, "dataset_sha256": job.revision.sha256}
+
+
+def _request(job: TrainingJob, output: Path) -> TrainingRequest:
+    """Return what to train; where the data lie is known when they are fetched."""
     return TrainingRequest(
         public_id=str(job.public_id),
         name=job.name,
         task_type=job.task_type,
         architecture=job.architecture,
         strategy=job.strategy,
-        dataset_path=str(data),
+        dataset_path="",
         dataset_sha256=job.dataset.sha256,
         columns=job.dataset.columns,
         corrections=job.dataset.corrections,
@@ -257,14 +271,29 @@ def _publish(job: TrainingJob, result: TrainingResult, folder: Path, heartbeat: 
     began = time.monotonic()
     heartbeat.tell(progress=JobProgress("publish", message="Uploading and publishing").to_json())
     files = _upload_all(job, result, folder / "output", heartbeat)
+    seen = folder / "output" / result.examples if result.examples else None
+    stored = _store_findings(job, seen) if seen else None
     phases = {**result.phase_seconds, "publish": round(time.monotonic() - began, 2)}
     with transaction.atomic():
         model = publish_model(description=_describe(job, result, phases), files=files)
         progress = JobProgress("done", phase_seconds=phases)
-        transitions.succeed(job, registered_model_id=model.pk, progress=progress.to_json())
+        revision = job.revision
+        if seen and stored:
+            revision = record_findings(
+                model=model, dataset=job.dataset, revision=revision, file=stored, counts=stored_counts(seen)
+            )
+        transitions.succeed(job, registered_model_id=model.pk, progress=progress.to_json(), revision=revision)
     logger.info(
         "job.succeeded", job=job.pk, attempt=job.attempt, accuracy=round(result.accuracy, 2), **phases
     )
+    with contextlib.suppress(Exception):  # what fails here, `reconcile` does
+        apply_waiting(model)
+
+
+def _store_findings(job: TrainingJob, path: Path) -> StoredFindings:
+    """Put into the bucket what the training saw of each example. Raises `BucketError`."""
+    key = findings_key(job.project, job.pk, job.attempt)
+    return StoredFindings(key, path.stat().st_size, upload(path, key))
 
 
 def _upload_all(

@@ -165,7 +165,7 @@ def test_uninterrupted_job_succeeds_and_leaves_no_checkpoint(bucket: Path) -> No
 @pytest.mark.usefixtures("probe")
 def test_trainer_is_told_the_public_identifier_and_the_bucket_the_token(tmp_path: Path) -> None:
     job = new_job()
-    told = json.dumps(attempt._request(job, tmp_path, tmp_path).to_json())
+    told = json.dumps(attempt._request(job, tmp_path).to_json())
     assert str(job.public_id) in told
     assert job.token.rpartition("-")[2] not in told
     model = Runner(job).wait().registered_model

@@ -1,0 +1,88 @@
+from pathlib import Path
+
+import pytest
+
+from core.exceptions import InvalidRequest
+from tests.factories import DatasetFactory, ProjectFactory, RegisteredModelFactory
+from training.engine.data.manifest import Manifest, read_manifest, write_manifest
+from training.examples import edits, findings
+from training.examples.models import Edit, Example, Findings, Revision
+from training.examples.revisions import next_revision, pending_edits
+
+from ..conftest import MakeProject
+
+pytestmark = pytest.mark.django_db
+
+
+def test_pending_edits_become_the_next_revision(make_project: MakeProject, bucket: Path) -> None:
+    project = make_project()
+    roses = Example.objects.filter(project=project, label="rose")
+    edits.exclude(project=project, author=project.owner, chosen=roses)
+    edits.rename_class(project=project, author=project.owner, old="iris", new="tulip")
+    revision = next_revision(project=project, author=project.owner)
+    assert (revision.number, revision.examples, pending_edits(project)) == (2, 8, 0)
+    assert revision.counts == {"excluded": 4, "train": 6, "validation": 2}
+    assert set(Edit.objects.values_list("revision", flat=True)) == {revision.pk}
+    manifest = read_manifest(bucket / revision.key)
+    assert set(manifest.labels) == {"rose", "tulip", "lily"}
+    assert manifest.excluded.sum() == 4
+
+
+def test_without_edits_the_newest_revision_stands(make_project: MakeProject) -> None:
+    project = make_project()
+    assert next_revision(project=project, author=None).number == 1
+    assert Revision.objects.filter(project=project).count() == 1
+
+
+def test_project_without_examples_has_no_revision() -> None:
+    with pytest.raises(InvalidRequest, match="first training"):
+        next_revision(project=ProjectFactory(), author=None)
+
+
+def stored(tmp_path: Path, bucket: Path, manifest: Manifest) -> findings.StoredFindings:
+    from bucket.files import upload
+
+    path = tmp_path / "seen.parquet"
+    write_manifest(path, manifest)
+    return findings.StoredFindings(
+        "projects/x/findings/1.parquet", path.stat().st_size, upload(path, "projects/x/findings/1.parquet")
+    )
+
+
+def test_first_training_lists_the_examples_once(bucket: Path, tmp_path: Path) -> None:
+    dataset = DatasetFactory(sha256="5" * 64)
+    manifest = Manifest.of_upload(
+        "5" * 64, ["a.png", "b.png"], ["1", "2"], ["x", "y"], ["train", "validation"]
+    )
+    file = stored(tmp_path, bucket, manifest)
+    model = RegisteredModelFactory()
+    revision = findings.record_findings(
+        model=model, dataset=dataset, revision=None, file=file, counts={"train": 1, "validation": 1}
+    )
+    assert revision is not None
+    assert (revision.number, revision.examples) == (1, 2)
+    assert findings.apply_waiting() == 1
+    found = Example.objects.filter(project=model.project).values_list("shard", "place", "label", "split")
+    assert list(found) == [(dataset.pk, "a.png", "x", "train"), (dataset.pk, "b.png", "y", "validation")]
+    assert not findings.apply_findings(Findings.objects.get().pk)
+    assert Example.objects.count() == 2
+
+
+def test_later_training_does_not_judge_what_was_relabelled_meanwhile(
+    make_project: MakeProject, bucket: Path, tmp_path: Path
+) -> None:
+    project = make_project()
+    first, second = Example.objects.filter(project=project).order_by("id")[:2]
+    edits.relabel(project=project, author=None, chosen=Example.objects.filter(pk=first.pk), label="lily")
+    manifest = Manifest.of_upload(
+        first.shard.sha256, [first.place, second.place], ["1", "2"], ["rose", "rose"], ["train", "train"]
+    )
+    model = RegisteredModelFactory(project=project)
+    revision = Revision.objects.get(project=project)
+    file = stored(tmp_path, bucket, manifest)
+    findings.record_findings(model=model, dataset=first.shard, revision=revision, file=file, counts={})
+    findings.apply_waiting()
+    first.refresh_from_db()
+    second.refresh_from_db()
+    assert first.doubt is not None
+    assert (second.doubt, second.suggested) == (None, "")

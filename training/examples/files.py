@@ -1,0 +1,26 @@
+"""Where manifests lie in the bucket."""
+
+import uuid
+
+from documents.drift import KnownFiles
+from models_registry.models import Project
+
+from .models import Findings, Revision
+
+PROJECTS = "projects/"
+
+
+def revision_key(project: Project) -> str:
+    """Return a key for a new manifest; a revision that is not written after all leaves nothing in the way."""
+    return f"{PROJECTS}{project.public_id}/revisions/{uuid.uuid4().hex}.parquet"
+
+
+def findings_key(project: Project, job_id: int, attempt: int) -> str:
+    """Return where an attempt's findings lie."""
+    return f"{PROJECTS}{project.public_id}/findings/{job_id}-{attempt}.parquet"
+
+
+def known_files() -> KnownFiles:
+    """Return the manifests and findings that the tables name."""
+    found = dict(Revision.objects.values_list("key", "size"))
+    return KnownFiles(found | dict(Findings.objects.values_list("key", "size")))

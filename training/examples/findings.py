@@ -1,0 +1,169 @@
+"""What trainings saw, taken over into the rows of the examples: the first training of a project lists them."""
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.db import connection, transaction
+from django.utils import timezone
+
+from bucket.files import download
+from core.periodic import for_each
+from models_registry.models import RegisteredModel
+
+from ..datasets.models import Dataset
+from ..engine.data.manifest import Manifest, read_manifest
+from ..engine.seen_examples import read_seen_examples
+from .edits import lock
+from .models import Example, Findings, Revision
+from .revisions import counts_of, newest_revision
+
+logger = structlog.get_logger(__name__)
+
+AT_ONCE = 2_000  # rows of one statement
+FIRST = "As it was uploaded"
+
+
+@dataclass(frozen=True)
+class StoredFindings:
+    """A file of findings that lies in the bucket and was checked there."""
+
+    key: str
+    size: int
+    sha256: str
+
+
+def record_findings(
+    *,
+    model: RegisteredModel,
+    dataset: Dataset,
+    revision: Revision | None,
+    file: StoredFindings,
+    counts: Mapping[str, int],
+) -> Revision | None:
+    """Note what a training saw, in the transaction that makes its model live.
+
+    The first one of a project is its first revision, which is returned; else the revision that was trained on.
+    """
+    project = model.project
+    if revision is None and newest_revision(project) is None:
+        lock(project)
+        revision = newest_revision(project) or Revision.objects.create(
+            project=project,
+            number=1,
+            **vars(file),
+            examples=sum(counts.values()) - counts.get("excluded", 0),
+            counts=dict(counts),
+            author_id=project.owner_id,
+            summary=FIRST,
+        )
+    Findings.objects.create(project=project, model=model, dataset=dataset, revision=revision, **vars(file))
+    return revision
+
+
+def apply_waiting(model: RegisteredModel | None = None) -> int:
+    """Take over what trainings saw and no row has yet, or one model's: a periodic task. Raises `SomeFailed`."""
+    waiting = Findings.objects.filter(applied_at=None).order_by("id")
+    if model is not None:
+        waiting = waiting.filter(model=model)
+    return for_each(list(waiting.values_list("pk", flat=True)), apply_findings)
+
+
+def apply_findings(pk: int) -> bool:
+    """Take over one file; False when that has been done. Doing it twice changes nothing.
+
+    Raises `BucketError`.
+    """
+    findings = Findings.objects.select_related("project", "dataset").get(pk=pk)
+    with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:
+        path = Path(folder, "examples.parquet")
+        download(findings.key, path, sha256=findings.sha256, limit=findings.size)
+        manifest, further = read_seen_examples(path)
+    with transaction.atomic():
+        lock(findings.project)
+        if not Findings.objects.filter(pk=pk, applied_at=None).update(applied_at=timezone.now()):
+            return False
+        if Example.objects.filter(project=findings.project_id).exists():
+            changed = _update(findings, manifest, further)
+        else:
+            changed = _insert(findings, manifest, further)
+    logger.info("findings.applied", project=findings.project_id, model=findings.model_id, examples=changed)
+    return True
+
+
+def _insert(findings: Findings, manifest: Manifest, further: Mapping[str, Sequence[Any]]) -> int:
+    """List the examples of a project's first upload."""
+    rows = _examples(findings, manifest, further)
+    while piece := list(islice(rows, AT_ONCE)):
+        Example.objects.bulk_create(piece)
+    return len(manifest)
+
+
+def _examples(
+    findings: Findings, manifest: Manifest, further: Mapping[str, Sequence[Any]]
+) -> Iterator[Example]:
+    nothing = (None,) * len(manifest)
+    columns = {name: further.get(name, nothing) for name in FURTHER}
+    for row in range(len(manifest)):
+        yield Example(
+            project_id=findings.project_id,
+            shard_id=findings.dataset_id,
+            place=manifest.places[row],
+            sha256=manifest.digests[row],
+            label=manifest.labels[row],
+            split=manifest.splits[row],
+            source=manifest.sources[row],
+            text=columns["text"][row] or "",
+            offset=columns["offset"][row],
+            packed=columns["packed"][row],
+            method=columns["method"][row],
+            given=columns["given"][row],
+            suggested=columns["suggested"][row] or "",
+            likely=columns["likely"][row],
+            doubt=columns["doubt"][row],
+        )
+
+
+FURTHER = ("text", "offset", "packed", "method", "given", "suggested", "likely", "doubt")
+OPINIONS = ("given", "suggested", "likely", "doubt")
+
+
+def _update(findings: Findings, manifest: Manifest, further: Mapping[str, Sequence[Any]]) -> int:
+    """Let the rows of a project have the opinions of its newest model, and the parts in which it placed new ones.
+
+    An example that somebody relabelled while the model was trained keeps what was thought of it before.
+    """
+    if Findings.objects.filter(
+        project=findings.project_id, pk__gt=findings.pk, applied_at__isnull=False
+    ).exists():
+        return 0  # a newer model's are there
+    nothing = (None,) * len(manifest)
+    columns = [further.get(name, nothing) for name in OPINIONS]
+    row_of = {key: row for row, key in enumerate(zip(manifest.shards, manifest.places, strict=True))}
+    rows = Example.objects.filter(project=findings.project_id).order_by()
+    found = rows.values_list("pk", "shard__sha256", "place", "label", "split", *OPINIONS)
+    changed = []
+    for pk, shard, place, label, split, *before in found.iterator(chunk_size=AT_ONCE):
+        row = row_of.get((shard, place))
+        if row is None or label != manifest.labels[row]:
+            continue
+        given, suggested, likely, doubt = (column[row] for column in columns)
+        after = [split or manifest.splits[row], given, suggested or "", likely, doubt]
+        if after != [split, *before]:
+            changed.append((*after, pk))
+    quoted = connection.ops.quote_name
+    values = ", ".join(f"{quoted(name)} = %s" for name in ("split", *OPINIONS))
+    statement = f"UPDATE {quoted(Example._meta.db_table)} SET {values} WHERE {quoted('id')} = %s"  # noqa: S608
+    with connection.cursor() as cursor:
+        cursor.executemany(statement, changed)
+    return len(changed)
+
+
+def stored_counts(path: Path) -> dict[str, int]:
+    """Return how many examples of each part a file of findings lists."""
+    return counts_of(read_manifest(path))

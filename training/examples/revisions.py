@@ -1,0 +1,106 @@
+"""Revisions: the pending edits of a project become the next one when it is trained again."""
+
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Count
+
+from accounts.models import User
+from bucket.files import upload
+from core.exceptions import InvalidRequest
+from models_registry.models import Project
+
+from ..datasets.models import Dataset
+from ..engine.data.manifest import Manifest, write_manifest
+from .edits import lock
+from .files import revision_key
+from .models import Edit, Example, Revision
+
+logger = structlog.get_logger(__name__)
+
+NAMED = 3  # edits that a summary tells of
+
+
+def newest_revision(project: Project) -> Revision | None:
+    """Return the revision with the highest number; None before the first training has ended."""
+    return Revision.objects.filter(project=project).first()
+
+
+def pending_edits(project: Project) -> int:
+    """Return how many edits no revision has yet."""
+    return Edit.objects.filter(project=project, revision=None).count()
+
+
+def next_revision(*, project: Project, author: User | None) -> Revision:
+    """Return the revision that has all edits: the newest one, or a new one that is written for them.
+
+    Raises `InvalidRequest` before the first training has told which examples there are, `BucketError`.
+    """
+    with transaction.atomic():
+        lock(project)
+        parent = newest_revision(project)
+        if parent is None or not Example.objects.filter(project=project).exists():
+            raise InvalidRequest(
+                f"The examples of {project} are not listed yet: they are when its first training has ended."
+            )
+        edits = Edit.objects.filter(project=project, revision=None)
+        summaries = [edit.summary for edit in edits.only("summary").order_by("-number")[: NAMED + 1]]
+        if not summaries:
+            return parent
+        manifest = manifest_of_project(project)
+        more = [] if len(summaries) <= NAMED else ["and more"]
+        revision = write_revision(
+            project, manifest, author=author, parent=parent, summary="; ".join(summaries[:NAMED] + more)
+        )
+        edits.update(revision=revision)
+    logger.info("revision.written", project=project.pk, number=revision.number, examples=revision.examples)
+    return revision
+
+
+def write_revision(
+    project: Project, manifest: Manifest, *, author: User | None, parent: Revision | None, summary: str
+) -> Revision:
+    """Put a manifest into the bucket and write its row; the project is locked. Raises `BucketError`."""
+    with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:
+        path = Path(folder, "manifest.parquet")
+        write_manifest(path, manifest)
+        key = revision_key(project)
+        sha256, size = upload(path, key), path.stat().st_size
+    counts = counts_of(manifest)
+    return Revision.objects.create(
+        project=project,
+        number=parent.number + 1 if parent else 1,
+        key=key,
+        size=size,
+        sha256=sha256,
+        examples=len(manifest) - counts.get("excluded", 0),
+        counts=counts,
+        parent=parent,
+        author=author,
+        summary=summary[:500],
+    )
+
+
+def counts_of(manifest: Manifest) -> dict[str, int]:
+    """Return how many examples there are of each part, and how many are excluded."""
+    parts = zip(manifest.splits, manifest.excluded.tolist(), strict=True)
+    return dict(Counter("excluded" if excluded else split or "new" for split, excluded in parts))
+
+
+def manifest_of_project(project: Project) -> Manifest:
+    """Return the examples of a project as they are now."""
+    fields = ("shard__sha256", "place", "sha256", "label", "split", "source", "excluded", "confirmed")
+    rows = Example.objects.filter(project=project).order_by("id").values_list(*fields)
+    return Manifest.of_columns(list(zip(*rows.iterator(chunk_size=20_000), strict=True)))
+
+
+def shards_of(revision: Revision) -> list[Dataset]:
+    """Return the uploads that a project's examples lie in; those of a revision are among them."""
+    used = (
+        Example.objects.filter(project=revision.project_id).order_by().values("shard").annotate(Count("pk"))
+    )
+    return list(Dataset.objects.filter(pk__in=used.values("shard")).defer("report"))
