@@ -15,8 +15,9 @@ from accounts.models import User
 from control.models import PlatformStatus
 from models_registry.models import RegisteredModel
 from models_registry.services import retire_model
-from tests.factories import DatasetFactory, TrainingJobFactory, UserFactory
+from tests.factories import DatasetFactory, ProjectFactory, TrainingJobFactory, UserFactory
 from tests.tiny_models import live_colour_model, picture
+from training.examples.models import Edit, Example
 from training.jobs.models import TrainingJob
 
 pytestmark = pytest.mark.django_db
@@ -51,6 +52,20 @@ def dataset(owner: User) -> int:
     return DatasetFactory(owner=owner).pk
 
 
+def project(owner: User) -> str:
+    return str(ProjectFactory(owner=owner).public_id)
+
+
+def edited_project(owner: User) -> str:
+    found = ProjectFactory(owner=owner)
+    dataset = DatasetFactory(owner=owner)
+    example = Example.objects.create(project=found, shard=dataset, place="1", edited_in=1, excluded=True)
+    change = {"ids": [example.pk], "before": {"excluded": False}, "after": {"excluded": True}}
+    changes = [{**change, "edited_in": 0, "gives": 1}]
+    Edit.objects.create(project=found, number=1, kind="exclude", summary="x", examples=1, changes=changes)
+    return str(found.public_id)
+
+
 def api_token(owner: User) -> str:
     return AuthToken.objects.create(user=owner)[0].token_key
 
@@ -77,6 +92,11 @@ CASES = [
     ("GET", "jobs/{}/", job, None, MINE),
     ("POST", "jobs/{}/cancel/", job, {}, MINE),
     ("POST", "jobs/{}/retry/", failed_job, {}, (401, 404, 201, 201)),
+    ("GET", "projects/{}/examples/", project, None, MINE),
+    ("PATCH", "projects/{}/examples/", project, {"ids": [], "excluded": True}, MINE),
+    ("POST", "projects/{}/undo/", edited_project, {"edit": 1}, MINE),
+    ("GET", "projects/{}/revisions/", project, None, MINE),
+    ("POST", "projects/{}/train/", project, {}, (401, 404, 400, 400)),
     ("GET", "tokens/", None, None, LISTS),
     ("POST", "tokens/", None, {}, (401, 201, 201, 201)),
     ("DELETE", "tokens/{}/", api_token, None, (401, 404, 204, 404)),

@@ -1,0 +1,64 @@
+"""The examples of a project over REST."""
+
+import pytest
+from django.test import Client
+
+from models_registry.models import Project
+from training.examples.models import Example
+
+from ..conftest import MakeProject
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def project(make_project: MakeProject, client: Client) -> Project:
+    project = make_project()
+    client.force_login(project.owner)
+    return project
+
+
+def address(project: Project, name: str = "examples") -> str:
+    return f"/api/v1/projects/{project.public_id}/{name}/"
+
+
+def patch(client: Client, project: Project, **body: object) -> tuple[int, dict[str, object]]:
+    answer = client.patch(address(project), body, "application/json")
+    return answer.status_code, answer.json()
+
+
+def test_examples_are_listed_with_filters(project: Project, client: Client) -> None:
+    found = client.get(address(project), {"class": "rose", "show": "doubt"}).json()
+    assert [(one["class_name"], one["doubt"]) for one in found["results"]] == [("rose", 0.9), ("rose", 0.89)]
+    assert (found["next"], found["newest_edit"]) == (None, 0)
+
+
+def test_many_are_mended_and_taken_back(project: Project, client: Client) -> None:
+    ids = list(Example.objects.filter(project=project, label="rose").values_list("pk", flat=True))
+    status, found = patch(client, project, ids=ids, class_name="tulip", seen=0)
+    assert (status, found["edit"], found["changed"]) == (200, 1, 4)
+    status, found = patch(client, project, ids=ids, excluded=True, seen=0)
+    assert (found["edit"], found["changed"], found["overtaken"]) == (None, 0, 4)
+    for change in ({"excluded": True}, {"split": "test"}, {"take_suggestion": True}):
+        assert patch(client, project, ids=ids, **change)[1]["changed"] == 4
+    refused = client.post(address(project, "undo"), {"edit": 1}, "application/json")
+    assert refused.status_code == 400
+    assert "Take the later edits back first" in refused.json()["detail"]
+    for _ in range(3):
+        client.post(address(project, "undo"), {}, "application/json")
+    client.post(address(project, "undo"), {}, "application/json")
+    assert Example.objects.filter(project=project, label="rose", split="train", excluded=False).count() == 3
+
+
+@pytest.mark.parametrize(
+    "change", [{}, {"excluded": True, "split": "test"}, {"split": "train"}, {"confirmed": False}]
+)
+def test_unclear_edits_are_refused(project: Project, client: Client, change: dict[str, object]) -> None:
+    assert patch(client, project, ids=[1], **change)[0] == 400
+
+
+def test_revisions_are_listed(project: Project, client: Client) -> None:
+    found = client.get(address(project, "revisions")).json()
+    assert [(one["number"], one["examples"], one["summary"]) for one in found] == [
+        (1, 12, "As it was uploaded")
+    ]

@@ -1,0 +1,266 @@
+"""REST views of a project's examples: list, mend, take back, revisions, train again."""
+
+from typing import Any
+
+from django.urls import path
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers, status
+from rest_framework.generics import get_object_or_404
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.reverse import reverse
+from rest_framework.views import APIView
+
+from accounts.requests import account_of
+from core.http.schema import problems
+from models_registry.models import Project
+
+from ..engine.data.manifest import TEST
+from ..examples import edits
+from ..examples.additions import add_uploads
+from ..examples.models import Example, Revision
+from ..examples.selectors import Wanted, page_of_examples
+from ..jobs.models import TrainingJob
+from ..jobs.services import train_again
+from .serializers import JobSerializer
+
+MOST = 1_000  # examples of an answer
+REVISIONS_SHOWN = 100
+
+
+class ExampleSerializer(serializers.ModelSerializer):
+    """An example as it is now. `given` is the probability of its class by a model that has not learnt from it,
+    `suggested` the most probable other class, `doubt` how certain it is that the class is wrong (null: it looks right).
+    """
+
+    dataset = serializers.IntegerField(source="shard_id")
+    class_name = serializers.CharField(source="label")
+
+    class Meta:
+        model = Example
+        fields = (
+            "id",
+            "dataset",
+            "place",
+            "sha256",
+            "class_name",
+            "split",
+            "source",
+            "excluded",
+            "confirmed",
+            "text",
+            "given",
+            "suggested",
+            "likely",
+            "doubt",
+        )
+        read_only_fields = fields
+
+
+class ExamplePageSerializer(serializers.Serializer):
+    """Some examples; `next` is the address of those after them, `newest_edit` what to send as `seen` with an edit."""
+
+    results = ExampleSerializer(many=True)
+    next = serializers.CharField(allow_null=True)
+    newest_edit = serializers.IntegerField()
+
+
+class EditRequestSerializer(serializers.Serializer):
+    """What to do to which examples: exactly one of the things to do."""
+
+    ids = serializers.ListField(child=serializers.IntegerField(), max_length=100_000)
+    class_name = serializers.CharField(required=False, max_length=edits.LONGEST_LABEL)
+    take_suggestion = serializers.BooleanField(required=False)
+    confirmed = serializers.BooleanField(required=False)
+    excluded = serializers.BooleanField(required=False)
+    split = serializers.ChoiceField(required=False, choices=[TEST])
+    seen = serializers.IntegerField(
+        required=False,
+        min_value=0,
+        help_text="The newest edit that you know of: examples that were edited since stay as they are.",
+    )
+
+    def validate(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Refuse two things at a time, and none."""
+        things = data.keys() - {"ids", "seen"}
+        if len(things) != 1 or data.get("confirmed") is False or data.get("take_suggestion") is False:
+            raise serializers.ValidationError(
+                "Send one of class_name, take_suggestion (true), confirmed (true), excluded and split."
+            )
+        return data
+
+    def carry_out(self, project: Project, author: Any) -> edits.Outcome:
+        """Do it. Raises `InvalidRequest`."""
+        data = self.validated_data
+        chosen = Example.objects.filter(project=project, pk__in=data["ids"])
+        who = {"project": project, "author": author, "chosen": chosen, "seen": data.get("seen")}
+        if "class_name" in data:
+            return edits.relabel(**who, label=data["class_name"])
+        if "excluded" in data:
+            return (edits.exclude if data["excluded"] else edits.restore)(**who)
+        if "split" in data:
+            return edits.move_to_test_set(**who)
+        return edits.confirm(**who) if "confirmed" in data else edits.take_suggestions(**who)
+
+
+class OutcomeSerializer(serializers.Serializer):
+    """What became of an edit: its number (null: nothing was to change), how many examples it changed, and how many
+    were left because they had been edited meanwhile.
+    """
+
+    edit = serializers.IntegerField(source="edit.number", default=None, allow_null=True)
+    summary = serializers.CharField(source="edit.summary", default="")
+    changed = serializers.IntegerField()
+    overtaken = serializers.IntegerField()
+
+
+class AdditionSerializer(serializers.Serializer):
+    """Examples to append."""
+
+    file = serializers.FileField(required=False, help_text="May be sent several times, with a class.")
+    texts = serializers.ListField(child=serializers.CharField(), required=False, max_length=10_000)
+    class_name = serializers.CharField(required=False, max_length=edits.LONGEST_LABEL)
+
+
+class AddedSerializer(serializers.Serializer):
+    """What became of it: how many are new, how many were there already, and what could not be read, with the reason."""
+
+    edit = serializers.IntegerField(source="edit.number", default=None, allow_null=True)
+    added = serializers.IntegerField()
+    known = serializers.IntegerField()
+    unreadable = serializers.ListField(child=serializers.ListField(child=serializers.CharField()))
+
+
+class UndoSerializer(serializers.Serializer):
+    """Which edit to take back; your last one where none is named."""
+
+    edit = serializers.IntegerField(required=False, min_value=1)
+
+
+class RevisionSerializer(serializers.ModelSerializer):
+    """What trainings have learnt from: its number, its manifest's SHA-256, what was changed since the one before."""
+
+    author = serializers.CharField(source="author.username", default=None, allow_null=True)
+
+    class Meta:
+        model = Revision
+        fields = ("number", "sha256", "examples", "counts", "author", "summary", "created_at")
+        read_only_fields = fields
+
+
+def _project(request: Request, public_id: str) -> Project:
+    """Return one of the caller's projects; anybody else's does not exist for them."""
+    project: Project = get_object_or_404(
+        Project.objects.current().owned_by(request.user), public_id=public_id
+    )
+    return project
+
+
+class ExamplesView(APIView):
+    """The examples of a project."""
+
+    @extend_schema(
+        responses=ExamplePageSerializer,
+        parameters=[
+            OpenApiParameter("class", description="Of this class."),
+            OpenApiParameter("split", description="train, validation or test."),
+            OpenApiParameter(
+                "show", description="doubt: labels that look wrong, the most certain first; excluded."
+            ),
+            OpenApiParameter("q", description="In the text, or the name of the file."),
+            OpenApiParameter("after", description="As `next` says."),
+        ],
+    )
+    def get(self, request: Request, public_id: str) -> Response:
+        """List a project's examples as they are now, 1,000 at a time. 404: it is unknown, or another user's."""
+        project = _project(request, public_id)
+        given = request.query_params
+        newest = edits.newest_edit(project)
+        page = page_of_examples(project, Wanted.of(given.dict()), given.get("after", ""), size=MOST)
+        address = given.copy()
+        address["after"] = page.after
+        here = reverse("api-examples", args=[public_id], request=request)
+        following = f"{here}?{address.urlencode()}" if page.after else None
+        answer = {"results": page.examples, "next": following, "newest_edit": newest}
+        return Response(ExamplePageSerializer(answer).data)
+
+    @extend_schema(request=AdditionSerializer, responses={201: AddedSerializer, **problems(413)})
+    def post(self, request: Request, public_id: str) -> Response:
+        """Append examples: photos (`file`, several) or `texts` with their `class_name`, or one labelled zip or table.
+
+        Returns how many are new. What the project has already is not doubled. 400: nothing in it can be read, or the
+        project has no version yet; 413: the quota is used up.
+        """
+        project = _project(request, public_id)
+        asked = AdditionSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        found = add_uploads(
+            project=project,
+            author=account_of(request.user),
+            files=request.FILES.getlist("file"),
+            texts=asked.validated_data.get("texts", ()),
+            label=asked.validated_data.get("class_name", ""),
+        )
+        return Response(AddedSerializer(found).data, status=status.HTTP_201_CREATED)
+
+    @extend_schema(request=EditRequestSerializer, responses=OutcomeSerializer)
+    def patch(self, request: Request, public_id: str) -> Response:
+        """Mend many examples at once. The next training learns from them as they are then.
+
+        Returns the edit, which can be taken back. 400: what is to be done cannot be; 404: the project is unknown, or
+        another user's.
+        """
+        project = _project(request, public_id)
+        asked = EditRequestSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        return Response(OutcomeSerializer(asked.carry_out(project, account_of(request.user))).data)
+
+
+class UndoView(APIView):
+    """Takes edits back."""
+
+    @extend_schema(request=UndoSerializer, responses=OutcomeSerializer)
+    def post(self, request: Request, public_id: str) -> Response:
+        """Take an edit back, or your last one. Examples that were edited again since stay as they are.
+
+        Returns the edit that does so, which can be taken back as well. 400: there is nothing to take back.
+        """
+        project = _project(request, public_id)
+        asked = UndoSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        number = asked.validated_data.get("edit")
+        outcome = edits.undo(project=project, author=account_of(request.user), number=number)
+        return Response(OutcomeSerializer(outcome).data)
+
+
+class RevisionsView(APIView):
+    """The revisions of a project."""
+
+    @extend_schema(responses=RevisionSerializer(many=True))
+    def get(self, request: Request, public_id: str) -> Response:
+        """List a project's revisions, newest first, 100 at the most. 404: it is unknown, or another user's."""
+        revisions = Revision.objects.filter(project=_project(request, public_id)).select_related("author")
+        return Response(RevisionSerializer(revisions[:REVISIONS_SHOWN], many=True).data)
+
+
+class TrainAgainView(APIView):
+    """Trains a project again."""
+
+    @extend_schema(request=None, responses={201: JobSerializer, **problems(409)})
+    def post(self, request: Request, public_id: str) -> Response:
+        """Train a project's examples as they are now, with the settings of its newest version.
+
+        Returns the queued job. 400: the project has no version yet; 409: as for a new job.
+        """
+        project = _project(request, public_id)
+        author, origin = account_of(request.user), TrainingJob.Origin.REST
+        job = train_again(project=project, author=author, origin=origin)
+        return Response(JobSerializer(job, context={"request": request}).data, status=status.HTTP_201_CREATED)
+
+
+urlpatterns = [
+    path("projects/<str:public_id>/examples/", ExamplesView.as_view(), name="api-examples"),
+    path("projects/<str:public_id>/undo/", UndoView.as_view(), name="api-undo"),
+    path("projects/<str:public_id>/revisions/", RevisionsView.as_view(), name="api-revisions"),
+    path("projects/<str:public_id>/train/", TrainAgainView.as_view(), name="api-train-again"),
+]
