@@ -169,6 +169,7 @@ def make_image_model(camera: Photographer) -> None:
     start(page)
     page.wait_for_url(MODEL_ADDRESS, timeout=TRAINED_WITHIN)
     model = page.url
+    take_project_data(camera)
     page.goto(f"{model}card/")
     page.get_by_label("Description").fill(CARD)
     camera.take("model-card")
@@ -187,6 +188,21 @@ def make_image_model(camera: Photographer) -> None:
     camera.take("model-deleted")
     page.get_by_role("button", name="Restore").click()
     page.get_by_text("is live again.").wait_for()
+
+
+def take_project_data(camera: Photographer) -> None:
+    """Exclude an example of the model whose page is open, and take the data of its project."""
+    page = camera.page
+    page.get_by_role("link", name="Mend the examples").click()
+    page.wait_for_url("**/data/")
+    data = page.url
+    page.locator("input[name=example]").first.check()
+    page.get_by_role("button", name="Exclude").click()
+    page.get_by_text("1 example excluded.").wait_for()
+    for picture, address in (("project-data", data), ("project-data-doubts", f"{data}?show=doubt")):
+        page.goto(address)
+        page.evaluate("document.querySelectorAll('img').forEach((image) => (image.loading = 'eager'))")
+        camera.take(picture)
 
 
 def make_text_model(camera: Photographer) -> None:

@@ -66,6 +66,7 @@ def pages_of_a_model(
         page.wait_for_url("**/models/*/", timeout=TRAINED_WITHIN)
         model = page.url.removeprefix(platform.base_url)
         data = page.get_by_role("link", name="Validation report").get_attribute("href")
+        examples = page.get_by_role("link", name="Mend the examples").get_attribute("href")
         table = tmp_path_factory.mktemp("batch") / "questions.csv"
         table.write_text("input\nWhere is my card?\n\nWhat is the exchange rate?\n")
         page.locator("#id_batch_file").set_input_files(table)
@@ -75,7 +76,8 @@ def pages_of_a_model(
     assert data
     number = data.strip("/").split("/")[-1]
     lists = ["/datasets/", "/jobs/", "/models/", "/batches/"]
-    return [model, f"{model}card/", job, data, f"/new/?dataset={number}", batch, *lists]
+    mended = [str(examples), f"{examples}?show=doubt"]
+    return [model, f"{model}card/", job, data, *mended, f"/new/?dataset={number}", batch, *lists]
 
 
 @pytest.fixture(params=list(MODES))

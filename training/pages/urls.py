@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from . import datasets, jobs, new_model
+from . import datasets, jobs, new_model, project_data
 
 app_name = "training"
 
@@ -14,6 +14,11 @@ urlpatterns = [
     path("datasets/<int:pk>/", datasets.dataset_page, name="dataset"),
     path("datasets/<int:pk>/progress/", datasets.progress, name="dataset-progress"),
     path("datasets/<int:pk>/delete/", datasets.delete, name="delete-dataset"),
+    path("projects/<uuid:public_id>/data/", project_data.data_page, name="project-data"),
+    path("projects/<uuid:public_id>/data/edit/", project_data.edit_data, name="edit-data"),
+    path("projects/<uuid:public_id>/data/add/", project_data.add_data, name="add-data"),
+    path("projects/<uuid:public_id>/data/train/", project_data.train, name="train-again"),
+    path("projects/<uuid:public_id>/data/<int:pk>/photo/", project_data.photo, name="example-photo"),
     path("jobs/", jobs.job_list, name="jobs"),
     path("jobs/<int:pk>/", jobs.job_page, name="job"),
     path("jobs/<int:pk>/fragment/", jobs.job_fragment, name="job-fragment"),

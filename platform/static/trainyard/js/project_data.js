@@ -1,0 +1,65 @@
+// Keys for the examples of a project. Without this the boxes and buttons do the same.
+
+let at = 0;
+
+const form = () => document.getElementById("data-form");
+const examples = () => [...document.querySelectorAll("[data-example]")];
+const boxOf = (example) => example.querySelector("input[name=example]");
+
+/** Move the focus to an example, as far as there are any. */
+function go(to) {
+  const all = examples();
+  if (!all.length) return;
+  at = Math.min(Math.max(to, 0), all.length - 1);
+  boxOf(all[at]).focus();
+}
+
+/** Press a button of the form, for what is chosen or else for the example that has the focus. */
+function press(action, label) {
+  const here = form();
+  const all = examples();
+  if (!here || !all.length) return;
+  if (!all.some((example) => boxOf(example).checked)) boxOf(all[Math.min(at, all.length - 1)]).checked = true;
+  if (label !== undefined) here.elements.label.value = label;
+  here.querySelector(`button[value="${action}"]`).click();
+}
+
+function takeBack() {
+  document.querySelector("#data-edits ~ ul button[value=undo]")?.click();
+}
+
+const KEYS = {
+  j: () => go(at + 1),
+  k: () => go(at - 1),
+  t: () => press("take"),
+  c: () => press("keep"),
+  x: () => press("exclude"),
+  u: takeBack,
+};
+
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.matches("input:not([type=checkbox]), select, textarea");
+  if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (/^[1-9]$/.test(event.key)) {
+    const classes = document.getElementById("data-key-classes")?.content.querySelectorAll("data") ?? [];
+    const label = classes[Number(event.key) - 1]?.value;
+    if (label !== undefined) press("relabel", label);
+    return;
+  }
+  const act = KEYS[event.key];
+  if (!act) return;
+  event.preventDefault();
+  act();
+});
+
+document.addEventListener("focusin", ({ target }) => {
+  const place = examples().findIndex((example) => example.contains(target));
+  if (place >= 0) at = place;
+});
+
+document.addEventListener("change", ({ target }) => {
+  if (!target.matches("[data-all]")) return;
+  for (const example of examples()) boxOf(example).checked = target.checked;
+});
+
+document.addEventListener("htmx:afterSwap", () => go(at));

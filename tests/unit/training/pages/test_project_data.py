@@ -1,0 +1,181 @@
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from models_registry.models import Project
+from tests.factories import UserFactory
+from training.examples.models import Edit, Example
+
+from ..conftest import MakeProject
+
+pytestmark = pytest.mark.django_db
+
+
+def url(project: Project, name: str = "project-data", *more: int) -> str:
+    return reverse(f"training:{name}", args=[project.public_id, *more])
+
+
+@pytest.fixture
+def project(make_project: MakeProject, client: Client) -> Project:
+    project = make_project()
+    client.force_login(project.owner)
+    return project
+
+
+def ids(project: Project, **lookup: object) -> list[int]:
+    return list(Example.objects.filter(project=project, **lookup).order_by("id").values_list("pk", flat=True))
+
+
+def test_page_shows_examples_and_filters(project: Project, client: Client) -> None:
+    page = client.get(url(project)).content.decode()
+    assert page.count("data-example") >= 12
+    assert "Labels that look wrong\n" in page or "Labels that look wrong" in page
+    found = client.get(url(project), {"class": "iris", "split": "validation"})
+    assert [one.label for one in found.context["page"].examples] == ["iris"]
+    searched = client.get(url(project), {"q": "OF LILY"})
+    assert {one.label for one in searched.context["page"].examples} == {"lily"}
+
+
+def test_labels_that_look_wrong_come_by_certainty(project: Project, client: Client) -> None:
+    page = client.get(url(project), {"show": "doubt"})
+    assert [one.doubt for one in page.context["page"].examples] == [0.9, 0.89]
+    assert "rather iris?" in page.content.decode()
+
+
+def test_pages_follow_one_another_without_gaps(
+    project: Project, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from training.examples import selectors
+
+    monkeypatch.setattr(selectors.page_of_examples, "__defaults__", ("", 5))
+    seen, address = [], url(project)
+    while address:
+        page = client.get(address)
+        seen += [one.pk for one in page.context["page"].examples]
+        address = page.context["next"]
+    assert seen == ids(project)
+
+
+def test_chosen_examples_get_another_class(project: Project, client: Client) -> None:
+    chosen = ids(project, label="rose")[:2]
+    answer = client.post(
+        url(project, "edit-data"),
+        {"action": "relabel", "label": "tulip", "example": chosen, "seen": "0"},
+        follow=True,
+    )
+    assert "2 examples now “tulip”." in answer.content.decode()
+    assert ids(project, label="tulip", confirmed=True) == chosen
+    client.post(url(project, "edit-data"), {"action": "undo"})
+    assert not ids(project, label="tulip")
+
+
+def test_htmx_gets_the_examples_alone(project: Project, client: Client) -> None:
+    chosen = ids(project)[:1]
+    data = {"action": "exclude", "example": chosen, "seen": "0"}
+    answer = client.post(url(project, "edit-data"), data, headers={"HX-Request": "true"})
+    page = answer.content.decode()
+    assert page.lstrip().startswith('<div id="data"')
+    assert "1 example excluded." in page
+    assert ids(project, excluded=True) == chosen
+
+
+def test_everything_that_matches_is_edited(project: Project, client: Client) -> None:
+    client.post(url(project, "edit-data") + "?class=lily", {"action": "test", "everything": "1", "seen": "0"})
+    assert ids(project, split="test") == ids(project, label="lily")
+
+
+def test_all_suggestions_above_a_certainty_are_taken(project: Project, client: Client) -> None:
+    data = {"action": "take-all", "least": "89.5", "seen": "0"}
+    client.post(url(project, "edit-data") + "?show=doubt", data)
+    assert len(ids(project, label="iris")) == 5
+    assert client.get(url(project), {"show": "doubt"}).context["counts"].doubts == 1
+
+
+def test_what_another_has_edited_meanwhile_is_told(project: Project, client: Client) -> None:
+    chosen = ids(project)[:2]
+    client.post(url(project, "edit-data"), {"action": "exclude", "example": chosen[:1], "seen": "0"})
+    data = {"action": "relabel", "label": "tulip", "example": chosen, "seen": "0"}
+    answer = client.post(url(project, "edit-data"), data, follow=True)
+    assert "1 left as they are: somebody has edited them" in answer.content.decode()
+    assert ids(project, label="tulip") == chosen[1:]
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({"action": "exclude"}, "No example is chosen"),
+        ({"action": "dance", "everything": "1"}, "no action"),
+        ({"action": "relabel", "everything": "1", "label": " "}, "cannot be empty"),
+        ({"action": "take-all", "least": "many"}, "no certainty"),
+        ({"action": "undo"}, "nothing to take back"),
+    ],
+)
+def test_what_cannot_be_done_is_said(
+    project: Project, client: Client, data: dict[str, str], said: str
+) -> None:
+    answer = client.post(url(project, "edit-data"), data, follow=True)
+    assert said in answer.content.decode()
+    assert not Edit.objects.exists()
+
+
+def test_others_see_nothing(project: Project) -> None:
+    colleague = Client()
+    colleague.force_login(UserFactory())
+    pk = ids(project)[0]
+    assert colleague.get(url(project)).status_code == 404
+    assert colleague.get(url(project, "example-photo", pk)).status_code == 404
+    for name in ("edit-data", "train-again"):
+        assert colleague.post(url(project, name), {"action": "undo"}).status_code == 404
+    assert Client().get(url(project)).status_code == 302
+    missing = reverse("training:project-data", args=[uuid4()])
+    assert colleague.get(missing).status_code == 404
+
+
+def test_training_again_needs_a_version(project: Project, client: Client) -> None:
+    answer = client.post(url(project, "train-again"), follow=True)
+    assert "has no version yet" in answer.content.decode()
+
+
+def test_queries_do_not_grow_with_the_examples(
+    project: Project,
+    make_project: MakeProject,
+    client: Client,
+    django_assert_max_num_queries: object,
+) -> None:
+    large = make_project(200, owner=project.owner)
+    with django_assert_max_num_queries(13):  # type: ignore[operator]
+        assert len(client.get(url(large)).context["page"].examples) == 60
+
+
+def test_photo_is_read_out_of_its_zip(
+    client: Client,
+    make_project: MakeProject,
+    bucket: Path,
+) -> None:
+    from io import BytesIO
+
+    from PIL import Image
+
+    from bucket.factory import get_bucket
+    from training.engine.data.images import locate_members
+
+    samples = Path(__file__).parents[4] / "samples" / "digits.zip"
+    project = make_project(task_type="imageclassification")
+    client.force_login(project.owner)
+    example = Example.objects.filter(project=project).select_related("shard")[0]
+    place = locate_members(samples)["3/07.png"]
+    example.shard.size = samples.stat().st_size
+    example.shard.save()
+    with samples.open("rb") as source:
+        get_bucket().save(example.shard.key, source)
+    example.offset, example.packed, example.method = place
+    example.save()
+    answer = client.get(url(project, "example-photo", example.pk))
+    assert answer["Content-Type"] == "image/jpeg"
+    assert "max-age=604800" in answer["Cache-Control"]
+    assert Image.open(BytesIO(answer.content)).size[0] <= 192
+    get_bucket().delete(example.shard.key)
+    assert client.get(url(project, "example-photo", example.pk)).status_code == 404
