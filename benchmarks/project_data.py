@@ -51,7 +51,7 @@ def _main() -> None:
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE training_example")
-    client = Client()
+    client = Client(SERVER_NAME="localhost")
     client.force_login(project.owner)
     address = f"/projects/{project.public_id}/data/"
     middle = Example.objects.order_by("pk")[EXAMPLES // 2].pk
