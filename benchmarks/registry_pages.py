@@ -288,7 +288,7 @@ def _pages(root: Any, owner: Any, token: str, *, last_page: int) -> list[tuple[s
         ),
         ("admin_datasets", admin, datasets),
         ("admin_datasets_unused", admin, f"{datasets}?used=no"),
-        ("my_models", person, "/models/"),
+        ("my_projects", person, "/projects/"),
         ("everybodys_models", admin, "/models/?whose=everyone"),
         ("my_jobs", person, "/jobs/"),
         ("everybodys_jobs", admin, "/jobs/?whose=everyone"),

@@ -109,14 +109,15 @@ def take_everything(camera: Photographer, platform: PlatformProcess, mailbox: Pa
     page, name = camera.page, f"ada-{camera.mode}"
     take_entrance(camera)
     sign_up(page, name)
-    for listed in ("models", "jobs", "datasets", "batches"):
+    for listed in ("projects", "jobs", "datasets", "batches"):
         camera.take(f"{listed}-empty", f"/{listed}/")
     take_data(camera)
     make_image_model(camera)
     make_text_model(camera)
     take_large_data(camera, platform, name)
-    for listed in ("models", "jobs", "datasets", "batches"):
+    for listed in ("projects", "jobs", "datasets", "batches"):
         camera.take(listed, f"/{listed}/")
+    take_project(camera)
     take_account(camera, mailbox, f"{name}@example.org")
     take_new_password(camera, mailbox, f"{name}@example.org")
 
@@ -225,6 +226,17 @@ def make_text_model(camera: Photographer) -> None:
     page.get_by_role("link", name="My jobs").click()
     page.get_by_role("link", name="Bank intents").click()
     camera.take("job")
+
+
+def take_project(camera: Photographer) -> None:
+    """Take the pages of a project, the one of photos."""
+    page = camera.page
+    page.goto("/projects/")
+    page.locator(".model-card-name").last.click()
+    camera.take("project")
+    for tab in ("versions", "use", "settings"):
+        page.locator(".tabs a", has_text=tab.capitalize()).click()
+        camera.take(f"project-{tab}")
 
 
 def take_large_data(camera: Photographer, platform: PlatformProcess, owner: str) -> None:
@@ -532,7 +544,7 @@ def take_what_goes_wrong(browser: Browser, platform: PlatformProcess) -> None:
         for mode in MODES:
             with at_work(browser, platform, mode) as camera:
                 errors.be_known(camera.page, platform)
-                camera.take("error-500", "/models/")
+                camera.take("error-500", "/projects/")
 
 
 if __name__ == "__main__":

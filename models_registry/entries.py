@@ -26,3 +26,8 @@ def render_entry(model: RegisteredModel) -> Json:
         "accuracy_plot": model.accuracy_plot,
         "created": model.live_at.astimezone(UTC).strftime(DATE_FORMAT),
     }
+
+
+def render_project_entry(production: RegisteredModel) -> Json:
+    """Return the entry of a project's token: its production version's, and which version that is."""
+    return render_entry(production) | {"version": production.version}

@@ -20,8 +20,9 @@ from documents.projections import Edit, News
 from documents.schemas import ENTRY_KINDS, parse_date, read_entry
 
 from .artifacts.metadata import TASK_TYPES
-from .entries import render_entry
+from .entries import render_entry, render_project_entry
 from .models import UNCHECKED, Artifact, Project, RegisteredModel
+from .selectors import production_of
 from .tokens import new_token, readable_name
 
 logger = structlog.get_logger(__name__)
@@ -63,15 +64,38 @@ def follow_news(news: News) -> dict[str, str]:
 def _retire(token: str, ours: Json) -> None:
     """Take a model out of service because its entry was removed from the document."""
     model = _locked(token)
-    if model is None or not model.is_live or render_entry(model) != ours:
+    if model is None:
+        _withdraw(token, ours)
+        return
+    if not model.is_live or render_entry(model) != ours:
         return
     model.state, model.retired_at, model.retired_by_document = State.RETIRED, timezone.now(), True
     model.save()
     logger.info("model.vanished", model=model.pk)
 
 
+def _withdraw(token: str, ours: Json) -> None:
+    """Take a project's token out of service because its entry was removed; its versions keep theirs."""
+    project = Project.objects.in_service().select_for_update().filter(token=token).first()
+    production = production_of(project) if project is not None else None
+    if project is None or production is None or render_project_entry(production) != ours:
+        return
+    project.withdrawn_at = timezone.now()
+    project.save()
+    logger.info("project.withdrawn", project=project.pk)
+
+
+def _give_back(token: str) -> bool:
+    """Let a project's token answer again because its entry came back; says whether it is a project's."""
+    project = Project.objects.select_for_update().filter(token=token).first()
+    if project is not None and project.deleted_at is None and project.withdrawn_at is not None:
+        project.withdrawn_at = None
+        project.save()
+    return project is not None
+
+
 def _follow(token: str, edit: Edit) -> None:
-    """Bring an entry's edited fields into its model."""
+    """Bring an entry's edited fields into its model; those of a project's entry are put back by the next publish."""
     model = _locked(token)
     if model is None or not model.is_live:
         return
@@ -104,6 +128,8 @@ def _import(token: str, entry: Any, *, is_gone: bool) -> str:
             known.state, known.retired_at, known.retired_by_document = State.LIVE, None, False
             known.save()
         return ""  # otherwise the model was deleted here, and its entry has to go
+    if known is None and _give_back(token):
+        return ""  # the entry follows the production version
     problem = _problem(token, entry)
     if problem:
         return problem

@@ -23,6 +23,7 @@ from documents.publish import publish_or_raise
 from documents.schemas import CleanupDocument
 
 from .models import RegisteredModel
+from .projects.versions import remove_aliases
 
 logger = structlog.get_logger(__name__)
 
@@ -99,6 +100,7 @@ def _tombstone(ids: list[int]) -> None:
     )
     if buried:
         mark_changed(keys.INFERENCE, *(token for _, token in buried))
+        remove_aliases([pk for pk, _ in buried])
 
 
 def _delete_files(ids: list[int], report: CleanupReport) -> None:

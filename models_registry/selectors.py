@@ -4,7 +4,7 @@ from bucket.factory import get_bucket
 from core.exceptions import BucketError
 from documents.drift import KnownFiles
 
-from .models import Artifact, RegisteredModel
+from .models import PRODUCTION, Artifact, Project, RegisteredModel
 
 
 def live_model(token: str) -> RegisteredModel | None:
@@ -14,6 +14,17 @@ def live_model(token: str) -> RegisteredModel | None:
     """
     model = RegisteredModel.objects.answering_to(token).first()
     return model.under(token) if model is not None else None
+
+
+def tokens_of(model: RegisteredModel) -> list[str]:
+    """Return the tokens that a model answers: its own, and its project's while it is the production version."""
+    served = Project.objects.filter(aliases__model=model.pk, aliases__name=PRODUCTION)
+    return [model.token, *served.values_list("token", flat=True)]
+
+
+def production_of(project: Project) -> RegisteredModel | None:
+    """Return the version that the project's production alias names, whatever its state; None without one."""
+    return RegisteredModel.objects.filter(aliases__project=project, aliases__name=PRODUCTION).first()
 
 
 def known_files(task_type: str) -> KnownFiles:

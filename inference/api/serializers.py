@@ -27,12 +27,16 @@ class RegisteredModelSerializer(serializers.ModelSerializer):
     """A model."""
 
     artifacts = ArtifactSerializer(many=True, read_only=True)
+    project = serializers.UUIDField(source="project.public_id", read_only=True)
 
     class Meta:
         model = RegisteredModel
         fields = (
             "token",
             "public_id",
+            "project",
+            "version",
+            "notes",
             "name",
             "description",
             "origin",
@@ -133,7 +137,7 @@ class ModelChangesSerializer(serializers.ModelSerializer):
 
     class Meta:
         model = RegisteredModel
-        fields = ("name", "description", "downloadable", "expires_at", "pinned")
+        fields = ("name", "description", "notes", "downloadable", "expires_at", "pinned")
         extra_kwargs: ClassVar[dict[str, Any]] = {
             "name": {"required": False},
             "expires_at": {"help_text": "In the future; null (never) only by operators."},

@@ -42,7 +42,11 @@ class RegisteredModelViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, v
     filterset_class = ModelFilter
 
     def get_queryset(self) -> QuerySet[RegisteredModel]:
-        return RegisteredModel.objects.owned_by(self.request.user).prefetch_related("artifacts")
+        return (
+            RegisteredModel.objects.owned_by(self.request.user)
+            .select_related("project")
+            .prefetch_related("artifacts")
+        )
 
     @extend_schema(request=ModelChangesSerializer, responses=RegisteredModelSerializer)
     def partial_update(self, request: Request, token: str) -> Response:

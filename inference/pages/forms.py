@@ -8,7 +8,6 @@ from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.template.defaultfilters import filesizeformat
 
-from core.pages.search import ListSearch, choice
 from models_registry.models import RegisteredModel, TaskType
 
 
@@ -97,17 +96,6 @@ class DescribeForm(forms.ModelForm):
         kwargs.setdefault("label_suffix", "")
         super().__init__(*args, **kwargs)
         self.fields["downloadable"].help_text = ""
-
-
-class ModelSearch(ListSearch):
-    """By what models can be searched for."""
-
-    task_type = choice("Kind", TaskType.choices, everything="Images and texts")
-    state = choice(
-        "State",
-        [(RegisteredModel.State.LIVE.value, "Live"), (RegisteredModel.State.RETIRED.value, "Deleted")],
-        everything="Live and deleted",
-    )
 
 
 def try_form(task_type: str, *arguments: Any) -> ImagesForm | TextsForm:

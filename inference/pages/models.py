@@ -22,7 +22,6 @@ from core.http.admission import admits
 from core.http.errors import status_of
 from core.http.throttles import client_of, require_rate
 from core.pages.error_messages import errors_as_messages
-from core.pages.lists import list_context
 from core.pages.requests import PageRequest
 from models_registry.artifacts.views import NETWORK, NETWORK_AND_NGRAMS, NGRAMS
 from models_registry.inputs import TAR_SUFFIXES
@@ -35,12 +34,11 @@ from ..downloads import download_name, find_download, send_file
 from ..predict.admission import before_form
 from ..predict.lookup import UnknownModel
 from ..usage.statistics import usage_of
-from .forms import DescribeForm, ModelSearch, try_form
+from .forms import DescribeForm, try_form
 from .model_card import card_of
 from .snippets import Snippet, snippets_for
 from .try_it import try_inputs
 
-PAGE_SIZE = 24
 KEEP_FOR = timedelta(hours=24)
 PLOT_TYPES = {"/9j/": "image/jpeg"}  # how the base64 of a JPEG begins; anything else is a PNG
 FILE_ORDER: tuple[str, ...] = (
@@ -50,15 +48,6 @@ FILE_ORDER: tuple[str, ...] = (
     Artifact.Kind.METADATA,
     Artifact.Kind.EVALUATION,
 )
-
-
-@login_required
-@require_GET
-def model_list(request: HttpRequest) -> HttpResponse:
-    """List the user's models, newest first; for operators on request those of all users."""
-    models = shown_models().select_related("owner").defer("metrics", "accuracy_plot")
-    context = list_context(request, models, noun="models", page_size=PAGE_SIZE, search=ModelSearch)
-    return render(request, "inference/models.html", context)
 
 
 @never_cache
@@ -152,7 +141,7 @@ def describe(request: HttpRequest, token: str) -> HttpResponse:
 
 def _visible_model(request: HttpRequest, token: str) -> RegisteredModel:
     """Return what `access.visible_model` does, with its files and its job."""
-    models = shown_models().prefetch_related("artifacts").select_related("training_job")
+    models = shown_models().prefetch_related("artifacts").select_related("training_job", "project")
     models = models.defer("training_job__progress", "training_job__log_tail")
     return visible_model(request.user, token, among=models)
 
@@ -181,7 +170,7 @@ def _page_context(request: HttpRequest, model: RegisteredModel) -> dict[str, obj
         "files": files,
         "kinds": dict(Artifact.Kind.choices),
         "page_address": request.build_absolute_uri(reverse("inference:model", args=[model.shown_token])),
-        "snippets": _snippets(request, model, files),
+        "snippets": own_snippets(request, model, files),
         "training_job": getattr(model, "training_job", None) if manages else None,
         "max_inputs": settings.TRAINYARD["MAX_PREDICT_INPUTS"],
         "max_bytes": settings.TRAINYARD["MAX_PREDICT_BYTES"],
@@ -194,7 +183,7 @@ def _page_context(request: HttpRequest, model: RegisteredModel) -> dict[str, obj
     }
 
 
-def _snippets(request: HttpRequest, model: RegisteredModel, files: list[Artifact]) -> list[Snippet]:
+def own_snippets(request: HttpRequest, model: RegisteredModel, files: list[Artifact]) -> list[Snippet]:
     """Return programs to copy; one that runs the file itself only where the file describes itself."""
     view = model.metrics.get("view", NETWORK)
     own = files if model.origin == RegisteredModel.Origin.TRAINED else []

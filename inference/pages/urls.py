@@ -1,14 +1,26 @@
 """Addresses of the pages of models."""
 
 from django.urls import path
+from django.views.generic import RedirectView
 
 from . import batches as batches
-from . import models
+from . import models, projects
 
 app_name = "inference"
 
 urlpatterns = [
-    path("models/", models.model_list, name="models"),
+    path("projects/", projects.project_list, name="projects"),
+    path("projects/<uuid:public_id>/", projects.overview, name="project"),
+    path("projects/<uuid:public_id>/versions/", projects.versions, name="versions"),
+    path("projects/<uuid:public_id>/use/", projects.use, name="use"),
+    path("projects/<uuid:public_id>/settings/", projects.project_settings, name="project-settings"),
+    path("projects/<uuid:public_id>/promote/", projects.promote, name="promote"),
+    path("projects/<uuid:public_id>/rollback/", projects.go_back, name="rollback"),
+    path("projects/<uuid:public_id>/serve/", projects.give_back, name="serve-again"),
+    path("projects/<uuid:public_id>/delete/", projects.delete, name="delete-project"),
+    path(
+        "models/", RedirectView.as_view(pattern_name="inference:projects", query_string=True), name="models"
+    ),
     path("batches/", batches.batch_list, name="batch-list"),
     path("models/<str:token>/", models.model_page, name="model"),
     path("models/<str:token>/try/", models.try_model, name="try"),

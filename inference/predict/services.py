@@ -29,6 +29,7 @@ from models_registry.selectors import live_model
 
 from ..usage.prometheus import MODEL_LOADS, MODEL_LOOKUPS, PREDICTION_SECONDS
 from ..usage.statistics import usage_recorder
+from .handover import Handover
 from .lookup import ServedModel, UnknownModel, find_served_model
 from .runtime import FifoSemaphore, PredictorCache, Stream, TooManyWaiting
 
@@ -100,7 +101,7 @@ def _run(
         if served.model.is_external:
             served, found = _run_external(served, work)
         else:
-            served, predictor = _load_as_it_is_now(served)
+            served, predictor = _load_as_it_is_now(handover().choose(served))
             with broken_limits_noted(served.model), _place_for(inputs), predictor_semaphore().acquire():
                 found = work(predictor)
     except InvalidInput as error:
@@ -209,6 +210,12 @@ def predictor_cache() -> PredictorCache:
     return PredictorCache(
         bytes_of_files, threads=limits["PREDICTOR_THREADS"], seconds=limits["PREDICT_SECONDS"]
     )
+
+
+@lru_cache(maxsize=1)
+def handover() -> Handover:
+    """Return what lets this process go on with a version while the promoted one is loaded."""
+    return Handover(holds=lambda sha256: predictor_cache().holds(sha256), load=load_served)
 
 
 @lru_cache(maxsize=1)

@@ -1,6 +1,6 @@
 """The models of this app, where Django looks for them; each is written in its own module."""
 
-from .project import PRODUCTION, Alias, AliasMove, Project
+from .project import PRODUCTION, Alias, AliasMove, Project, production_under
 from .registered_model import UNCHECKED, Artifact, RegisteredModel, RegisteredModelQuerySet
 from .task_type import TaskType
 
@@ -14,4 +14,5 @@ __all__ = [
     "RegisteredModel",
     "RegisteredModelQuerySet",
     "TaskType",
+    "production_under",
 ]

@@ -8,7 +8,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Subquery
 
 from core.indexes import PrefixIndex
 from core.models import OwnedQuerySet, TimestampedModel
@@ -112,6 +112,14 @@ class Alias(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+def production_under(token: str, *, in_service: bool = False) -> Subquery:
+    """Return the key of the model that is in production under a project's token, as part of a query."""
+    aliases = Alias.objects.filter(name=PRODUCTION, project__token=token)
+    if in_service:
+        aliases = aliases.filter(project__deleted_at__isnull=True, project__withdrawn_at__isnull=True)
+    return Subquery(aliases.values("model")[:1])
 
 
 class AliasMove(models.Model):

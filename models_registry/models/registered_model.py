@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.core.validators import RegexValidator
 from django.db import models
-from django.db.models import Q, Subquery
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -17,7 +17,7 @@ from core.models import OwnedQuerySet, TimestampedModel
 from core.names import validate_name
 
 from ..artifacts.model_metrics import Interval, TestSet, interval_of, test_set_of
-from .project import PRODUCTION, Alias, Project
+from .project import Project, production_under
 from .task_type import TaskType
 
 UNCHECKED = "Its files have not been looked at yet; that takes up to a minute."  # of models from outside
@@ -41,13 +41,7 @@ class RegisteredModelQuerySet(OwnedQuerySet):
 
     def named(self, token: str) -> RegisteredModelQuerySet:
         """The model of a token: its own, or that of a project in service whose production version it is."""
-        production = Alias.objects.filter(
-            name=PRODUCTION,
-            project__token=token,
-            project__deleted_at__isnull=True,
-            project__withdrawn_at__isnull=True,
-        )
-        return self.filter(Q(token=token) | Q(pk=Subquery(production.values("model")[:1])))
+        return self.filter(Q(token=token) | Q(pk=production_under(token, in_service=True)))
 
     def expired(self, now: datetime) -> RegisteredModelQuerySet:
         """Live models whose time is over and that nobody pinned."""

@@ -1,7 +1,7 @@
 """Versions of a project: a finished training becomes the next one, and one of them is in production."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -11,13 +11,17 @@ from django.utils import timezone
 
 from accounts.models import User
 from control.models import CleanupPolicy
+from core.exceptions import Conflict, InvalidRequest
 from documents import keys
 from documents.outbox import mark_changed
 
 from ..artifacts.model_metrics import ModelMetrics
 from ..models import PRODUCTION, Alias, AliasMove, Artifact, Project, RegisteredModel
+from ..selectors import production_of
 
 logger = structlog.get_logger(__name__)
+
+MOVES_LOOKED_AT = 1000
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,85 @@ def publish_model(*, description: ModelDescription, files: Sequence[StoredFile])
     return model
 
 
+@transaction.atomic
+def promote_version(
+    *, project: Project, version: int, by: User | None = None, expected: int | None = None, why: str = ""
+) -> RegisteredModel:
+    """Make a version the one that answers the project's token; nothing happens when it is already.
+
+    `expected` is the version that the caller believes to be in production now: `Conflict` when it is another.
+    Raises `InvalidRequest` for a version that cannot answer.
+    """
+    project = _locked(project)
+    before = production_of(project)
+    if expected is not None and (before.version if before else 0) != expected:
+        now = f"version {before.version}" if before else "no version"
+        raise Conflict(f"Somebody else has changed it meanwhile: {now} is in production. Look again.")
+    model = _promotable(project, version)
+    if before != model:
+        move_alias(project, PRODUCTION, model, kind=AliasMove.Kind.PROMOTION, by=by, why=why)
+    return model
+
+
+@transaction.atomic
+def roll_back(
+    *, project: Project, by: User | None = None, expected: int | None = None, why: str = ""
+) -> RegisteredModel:
+    """Put the version into production again that was there before the present one was promoted.
+
+    Done once more, it goes one promotion further back. Raises what `promote_version` raises.
+    """
+    project = _locked(project)
+    before = production_of(project)
+    if before is None or (expected is not None and before.version != expected):
+        now = f"version {before.version}" if before else "no version"
+        raise Conflict(f"Somebody else has changed it meanwhile: {now} is in production. Look again.")
+    target = previous_version(project)
+    if target is None:
+        raise InvalidRequest(f"No version was in production before version {before.version}.")
+    model = _promotable(project, target.version)
+    move_alias(project, PRODUCTION, model, kind=AliasMove.Kind.ROLL_BACK, by=by, why=why)
+    return model
+
+
+def previous_version(project: Project) -> RegisteredModel | None:
+    """Return the version that a roll-back leads to: the latest before the present one that still answers."""
+    now = production_of(project)
+    moves = AliasMove.objects.filter(project=project, name=PRODUCTION, from_model__isnull=False)
+    promotions = moves.exclude(kind=AliasMove.Kind.ROLL_BACK).order_by("-id")
+    came_from: dict[int | None, int | None] = {}
+    for to_model, from_model in promotions.values_list("to_model", "from_model")[:MOVES_LOOKED_AT]:
+        came_from.setdefault(to_model, from_model)  # the last time that it was promoted
+    seen, at = {now.pk if now else None}, came_from.get(now.pk if now else None)
+    serving = set(project.versions.serving().values_list("pk", flat=True))
+    while at is not None and at not in seen:
+        if at in serving:
+            return RegisteredModel.objects.get(pk=at)
+        seen.add(at)
+        at = came_from.get(at)
+    return None
+
+
+def _locked(project: Project) -> Project:
+    """Return the project's row, locked until the transaction ends. Raises `InvalidRequest` for a deleted one."""
+    row = Project.objects.current().select_for_update().filter(pk=project.pk).first()
+    if row is None:
+        raise InvalidRequest(f"{project.name} was deleted.")
+    return row
+
+
+def _promotable(project: Project, version: int) -> RegisteredModel:
+    """Return a version that can answer; its row stays locked, so that the clean-up does not take it meanwhile."""
+    model = project.versions.select_for_update().filter(version=version).first()
+    if model is None:
+        raise InvalidRequest(f"{project.name} has no version {version}.")
+    if not model.is_serving:
+        raise InvalidRequest(f"Version {version} is not live any more. Restore it first, or choose another.")
+    if model.unusable_because:
+        raise InvalidRequest(f"Version {version} cannot predict: {model.unusable_because}")
+    return model
+
+
 def _is_in_service(project: Project) -> bool:
     """Tell whether the project has a production version that predicts."""
     return (
@@ -116,3 +199,10 @@ def move_alias(
     logger.info(
         "alias.moved", project=project.pk, alias=name, model=model.pk if model else None, kind=str(kind)
     )
+
+
+def remove_aliases(models: Collection[int]) -> None:
+    """Take every alias off models that are being deleted; called in the transaction that marks them."""
+    for alias in Alias.objects.filter(model__in=models).select_related("project"):
+        why = "its version was deleted"
+        move_alias(alias.project, alias.name, None, kind=AliasMove.Kind.REMOVAL, why=why)

@@ -15,6 +15,10 @@ class NotFound(InvalidRequest):
     """The object does not exist, or this caller may not see it: both are answered with 404."""
 
 
+class Conflict(InvalidRequest):
+    """Somebody else has changed the object meanwhile: the caller has to look again."""
+
+
 class QuotaExceeded(InvalidRequest):
     """The account's quota is used up."""
 

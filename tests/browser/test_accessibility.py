@@ -37,7 +37,7 @@ STRANGERS = (
 MEMBERS = (
     "/new/",
     "/jobs/",
-    "/models/",
+    "/projects/",
     "/models/?q=nothing",
     "/datasets/",
     "/batches/",
@@ -75,7 +75,7 @@ def pages_of_a_model(
         batch = page.url.removeprefix(platform.base_url)
     assert data
     number = data.strip("/").split("/")[-1]
-    lists = ["/datasets/", "/jobs/", "/models/", "/batches/"]
+    lists = ["/datasets/", "/jobs/", "/projects/", "/batches/"]
     mended = [str(examples), f"{examples}?show=doubt"]
     return [model, f"{model}card/", job, data, *mended, f"/new/?dataset={number}", batch, *lists]
 
@@ -181,7 +181,7 @@ def test_errors_of_a_platform_that_is_not(failing_page: Page, failing: PlatformP
         assert_error_page(failing_page, "503", "halted for maintenance")
     with errors.tables_away(failing):
         errors.be_known(failing_page, failing)
-        failing_page.goto("/models/")
+        failing_page.goto("/projects/")
         assert_error_page(failing_page, "500", "The fault is on our side")
     failing.start_web()
 

@@ -106,7 +106,7 @@ def test_photos_from_the_form_to_a_prediction(page: Page, tmp_path: Path) -> Non
     download.value.save_as(tmp_path / download.value.suggested_filename)
     assert run_program(page, "onnx", tmp_path, photo=DIGIT).startswith("photo.jpg 5 ")
 
-    page.get_by_role("link", name="My models").click()
+    page.get_by_role("link", name="My projects").click()
     expect(page.get_by_role("link", name="Digits")).to_be_visible()
     page.get_by_role("link", name="My jobs").click()
     expect(page.get_by_text("Succeeded").last).to_be_visible()
@@ -298,7 +298,7 @@ def delete_and_undo_by_keyboard(page: Page) -> None:
     tab_to(page, "Delete")
     page.keyboard.press("Enter")
     expect(page.get_by_text("This model is deleted")).to_be_visible()
-    tab_to(page, "My models")
+    tab_to(page, "My projects")
     page.keyboard.press("Enter")
     page.wait_for_url("**/models/")
     expect(page.locator(".model-card .state")).to_have_text("Deleted")

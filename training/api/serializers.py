@@ -7,7 +7,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from core.queue.app import why_unheard
-from models_registry.models import TaskType
+from models_registry.models import Project, TaskType
 
 from ..datasets.models import Dataset, DatasetValidation
 from ..engine.specs.hyperparameters import PLATEAU, STEP
@@ -139,6 +139,12 @@ class JobSerializer(serializers.ModelSerializer):
     """A training job and how far it is."""
 
     dataset = serializers.PrimaryKeyRelatedField(queryset=Dataset.objects.none())
+    project = serializers.SlugRelatedField(
+        "public_id",
+        queryset=Project.objects.none(),
+        required=False,
+        help_text="The project whose next version the model becomes; without it a new one is made.",
+    )
     reduce_lr_on_plateau = ReduceLrOnPlateauSerializer(required=False, allow_null=True)
     step_lr = StepLrSerializer(required=False, allow_null=True)
     architecture = serializers.CharField(required=False)
@@ -194,6 +200,7 @@ class JobSerializer(serializers.ModelSerializer):
             "id",
             "token",
             "name",
+            "project",
             "dataset",
             "task_type",
             "architecture",
@@ -261,6 +268,8 @@ class JobSerializer(serializers.ModelSerializer):
         if request is not None:
             own = Dataset.objects.owned_by(request.user)
             fields["dataset"] = serializers.PrimaryKeyRelatedField(queryset=own)
+            project: serializers.SlugRelatedField = fields["project"]
+            project.queryset = Project.objects.current().owned_by(request.user)
         return fields
 
 

@@ -133,7 +133,7 @@ class JobViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gene
         return JobDetailSerializer if self.action == "retrieve" else JobSerializer
 
     def get_queryset(self) -> QuerySet[TrainingJob]:
-        return TrainingJob.objects.owned_by(self.request.user).select_related("registered_model")
+        return TrainingJob.objects.owned_by(self.request.user).select_related("registered_model", "project")
 
     @extend_schema(responses={201: JobSerializer, **problems(409)})
     def create(self, request: Request) -> Response:
@@ -151,6 +151,7 @@ class JobViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gene
             owner=account_of(request.user),
             dataset=dataset,
             name=name,
+            project=values.pop("project", None),
             choice=JobSettings(**values, more=more),
             origin=TrainingJob.Origin.REST,
         )

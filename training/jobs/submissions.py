@@ -8,6 +8,7 @@ from django.core.files import File
 from accounts.models import User
 from core.exceptions import TrainyardError
 from models_registry.inputs import Corrections
+from models_registry.models import Project
 
 from ..datasets.models import Dataset
 from ..datasets.services import create_dataset, discard_dataset
@@ -26,6 +27,7 @@ class Submission:
     choice: JobSettings
     corrections: Corrections | None = None
     origin: str = TrainingJob.Origin.FORM
+    project: Project | None = None
 
 
 def submit_upload(
@@ -51,6 +53,7 @@ def submit_upload(
             name=submission.name,
             choice=submission.choice,
             origin=submission.origin,
+            project=submission.project,
             waits_for_data=True,
         )
     except TrainyardError:

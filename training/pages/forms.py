@@ -221,6 +221,7 @@ class NewModelForm(forms.Form):
         initial=DEFAULT_STRATEGY,
         widget=forms.RadioSelect,
     )
+    project = forms.UUIDField(required=False, widget=forms.HiddenInput)
     network = forms.ChoiceField(label="Network", required=False)
     train_percent = number_field(TRAIN_PERCENT, required=True)
     seed = number_field(SEED, required=True)
@@ -297,6 +298,7 @@ class NewModelForm(forms.Form):
         suitable = suitable_network(job.task_type, job.strategy, language).name
         values: dict[str, Any] = {
             "name": job.name,
+            "project": job.project.public_id if job.project.deleted_at is None else None,
             "strategy": job.strategy,
             "network": "" if job.architecture == suitable else job.architecture,
             "train_percent": int(job.data_split.split(" : ")[0]),

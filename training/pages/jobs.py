@@ -97,7 +97,7 @@ def retry(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _job_of(request: HttpRequest, pk: int) -> TrainingJob:
     """Return a job that this person may see; anybody else's does not exist for them."""
-    jobs = TrainingJob.objects.owned_by(request.user).select_related("dataset", "registered_model")
+    jobs = TrainingJob.objects.owned_by(request.user).select_related("dataset", "registered_model", "project")
     job: TrainingJob = get_object_or_404(jobs, pk=pk)
     return job
 

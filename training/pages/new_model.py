@@ -5,6 +5,7 @@ queued, and stays chosen by its address (`/new/?dataset=7`) whatever happens to 
 """
 
 import json
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -29,6 +30,7 @@ from core.http.throttles import peek, require_rate
 from core.pages.requests import PageRequest
 from core.templatetags.durations import about
 from models_registry.inputs import UnclearColumns
+from models_registry.models import Project
 
 from ..datasets.language import language_of
 from ..datasets.models import Dataset
@@ -70,7 +72,7 @@ def new_model(request: PageRequest) -> HttpResponse:
         return _start(request)
     if "from" in request.GET:
         job = get_object_or_404(
-            TrainingJob.objects.owned_by(request.user).select_related("dataset"),
+            TrainingJob.objects.owned_by(request.user).select_related("dataset", "project"),
             pk=_number(request.GET["from"]),
         )
         form = NewModelForm(task_type=job.task_type, initial=NewModelForm.values_of(job))
@@ -175,12 +177,23 @@ def _start(request: PageRequest) -> HttpResponse:
             dataset=dataset,
             name=form.cleaned_data["name"],
             choice=form.job_settings,
+            project=_project_of(request, form.cleaned_data["project"]),
         )
     except TrainyardError as error:
         form.add_error(None, str(error))
         return _show_model(request, dataset, form, status=status_of(error))
     address = reverse("training:job", args=[job.pk])
     return HttpResponseClientRedirect(address) if request.htmx else redirect(address)
+
+
+def _project_of(request: HttpRequest, public_id: uuid.UUID | None) -> Project | None:
+    """Return the project that a form names, where it is this person's; None for a form that names none."""
+    if public_id is None:
+        return None
+    project: Project = get_object_or_404(
+        Project.objects.current().owned_by(request.user), public_id=public_id
+    )
+    return project
 
 
 def _dataset_of(request: HttpRequest, given: str) -> Dataset:

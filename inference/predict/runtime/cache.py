@@ -92,6 +92,11 @@ class PredictorCache:
             self._load(key, open_model, future)
         return future.result()
 
+    def holds(self, sha256: str) -> bool:
+        """Tell whether a model of ours with this SHA-256 is loaded."""
+        with self._lock:
+            return ("", sha256) in self._loaded
+
     @property
     def bytes_used(self) -> int:
         """Return the sizes of the loaded models' files, summed."""

@@ -4,6 +4,7 @@ from http import HTTPStatus
 
 from ..exceptions import (
     BucketError,
+    Conflict,
     InvalidRequest,
     LimitExceeded,
     MaintenanceMode,
@@ -22,6 +23,7 @@ STATUS_OF: dict[type[TrainyardError], HTTPStatus] = {
     PlatformBusy: HTTPStatus.CONFLICT,
     StaleAttempt: HTTPStatus.CONFLICT,
     TooManyRequests: HTTPStatus.TOO_MANY_REQUESTS,
+    Conflict: HTTPStatus.CONFLICT,
     NotFound: HTTPStatus.NOT_FOUND,
     QuotaExceeded: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     InvalidRequest: HTTPStatus.BAD_REQUEST,

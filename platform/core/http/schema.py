@@ -32,7 +32,8 @@ WHEN = {
     403: "The caller has no permission to do this.",
     404: "Unknown, expired, or not visible to the caller.",
     406: "The answer is not available in the requested media type.",
-    409: "Too many jobs have not ended, or one runs and the platform does not queue others.",
+    409: "Somebody else has changed it meanwhile, or, for a new job: too many have not ended, or one runs and the "
+    "platform does not queue others.",
     411: "The body has no `Content-Length`.",
     413: "The body is larger than this address accepts, or the account's quota is used up.",
     415: "The body's media type is not one that this address accepts.",

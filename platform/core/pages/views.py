@@ -16,7 +16,7 @@ from ..observability.metrics import exposition
 def home(request: HttpRequest) -> HttpResponse:
     """Return the home page; redirect users who are signed in to their models."""
     if request.user.is_authenticated:
-        return redirect("inference:models")
+        return redirect("inference:projects")
     return render(request, "home.html", {"sign_up_open": settings.SIGN_UP_OPEN})
 
 

@@ -11,6 +11,7 @@ from accounts.models import User
 from core.exceptions import TrainyardError
 from models_registry.inputs import Corrections
 from models_registry.models import TaskType
+from models_registry.projects.selectors import find_project
 from training.management.corrections import add_corrections, corrections_of, plan_lines
 from training.management.watching import describe, fail_unless_succeeded, watch
 
@@ -42,6 +43,9 @@ class Command(BaseCommand):
         add_corrections(parser)
         parser.add_argument(
             "--owner", help="a user's name (default: nobody's, for operators alone to manage)"
+        )
+        parser.add_argument(
+            "--project", metavar="ID", help="whose next version the model becomes (default: a new project)"
         )
         _add_settings(parser)
         parser.add_argument(
@@ -118,6 +122,7 @@ class Command(BaseCommand):
                 corrections=corrections,
                 choice=choice,
                 origin=TrainingJob.Origin.SHELL,
+                project=find_project(options["project"]) if options["project"] else None,
             )
             return submit_upload(owner=owner, submission=submission)
 

@@ -216,7 +216,7 @@ def test_expired_model_is_there_for_its_owner_alone_until_the_clean_up_comes() -
         assert address("try", model) not in page
         assert who[manager].post(address("try", model), {"file": photo()}).status_code == 404
         assert who[manager].get(address("download", model, "onnx")).status_code == 200
-    assert "Expired" in who["owner"].get(reverse("inference:models")).content.decode()
+    assert "Expired" in who["owner"].get(reverse("inference:projects")).content.decode()
     who["owner"].post(address("keep", model))
     assert "keep" in who["owner"].get(address("model", model)).content.decode()
     assert who["stranger"].post(address("try", model), {"file": photo()}).status_code == 200
@@ -248,16 +248,16 @@ def test_model_list_is_the_persons_own() -> None:
     assert "Theirs" not in page
     assert gone.name not in page
     staff = as_(UserFactory(is_staff=True, is_superuser=True))
-    assert "Theirs" not in staff.get("/models/").content.decode()
+    assert "Theirs" not in staff.get("/projects/").content.decode()
     assert other.owner.username in staff.get("/models/?whose=everyone").content.decode()
 
 
 def test_model_list_asks_strangers_to_sign_in() -> None:
-    assert Client().get("/models/")["Location"].startswith(reverse("account_login"))
+    assert Client().get("/projects/")["Location"].startswith(reverse("account_login"))
 
 
 def test_empty_model_list_says_what_to_do_next() -> None:
-    assert "Create your first model" in as_(UserFactory()).get("/models/").content.decode()
+    assert "Create your first model" in as_(UserFactory()).get("/projects/").content.decode()
 
 
 @pytest.mark.parametrize("count", [1, 30])
@@ -268,7 +268,7 @@ def test_model_list_costs_the_same_however_long(
     RegisteredModelFactory.create_batch(count, owner=user, expires_at=timezone.now() + timedelta(hours=1))
     client = as_(user)
     with django_assert_num_queries(4):  # session, user, count, page
-        page = client.get("/models/").content.decode()
+        page = client.get("/projects/").content.decode()
     assert ("Page 1 of 2" in page) == (count > 24)
 
 

@@ -1,12 +1,13 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from control.models import PlatformStatus
 from core.exceptions import BucketError, InvalidRequest, MaintenanceMode
-from inference.predict.lookup import UnknownModel, find_served_model
-from models_registry.models import RegisteredModel
+from inference.predict.lookup import UnknownModel, _statement, find_served_model
+from models_registry.models import Alias, RegisteredModel
 from tests.factories import ArtifactFactory, RegisteredModelFactory
 
 pytestmark = pytest.mark.django_db
@@ -49,6 +50,28 @@ def test_model_past_its_expiry_is_gone_although_no_clean_up_has_come_by() -> Non
     with pytest.raises(UnknownModel):
         find_served_model(file.model.token)
     assert not RegisteredModel.objects.get().is_serving
+
+
+def test_project_is_found_with_one_query_by_indexes_alone(django_assert_num_queries) -> None:
+    file = ArtifactFactory(sha256="a" * 64)
+    project = file.model.project
+    Alias.objects.create(project=project, name="candidate", model=file.model)
+    with pytest.raises(UnknownModel):
+        find_served_model(project.token)
+    Alias.objects.create(project=project, name="production", model=file.model)
+    with django_assert_num_queries(1):
+        served = find_served_model(project.token)
+    assert (served.model, served.sha256) == (file.model, "a" * 64)
+    sql, parameters = _statement(connection.vendor)
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute(f"EXPLAIN QUERY PLAN {sql}", parameters)
+        else:
+            cursor.execute("SET LOCAL enable_seqscan = off")
+            cursor.execute(f"EXPLAIN {sql}", parameters)
+        plan = [str(row[-1]) for row in cursor.fetchall()]
+    scans = [step for step in plan if "registeredmodel" in step and ("SCAN" in step or "Seq Scan" in step)]
+    assert not scans, plan
 
 
 @pytest.mark.parametrize("token", ["", "<token>", "nothing", "x" * 5000, "é\u202e"])

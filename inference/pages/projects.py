@@ -1,0 +1,220 @@
+"""Pages of projects: the list, and of each its versions, how to use it, its settings.
+
+A project is its owner's and the operators' alone; to others there is nothing, as there is to those who guess. The right
+to predict is the project's token, whose page is the model's (`models.py`).
+"""
+
+import uuid
+from copy import copy
+
+from django import forms
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.db.models import Max, Prefetch, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from accounts.requests import account_of
+from core.exceptions import InvalidRequest
+from core.pages.error_messages import errors_as_messages
+from core.pages.lists import list_context
+from core.pages.search import ListSearch, choice
+from models_registry.models import PRODUCTION, Alias, AliasMove, Project, RegisteredModel, TaskType
+from models_registry.projects.services import change_project, delete_project, serve_again
+from models_registry.projects.versions import previous_version, promote_version, roll_back
+from models_registry.selectors import production_of
+
+from ..downloads import download_name
+from .models import own_snippets
+
+PAGE_SIZE = 24
+VERSIONS_SHOWN = 200
+MOVES_SHOWN = 20
+
+
+class ProjectSearch(ListSearch):
+    """What projects can be searched for."""
+
+    task_type = choice("Kind", TaskType.choices, everything="Images and texts")
+
+
+class SettingsForm(forms.ModelForm):
+    """Name and description."""
+
+    class Meta:
+        model = Project
+        fields = ("name", "description")
+        widgets = {"description": forms.Textarea(attrs={"rows": 5})}
+
+
+class MoveForm(forms.Form):
+    """A version to promote, and the one that the page has shown as being in production."""
+
+    version = forms.IntegerField(min_value=1, required=False)
+    expected = forms.IntegerField(min_value=0, required=False)
+    why = forms.CharField(max_length=500, required=False)
+
+
+def served_aliases() -> Prefetch:
+    """Return what a list needs of each project's production version, as `served`."""
+    aliases = Alias.objects.filter(name=PRODUCTION).select_related("model")
+    columns = ("version", "accuracy", "state", "pinned", "expires_at", "last_used_at", "name", "classes")
+    return Prefetch(
+        "aliases", aliases.only("project", "name", *(f"model__{name}" for name in columns)), "served"
+    )
+
+
+@login_required
+@require_GET
+def project_list(request: HttpRequest) -> HttpResponse:
+    """List the user's projects, newest first; for operators on request those of all users."""
+    projects = Project.objects.current().select_related("owner").prefetch_related(served_aliases())
+    context = list_context(request, projects, noun="projects", page_size=PAGE_SIZE, search=ProjectSearch)
+    return render(request, "inference/projects.html", context)
+
+
+@login_required
+@never_cache
+@require_GET
+def overview(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
+    """Show what answers the token, what is being trained, and where to go on."""
+    project = _own_project(request, public_id)
+    jobs = project.training_jobs.select_related("dataset", "registered_model").defer(
+        "log_tail", "dataset__report"
+    )
+    latest = list(jobs.order_by("-created_at")[:5])
+    context: dict[str, object] = {
+        "jobs": latest,
+        "count": _shown(project).count(),
+        "last_used_at": _shown(project).aggregate(last=Max("last_used_at"))["last"],
+    }
+    return _page(request, project, "overview", context)
+
+
+@login_required
+@never_cache
+@require_GET
+def versions(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
+    """Show all versions, and how production moved."""
+    project = _own_project(request, public_id)
+    shown = _shown(project).prefetch_related("aliases").select_related("training_job")
+    shown = shown.defer("accuracy_plot", "training_job__log_tail", "training_job__progress")
+    moves = project.alias_moves.select_related("from_model", "to_model", "by").only(
+        *("project", "name", "kind", "why", "created_at", "by__username"),
+        *("from_model__version", "to_model__version"),
+    )
+    context: dict[str, object] = {
+        "versions": shown.order_by("-version")[:VERSIONS_SHOWN],
+        "moves": moves[:MOVES_SHOWN],
+        "previous": previous_version(project),
+    }
+    return _page(request, project, "versions", context)
+
+
+@login_required
+@never_cache
+@require_GET
+def use(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
+    """Show the token, and programs that use it."""
+    project = _own_project(request, public_id)
+    model = production_of(project)
+    context: dict[str, object] = {"page_address": request.build_absolute_uri(_address(project))}
+    if model is not None:
+        files = list(model.artifacts.all())
+        context["snippets"] = own_snippets(request, model.under(project.token), files)
+        context["files"] = [(file, download_name(model, file)) for file in files]
+    return _page(request, project, "use", context)
+
+
+@login_required
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def project_settings(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
+    """Change a project's name and description."""
+    project = _own_project(request, public_id)
+    form = SettingsForm(request.POST or None, instance=copy(project))
+    if request.method == "POST" and form.is_valid():
+        with errors_as_messages(request):
+            change_project(project=project, changes=form.cleaned_data)
+            messages.success(request, "The settings are saved.")
+        return redirect("inference:project-settings", public_id=public_id)
+    return _page(
+        request, project, "settings", {"form": form}, status=400 if request.method == "POST" else 200
+    )
+
+
+@login_required
+@require_POST
+def promote(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
+    """Put a version into production."""
+    project, form = _own_project(request, public_id), MoveForm(request.POST)
+    with errors_as_messages(request):
+        if not form.is_valid() or not form.cleaned_data["version"]:
+            raise InvalidRequest("Choose a version.")
+        model = promote_version(project=project, by=account_of(request.user), **form.cleaned_data)
+        messages.success(request, f"Version {model.version} is in production.")
+    return redirect("inference:versions", public_id=public_id)
+
+
+@login_required
+@require_POST
+def go_back(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
+    """Put the version before into production again."""
+    project, form = _own_project(request, public_id), MoveForm(request.POST)
+    with errors_as_messages(request):
+        expected = form.cleaned_data["expected"] if form.is_valid() else None
+        model = roll_back(project=project, by=account_of(request.user), expected=expected)
+        messages.success(request, f"Version {model.version} is in production again.")
+    return redirect("inference:versions", public_id=public_id)
+
+
+@login_required
+@require_POST
+def give_back(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
+    """Let the token answer again."""
+    project = _own_project(request, public_id)
+    with errors_as_messages(request):
+        serve_again(project=project)
+        messages.success(request, "The token is in service again.")
+    return redirect("inference:project", public_id=public_id)
+
+
+@login_required
+@require_POST
+def delete(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
+    """Delete a project."""
+    project = _own_project(request, public_id)
+    with errors_as_messages(request):
+        delete_project(project=project)
+        messages.success(request, f"{project.name} is deleted.")
+    return redirect("inference:projects")
+
+
+def _own_project(request: HttpRequest, public_id: uuid.UUID) -> Project:
+    """Return a project that this user manages. Raises `Http404`."""
+    project: Project = get_object_or_404(
+        Project.objects.current().owned_by(request.user), public_id=public_id
+    )
+    return project
+
+
+def _shown(project: Project) -> QuerySet[RegisteredModel]:
+    gone = (RegisteredModel.State.DELETED, RegisteredModel.State.DELETING)
+    return RegisteredModel.objects.filter(project=project).exclude(state__in=gone)
+
+
+def _address(project: Project) -> str:
+    return reverse("inference:model", args=[project.token])
+
+
+def _page(
+    request: HttpRequest, project: Project, tab: str, context: dict[str, object], *, status: int = 200
+) -> HttpResponse:
+    production = production_of(project)
+    answers = production is not None and production.is_serving and project.withdrawn_at is None
+    context |= {"project": project, "production": production, "answers": answers, "tab": tab}
+    context["kinds"] = dict(AliasMove.Kind.choices)
+    return render(request, f"inference/project_{tab}.html", context, status=status)
