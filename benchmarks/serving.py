@@ -411,6 +411,7 @@ def copy_model(token: str) -> None:
         network.doc_string = f"copy {number}"
         content = network.SerializeToString()
         model.pk, model.token, model.public_id = None, f"{token}-{number}", uuid.uuid4()
+        model.version += 1
         model.save()
         key = f"{model.task_type}/{model.token}/1/{model.token}.onnx"
         get_bucket().save(key, BytesIO(content))

@@ -476,6 +476,8 @@ for mode in {modes}:
     User.objects.create_user(f"grace-{{mode}}", email=f"grace-{{mode}}@example.org", password="{password}")
 User.objects.create_user("retired", password="{password}", is_active=False)
 """
+# So that the admin has something to keep longer.
+EXPIRING = "from control.services import use_retention_preset; use_retention_preset('demo')"
 TOKEN = "from models_registry.models import RegisteredModel; print(RegisteredModel.objects.get(pk=2).token)"
 CLOSED = {"SIGN_UP_OPEN": "false", "ACCOUNT_EMAIL_VERIFICATION": "mandatory"}
 
@@ -488,6 +490,7 @@ def main() -> None:
         env = {"EMAIL_URL": f"filemail:///{mailbox}"}
         with PlatformProcess(Path(folder) / "home", env=env, worker=False) as platform:
             platform.manage("shell", "-c", PEOPLE.format(modes=MODES, password=PASSWORD))
+            platform.manage("shell", "-c", EXPIRING)
             errors.prepare_errors(platform)
             platform.start_worker(*FOR_EVERYTHING)
             take_the_product(browser, platform, mailbox)

@@ -18,6 +18,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
+from models_registry.lifetimes import note_use
 from models_registry.models import RegisteredModel
 
 from .models import ModelUsage
@@ -146,6 +147,10 @@ def write_usage(counts: Mapping[Key, UsageCount]) -> None:
         for name, value in vars(total).items():
             setattr(row, name, value)
         row.save()
+    used: dict[int, datetime] = {}
+    for (model_id, _), count in counts.items():
+        used[model_id] = max(used.get(model_id, count.last_used_at), count.last_used_at)
+    note_use({model_id: at for model_id, at in used.items() if model_id in known})
 
 
 def delete_old_usage() -> None:

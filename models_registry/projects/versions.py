@@ -10,12 +10,12 @@ from django.db.models import Max
 from django.utils import timezone
 
 from accounts.models import User
-from control.models import CleanupPolicy
 from core.exceptions import Conflict, InvalidRequest
 from documents import keys
 from documents.outbox import mark_changed
 
 from ..artifacts.model_metrics import ModelMetrics
+from ..lifetimes import expiry_of_new, note_production
 from ..models import PRODUCTION, Alias, AliasMove, Artifact, Project, RegisteredModel
 from ..selectors import production_of
 
@@ -62,12 +62,12 @@ def publish_model(*, description: ModelDescription, files: Sequence[StoredFile])
     """
     project = Project.objects.select_for_update().get(pk=description.project_id)
     last = project.versions.aggregate(last=Max("version"))["last"] or 0
-    now, retention = timezone.now(), CleanupPolicy.load().retention
+    now = timezone.now()
     model = RegisteredModel(
         **{**vars(description), "classes": list(description.classes)},
         version=last + 1,
         live_at=now,
-        expires_at=now + retention if retention else None,
+        expires_at=expiry_of_new(now),
     )
     if project.deleted_at is not None:
         model.state, model.retired_at = RegisteredModel.State.RETIRED, now
@@ -83,6 +83,7 @@ def publish_model(*, description: ModelDescription, files: Sequence[StoredFile])
     )
     if model.is_live and not _is_in_service(project):
         move_alias(project, PRODUCTION, model, kind=AliasMove.Kind.FIRST)
+        model.refresh_from_db(fields=["expires_at"])
     return model
 
 
@@ -195,6 +196,7 @@ def move_alias(
         project=project, name=name, from_model_id=before, to_model=model, kind=kind, by=by, why=why
     )
     if name == PRODUCTION:
+        note_production(came=model.pk if model else None, went=before, now=timezone.now())
         mark_changed(keys.INFERENCE, project.token)
     logger.info(
         "alias.moved", project=project.pk, alias=name, model=model.pk if model else None, kind=str(kind)

@@ -12,7 +12,7 @@ from core.models import SingletonModel
 from core.observability.health import OK, examine
 
 from .models import CleanupPolicy, PlatformStatus
-from .services import switch_clean_up, switch_maintenance
+from .services import PRESETS, switch_clean_up, switch_maintenance, use_retention_preset
 
 STATES = {"in operation": "success", "active": "success", "halted": "warning", "sleeping": "warning"}
 
@@ -92,18 +92,54 @@ class PlatformStatusAdmin(SingletonAdmin):
         switch_maintenance(on=False)
 
 
+def _is_like(policy: CleanupPolicy, preset: str) -> bool:
+    return all(getattr(policy, name) == value for name, value in PRESETS[preset].items())
+
+
 @admin.register(CleanupPolicy)
 class CleanupPolicyAdmin(SingletonAdmin):
     """Whether and when models are deleted."""
 
-    fields = ("cleaning", "retention")
+    fields = ("cleaning", "retention", "counts_from_use", "spares_production")
     readonly_fields = ("cleaning",)
-    actions_detail = ("wake", "stop")
+    actions_detail = ("wake", "stop", "keep_used", "be_demo")
 
     @admin.display(description="clean-up")
     def cleaning(self, policy: CleanupPolicy) -> str:
         """Return whether expired models are deleted."""
         return label(policy.status, STATES)
+
+    @confirmed(
+        Confirmation(
+            title="Keep what is used",
+            does="New models live for 30 days after their last use; what is in production never expires.",
+            undo="Each value can be set on this page. Existing models keep their expiry.",
+            done="Models that are used are kept.",
+            fits=lambda policy: not _is_like(policy, "standard"),
+            needs="another setting",
+        ),
+        permission="change",
+        icon="event_repeat",
+    )
+    def keep_used(self, request: HttpRequest, policy: CleanupPolicy, values: FormValues) -> None:
+        """Set the preset for platforms that people work with."""
+        use_retention_preset("standard")
+
+    @confirmed(
+        Confirmation(
+            title="Use the preset for public demos",
+            does="New models are deleted two hours after their training, also those in production.",
+            undo="Each value can be set on this page. Existing models keep their expiry.",
+            done="New models live for two hours.",
+            fits=lambda policy: not _is_like(policy, "demo"),
+            needs="another setting",
+        ),
+        permission="change",
+        icon="timer",
+    )
+    def be_demo(self, request: HttpRequest, policy: CleanupPolicy, values: FormValues) -> None:
+        """Set the preset for public demos."""
+        use_retention_preset("demo")
 
     @confirmed(
         Confirmation(

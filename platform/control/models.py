@@ -43,12 +43,21 @@ class CleanupPolicy(SingletonModel):
 
     status = models.CharField(max_length=16, choices=Status, default=Status.ACTIVE)
     retention = models.DurationField(
-        default=timedelta(hours=2),
+        default=timedelta(days=30),
         null=True,
         blank=True,
         validators=[MinValueValidator(timedelta(minutes=1))],
-        help_text="How long a new model lives, as [days] hh:mm:ss; empty: for ever. "
+        help_text="How long a model lives, as [days] hh:mm:ss; empty: for ever. "
         "Changing it leaves the expiry of existing models as it is. Pinned models never expire.",
+    )
+    counts_from_use = models.BooleanField(
+        "count from the last use", default=True, help_text="Off: from the end of the training."
+    )
+    spares_production = models.BooleanField(
+        "keep what is in production",
+        default=True,
+        help_text="The version that answers a project's token never expires. Off, for public demos: it goes like any "
+        "other.",
     )
 
     class Meta:

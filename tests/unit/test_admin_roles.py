@@ -68,6 +68,8 @@ ACTIONS: dict[str, tuple[type, str]] = {
     "control_platformstatus_resume": (PlatformStatus, "control_platformstatus"),
     "control_cleanuppolicy_stop": (CleanupPolicy, "control_cleanuppolicy"),
     "control_cleanuppolicy_wake": (CleanupPolicy, "control_cleanuppolicy"),
+    "control_cleanuppolicy_keep_used": (CleanupPolicy, "control_cleanuppolicy"),
+    "control_cleanuppolicy_be_demo": (CleanupPolicy, "control_cleanuppolicy"),
 }
 AS = Callable[[str], Client]
 
