@@ -70,6 +70,8 @@ QUESTIONS = ("admin-confirm", "admin-confirm-form")
 ADMIN: dict[str, tuple[str | None, str]] = {
     "training.trainingjob": ("admin-jobs", "admin-job"),
     "models_registry.registeredmodel": ("admin-models", "admin-model"),
+    "models_registry.project": ("admin-projects", "admin-project"),
+    "models_registry.aliasmove": ("admin-alias-moves", "admin-alias-move"),
     "training.dataset": ("admin-datasets", "admin-dataset"),
     "inference.batch": ("admin-batches", "admin-batch"),
     "inference.modelusage": ("admin-uses", "admin-use"),

@@ -7,15 +7,25 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.contrib import admin
-from django.db.models import Model
+from django.db.models import Model, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
 from unfold.admin import TabularInline
 from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
-from core.admin.base import FileColumns, FixedRows, PlatformAdmin, breakable, label, when
+from core.admin.base import (
+    FileColumns,
+    FixedRows,
+    MachineOwnedAdmin,
+    PlatformAdmin,
+    breakable,
+    label,
+    link_to,
+    moment_column,
+    when,
+)
 from core.admin.confirmation import Confirmation, FormValues, confirmed
 
-from .models import Artifact, RegisteredModel
+from .models import PRODUCTION, AliasMove, Artifact, Project, RegisteredModel
 from .services import change_model, forgive_model, keep_model, restore_model, retire_model
 from .tokens import masked
 
@@ -360,3 +370,87 @@ class RegisteredModelAdmin(FixedRows, TokenAdmin):
     def forbid_downloads(self, request: HttpRequest, model: RegisteredModel, values: FormValues) -> None:
         """Keep the files from others."""
         change_model(model=model, changes={"downloadable": False})
+
+
+@admin.register(Project)
+class ProjectAdmin(MachineOwnedAdmin, TokenAdmin):
+    """Projects; their owners work with them on the project's own pages."""
+
+    list_display = ("name", "state_label", "task_type", "owner", "production", "versions_counted", "created")
+    list_filter = ("task_type", "policy", ("deleted_at", admin.EmptyFieldListFilter))
+    list_select_related = ("owner",)
+    search_start = "name"
+    search_secret = "token"  # noqa: S105 - a column
+    linked_by = ("owner",)
+    searches_owner = True
+    search_help_text = "Beginning of the name, whole token, or owner"
+    date_hierarchy = "created_at"
+    fieldsets = (
+        (None, {"fields": ("name", "state_label", "owner", "token_whole", "description", "task_type")}),
+        ("Versions", {"fields": ("production", "versions_counted", "policy", "withdrawn_at", "deleted_at")}),
+    )
+    readonly_fields = ("state_label", "token_whole", "token_masked", "production", "versions_counted")
+    deferred = ("description",)
+    state_kinds = MappingProxyType({"in service": "success", "out of service": "warning"})
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Project]:
+        """Return projects with the number of the version in production, and how many there are."""
+        served = RegisteredModel.objects.filter(aliases__project=OuterRef("pk"), aliases__name=PRODUCTION)
+        last = RegisteredModel.objects.filter(project=OuterRef("pk")).order_by("-version")
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(
+                served=Subquery(served.values("version")[:1]), last=Subquery(last.values("version")[:1])
+            )
+        )
+
+    @admin.display(description="state")
+    def state_label(self, project: Project) -> str:
+        """Tell whether the token answers."""
+        if project.deleted_at is not None:
+            return label("deleted", self.state_kinds)
+        is_served = project.withdrawn_at is None and getattr(project, "served", None) is not None
+        return label("in service" if is_served else "out of service", self.state_kinds)
+
+    @admin.display(description="in production")
+    def production(self, project: Project) -> str:
+        """Name the version that answers the token."""
+        served = getattr(project, "served", None)
+        return f"version {served}" if served else "–"
+
+    @admin.display(description="versions")
+    def versions_counted(self, project: Project) -> int:
+        """Count the versions that there ever were."""
+        return getattr(project, "last", None) or 0
+
+
+@admin.register(AliasMove)
+class AliasMoveAdmin(MachineOwnedAdmin):
+    """Who moved which alias, when and why."""
+
+    list_display = ("project_name", "name", "from_version", "to_version", "kind", "by", "moved")
+    list_filter = ("kind",)
+    list_select_related = ("project", "from_model", "to_model", "by")
+    fields = ("project_name", "name", "from_version", "to_version", "kind", "why", "by", "moved")
+    readonly_fields = ("project_name", "from_version", "to_version", "moved")
+    moved = moment_column("created_at", "when")
+
+    @admin.display(description="project")
+    def project_name(self, move: AliasMove) -> str:
+        """Name the project."""
+        return move.project.name
+
+    @admin.display(description="from")
+    def from_version(self, move: AliasMove) -> str:
+        """Link to the version that the alias named before."""
+        return _version_link(move.from_model)
+
+    @admin.display(description="to")
+    def to_version(self, move: AliasMove) -> str:
+        """Link to the version that it names since."""
+        return _version_link(move.to_model)
+
+
+def _version_link(model: RegisteredModel | None) -> str:
+    return link_to(model, f"version {model.version}") if model is not None else "–"

@@ -38,6 +38,7 @@ from knox.models import AuthToken
 from documents.models import OutboxEntry, OverruledChange, PublishedEntry
 from documents.publish import publish_waiting
 from inference.models import Batch, ModelUsage
+from models_registry.models import AliasMove
 from training.models import WorkerHeartbeat
 User.objects.create_superuser("root", "root@example.org", "{password}")
 User.objects.create_user("leaver")
@@ -51,6 +52,7 @@ TrainingJobFactory(
     progress={{"phase": "features", "done": 3, "total": 7}},
 )
 NetworkFetchFactory()
+AliasMove.objects.create(project=model.project, name="production", to_model=model, kind="first")
 Batch.objects.create(model=model, source_name="a.zip", suffix=".zip", size=1, total=10, done=3)
 ModelUsage.objects.create(model=model, day=now.date(), calls=3, inputs=9, milliseconds=70, last_used_at=now)
 WorkerHeartbeat.objects.create(name="w1", queues=["cpu"], started_at=now, seen_at=now, ready=True)

@@ -50,6 +50,8 @@ UNFOLD = {
                 "items": [
                     _admin_link("Jobs", "play_circle", "training.trainingjob"),
                     _admin_link("Models", "deployed_code", "models_registry.registeredmodel"),
+                    _admin_link("Projects", "folder_special", "models_registry.project"),
+                    _admin_link("Moves of aliases", "swap_horiz", "models_registry.aliasmove"),
                     _admin_link("Data sets", "dataset", "training.dataset"),
                     _admin_link("Batches", "stacks", "inference.batch"),
                     _admin_link("Use of models", "bar_chart", "inference.modelusage"),
