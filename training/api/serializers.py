@@ -268,8 +268,10 @@ class JobSerializer(serializers.ModelSerializer):
         if request is not None:
             own = Dataset.objects.owned_by(request.user)
             fields["dataset"] = serializers.PrimaryKeyRelatedField(queryset=own)
-            project: serializers.SlugRelatedField = fields["project"]
-            project.queryset = Project.objects.current().owned_by(request.user)
+            projects = Project.objects.current().owned_by(request.user)
+            fields["project"] = serializers.SlugRelatedField(
+                "public_id", queryset=projects, required=False, help_text=fields["project"].help_text
+            )
         return fields
 
 

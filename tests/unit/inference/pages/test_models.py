@@ -13,9 +13,15 @@ from pytest_django.fixtures import Settings
 
 from accounts.models import User
 from control.models import PlatformStatus
-from models_registry.models import Artifact, RegisteredModel
+from models_registry.models import Alias, Artifact, RegisteredModel
 from models_registry.services import retire_model
-from tests.factories import ArtifactFactory, RegisteredModelFactory, TrainingJobFactory, UserFactory
+from tests.factories import (
+    ArtifactFactory,
+    ProjectFactory,
+    RegisteredModelFactory,
+    TrainingJobFactory,
+    UserFactory,
+)
 from tests.tiny_models import live_colour_model, picture
 
 pytestmark = pytest.mark.django_db
@@ -216,6 +222,7 @@ def test_expired_model_is_there_for_its_owner_alone_until_the_clean_up_comes() -
         assert address("try", model) not in page
         assert who[manager].post(address("try", model), {"file": photo()}).status_code == 404
         assert who[manager].get(address("download", model, "onnx")).status_code == 200
+    Alias.objects.create(project=model.project, name="production", model=model)
     assert "Expired" in who["owner"].get(reverse("inference:projects")).content.decode()
     who["owner"].post(address("keep", model))
     assert "keep" in who["owner"].get(address("model", model)).content.decode()
@@ -242,14 +249,14 @@ def test_undo_after_the_clean_up_is_a_404() -> None:
 
 def test_model_list_is_the_persons_own() -> None:
     mine, other = RegisteredModelFactory(name="Mine"), RegisteredModelFactory(name="Theirs")
-    gone = RegisteredModelFactory(name="Long gone", owner=mine.owner, state=State.DELETED)
-    page = as_(mine.owner).get("/models/?whose=everyone").content.decode()
+    gone = ProjectFactory(name="Long gone", owner=mine.owner, deleted_at=timezone.now())
+    page = as_(mine.owner).get("/projects/?whose=everyone").content.decode()
     assert "Mine" in page
     assert "Theirs" not in page
     assert gone.name not in page
     staff = as_(UserFactory(is_staff=True, is_superuser=True))
     assert "Theirs" not in staff.get("/projects/").content.decode()
-    assert other.owner.username in staff.get("/models/?whose=everyone").content.decode()
+    assert other.owner.username in staff.get("/projects/?whose=everyone").content.decode()
 
 
 def test_model_list_asks_strangers_to_sign_in() -> None:
@@ -267,7 +274,7 @@ def test_model_list_costs_the_same_however_long(
     user = UserFactory()
     RegisteredModelFactory.create_batch(count, owner=user, expires_at=timezone.now() + timedelta(hours=1))
     client = as_(user)
-    with django_assert_num_queries(4):  # session, user, count, page
+    with django_assert_num_queries(5):  # session, user, count, page, versions in production
         page = client.get("/projects/").content.decode()
     assert ("Page 1 of 2" in page) == (count > 24)
 
@@ -277,17 +284,16 @@ def test_page_of_a_foreign_model_without_metrics_is_shown() -> None:
     assert Client().get(address("model", model)).status_code == 200
 
 
-def test_model_list_is_searched_by_name_kind_and_state() -> None:
+def test_list_is_searched_by_name_and_kind() -> None:
     first = RegisteredModelFactory(name="Spring flowers")
     RegisteredModelFactory(name="Autumn leaves", owner=first.owner)
     RegisteredModelFactory(name="Spring words", owner=first.owner, task_type="textclassification")
-    RegisteredModelFactory(name="Spring gone", owner=first.owner, state=State.RETIRED)
     client = as_(first.owner)
-    page = client.get("/models/?q=SPRING&task_type=imageclassification&state=live").content.decode()
+    page = client.get("/projects/?q=SPRING&task_type=imageclassification").content.decode()
     assert "Spring flowers" in page
-    for name in ("Autumn leaves", "Spring words", "Spring gone"):
+    for name in ("Autumn leaves", "Spring words"):
         assert name not in page, name
-    assert "No results" in client.get("/models/?q=winter").content.decode()
+    assert "No results" in client.get("/projects/?q=winter").content.decode()
 
 
 def test_card_is_written_by_its_owner_and_read_by_everybody() -> None:
