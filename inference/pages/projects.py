@@ -8,6 +8,7 @@ import uuid
 from copy import copy
 
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.db.models import Max, Prefetch, QuerySet
@@ -121,7 +122,10 @@ def use(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     """Show the token, and programs that use it."""
     project = _own_project(request, public_id)
     model = production_of(project)
-    context: dict[str, object] = {"page_address": request.build_absolute_uri(_address(project))}
+    context: dict[str, object] = {
+        "page_address": request.build_absolute_uri(_address(project)),
+        "max_inputs": settings.TRAINYARD["MAX_PREDICT_INPUTS"],
+    }
     if model is not None:
         files = list(model.artifacts.all())
         context["snippets"] = own_snippets(request, model.under(project.token), files)

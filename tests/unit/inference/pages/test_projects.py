@@ -1,6 +1,7 @@
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.test import Client
 
 from models_registry.models import AliasMove, Project
@@ -70,6 +71,7 @@ def test_promote_and_roll_back(project: Project) -> None:
 def test_use_shows_the_token_of_the_project_alone(project: Project) -> None:
     page = as_(project.owner).get(f"/projects/{project.public_id}/use/").content.decode()
     assert f"/api/v1/models/{project.token}/predict/" in page
+    assert f"Up to {settings.TRAINYARD['MAX_PREDICT_INPUTS']} inputs" in page
     assert not any(model.token in page for model in project.versions.all())
 
 
