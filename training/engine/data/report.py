@@ -138,7 +138,7 @@ def build_report(
     report.warnings += [*seen.given.notes, *_test_notes(report, seen.tests)]
     _judge(report, copies, limits, seen.conflicts)
     report.warnings += _bundle_notes(report, sorted(set(bundled.loosened) - gone))
-    source.judge_unreadable(report, sorted(seen.unreadable.labels - seen.counter.counts.keys()))
+    _judge_unreadable(report, sorted(seen.unreadable.labels - seen.counter.counts.keys()))
     return report
 
 
@@ -212,10 +212,6 @@ class _Archive:
             ]
             report.warnings += [*plan.notes, *_left_out(report)]
 
-    def judge_unreadable(self, report: DataReport, gone: list[str]) -> None:
-        """Refuse an archive that has classes of which nothing can be read."""
-        _refuse_classes_without_examples(report, gone)
-
 
 class _Table:
     """Texts in a table."""
@@ -256,18 +252,6 @@ class _Table:
             report.problems.append(reason)
         elif alike := tell_alike(report.classes):
             report.warnings.append(alike)
-
-    def judge_unreadable(self, report: DataReport, gone: list[str]) -> None:
-        """Leave out classes of which nothing can be read where others remain; else say what is in the way."""
-        if gone and len(report.classes) > 1:
-            report.warnings.append(
-                f"Nothing of these classes can be read, so they are left out: {_named(gone)}."
-            )
-        else:
-            _refuse_classes_without_examples(report, gone)
-        if not report.classes and report.unreadable:
-            first = report.unreadable[0]
-            report.problems.append(f"{first['name'].capitalize()} cannot be used: {first['reason']}.")
 
 
 class _Seen:
@@ -580,10 +564,20 @@ def _named(labels: Sequence[str]) -> str:
     return ", ".join(map(repr, labels[:NAMED])) + more
 
 
-def _refuse_classes_without_examples(report: DataReport, labels: list[str]) -> None:
-    """A class must not vanish silently because nothing of it can be read."""
-    for label in labels[:NAMED]:
-        report.problems.append(f"Nothing of class {label!r} can be read. Mend it, or remove the class.")
+def _judge_unreadable(report: DataReport, gone: Sequence[str]) -> None:
+    """Leave out classes of which nothing can be read where two others remain; else say what is in the way."""
+    if gone and len(report.classes) > 1:
+        report.warnings.append(
+            f"Nothing of these classes can be read, so they are left out: {_named(gone)}. Examples that cannot be "
+            "read are listed with the reason; mend them to have these classes trained."
+        )
+    elif gone:
+        report.problems += [
+            f"Nothing of class {label!r} can be read. Mend it, or remove the class." for label in gone[:NAMED]
+        ]
+    if not report.classes and report.unreadable:
+        first = report.unreadable[0]
+        report.problems.append(f"Nothing can be used. The first: {first['name']}, {first['reason']}.")
 
 
 def _warnings(report: DataReport, conflicts: Sequence[str]) -> Iterator[str]:

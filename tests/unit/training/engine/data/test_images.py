@@ -376,10 +376,23 @@ def test_report_class_of_copies_is_a_problem_beside_one_other(tmp_path: Path) ->
     assert any("'c'" in problem for problem in report.problems)
 
 
-def test_report_class_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
+def test_report_class_that_cannot_be_read_is_left_out_and_told(tmp_path: Path) -> None:
     files = two_classes() | {"c/0.png": b"x", "c/1.png": b"y", "a/broken.png": b"z"}
     report = build_report(archive(tmp_path, files), task_type="imageclassification", columns={})
-    assert report.problems == ["Nothing of class 'c' can be read. Mend it, or remove the class."]
+    assert (report.classes, report.problems, report.unreadable_count) == ({"a": 3, "b": 3}, [], 3)
+    assert any("left out: 'c'." in warning for warning in report.warnings)
+
+
+def test_report_class_that_cannot_be_read_is_a_problem_beside_one_other(tmp_path: Path) -> None:
+    files = {"a/0.png": picture(1), "a/1.png": picture(2), "c/0.png": b"x", "c/1.png": b"y"}
+    report = build_report(archive(tmp_path, files), task_type="imageclassification", columns={})
+    assert "Nothing of class 'c' can be read. Mend it, or remove the class." in report.problems
+
+
+def test_report_names_the_first_cause_when_nothing_can_be_read(tmp_path: Path) -> None:
+    files = {"a/0.png": b"x", "b/0.png": b"<html>"}
+    report = build_report(archive(tmp_path, files), task_type="imageclassification", columns={})
+    assert report.problems[-1].startswith("Nothing can be used. The first: a/0.png, ")
 
 
 def test_report_shows_small_upright_pictures(tmp_path: Path) -> None:
