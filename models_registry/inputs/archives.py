@@ -14,7 +14,7 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -247,7 +247,7 @@ def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, limits: Limit
     return content.getvalue()
 
 
-def iter_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[bytes]:
+def iter_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Generator[bytes]:
     """Yield a file's content in pieces of bounded length, whatever compression makes of a few bytes."""
     if member.compress_type not in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA, DEFLATE64):
         with archive.open(member) as file:

@@ -1,14 +1,14 @@
 """Tables inside of other files: gzip, and zips of one or several tables or of a text file for each example."""
 
+import contextlib
 import gzip
 import io
-import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO, ClassVar, cast
 
-from ..archives import UNREADABLE_ARCHIVE, open_archive, read_member
+from ..archives import iter_member, open_archive, open_listing, read_member
 from ..bounded_file import buffered
 from ..corrections import Corrections
 from ..errors import DataError
@@ -18,7 +18,6 @@ from .delimited import CsvReader
 from .encodings import find_encoding
 from .json_values import JsonReader
 
-TEXT_SUFFIXES = (*CsvReader.suffixes, *JsonReader.suffixes)
 LEFT_OUT = 10  # names that a note lists
 
 
@@ -47,26 +46,29 @@ class GzipJsonReader(JsonReader):
 
 
 class _Member(io.RawIOBase):
-    """A file of a zip that closes the zip with itself."""
+    """A file of a zip by its decoded name, unpacked in pieces; closes the zip with itself."""
 
-    def __init__(self, path: Path, name: str) -> None:
+    def __init__(self, path: Path, name: str, limits: Limits) -> None:
         super().__init__()
-        self._archive = zipfile.ZipFile(path)
-        try:
-            self._file = self._archive.open(name)
-        except UNREADABLE_ARCHIVE as error:
-            self._archive.close()
-            raise DataError(f"{name!r} in the zip cannot be read ({error}). Make the zip anew.") from error
+        self._zip = contextlib.ExitStack()
+        listing = self._zip.enter_context(open_listing(path, limits))
+        entry = next(entry for entry in listing.entries if entry.filename == name)
+        self._pieces = iter_member(listing.archive, entry)
+        self._rest = memoryview(b"")
 
     def read(self, size: int = -1) -> bytes:
         """Unpack some bytes."""
-        return self._file.read(size)
+        if not self._rest:
+            self._rest = memoryview(next((piece for piece in self._pieces if piece), b""))
+        end = len(self._rest) if size < 0 else size
+        piece, self._rest = bytes(self._rest[:end]), self._rest[end:]
+        return piece
 
     def close(self) -> None:
         """Close both."""
         if not self.closed:
-            self._file.close()
-            self._archive.close()
+            self._pieces.close()
+            self._zip.close()
         super().close()
 
 
@@ -79,7 +81,9 @@ class ZippedCsvReader(CsvReader):
 
     def open_bytes(self) -> BinaryIO:
         """Open the member."""
-        return buffered(cast("IO[bytes]", _Member(self.path, self.member)), self.limits.max_bytes)
+        return buffered(
+            cast("IO[bytes]", _Member(self.path, self.member, self.limits)), self.limits.max_bytes
+        )
 
     def bytes_count(self) -> int | None:
         """Return None: what a zip says of it need not be true."""
@@ -127,14 +131,11 @@ def open_zip(path: Path, limits: Limits, corrections: Corrections) -> TableReade
     with open_archive(path, limits) as (_, members):
         names = [member.filename for member in members]
         sizes = {member.filename: member.file_size for member in members}
-        for member in members:
-            if PurePosixPath(member.filename).suffix.lower() in TEXT_SUFFIXES:
-                _check_method(member)
     folders = {str(PurePosixPath(name).parent) for name in names if name.lower().endswith(".txt")}
     tables = [
         name
         for name in names
-        if PurePosixPath(name).suffix.lower() in TEXT_SUFFIXES[:2] + JsonReader.suffixes
+        if PurePosixPath(name).suffix.lower() in CsvReader.suffixes[:2] + JsonReader.suffixes
     ]
     if not tables and len(folders) > 1 and not corrections.member:
         return TextFolderReader(path, limits, corrections=corrections)
@@ -171,10 +172,3 @@ def open_gzip(path: Path, limits: Limits, corrections: Corrections) -> TableRead
     with reader.open_bytes() as file:
         start = file.read(1024).lstrip(b"\xef\xbb\xbf \t\r\n")
     return GzipJsonReader(path, limits, corrections=corrections) if start[:1] in (b"{", b"[") else reader
-
-
-def _check_method(member: zipfile.ZipInfo) -> None:
-    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise DataError(
-            f"{member.filename!r} is packed in an unusual way. Make the zip with ordinary compression."
-        )
