@@ -1,5 +1,6 @@
 """Which reader reads a file."""
 
+from codecs import BOM_UTF8
 from pathlib import Path
 
 from ..corrections import Corrections
@@ -7,6 +8,8 @@ from ..errors import DataError
 from ..limits import Limits
 from .base import TableReader
 from .delimited import CsvReader
+from .fasttext import START as FASTTEXT
+from .fasttext import FastTextReader
 from .json_values import JsonReader
 from .packed import GzipCsvReader, open_gzip, open_zip
 from .parquet import ParquetReader
@@ -47,6 +50,8 @@ def open_table(
         return open_gzip(path, limits, corrections)
     if start.startswith(PARQUET):
         return ParquetReader(path, limits, corrections=corrections)
+    if issubclass(READERS[suffix], CsvReader) and start.removeprefix(BOM_UTF8).lstrip().startswith(FASTTEXT):
+        return FastTextReader(path, limits, corrections=corrections)
     return READERS[suffix](path, limits, corrections=corrections)
 
 

@@ -227,6 +227,19 @@ CASES = [
         {},
         "a column for each class",
     ),
+    Case("fasttext.txt", "".join(f"__label__{label} {text}\n" for text, label in ROWS)),
+    Case("fasttext mark.txt", "\ufeff\n" + "".join(f"__label__{label}\t{text}\n" for text, label in ROWS)),
+    Case(
+        "fasttext without label.csv",
+        "".join(f"__label__{label} {text}\n" for text, label in ROWS) + "Where is it?\n",
+        left_out="row 7: no label",
+    ),
+    Case(
+        "fasttext, several labels.txt",
+        "".join(f"__label__{'ab'[n % 2]} __label__c text {n}\n__label__a text b{n}\n" for n in range(30)),
+        {},
+        "several labels",
+    ),
     Case("zero width.csv", table([*ROWS, ("\u200b", "card")]), left_out="row 8: no text"),
 ]
 
@@ -331,7 +344,7 @@ SHARED: dict[str, tuple[int, int, int, bool] | str] = {
     "T01-delimiters/excel_de.csv": (100, 5, 0, False),
     "T01-delimiters/excel_de_commas_in_header.csv": (100, 5, 0, False),
     "T01-delimiters/excel_unicode_text.txt": (100, 5, 0, False),
-    "T01-delimiters/fasttext.txt": "There is no column 'input'.",
+    "T01-delimiters/fasttext.txt": (100, 5, 0, False),
     "T01-delimiters/pipe.csv": (100, 5, 0, False),
     "T01-delimiters/tabs.txt": (100, 5, 0, False),
     "T01-delimiters/tabs_in.csv": (100, 5, 0, False),
