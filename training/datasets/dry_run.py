@@ -21,7 +21,7 @@ from models_registry.inputs import Corrections, DataError, Entry, Limits, NeedsM
 from models_registry.models import TaskType
 
 from ..engine.data.plan import DataPlan, plan_archive_file, plan_names, plan_table_file
-from .services import SUFFIXES, arrived, as_small_zip, task_of
+from .services import SUFFIXES, arrived, as_small_zip, require_task, sorted_out
 
 HEAD_BYTES = 2 << 20  # of a table's beginning
 TAIL_BYTES = 64 << 20  # of a zip's list of files
@@ -54,9 +54,12 @@ def plan_upload(upload: PlanUpload) -> DataPlan:
                 f"A plan is made of {MOST_ENTRIES:,} files at most. Send the data set itself."
             )
         return plan_names(upload.entries, upload.corrections)
-    task_type = upload.task_type or _task_of(upload.name)
+    task_type: str = upload.task_type or require_task(upload.name)
     with _at_hand(upload, task_type) as path:
         is_whole = not upload.part
+        if is_whole and not upload.task_type:
+            task_type, path = sorted_out(path)
+            path = _as_zip(path, task_type)
         if task_type == TaskType.IMAGE:
             return plan_archive_file(path, upload.corrections, limits, is_whole=is_whole)
         ends_at = time.monotonic() + SECONDS
@@ -74,14 +77,6 @@ def require_size(count: int) -> None:
     limit = settings.TRAINYARD["MAX_DATASET_BYTES"]
     if count > limit:
         raise InvalidRequest(f"The file is larger than the {limit:,} bytes that a data set may have.")
-
-
-def _task_of(name: str) -> TaskType:
-    task = task_of(name)
-    if task is None:
-        kinds = " or ".join(suffix for suffixes in SUFFIXES.values() for suffix in suffixes)
-        raise InvalidRequest(f"{name} is not a {kinds} file.")
-    return task
 
 
 @contextlib.contextmanager

@@ -19,7 +19,15 @@ from bucket.factory import get_bucket
 from control.selectors import require_operation
 from core.exceptions import BucketError, InvalidRequest
 from core.models import check_fields
-from models_registry.inputs import TAR_SUFFIXES, Corrections, Limits, NeedsMoreRoom, Room, repack
+from models_registry.inputs import (
+    TAR_SUFFIXES,
+    Corrections,
+    Limits,
+    NeedsMoreRoom,
+    Room,
+    holds_photos,
+    repack,
+)
 from models_registry.models import TaskType
 from work.queue import announce
 
@@ -31,9 +39,7 @@ from .size import Patience, TakesTooLong, has_many_entries, is_large
 logger = structlog.get_logger(__name__)
 
 SUFFIXES = {TaskType.IMAGE: (".zip", *TAR_SUFFIXES), TaskType.TEXT: (*TABLE_SUFFIXES, ".zip")}
-
-
-OF_PHOTOS_TOO = (".parquet",)  # by its ending a table's, and read as photos where these are asked for
+OF_PHOTOS_TOO = (".parquet",)  # by their ending a table's, and of photos where these are asked for or in it
 
 
 class UnusableData(InvalidRequest):
@@ -73,17 +79,19 @@ def accept_dataset(
     *,
     owner: User | None,
     name: str,
-    task_type: str,
+    task_type: str = "",
     file: File,
     columns: dict[str, str] | None = None,
     corrections: Corrections | None = None,
 ) -> Dataset:
     """Keep an upload without keeping a web process: only what is small is validated at once.
 
-    Another one is kept as it came, and its state is `VALIDATING` until a worker has read it. Raises
-    `InvalidRequest` with what to mend, as far as that is found out at once.
+    Another one is kept as it came, and its state is `VALIDATING` until a worker has read it. A file says for which
+    task it is where `task_type` does not. Raises `InvalidRequest` with what to mend, as far as that is found out at
+    once.
     """
-    with _arrived(file, owner=owner, task_type=task_type) as path:
+    with _arrived(file, owner=owner, task_type=task_type or require_task(file.name or "")) as path:
+        task_type, path = (task_type, path) if task_type else sorted_out(path)
         dataset = _described(file, path, owner=owner, name=name, task_type=task_type)
         said = _correct(dataset, columns, corrections)
         try:
@@ -126,10 +134,31 @@ def discard_dataset(dataset: Dataset) -> None:
         get_bucket().delete(dataset.key)
 
 
+def suffixes_of(task_type: TaskType) -> tuple[str, ...]:
+    """Return the endings of the files that are read for a task."""
+    return SUFFIXES[task_type] + (OF_PHOTOS_TOO if task_type == TaskType.IMAGE else ())
+
+
 def task_of(filename: str) -> TaskType | None:
     """Return the task that a file's ending is for; None for any other file."""
     name = filename.lower()
     return next((task for task, suffixes in SUFFIXES.items() if name.endswith(suffixes)), None)
+
+
+def require_task(filename: str) -> TaskType:
+    """Return the task that a file's ending is for. Raises `InvalidRequest` for any other file."""
+    task = task_of(filename)
+    if task is None:
+        kinds = " or ".join(suffix for suffixes in SUFFIXES.values() for suffix in suffixes)
+        raise InvalidRequest(f"{filename or 'The file'} is not a {kinds} file.")
+    return task
+
+
+def sorted_out(path: Path) -> tuple[TaskType, Path]:
+    """Return which task a file that has arrived is for, by its ending and what is in it, and where it lies now."""
+    if path.suffix in OF_PHOTOS_TOO and holds_photos(path):
+        return TaskType.IMAGE, path.rename(path.with_suffix(".zip"))
+    return require_task(path.name), path
 
 
 @contextlib.contextmanager
@@ -152,7 +181,7 @@ def arrived(file: File, *, task_type: str) -> Iterator[Path]:
     have.
     """
     require_operation()
-    expected = SUFFIXES[TaskType(task_type)] + (OF_PHOTOS_TOO if task_type == TaskType.IMAGE else ())
+    expected = suffixes_of(TaskType(task_type))
     if not (file.name or "").lower().endswith(expected):
         raise InvalidRequest(f"{file.name or 'The file'} is not a {' or '.join(expected)} file.")
     is_image = task_type == TaskType.IMAGE

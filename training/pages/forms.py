@@ -21,7 +21,7 @@ from models_registry.inputs import Corrections, DataError
 from models_registry.models import TaskType
 
 from ..datasets.language import language_of
-from ..datasets.services import SUFFIXES, task_of
+from ..datasets.services import SUFFIXES, suffixes_of, task_of
 from ..engine.catalogue import Architecture
 from ..engine.specs.hyperparameters import (
     ADVANCED,
@@ -181,20 +181,14 @@ class DataForm(forms.Form):
         return values
 
     @property
-    def task(self) -> TaskType:
-        """What the file is for: what was said of it, where its ending allows that, else what its ending says."""
+    def task(self) -> str:
+        """What was said that the file is for, where its ending allows that; "" leaves it to the file."""
         name, said = self.cleaned_data["file"].name, self.cleaned_data["task_type"]
-        if said and name.lower().endswith(SUFFIXES[TaskType(said)]):
-            return TaskType(said)
-        task = task_of(name)
-        assert task is not None
-        return task
+        return said if said and name.lower().endswith(suffixes_of(TaskType(said))) else ""
 
     @property
-    def columns(self) -> dict[str, str] | None:
-        """Which column of a text table is which, where somebody said so; None for images."""
-        if self.task != TaskType.TEXT:
-            return None
+    def columns(self) -> dict[str, str]:
+        """Which column of a text table is which, where somebody said so."""
         given = {role: self.cleaned_data[f"{role}_column"] for role in ("input", "label")}
         return {role: column for role, column in given.items() if column}
 

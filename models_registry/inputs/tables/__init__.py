@@ -3,6 +3,7 @@
 from .base import Row, TableReader
 from .columns import Columns, UnclearColumns, find_columns_of, resolve_columns, resolve_text_column
 from .factory import TABLE_SUFFIXES, open_table
+from .parquet_images import holds_photos
 from .splits import part_of_cell
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "TableReader",
     "UnclearColumns",
     "find_columns_of",
+    "holds_photos",
     "open_table",
     "part_of_cell",
     "resolve_columns",

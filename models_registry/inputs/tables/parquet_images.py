@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from models_registry.artifacts.image_files import is_image_file
 
 from ..errors import DataError
+from ..limits import Limits
 from .columns import USUAL_NAMES
 from .parquet import ParquetReader, class_names
 
@@ -24,6 +25,16 @@ def is_parquet(path: Path) -> bool:
     """Tell whether a file begins as Parquet does."""
     with path.open("rb") as file:
         return file.read(len(MAGIC)) == MAGIC
+
+
+def holds_photos(path: Path) -> bool:
+    """Tell whether a file is Parquet of labelled images, with no column that is called as texts are."""
+    if not is_parquet(path):
+        return False
+    try:
+        return ParquetImages(path, Limits()).are_alone()
+    except DataError:
+        return False
 
 
 class ParquetImages(ParquetReader):
@@ -53,6 +64,15 @@ class ParquetImages(ParquetReader):
                     )
                     if content is not None and value is not None and folder.strip():
                         yield f"{folder.replace('/', '∕')}/{number:07}.jpg", content
+
+    def are_alone(self) -> bool:
+        """Tell whether there are images, and no texts beside them. Raises `DataError` where there are none."""
+        with self._open() as file:
+            image, field, _ = self._find(file)
+            self._check_is_image(file, image, field)
+            return not any(
+                name.strip().casefold() in USUAL_NAMES["input"] for name in file.schema_arrow.names
+            )
 
     def _find(self, file: "pyarrow.parquet.ParquetFile") -> tuple[str, str, str]:
         """Return the column of images, the field of it that holds their bytes ("" for none), and that of labels."""

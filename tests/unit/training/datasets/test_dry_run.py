@@ -6,11 +6,14 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 from rest_framework.test import APIClient
 
 from control.models import PlatformStatus
 from tests.factories import UserFactory
+from tests.tiny_models import picture
 from training.datasets.models import Dataset
 
 pytestmark = pytest.mark.django_db
@@ -53,6 +56,16 @@ def test_whole_table_is_planned_and_not_kept(client: APIClient, bucket: Path) ->
     assert (body["separator"], body["heading"], body["encoding"]) == (",", True, "utf-8")
     assert not Dataset.objects.exists()
     assert not [path for path in bucket.rglob("*") if path.is_file()]
+
+
+def test_parquet_is_planned_by_what_is_in_it(client: APIClient) -> None:
+    content = io.BytesIO()
+    cells = [picture(f"rgb({number}, 9, 9)") for number in range(4)]
+    pyarrow.parquet.write_table(pyarrow.table({"image": cells, "label": [*"abba"]}), content)
+    body = ask(client, content.getvalue(), name="train.parquet").json()
+    assert (body["task_type"], body["classes"]) == ("imageclassification", {"a": 2, "b": 2})
+    body = ask(client, content.getvalue(), name="train.parquet", task_type="textclassification").json()
+    assert "no column 'input'" in body["problem"]
 
 
 def test_beginning_of_a_table_ends_in_a_broken_row(client: APIClient) -> None:

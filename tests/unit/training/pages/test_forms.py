@@ -73,10 +73,24 @@ def test_unticked_downloadable_is_kept_as_no() -> None:
 def test_file_says_what_it_is_for() -> None:
     form = hand_in("photos.ZIP", b"PK")
     assert form.is_valid(), form.errors
-    assert (form.task, form.columns) == ("imageclassification", None)
+    assert (form.task, form.columns) == ("", {})
     form = hand_in("table.jsonl", b"{}", input_column="sentence")
     assert form.is_valid(), form.errors
-    assert (form.task, form.columns) == ("textclassification", {"input": "sentence"})
+    assert (form.task, form.columns) == ("", {"input": "sentence"})
+
+
+@pytest.mark.parametrize(
+    ("filename", "said", "task"),
+    [
+        ("data.zip", "textclassification", "textclassification"),
+        ("data.parquet", "imageclassification", "imageclassification"),
+        ("data.csv", "imageclassification", ""),
+    ],
+)
+def test_task_that_was_said_counts_where_the_ending_allows_it(filename: str, said: str, task: str) -> None:
+    form = hand_in(filename, b"PK", task_type=said)
+    assert form.is_valid(), form.errors
+    assert form.task == task
 
 
 def test_columns_that_were_found_are_chosen_from() -> None:

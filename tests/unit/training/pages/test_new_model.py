@@ -6,6 +6,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
@@ -59,6 +61,14 @@ def photos(**classes: int) -> dict[str, Any]:
     return {"file": SimpleUploadedFile("photos.zip", buffer.getvalue())}
 
 
+def photos_in_parquet(**more: list[str]) -> dict[str, Any]:
+    """A Parquet file of photos with their classes, and further columns."""
+    cells = [{"bytes": picture(f"rgb({number}, 9, 9)"), "path": None} for number in range(6)]
+    buffer = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.table({"image": cells, "label": [*"aabbab"], **more}), buffer)
+    return {"file": SimpleUploadedFile("train.parquet", buffer.getvalue())}
+
+
 def filled_in(dataset: Dataset, **changes: Any) -> dict[str, Any]:
     form = NewModelForm(task_type=dataset.task_type)
     return {**untouched(form), "dataset": dataset.pk, "name": "My intents", **changes}
@@ -67,6 +77,17 @@ def filled_in(dataset: Dataset, **changes: Any) -> dict[str, Any]:
 def uploaded(user: User) -> Dataset:
     as_(user).post(UPLOAD, table())
     return Dataset.objects.get()
+
+
+def test_photos_in_parquet_are_known_by_what_is_in_it() -> None:
+    as_(user := UserFactory()).post(UPLOAD, photos_in_parquet())
+    dataset = Dataset.objects.get(owner=user)
+    assert (dataset.task_type, dataset.classes, dataset.examples) == ("imageclassification", ["a", "b"], 6)
+
+
+def test_texts_beside_photos_in_parquet_count_as_before() -> None:
+    as_(user := UserFactory()).post(UPLOAD, photos_in_parquet(text=[f"text {n}" for n in range(6)]))
+    assert Dataset.objects.get(owner=user).task_type == "textclassification"
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
