@@ -19,33 +19,39 @@ export function describe(files) {
   return `${what} · ${readableSize(bytes)}`;
 }
 
+/** Let `zone` show that something is over it; `taken(transfer)` is called with what was dropped. */
+export function prepareDrop(zone, taken) {
+  let depth = 0; // of the elements inside that were entered and not left
+  const hover = (now) => {
+    depth = now;
+    zone.classList.toggle("is-over", depth > 0);
+  };
+  zone.addEventListener("dragenter", (event) => {
+    event.preventDefault();
+    hover(depth + 1);
+  });
+  zone.addEventListener("dragleave", () => hover(depth - 1));
+  zone.addEventListener("dragover", (event) => event.preventDefault());
+  zone.addEventListener("drop", (event) => {
+    event.preventDefault();
+    hover(0);
+    taken(event.dataTransfer);
+  });
+}
+
 /** Make `zone` (an element around a file field) take dropped files; `changed(input)` is called after each choice. */
 export function prepareDropzone(zone, changed = () => {}) {
   const input = zone.querySelector("input[type=file]");
   const chosen = zone.querySelector("[data-chosen]");
-  let depth = 0;
 
   const show = () => {
     chosen.textContent = describe(input.files);
     zone.classList.toggle("has-files", input.files.length > 0);
     changed(input);
   };
-  const hover = (step) => {
-    depth = step === 0 ? 0 : depth + step;
-    zone.classList.toggle("is-over", depth > 0);
-  };
-
-  zone.addEventListener("dragenter", (event) => {
-    event.preventDefault();
-    hover(1);
-  });
-  zone.addEventListener("dragleave", () => hover(-1));
-  zone.addEventListener("dragover", (event) => event.preventDefault());
-  zone.addEventListener("drop", (event) => {
-    event.preventDefault();
-    hover(0);
+  prepareDrop(zone, (transfer) => {
     const dropped = new DataTransfer();
-    const files = [...event.dataTransfer.files];
+    const files = [...transfer.files];
     for (const file of input.multiple ? files : files.slice(0, 1)) dropped.items.add(file);
     if (dropped.files.length === 0) return;
     input.files = dropped.files;

@@ -2,7 +2,7 @@
 
 import { Collection, chosenFiles, dropped, droppedFiles } from "./collection.js";
 import { forget, recall, remember } from "./draft.js";
-import { describe, readableSize } from "./dropzone.js";
+import { describe, prepareDrop, readableSize } from "./dropzone.js";
 import { LooseClasses } from "./loose_classes.js";
 import { PlanPanel } from "./plan_panel.js";
 import { askPlan } from "./plan_request.js";
@@ -97,22 +97,7 @@ function tellWhatIsForgotten(place) {
 // Choosing ---------------------------------------------------------------------------------------------
 
 function prepareZone(zone) {
-  let depth = 0;
-  const hover = (step) => {
-    depth = step === 0 ? 0 : depth + step;
-    zone.classList.toggle("is-over", depth > 0);
-  };
-  zone.addEventListener("dragenter", (event) => {
-    event.preventDefault();
-    hover(1);
-  });
-  zone.addEventListener("dragleave", () => hover(-1));
-  zone.addEventListener("dragover", (event) => event.preventDefault());
-  zone.addEventListener("drop", async (event) => {
-    event.preventDefault();
-    hover(0);
-    await take(await dropped(event.dataTransfer));
-  });
+  prepareDrop(zone, async (transfer) => take(await dropped(transfer)));
   // Whoever mends a file and chooses it again chooses something: without this the browser says nothing of it.
   field().addEventListener("click", empty);
   field().addEventListener("change", takeChosen);
