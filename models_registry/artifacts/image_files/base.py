@@ -26,6 +26,7 @@ class ImageFile:
     stored, `orientation` is EXIF's (1: upright). Decoding takes `bytes_a_pixel` of memory for each pixel of
     the result and `bytes_beside` besides; `passes` says how many times the decoder goes over all pixels.
     `shrinks`: a decoder can skip to 1/2, 1/4 or 1/8 of the size without making the pixels of the whole.
+    `has_more`: the file holds further pages or frames, which are not seen.
     """
 
     format: str
@@ -37,6 +38,7 @@ class ImageFile:
     bytes_beside: float = 0
     passes: int = 1
     shrinks: bool = False
+    has_more: bool = False
 
     @property
     def pixels(self) -> int:

@@ -27,6 +27,7 @@ def read(content: bytes) -> ImageFile:
         max(width, left + wide),
         max(height, top + high),
         bytes_a_pixel=2,
+        has_more=_has_more(content, position),
     )
 
 
@@ -47,6 +48,24 @@ def _after_extensions(content: bytes, position: int) -> tuple[int, bytes]:
         if content[start + 1] == GRAPHIC_CONTROL:
             control = content[start:position]
     return position, control
+
+
+def _has_more(content: bytes, position: int) -> bool:
+    """Say whether another picture follows the one at `position`; not of one that is cut off or in many pieces."""
+    try:
+        position += 11 + _colours(
+            content[position + 9]
+        )  # its descriptor, colours, and the width of its codes
+        for _ in range(MOST_SEGMENTS):
+            size = content[position]
+            position += 1 + size
+            if not size:
+                break
+        else:
+            return False
+        return content[_after_extensions(content, position)[0]] == IMAGE
+    except (IndexError, DamagedImage):
+        return False
 
 
 def _colours(flags: int) -> int:

@@ -23,7 +23,7 @@ def read(content: bytes) -> ImageFile:
         raise DamagedImage("its header is cut off") from error
     if (length, kind) != (13, b"IHDR"):
         raise DamagedImage("it does not begin with its header")
-    kept, orientation, position = [content[:8]], 1, 8
+    kept, orientation, position, has_more = [content[:8]], 1, 8, False
     for _ in range(MOST_SEGMENTS):
         if position >= len(content):
             break
@@ -31,6 +31,8 @@ def read(content: bytes) -> ImageFile:
         kind = content[position + 4 : position + 8]
         if kind in PIXELS:
             kept.append(content[position:end])
+        elif kind == b"acTL":  # of an animated PNG; its first field is the number of frames
+            has_more = int.from_bytes(content[position + 8 : position + 12], "big") > 1
         elif kind == b"eXIf":
             orientation = orientation_of(content[position + 8 : end - 4])
         elif kind in TEXTS and orientation == 1:
@@ -43,7 +45,9 @@ def read(content: bytes) -> ImageFile:
     else:
         raise DamagedImage(f"it has more than {MOST_SEGMENTS:,} parts")
     bytes_a_pixel = 4 if colours not in (GREY, PALETTE) else 2 if depth == 16 else 1
-    return ImageFile("PNG", b"".join(kept), width, height, orientation, bytes_a_pixel=bytes_a_pixel)
+    return ImageFile(
+        "PNG", b"".join(kept), width, height, orientation, bytes_a_pixel=bytes_a_pixel, has_more=has_more
+    )
 
 
 def _orientation_in_text(kind: bytes, text: bytes) -> int:

@@ -35,6 +35,7 @@ INTEGERS = {1: "B", 3: "H", 4: "I", 16: "Q"}
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 256, 257, 258, 259, 262
 SAMPLES, ROWS_A_STRIP, TILE_WIDTH, TILE_LENGTH, ORIENTATION = 277, 278, 322, 323, 274
 STRIPS, TILES = 273, 324
+SUBFILE = 254  # what a page is
 PARTS = frozenset({STRIPS, 279, TILES, 325})
 # What decoding needs (TIFF 6.0 and its supplements): layout, compression, colours, sample formats.
 NEEDED = frozenset(
@@ -72,7 +73,8 @@ def read(content: bytes) -> ImageFile:
     """Return the first page. Raises `DamagedImage`."""
     layout = _Layout("<" if content[:2] == b"II" else ">", content[2:4] in (b"+\0", b"\0+"))
     try:
-        fields = _fields(content, layout)
+        (start,) = struct.unpack_from(layout.offset, content, 8 if layout.is_big else 4)
+        fields = _fields(content, layout, start)
         numbers = {tag: _number(content, layout, field) for tag, field in fields.items() if tag not in PARTS}
         width, height = numbers.get(WIDTH) or 0, numbers.get(HEIGHT) or 0
         orientation = numbers.get(ORIENTATION, 1)
@@ -89,12 +91,12 @@ def read(content: bytes) -> ImageFile:
         orientation if 1 <= orientation <= 8 else 1,
         bytes_a_pixel=4 if samples > 1 else max(1, bits // 8),
         bytes_beside=_bytes_of_a_part(numbers, samples, bits) if numbers.get(COMPRESSION, 1) != 1 else 0,
+        has_more=_has_more(content, layout),
     )
 
 
-def _fields(content: bytes, layout: _Layout) -> dict[int, _Field]:
-    """Return the fields of the first directory that pixels need."""
-    (start,) = struct.unpack_from(layout.offset, content, 8 if layout.is_big else 4)
+def _fields(content: bytes, layout: _Layout, start: int) -> dict[int, _Field]:
+    """Return the fields of the directory at `start` that are looked at."""
     (count,) = struct.unpack_from(layout.number_of_fields, content, start)
     if count > MOST_FIELDS:
         raise DamagedImage(f"its directory has more than {MOST_FIELDS:,} fields")
@@ -103,11 +105,29 @@ def _fields(content: bytes, layout: _Layout) -> dict[int, _Field]:
     fields: dict[int, _Field] = {}
     for place in range(start, start + count * size, size):
         tag, *rest = struct.unpack_from(layout.field, content, place)
-        if tag in NEEDED or tag == ORIENTATION:
+        if tag in NEEDED or tag in (ORIENTATION, SUBFILE):
             field = fields.setdefault(tag, _Field(*rest))
             if field.length > (MOST_PARTS if tag in PARTS else MOST_BYTES // SIZES.get(field.kind, 1)):
                 raise DamagedImage(f"its field {tag} has {field.length:,} values")
     return fields
+
+
+def _has_more(content: bytes, layout: _Layout) -> bool:
+    """Say whether a further page follows: a directory that is not marked as a smaller copy (tag 254, bit 0)."""
+    try:
+        (start,) = struct.unpack_from(layout.offset, content, 8 if layout.is_big else 4)
+        (following,) = struct.unpack_from(layout.offset, content, _end_of_fields(content, layout, start))
+        if not following:
+            return False
+        kind = _fields(content, layout, following).get(SUBFILE)
+        return not (kind and _number(content, layout, kind) & 1)
+    except (struct.error, DamagedImage):
+        return False
+
+
+def _end_of_fields(content: bytes, layout: _Layout, start: int) -> int:
+    (count,) = struct.unpack_from(layout.number_of_fields, content, start)
+    return int(start + struct.calcsize(layout.number_of_fields) + count * struct.calcsize(layout.field))
 
 
 def _number(content: bytes, layout: _Layout, field: _Field) -> int:

@@ -5,6 +5,7 @@ from .exif import orientation_of
 
 # libwebp draws on a canvas, keeps another, and both Pillow's copy and its picture are of four bytes a pixel.
 BYTES_A_PIXEL = 16
+ANIMATED = 0x02  # among the flags of an extended header
 
 
 def accepts(content: bytes) -> bool:
@@ -28,8 +29,17 @@ def read(content: bytes) -> ImageFile:
         raise DamagedImage("it does not begin with its header")
     if not width or not height:
         raise DamagedImage("it has no pixels")
-    orientation = _orientation(content) if first == b"VP8X" else 1
-    return ImageFile("WEBP", content, width, height, orientation, bytes_a_pixel=BYTES_A_PIXEL)
+    is_extended = first == b"VP8X"
+    orientation = _orientation(content) if is_extended else 1
+    return ImageFile(
+        "WEBP",
+        content,
+        width,
+        height,
+        orientation,
+        bytes_a_pixel=BYTES_A_PIXEL,
+        has_more=is_extended and bool(data[0] & ANIMATED),
+    )
 
 
 def _orientation(content: bytes) -> int:

@@ -44,6 +44,7 @@ class ImageExample:
     """One readable image: its name in the archive, its class, the SHA-256 of its bytes, its part of a given split.
 
     `sketch` is what near copies are found by (`near_copies`), `group` the folder that keeps it with others or "".
+    `has_more`: the file holds further pages or frames, of which nothing is seen.
     """
 
     name: str
@@ -52,6 +53,7 @@ class ImageExample:
     part: Part = ""
     sketch: bytes = b""
     group: str = ""
+    has_more: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ def iter_image_archive(
         members = [*plan.members, *plan.tests]
         try:
             for done, started in enumerate(_checks(archive, members, pool, limits), start=1):
-                digest, sketch, reason = started.result.result()
+                digest, sketch, reason, has_more = started.result.result()
                 if progress is not None:
                     progress(done, len(members))
                 name, label = started.member.member.filename, started.member.label
@@ -113,17 +115,26 @@ def iter_image_archive(
                 if reason:
                     yield Unreadable(name, "" if part == "test" else label, reason)
                 else:
-                    yield ImageExample(name, label, digest, part, sketch, group)
+                    yield ImageExample(name, label, digest, part, sketch, group, has_more)
         finally:  # who stops early waits for what is being decoded, and not for all that was read ahead
             pool.shutdown(cancel_futures=True)
 
 
+class _Checked(NamedTuple):
+    """What a file turned out to be: its SHA-256, its sketch, why it is unreadable, whether it holds more pictures."""
+
+    digest: str
+    sketch: bytes = b""
+    reason: str = ""
+    has_more: bool = False
+
+
 class _Check(NamedTuple):
-    """A file that a thread looks at; `result` will have its SHA-256, its sketch and why it is unreadable."""
+    """A file that a thread looks at."""
 
     member: Member
     size: int
-    result: Future[tuple[str, bytes, str]]
+    result: Future[_Checked]
 
 
 def _checks(
@@ -153,20 +164,22 @@ def _checks(
     yield from ahead
 
 
-def _known(reason: str) -> Future[tuple[str, bytes, str]]:
+def _known(reason: str) -> Future[_Checked]:
     """Return the result of a check that has been made: the reason why a file is unreadable."""
-    result: Future[tuple[str, bytes, str]] = Future()
-    result.set_result(("", b"", reason))
+    result: Future[_Checked] = Future()
+    result.set_result(_Checked("", reason=reason))
     return result
 
 
-def _check(content: bytes, max_pixels: int) -> tuple[str, bytes, str]:
-    """Return the SHA-256 of a file, its sketch, and why it is no usable image. Decodes the whole image."""
+def _check(content: bytes, max_pixels: int) -> _Checked:
+    """Decode the whole image, and say what it is."""
     digest = hashlib.sha256(content).hexdigest()
     try:
-        return digest, decoding.sketch_image(content, SKETCH_SIDE, max_pixels=max_pixels), ""
+        has_more = decoding.inspect(content, max_pixels=max_pixels).has_more
+        sketch = decoding.sketch_image(content, SKETCH_SIDE, max_pixels=max_pixels)
     except InvalidInput as error:
-        return digest, b"", str(error)
+        return _Checked(digest, reason=str(error))
+    return _Checked(digest, sketch, has_more=has_more)
 
 
 @contextlib.contextmanager

@@ -186,6 +186,7 @@ class _Archive:
         self._path, self._corrections = path, corrections
         self._limits, self._progress = limits, progress
         self._plans: list[ArchivePlan] = []
+        self._of_several = Reasons()
 
     def examples(self) -> Iterator[_Example | Unreadable]:
         """Yield every example."""
@@ -200,6 +201,8 @@ class _Archive:
             if isinstance(image, Unreadable):
                 yield image
             else:
+                if image.has_more:
+                    self._of_several.add("several", [image.name])
                 digest = bytes.fromhex(image.sha256)
                 yield _Example(image.name, image.label, digest, image.part, image.sketch, image.group)
 
@@ -211,6 +214,12 @@ class _Archive:
                 {"reason": reason, "count": count, "names": names} for reason, count, names in plan.left_out
             ]
             report.warnings += [*plan.notes, *_left_out(report)]
+        for _, number, names in self._of_several.listed():
+            named = ", ".join(names) + (" …" if number > len(names) else "")
+            report.warnings.append(
+                f"Images of several pages or frames: {number:,} ({named}). Of each the first is seen; save "
+                "the others as files of their own when they matter."
+            )
 
 
 class _Table:

@@ -29,6 +29,23 @@ def test_formats_are_told_by_content(name: str) -> None:
     assert decode_image(readable()[name]).size == (file.width, file.height) == (90, 70)
 
 
+def test_files_of_several_pictures_are_known() -> None:
+    found = {name for name, content in readable().items() if inspect(content).has_more}
+    assert found == {"animated.gif", "animated.webp", "apng.png", "multipage.tif"}
+
+
+def test_page_that_is_a_smaller_copy_is_no_further_picture() -> None:
+    whole = bytearray(readable()["multipage.tif"])
+    (first,) = struct.unpack_from("<I", whole, 4)
+    (second,) = struct.unpack_from(
+        "<I", whole, first + 2 + 12 * int.from_bytes(whole[first : first + 2], "little")
+    )
+    fields = range(second + 2, second + 2 + 12 * int.from_bytes(whole[second : second + 2], "little"), 12)
+    assert inspect(bytes(whole)).has_more
+    struct.pack_into("<HHII", whole, fields[0], 254, 4, 1, 1)  # in the place of its width
+    assert not inspect(bytes(whole)).has_more
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [

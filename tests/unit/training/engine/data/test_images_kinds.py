@@ -29,6 +29,7 @@ class Kind:
     examples: int
     reasons: tuple[str, ...] = ()  # of what is left out, in its order
     looks_like: str = ""  # the file that its first thumbnail is the picture of
+    warns: str = ""
 
     def __str__(self) -> str:
         return self.name
@@ -57,6 +58,12 @@ KINDS = (
     Kind("I05 16 bits", odd("gray16.png", "gray.png"), 2, looks_like="gray8in16.png"),
     Kind("I05 floats", odd("float1.tif", "gray.png"), 2, looks_like="gray8in16.png"),
     Kind("I06 pages and CMYK", odd("multipage.tif", "cmyk_adobe.jpg", "cmyk.tif"), 3, looks_like="plain.jpg"),
+    Kind(
+        "I06 animations",
+        odd("animated.gif", "apng.png", "plain.jpg"),
+        3,
+        warns="several pages or frames: 2 (odd/animated.gif, odd/apng.png)",
+    ),
     Kind("I06 CMYK", odd("cmyk_adobe.jpg", "lab.tif", "ycbcr.tif"), 3, looks_like="plain.jpg"),
     Kind(
         "I07 damaged files between good ones",
@@ -126,6 +133,7 @@ def test_kind_is_trained_or_told(kind: Kind, tmp_path: Path) -> None:
     assert report.unreadable_count == len(kind.reasons)
     for reason, words in zip(found, kind.reasons, strict=True):
         assert words in reason
+    assert not kind.warns or any(kind.warns in warning for warning in report.warnings), report.warnings
     if kind.looks_like:
         seen = np.asarray(first_thumbnail(report), int)
         expected = np.asarray(first_thumbnail(report_of(tmp_path, odd(kind.looks_like, "palette.png"))), int)
