@@ -50,7 +50,7 @@ def test_upload_validates_and_keeps_the_data_set(client: APIClient, bucket: Path
 @pytest.mark.parametrize(
     ("content", "name", "message"),
     [
-        ("input,label\na,b,c\n", "data.csv", "Row 2"),
+        ("input,label\na,b,c\n", "data.csv", "row 2, has 3 fields"),
         ("words,label\na,b\n", "data.csv", "no column 'input'"),
         (TABLE, "data.exe", "not a .csv"),
         ("input,label\na,x\nb,x\n", "data.csv", "two classes"),

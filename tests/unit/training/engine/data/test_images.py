@@ -334,10 +334,10 @@ def test_reader_that_is_stopped_decodes_no_more(tmp_path: Path, monkeypatch: pyt
     decoded: list[bytes] = []
     holds = threading.Event()
 
-    def check(content: bytes, max_pixels: int) -> tuple[str, bytes, str]:
+    def check(content: bytes, max_pixels: int) -> tuple[str, bytes, str, bool]:
         decoded.append(content)
         assert len(decoded) == 1 or holds.wait(20)
-        return "", b"", ""
+        return "", b"", "", False
 
     class Stop(Exception):
         pass
