@@ -77,13 +77,17 @@ async function add(now, { files, group }) {
 /** Walk through what handles lead to: files, and folders with everything below them. */
 async function walk(now, { handles, group }, tell) {
   let told = 0;
-  for await (const found of opened(filesBelow(handles, ""))) {
+  let found = [];
+  for await (const one of opened(filesBelow(handles, ""))) {
+    found.push(one);
+    if (found.length < BATCH_FILES) continue;
     await add(now, { files: found, group });
+    found = [];
     if (performance.now() - told < TOLD_EVERY) continue;
     told = performance.now();
     tell({ listed: now.filed.length + now.grouped.length });
   }
-  return {};
+  return add(now, { files: found, group });
 }
 
 async function* filesBelow(handles, above) {
@@ -97,15 +101,12 @@ async function* filesBelow(handles, above) {
 
 /** Open files, several at a time. */
 async function* opened(found) {
-  let some = [];
-  const all = () => Promise.all(some.map(async ({ path, handle }) => ({ path, file: await fileOf(handle) })));
-  for await (const one of found) {
-    some.push(one);
-    if (some.length < OPENED) continue;
-    yield await all();
-    some = [];
+  const running = [];
+  for await (const { path, handle } of found) {
+    running.push(fileOf(handle).then((file) => ({ path, file })));
+    if (running.length >= OPENED) yield await running.shift();
   }
-  yield await all();
+  while (running.length > 0) yield await running.shift();
 }
 
 async function fileOf(handle) {

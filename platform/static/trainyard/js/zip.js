@@ -68,12 +68,38 @@ function large(...values) {
   return wide.length > 0 ? pack([2, 1], [2, 8 * wide.length], ...wide.map((value) => [8, value])) : new Uint8Array(0);
 }
 
+/** Pieces with those that lie side by side in memory as one: a Blob of a thousand costs as many messages. */
+function joined(pieces) {
+  const found = [];
+  let run = [];
+  const close = () => {
+    const all = new Uint8Array(run.reduce((sum, { length }) => sum + length, 0));
+    let at = 0;
+    for (const piece of run) {
+      all.set(piece, at);
+      at += piece.length;
+    }
+    found.push(all);
+    run = [];
+  };
+  for (const piece of pieces) {
+    if (piece instanceof Uint8Array) run.push(piece);
+    else {
+      close();
+      found.push(piece);
+    }
+  }
+  close();
+  return found;
+}
+
 const narrow = (value) => Math.min(value, MOST_32);
 
 export class ZipWriter {
   constructor() {
     this.settled = [];
     this.pieces = [];
+    this.waiting = 0; // bytes among them
     this.directory = [];
     this.count = 0;
     this.offset = 0;
@@ -101,6 +127,7 @@ export class ZipWriter {
     const rest = [[2, 0], [2, 0], [2, 0], [4, 0], [4, narrow(this.offset)]];
     const entry = pack([4, CENTRAL], [2, ZIP64], ...described(behind), ...rest);
     this.pieces.push(header, bytes, ahead, content);
+    this.waiting += content instanceof Blob ? 0 : content.length;
     this.directory.push(entry, bytes, behind);
     this.count += 1;
     this.offset += header.length + bytes.length + ahead.length + packed;
@@ -109,8 +136,9 @@ export class ZipWriter {
 
   /** Hand what came since the last call over to the browser, which keeps much of it on disk. */
   settle() {
-    this.settled.push(new Blob(this.pieces));
+    this.settled.push(new Blob(joined(this.pieces)));
     this.pieces = [];
+    this.waiting = 0;
   }
 
   /** A writer that goes on from here, while this one stays as it is. */
@@ -135,7 +163,8 @@ export class ZipWriter {
     }
     const listed = Math.min(count, MOST_16);
     ends.push(pack([4, END], [2, 0], [2, 0], [2, listed], [2, listed], [4, narrow(length)], [4, narrow(offset)], [2, 0]));
-    return new Blob([...this.settled, ...this.pieces, ...this.directory, ...ends], { type: "application/zip" });
+    const rest = joined([...this.pieces, ...this.directory, ...ends]);
+    return new Blob([...this.settled, ...rest], { type: "application/zip" });
   }
 }
 
