@@ -1,11 +1,14 @@
 """What the page of a new model shows of data before it is sent, and how a click corrects it; on a phone."""
 
+import base64
+import io
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from devtools.platform_process import PlatformProcess
 from tests.sheets import xlsx
@@ -19,6 +22,7 @@ pytestmark = pytest.mark.browser
 
 PHONE = {"viewport": {"width": 390, "height": 844}}
 FLOWERS = ("daisy", "iris")
+MANY = 70_000  # files; a zip without ZIP64 has 65,535 at most
 
 
 @pytest.fixture(scope="module")
@@ -150,3 +154,95 @@ def test_class_is_renamed_merged_and_left_out_by_clicking_it(page: Page, tmp_pat
     expect_verdict(page, "3 classes, 16 photos.")
     send(page)
     expect(page.get_by_alt_text("An example of moss").first).to_be_visible()
+
+
+class NoSeeking(io.RawIOBase):
+    """A file to which a zip can only be streamed: sizes and checksums come behind what they are of."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._file = path.open("wb")
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, content: Any) -> int:
+        return self._file.write(content)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+def test_zips_of_other_programs_become_one(page: Page, tmp_path: Path) -> None:
+    photos = {
+        name: [picture(f"rgb({60 * shade}, {number}, 9)") for shade in range(4)]
+        for number, name in enumerate((*FLOWERS, "moss"))
+    }
+    with zipfile.ZipFile(tmp_path / "daisy.zip", "w") as archive:
+        for shade, content in enumerate(photos["daisy"]):
+            with archive.open(f"{shade}.png", "w", force_zip64=True) as file:
+                file.write(content)
+    with (
+        NoSeeking(tmp_path / "iris.zip") as target,
+        zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
+        for shade, content in enumerate(photos["iris"]):
+            archive.writestr(f"{shade}.png", content)
+    with zipfile.ZipFile(tmp_path / "moss.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for shade, content in enumerate(photos["moss"]):
+            archive.writestr(f"{shade}.png", content)
+    program = (tmp_path / "moss.zip").read_bytes()
+    (tmp_path / "moss.zip").write_bytes(b"#!/bin/sh\n" * 30 + program)  # one that unpacks itself
+    choose(page, *(tmp_path / f"{name}.zip" for name in photos))
+    expect_verdict(page, "3 classes, 12 photos. Looks good.")
+    send(page)
+    for name in photos:
+        expect(page.get_by_alt_text(f"An example of {name}").first).to_be_visible()
+
+
+MANY_FILES = """async (count) => {
+  const { ZipWriter, crc32, entriesOf } = await import(new URL("zip.js", new URL(
+    document.getElementById("id_file").dataset.worker, location.href)));
+  const writer = new ZipWriter();
+  for (let number = 0; number < count; number += 1) {
+    const content = new TextEncoder().encode(String(number));
+    writer.add({ name: `ä/${number}`, content, crc: crc32(content), size: content.length });
+  }
+  const blob = writer.finish();
+  const entries = await entriesOf(blob);
+  const bytes = new Uint8Array(await blob.arrayBuffer());
+  let text = "";
+  for (let at = 0; at < bytes.length; at += 8192) text += String.fromCharCode(...bytes.subarray(at, at + 8192));
+  return [entries.length, entries.at(-1).path, btoa(text)];
+}"""
+
+
+def test_zip_of_more_files_than_the_old_format_has_numbers_for(page: Page) -> None:
+    count, last, content = page.evaluate(MANY_FILES, MANY)
+    assert (count, last) == (MANY, f"ä/{MANY - 1}")
+    with zipfile.ZipFile(io.BytesIO(base64.b64decode(content))) as archive:
+        assert len(archive.namelist()) == MANY
+        assert archive.read(f"ä/{MANY - 1}") == str(MANY - 1).encode()
+
+
+def test_upload_is_stopped_and_sent_again(page: Page, tmp_path: Path) -> None:
+    folder = tmp_path / "Garden"
+    for number, name in enumerate(FLOWERS):
+        (folder / name).mkdir(parents=True)
+        for shade in range(4):
+            (folder / name / f"{shade}.png").write_bytes(picture(f"rgb({60 * shade}, {number}, 9)"))
+    held: list[Route] = []
+    page.route("**/new/data/", held.append)  # an upload that does not end
+    page.locator("#folder").set_input_files(folder)
+    expect_verdict(page, "2 classes, 8 photos. Looks good.")
+    page.get_by_role("button", name="Upload").click()
+    expect(page.locator("#upload")).to_be_visible()
+    page.locator("#upload-stop").click()
+    expect(page.locator("#upload")).to_be_hidden()
+    expect_verdict(page, "2 classes, 8 photos. Looks good.")
+    for route in held:
+        route.abort()
+    page.unroute("**/new/data/")
+    send(page)
+    expect(page.get_by_alt_text("An example of iris").first).to_be_visible()
