@@ -21,6 +21,7 @@ BENCHMARKS = {
     "ingest": "ingest:image",
     "ingest_text": "ingest:text",
     "folder_upload": "folder_upload:folder_upload",
+    "cases": "cases:cases",
     "registry_pages": "registry_pages:registry_pages",
     "project_data": "project_data:project_data",
 }

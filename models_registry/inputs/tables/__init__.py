@@ -1,7 +1,14 @@
 """Tables of texts: one reader a file format, chosen by the file's suffix."""
 
 from .base import Row, TableReader
-from .columns import Columns, UnclearColumns, find_columns_of, resolve_columns, resolve_text_column
+from .columns import (
+    Columns,
+    UnclearColumns,
+    are_measures,
+    find_columns_of,
+    resolve_columns,
+    resolve_text_column,
+)
 from .factory import TABLE_SUFFIXES, open_table
 from .parquet_images import holds_photos
 from .splits import part_of_cell
@@ -12,6 +19,7 @@ __all__ = [
     "Row",
     "TableReader",
     "UnclearColumns",
+    "are_measures",
     "find_columns_of",
     "holds_photos",
     "open_table",

@@ -1,7 +1,7 @@
 """Which column holds the texts and which the labels: what was said, or else what is usually meant."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import NamedTuple
 
@@ -23,7 +23,7 @@ USUAL_NAMES = {
     ),
     "label": (
         "label", "labels", "class", "category", "target", "intent", "sentiment",
-        "topic", "tag", "rating", "categories", "klasse", "kategorie", "etikett", "thema", "stimmung",
+        "topic", "tag", "rating", "categories", "choices", "klasse", "kategorie", "etikett", "thema", "stimmung",
         "catégorie", "categorie", "classe", "étiquette", "etiquette", "sujet", "categoría", "categoria", "etiqueta",
         "clase", "etichetta", "kategoria", "etykieta", "etiket", "kategori", "sınıf", "метка", "класс", "категория",
         "тема", "标签", "类别", "分类", "標籤", "類別", "ラベル", "カテゴリ", "라벨", "레이블", "분류", "تصنيف",
@@ -36,6 +36,9 @@ NAMES_OF_LABELS = ("label_text", "label_name", "category_name", "class_name")
 INDEX_NAMES = re.compile(
     r"(unnamed: ?\d+|index|id|row|nr|no|#|__index_level_\d+__|column \d+)( \(\d+\))?", re.I
 )
+MEASURES = 20  # different numbers, at least, of what measures something
+EXAMPLES_OF_A_NUMBER = 3  # on average: below it numbers measure something
+_is_number = re.compile(r"[-+]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?%?").fullmatch
 SWITCHES = {"0", "1", "0.0", "1.0", "true", "false"}
 
 Sample = Sequence[Mapping[str, str]]
@@ -218,7 +221,24 @@ def _hint(names: list[str], sample: Sample) -> str:
             f"There seems to be a column for each class ({listed}). Put the name of each row's class into one "
             "column, and leave out the rows with several: a model here gives each text one label."
         )
+    others = [name for name in filled if not (_reads_like_texts(sample, name) or INDEX_NAMES.fullmatch(name))]
+    if not others and len(filled) == 1:
+        return "There is nothing beside the texts: add a column with the label of each."
+    if len(others) == 1 and are_measures(filled[others[0]], len(_values(sample, others[0]))):
+        return (
+            f"The column {others[0]!r} seems to measure something. A model here tells classes apart and estimates no "
+            "numbers: make a few ranges of them (low, medium, high) in a column 'label'."
+        )
     return ""
+
+
+def are_measures(values: Collection[str], count: int) -> bool:
+    """Tell whether different values, of `count` examples in all, are numbers that measure something."""
+    return (
+        len(values) >= MEASURES
+        and count < EXAMPLES_OF_A_NUMBER * len(values)
+        and all(map(_is_number, values))
+    )
 
 
 def _names_of_labels(names: list[str], sample: Sample, label: str) -> str:

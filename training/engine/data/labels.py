@@ -9,12 +9,11 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from itertools import islice
 
+from models_registry.inputs import are_measures
+
 SEVERAL = 0.2  # share of the examples with several labels, from which they are meant so
-MEASURES = 20  # different numbers, at least
-EXAMPLES_OF_A_NUMBER = 3  # on average: below it numbers measure something
 SHOWN = 5  # groups of names that are listed
 PARTS = 20_000  # labels that are looked at
-_is_number = re.compile(r"[-+]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?%?").fullmatch
 
 
 def why_no_classes(counts: Mapping[str, int]) -> str:
@@ -24,7 +23,7 @@ def why_no_classes(counts: Mapping[str, int]) -> str:
             f"Many examples have several labels ({example!r}). A model here gives each text one label: keep "
             "one label for each row."
         )
-    if _are_measures(counts):
+    if are_measures(counts, sum(counts.values())):
         return (
             f"The labels are {len(counts):,} different numbers, such as {next(iter(counts))!r}, so they "
             "measure something. A model here tells classes apart and estimates no numbers: make a few ranges of them "
@@ -94,11 +93,3 @@ def _at(separator: str):  # type: ignore[no-untyped-def]
         return [part.strip() for part in label.split(separator) if part.strip()]
 
     return split
-
-
-def _are_measures(counts: Mapping[str, int]) -> bool:
-    return (
-        len(counts) >= MEASURES
-        and sum(counts.values()) < EXAMPLES_OF_A_NUMBER * len(counts)
-        and all(map(_is_number, counts))
-    )

@@ -1,19 +1,14 @@
 """Import plans of the archives that people bring."""
 
-import os
 import time
 from collections import Counter
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models_registry.inputs import Entry, ImportPlan, Limits, plan_images, plan_labels, repack
+from models_registry.inputs import Entry, ImportPlan, plan_images, plan_labels
 from models_registry.inputs.layout import OUTSIDE, SYSTEM_FILES, TEST_PART, name_prefix, split_part
-from training.engine.data import DataError, build_report
-
-CASES = Path(os.environ.get("TRAINYARD_CASES", Path(__file__).parents[5] / "shared" / "cases"))
 
 
 def plan(*names: str) -> ImportPlan:
@@ -187,71 +182,3 @@ def test_paths_of_thousands_of_folders_are_left_out_unseen() -> None:
     assert time.perf_counter() - began < 5
     assert found.classes == {"a": 2, "b": 2}
     assert list(found.left_out.values()) == [OUTSIDE] * 700
-
-
-THREE = {"daisy": 14, "pansy": 14, "sunflower": 14}
-EXPECTED: dict[str, dict[str, int] | str] = {
-    "Z01-macos/flowers.zip": THREE,
-    "Z02-backslash/flowers.zip": THREE,
-    "Z03-cp437/animals.zip": {"Gänseblümchen": 14, "Löwenzahn": 14, "Stiefmütterchen": 14},
-    "Z04-gbk/flowers.zip": {"三色堇": 14, "向日葵": 14, "雏菊": 14},
-    "Z05-cp866/flowers.zip": {"Анютины глазки": 14, "Подсолнух": 14, "Ромашка": 14},
-    "Z06-utf8-noflag/flowers.zip": {"Gänseblümchen": 14, "Löwenzahn": 14, "Pensée": 14},
-    "Z07-nested-top/three_levels.zip": THREE,
-    "Z08-train-test/train_labelled_test_flat.zip": THREE,
-    "Z08-train-test/train_only.zip": THREE,
-    "Z08-train-test/train_test.zip": THREE,
-    "Z08-train-test/train_val_test_top.zip": {"daisy": 18, "pansy": 18, "sunflower": 18},
-    "Z12-flat/flat.zip": "hold the class: daisy, pansy, sunflower",
-    "Z12-flat/label_in_name.zip": "hold the class: daisy, pansy, sunflower",
-    "Z12-flat/teachable.tm.zip": "Teachable Machine",
-    "Z12-flat/zip_of_zips.zip": THREE,
-    "Z13-csv-labels/folders_plus_csv.zip": THREE,
-    "Z13-csv-labels/kaggle.zip": THREE,
-    "Z14-one-class/one_wrapped.zip": {"sunflower": 14},
-    "Z16-subfolders/flowers.zip": THREE,
-    "Z17-numbers/zeros.zip": {"00": 14, "01": 14, "10": 14},
-    "Z19-near-names/near.zip": dict.fromkeys(
-        ("Pansy ", "Sunflower", "daisy", "daisy_", "pansy", "sunflower"), 8
-    ),
-    "Z17-numbers/prefixed.zip": {"001.Black_footed": 14, "002.Laysan albatross": 14, "1e5": 14},
-    "Z18-unicode/flowers.zip": dict.fromkeys(
-        ("Crème brûlée", 'O\'Neil & "co"', "a=b;c,d", "Вишня", "葡萄 (grape)", "🍎 apple"), 14
-    ),
-    "Z18-unicode/rtl.zip": dict.fromkeys(("עברית", "تفاح", "हिन्दी नाम"), 14),
-    "Z20-junk/junk.zip": THREE,
-    "Z21-empty-class/placeholder.zip": THREE,
-    "Z22-encrypted/aes.zip": "encrypted",
-    "Z23-methods/deflate64.zip": THREE,
-    "Z23-methods/lzma.zip": THREE,
-    "Z24-truncated/cut.zip": "cut off",
-    "Z25-other-archives/flowers.7z": "7-Zip",
-    "Z25-other-archives/flowers.rar": "RAR archive, which cannot be read",
-    "Z25-other-archives/flowers.tar.gz": THREE,
-    "Z25-other-archives/renamed.zip": THREE,
-    "Z25-other-archives/single.jpg": "single image",
-    "Z27-few/one_example.zip": {"daisy": 12, "pansy": 12, "sunflower": 12},
-    "Z27-few/two_examples.zip": {"daisy": 12, "iris": 2, "pansy": 12, "sunflower": 12},
-    "Z28-conflicts/dup.zip": {"daisy": 19, "pansy": 19, "sunflower": 14},
-    "Z29-nothing/docs_only.zip": "no photos",
-    "Z29-nothing/empty.zip": "holds no files",
-    "Z30-readme/license_in_top.zip": THREE,
-    "Z30-readme/stray_photo_at_root.zip": THREE,
-    "Z31-big-plain/scans_bmp.zip": {"invoice": 6, "letter": 6},
-    "Z32-case/class_case.zip": {"Cat": 8, "bird": 8, "cat": 8, "dog": 8},
-    "Z34-copies/copy_names.zip": dict.fromkeys(("Neuer Ordner", "Neuer Ordner (2)", "daisy - Kopie"), 14),
-    "Z36-infozip/utf8_locale.zip": {"Löwenzahn": 14, "Pensée": 14, "向日葵": 14},
-}
-
-
-@pytest.mark.skipif(not CASES.is_dir(), reason="the collection of archives is not here")
-@pytest.mark.parametrize(("name", "expected"), EXPECTED.items(), ids=list(EXPECTED))
-def test_archives_that_people_brought(tmp_path: Path, name: str, expected: dict[str, int] | str) -> None:
-    path, target = CASES / name, tmp_path / "repacked.zip"
-    if isinstance(expected, str):
-        with pytest.raises(DataError, match=expected):
-            build_report(path, task_type="imageclassification", columns={})
-    else:
-        path = target if repack(path, target, Limits()) else path
-        report = build_report(path, task_type="imageclassification", columns={})
-        assert report.classes == expected

@@ -1,0 +1,50 @@
+"""The files that people really bring, read as the platform reads them; and how an answer is judged."""
+
+from pathlib import Path
+
+import pytest
+
+from models_registry.inputs import Limits, repack
+from tests.cases import FILES, Answer, Expected, expectations, judge, task_of
+from training.engine.data import DataError, build_report
+
+EXPECTED = expectations()
+
+
+def answer_of(name: str, folder: Path) -> Answer:
+    path, task = FILES / name, task_of(name)
+    try:
+        if task == "imageclassification" and repack(path, folder / "repacked.zip", Limits()):
+            path = folder / "repacked.zip"
+        report = build_report(path, task_type=task, columns={})
+    except DataError as error:
+        return Answer({}, str(error))
+    if report.problems:
+        return Answer({}, " ".join(report.problems))
+    left = [f"{one['name']}: {one['reason']}" for one in report.unreadable]
+    return Answer(report.classes, "\n".join([*report.warnings, *left]))
+
+
+@pytest.mark.skipif(not FILES.is_dir(), reason="the collection of files is not beside the checkout")
+@pytest.mark.parametrize("name", EXPECTED)
+def test_file_is_handled_well(name: str, tmp_path: Path) -> None:
+    assert judge(EXPECTED[name], answer_of(name, tmp_path)) == ("well", "")
+
+
+@pytest.mark.parametrize(
+    ("expected", "answer", "verdict"),
+    [
+        (Expected({"a": 2}), Answer({"a": 2}, "", {"a": 2}), "well"),
+        (Expected({"a": 2}, ["odd"]), Answer({"a": 2}, "an odd file"), "well"),
+        (Expected({"a": 2}, ["odd"]), Answer({"a": 2}, "nothing"), "poorly"),
+        (Expected({"a": 2}), Answer({"a": 2}, "", {"a": 3}), "poorly"),
+        (Expected({"a": 2}), Answer({}, "no"), "poorly"),
+        (Expected({"a": 2}), Answer({"a": 1}, ""), "wrongly"),
+        (Expected(refused="one class"), Answer({}, "There is one class."), "well"),
+        (Expected(refused="one class"), Answer({}, "no"), "poorly"),
+        (Expected(refused="one class"), Answer({"a": 2}, ""), "wrongly"),
+        (Expected({"a": 2}), Answer({}, "500", has_failed=True), "wrongly"),
+    ],
+)
+def test_verdict(expected: Expected, answer: Answer, verdict: str) -> None:
+    assert judge(expected, answer)[0] == verdict
