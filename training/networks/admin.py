@@ -121,14 +121,6 @@ class HubNetworkAdmin(MachineOwnedAdmin):
         """Tell whether this person may bring networks in: a matter of licences, and of trust."""
         return bool(request.user.has_perm("training.add_hubnetwork"))
 
-    def has_steer_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Tell whether this person may have networks fetched."""
-        return bool(request.user.has_perm("training.change_hubnetwork"))
-
-    def has_remove_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Tell whether this person may remove networks."""
-        return bool(request.user.has_perm("training.delete_hubnetwork"))
-
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         """Ask for a name where one is added."""
         return super().get_form(request, obj, change, **kwargs) if change else self.add_form
@@ -144,7 +136,7 @@ class HubNetworkAdmin(MachineOwnedAdmin):
         values = form.cleaned_data
         network = add_network(name=values["name"], revision=values["wanted_revision"], by=request.user)
         obj.__dict__.update(network.__dict__)
-        if values["fetch"] and self.has_steer_permission(request):
+        if values["fetch"] and self.has_operate_permission(request):
             fetch_network(network=network, by=request.user)
             self.message_user(request, f"{network.name} is being fetched.", messages.INFO)
 
@@ -239,7 +231,7 @@ class HubNetworkAdmin(MachineOwnedAdmin):
             fits=lambda network: network.state in ("not fetched", "failed"),
             needs="networks that are not here and not being fetched",
         ),
-        permission="steer",
+        permission="operate",
         icon="download",
     )
     def fetch(self, request: HttpRequest, network: HubNetwork, values: FormValues) -> None:
@@ -255,7 +247,7 @@ class HubNetworkAdmin(MachineOwnedAdmin):
             fits=lambda network: network.state in ("waits", "fetching"),
             needs="networks that are being fetched",
         ),
-        permission="steer",
+        permission="operate",
         icon="cancel",
     )
     def cancel(self, request: HttpRequest, network: HubNetwork, values: FormValues) -> None:

@@ -71,6 +71,7 @@ def known_networks() -> list[dict[str, Any]]:
             {
                 "name": name,
                 "state": row.state if row else "not added",
+                "arrived": (row.fetch_done or 0) if row else 0,
                 "bytes": (row.size if row else 0) or (known.bytes if known else 0),
                 "license": (row.license if row else "") or (known.license if known else ""),
                 "knows": (row.knows if row else "") or (known.knows if known else ""),
