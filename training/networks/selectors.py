@@ -62,7 +62,7 @@ def _shared(architecture: Architecture, is_shared: bool) -> Architecture:
 
 def known_networks() -> list[dict[str, Any]]:
     """Return what was added and what the curated list has, as plain data."""
-    rows = {network.name: network for network in HubNetwork.objects.with_last_fetch()}
+    rows: dict[str, Any] = {network.name: network for network in HubNetwork.objects.with_last_fetch()}
     curated = {network.name: network for network in CURATED}
     listed = []
     for name in dict.fromkeys([*curated, *rows]):
