@@ -32,7 +32,8 @@ from .data import (
     settled_parts,
     stratified_split,
 )
-from .data.manifest import TEST, Manifest, read_manifest
+from .data.manifest import NAMED, TEST, Manifest, read_manifest
+from .data.near_copies import connect
 from .data.revision import open_images, read_texts, text_digest, usable_parts
 from .request import TrainingRequest
 
@@ -175,26 +176,44 @@ def _open_revision(request: TrainingRequest, limits: Limits) -> Iterator[Example
     if "train" not in parts:
         raise DataError("No class of this revision has two different examples to train with. Add some.")
     labels, digests = manifest.labels, manifest.digests
+    named = [group if group.startswith(NAMED) else "" for group in manifest.groups]
+    named = named if manifest.has_named_groups else []
     if request.task_type == IMAGE_CLASSIFICATION:
         one = len(set(manifest.shards)) == 1
         names = tuple(
             place if one else f"{place} ({shard[:8]})"
             for place, shard in zip(manifest.places, manifest.shards, strict=True)
         )
-        # The part of each is settled: which photos are near copies was looked at when it was.
-        photos = Found(names, labels, digests, parts, lambda rows: _exact_copies(digests, rows))
+        # Which photos are near copies was looked at when they were uploaded.
+        photos = Found(
+            names, labels, digests, parts, lambda rows: _together(manifest, rows, np.arange(len(rows))), named
+        )
         with open_images(manifest, request.shards, limits) as read:
             yield number_examples(photos, read, Corrections(), manifest)
     else:
         texts = tuple(read_texts(manifest, request.shards, limits))
-        found = Found(texts, labels, digests, parts, lambda rows: bundle_texts(texts[row] for row in rows))
+        found = Found(
+            texts,
+            labels,
+            digests,
+            parts,
+            lambda rows: _together(manifest, rows, bundle_texts(texts[row] for row in rows)),
+            named,
+        )
         yield number_examples(found, lambda row: texts[row], Corrections(), manifest)
 
 
-def _exact_copies(digests: Sequence[str], rows: Sequence[int]) -> npt.NDArray[np.int64]:
-    """Return the number of each row's bundle of equal contents."""
-    numbers: dict[str, int] = {}
-    return np.array([numbers.setdefault(digests[row], len(numbers)) for row in rows], np.int64)
+def _together(
+    manifest: Manifest, rows: Sequence[int], bundles: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Join bundles of rows that share a content or a group of the manifest; returns each row's new number."""
+    first: dict[tuple[str, str], int] = {}
+    pairs = []
+    for place, row in enumerate(rows):
+        for key in (("content", manifest.digests[row]), ("group", manifest.groups[row])):
+            if key[1]:
+                pairs.append((bundles[place], bundles[first.setdefault(key, place)]))
+    return connect(np.array(pairs, np.int64).reshape(-1, 2), len(rows))[bundles]
 
 
 def _as_uploaded(

@@ -8,7 +8,9 @@ that the label is wrong, of those that look wrong.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections import Counter
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +22,7 @@ from models_registry.artifacts.metadata import TEXT_CLASSIFICATION
 from models_registry.inputs import Corrections
 
 from .data.images import locate_members
-from .data.manifest import TRAIN, VALIDATION, Manifest, manifest_of
+from .data.manifest import NAMED, TRAIN, VALIDATION, Manifest, manifest_of
 from .examples import Examples
 from .label_issues import LabelIssue
 from .request import TrainingRequest
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     import pyarrow
 
 SHOWN = 1_000  # characters of a text
+ID = 16  # characters that tell a group of examples from others
 
 Opinions = npt.NDArray[np.float32]
 
@@ -43,13 +46,34 @@ class Judged:
 
 
 def settled_manifest(request: TrainingRequest, examples: Examples) -> Manifest:
-    """Return the manifest with the split that was used; what was not used stays where it was."""
-    splits = list(examples.manifest.splits)
+    """Return the manifest with the split and the groups that were used; what was not used stays where it was."""
+    splits, groups = list(examples.manifest.splits), list(examples.manifest.groups)
     # Not what was measured on: few examples are all held out in turn, and a later training may have more.
     held_out = set(examples.split(request.data_split, request.seed).validation)
     for index, row in enumerate(examples.rows):
         splits[row] = VALIDATION if index in held_out else TRAIN
-    return examples.manifest.with_splits(splits)
+    for row, group in zip(examples.rows, _group_ids(examples), strict=True):
+        groups[row] = groups[row] if examples.has_named_groups and groups[row] else group
+    return examples.manifest.settled(splits, groups)
+
+
+def _group_ids(examples: Examples) -> list[str]:
+    """Return a short name for the group of each example; "" for one that shares it with no other."""
+    sizes = Counter(examples.groups)
+    mark, first = NAMED if examples.has_named_groups else "", dict[Hashable, str]()
+    ids = []
+    for row, group in zip(examples.rows, examples.groups, strict=True):
+        if sizes[group] < 2:  # a name that comes once may come again in what is added later
+            ids.append(_named_id(group) if mark and isinstance(group, str) else "")
+        elif mark:
+            ids.append(_named_id(group))
+        else:
+            ids.append(first.setdefault(group, examples.manifest.digests[row][:ID]))
+    return ids
+
+
+def _named_id(group: Hashable) -> str:
+    return NAMED + hashlib.sha256(repr(group).encode()).hexdigest()[:ID]
 
 
 def write_seen_examples(path: Path, request: TrainingRequest, examples: Examples, judged: Judged) -> None:

@@ -118,6 +118,7 @@ def _examples(
             label=manifest.labels[row],
             split=manifest.splits[row],
             source=manifest.sources[row],
+            group=manifest.groups[row],
             text=columns["text"][row] or "",
             offset=columns["offset"][row],
             packed=columns["packed"][row],
@@ -146,18 +147,19 @@ def _update(findings: Findings, manifest: Manifest, further: Mapping[str, Sequen
     columns = [further.get(name, nothing) for name in OPINIONS]
     row_of = {key: row for row, key in enumerate(zip(manifest.shards, manifest.places, strict=True))}
     rows = Example.objects.filter(project=findings.project_id).order_by()
-    found = rows.values_list("pk", "shard__sha256", "place", "label", "split", *OPINIONS)
+    found = rows.values_list("pk", "shard__sha256", "place", "label", "split", "group", *OPINIONS)
     changed = []
-    for pk, shard, place, label, split, *before in found.iterator(chunk_size=AT_ONCE):
+    for pk, shard, place, label, split, group, *before in found.iterator(chunk_size=AT_ONCE):
         row = row_of.get((shard, place))
         if row is None or label != manifest.labels[row]:
             continue
         given, suggested, likely, doubt = (column[row] for column in columns)
-        after = [split or manifest.splits[row], given, suggested or "", likely, doubt]
-        if after != [split, *before]:
+        placed = [split or manifest.splits[row], group or manifest.groups[row]]
+        after = [*placed, given, suggested or "", likely, doubt]
+        if after != [split, group, *before]:
             changed.append((*after, pk))
     quoted = connection.ops.quote_name
-    values = ", ".join(f"{quoted(name)} = %s" for name in ("split", *OPINIONS))
+    values = ", ".join(f"{quoted(name)} = %s" for name in ("split", "group", *OPINIONS))
     statement = f"UPDATE {quoted(Example._meta.db_table)} SET {values} WHERE {quoted('id')} = %s"  # noqa: S608
     with connection.cursor() as cursor:
         cursor.executemany(statement, changed)

@@ -127,6 +127,9 @@ class Example(models.Model):
     label = models.CharField(max_length=200)
     split = models.CharField(max_length=10, choices=Split, blank=True)
     source = models.CharField(max_length=12, default=UPLOAD)
+    group = models.CharField(
+        max_length=20, blank=True, help_text="Equal for examples that stay on one side of the split."
+    )
     excluded = models.BooleanField(default=False)
     confirmed = models.BooleanField(default=False, help_text="Somebody has looked at the label.")
     version = models.PositiveIntegerField(default=0, help_text="Number of the newest edit of it.")

@@ -93,7 +93,17 @@ def counts_of(manifest: Manifest) -> dict[str, int]:
 
 def manifest_of_project(project: Project) -> Manifest:
     """Return the examples of a project as they are now."""
-    fields = ("shard__sha256", "place", "sha256", "label", "split", "source", "excluded", "confirmed")
+    fields = (
+        "shard__sha256",
+        "place",
+        "sha256",
+        "label",
+        "split",
+        "source",
+        "group",
+        "excluded",
+        "confirmed",
+    )
     rows = Example.objects.filter(project=project).order_by("id").values_list(*fields)
     return Manifest.of_columns(list(zip(*rows.iterator(chunk_size=20_000), strict=True)))
 

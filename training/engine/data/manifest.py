@@ -26,8 +26,9 @@ UPLOAD = "upload"  # a source
 Strings = tuple[str, ...]
 Flags = npt.NDArray[np.bool_]
 
-WORDS = ("shard", "label", "split", "source")  # columns of few values
-COLUMNS = ("shard", "place", "sha256", "label", "split", "source", "excluded", "confirmed")
+WORDS = ("shard", "label", "split", "source", "group")  # columns of few values
+COLUMNS = ("shard", "place", "sha256", "label", "split", "source", "group", "excluded", "confirmed")
+NAMED = "="  # begins the group that a person has named
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class Manifest:
     """The examples of a revision, column by column.
 
     `places` are names of an archive's members, or the numbers of a table's usable rows, from 0. `digests` are the
-    SHA-256 of the examples' bytes (of a text: in UTF-8). `splits` are of `SPLITS`. What is `excluded` is neither learnt
+    SHA-256 of the examples' bytes (of a text: in UTF-8). `splits` are of `SPLITS`. `groups` are equal for examples that
+    stay on one side of the split, "" for one that stands for itself. What is `excluded` is neither learnt
     from nor measured on; `confirmed` says that a person has looked at the label.
     """
 
@@ -45,6 +47,7 @@ class Manifest:
     labels: Strings
     splits: Strings
     sources: Strings
+    groups: Strings
     excluded: Flags
     confirmed: Flags
 
@@ -69,6 +72,7 @@ class Manifest:
             tuple(labels),
             tuple(splits),
             (UPLOAD,) * count,
+            ("",) * count,
             np.zeros(count, np.bool_),
             np.zeros(count, np.bool_),
         )
@@ -76,7 +80,7 @@ class Manifest:
     @classmethod
     def of_columns(cls, columns: Sequence[Sequence[Any]]) -> Manifest:
         """Return the manifest of columns in the order of `COLUMNS`."""
-        shards, places, digests, labels, splits, sources, excluded, confirmed = columns
+        shards, places, digests, labels, splits, sources, groups, excluded, confirmed = columns
         return cls(
             tuple(shards),
             tuple(places),
@@ -84,13 +88,19 @@ class Manifest:
             tuple(labels),
             tuple(splits),
             tuple(sources),
+            tuple(groups),
             np.array(excluded, np.bool_),
             np.array(confirmed, np.bool_),
         )
 
-    def with_splits(self, splits: Sequence[str]) -> Manifest:
-        """Return the same examples in other parts."""
-        return replace(self, splits=tuple(splits))
+    @property
+    def has_named_groups(self) -> bool:
+        """Return whether a person has named what stays together."""
+        return any(group.startswith(NAMED) for group in self.groups)
+
+    def settled(self, splits: Sequence[str], groups: Sequence[str]) -> Manifest:
+        """Return the same examples in other parts and groups."""
+        return replace(self, splits=tuple(splits), groups=tuple(groups))
 
     def columns(self) -> dict[str, Sequence[str] | Flags]:
         """Return the columns by their names in the file."""
@@ -101,6 +111,7 @@ class Manifest:
             self.labels,
             self.splits,
             self.sources,
+            self.groups,
             self.excluded,
             self.confirmed,
         )

@@ -83,8 +83,8 @@ def usable_parts(manifest: Manifest) -> dict[int, str]:
     """Return the rows that can be trained with and their parts: "train", "valid" or "test".
 
     Parts stick: only where a class would have no example to learn, or none to measure it on, one moves. Copies of one
-    example move together; a class of one example (and its copies) is left out. What no training has placed yet
-    is trained on.
+    example, and what shares a group, move together; a class of one example (and its copies) is left out. What no
+    training has placed yet is trained on.
     """
     parts: dict[int, str] = {}
     members: dict[str, dict[str, dict[str, list[int]]]] = defaultdict(
@@ -97,7 +97,7 @@ def usable_parts(manifest: Manifest) -> dict[int, str]:
             parts[row] = "test"
             continue
         split = manifest.splits[row] or TRAIN
-        members[manifest.labels[row]][split][manifest.digests[row]].append(row)
+        members[manifest.labels[row]][split][manifest.groups[row] or manifest.digests[row]].append(row)
     for bundles in members.values():
         _settle(bundles[TRAIN], bundles[VALIDATION])
         if not bundles[TRAIN] or not bundles[VALIDATION]:

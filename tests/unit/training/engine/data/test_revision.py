@@ -2,11 +2,14 @@
 
 import csv
 import hashlib
+import io
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from training.engine.data import DataError
 from training.engine.data.manifest import Manifest, write_manifest
@@ -101,7 +104,58 @@ def test_texts_of_two_uploads_are_one_revision(make_request: MakeRequest, tmp_pa
 
 
 def words(manifest: Manifest) -> list[object]:
-    return list(manifest.columns().values())[:6]
+    return list(manifest.columns().values())[:7]
+
+
+def members(manifest: Manifest) -> dict[str, list[int]]:
+    """Return the rows of each group."""
+    found: dict[str, list[int]] = {}
+    for row, group in enumerate(manifest.groups):
+        if group:
+            found.setdefault(group, []).append(row)
+    return found
+
+
+def test_groups_that_were_named_hold_in_later_trainings(make_request: MakeRequest, tmp_path: Path) -> None:
+    path = few_sentences(tmp_path / "few.csv", each=8)
+    rows = list(csv.reader(path.open(newline="")))
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerow([*rows[0], "customer"])
+        csv.writer(file).writerows([*row, f"c{number // 2}"] for number, row in enumerate(rows[1:]))
+    columns = {"input": "input", "label": "label", "group": "customer"}
+    first = make_request(TEXT, path, columns=columns)
+    result, manifest, _ = run(first)
+    assert manifest.has_named_groups
+    assert {len(rows) for rows in members(manifest).values()} == {2}
+    again_result, found, _ = run(again(make_request, first, manifest, tmp_path))
+    assert found.groups == manifest.groups
+    assert again_result.metrics["groups"] == result.metrics["groups"] == len(members(manifest))
+
+
+def test_near_copies_of_photos_stay_together_in_later_trainings(
+    make_request: MakeRequest, tmp_path: Path
+) -> None:
+    first = make_request(IMAGE, photos_twice(tmp_path / "photos.zip"))
+    result, manifest, _ = run(first)
+    assert sorted(map(len, members(manifest).values())) == [2] * 12
+    again_result, found, _ = run(again(make_request, first, manifest, tmp_path))
+    assert found.groups == manifest.groups
+    assert again_result.metrics["near_copies"] == result.metrics["near_copies"] == 12
+    assert all(len({found.splits[row] for row in rows}) == 1 for rows in members(found).values())
+
+
+def photos_twice(path: Path) -> Path:
+    """Write a zip of two classes with six scenes each, every one under two exposures."""
+    dice = np.random.default_rng(0)
+    with zipfile.ZipFile(path, "w") as archive:
+        for scene in range(12):
+            coarse = Image.fromarray(dice.integers(0, 256, (6, 6, 3), np.uint8))
+            for number, gain in enumerate((1.0, 0.6)):
+                file = io.BytesIO()
+                picture = coarse.resize((64, 64), Image.Resampling.BICUBIC)
+                picture.point(lambda value, gain=gain: value * gain).save(file, "PNG")
+                archive.writestr(f"{'ab'[scene % 2]}/{scene:02}-{number}.png", file.getvalue())
+    return path
 
 
 def test_upload_that_is_not_there_is_named(make_request: MakeRequest, tmp_path: Path) -> None:
