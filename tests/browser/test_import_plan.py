@@ -233,7 +233,7 @@ def test_upload_is_stopped_and_sent_again(page: Page, tmp_path: Path) -> None:
         for shade in range(4):
             (folder / name / f"{shade}.png").write_bytes(picture(f"rgb({60 * shade}, {number}, 9)"))
     held: list[Route] = []
-    page.route("**/new/data/", held.append)  # an upload that does not end
+    page.route("**/new/data/", lambda route: held.append(route))  # an upload that does not end
     page.locator("#folder").set_input_files(folder)
     expect_verdict(page, "2 classes, 8 photos. Looks good.")
     page.get_by_role("button", name="Upload").click()

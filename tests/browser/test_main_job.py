@@ -300,7 +300,7 @@ def delete_and_undo_by_keyboard(page: Page) -> None:
     expect(page.get_by_text("This model is deleted")).to_be_visible()
     tab_to(page, "My projects")
     page.keyboard.press("Enter")
-    page.wait_for_url("**/models/")
+    page.wait_for_url("**/projects/")
     expect(page.locator(".model-card .state")).to_have_text("Deleted")
     tab_to(page, "Restore")
     page.keyboard.press("Enter")

@@ -218,12 +218,19 @@ class Work:
 
     def delete(self) -> None:
         """Delete a row for good, and its files."""
+        from django.db import transaction
+
         from bucket.factory import get_bucket
+        from models_registry.models import AliasMove
+        from models_registry.projects.versions import remove_aliases
 
         if model := self.pick(self.models):
             self.models.remove(model)
             keys = [file.key for file in model.artifacts.all()]
-            model.delete()
+            with transaction.atomic():
+                remove_aliases([model.pk])
+                AliasMove.objects.filter(project=model.project_id).delete()  # a history keeps its models
+                model.delete()
             for key in keys:
                 get_bucket().delete(key)
             self.note(model.token, None)
