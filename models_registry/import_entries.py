@@ -87,6 +87,8 @@ def _withdraw(token: str, ours: Json) -> None:
 
 def _give_back(token: str) -> bool:
     """Let a project's token answer again because its entry came back; says whether it is a project's."""
+    if not _is_possible(token):
+        return False
     project = Project.objects.select_for_update().filter(token=token).first()
     if project is not None and project.deleted_at is None and project.withdrawn_at is not None:
         project.withdrawn_at = None
@@ -157,8 +159,13 @@ def _await_check(model: RegisteredModel) -> None:
     model.has_outside_files, model.broken_limits = True, 0
 
 
+def _is_possible(token: str) -> bool:
+    """Return whether a database can be asked for a token, which is anything that others have written."""
+    return bool(TOKEN.fullmatch(token)) and token.isprintable()
+
+
 def _locked(token: str) -> RegisteredModel | None:
-    if not TOKEN.fullmatch(token) or not token.isprintable():
+    if not _is_possible(token):
         return None
     return RegisteredModel.objects.select_for_update().filter(token=token).first()
 

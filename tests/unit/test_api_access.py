@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.test import Client
@@ -13,7 +14,8 @@ from knox.models import AuthToken
 
 from accounts.models import User
 from control.models import PlatformStatus
-from models_registry.models import RegisteredModel
+from models_registry.models import Project, RegisteredModel
+from models_registry.projects.versions import promote_version
 from models_registry.services import retire_model
 from tests.factories import DatasetFactory, ProjectFactory, TrainingJobFactory, UserFactory
 from tests.tiny_models import live_colour_model, picture
@@ -56,6 +58,25 @@ def project(owner: User) -> str:
     return str(ProjectFactory(owner=owner).public_id)
 
 
+def two_versions(owner: User) -> str:
+    first = live_colour_model(owner=owner)
+    live_colour_model(owner=owner, project=first.project, version=2)
+    promote_version(project=first.project, version=1, by=owner)
+    return str(first.project.public_id)
+
+
+def promoted(owner: User) -> str:
+    found = two_versions(owner)
+    promote_version(project=Project.objects.get(public_id=found), version=2, by=owner)
+    return found
+
+
+def withdrawn(owner: User) -> str:
+    found = two_versions(owner)
+    Project.objects.filter(public_id=found).update(withdrawn_at=timezone.now())
+    return found
+
+
 def edited_project(owner: User) -> str:
     found = ProjectFactory(owner=owner)
     dataset = DatasetFactory(owner=owner)
@@ -92,6 +113,14 @@ CASES = [
     ("GET", "jobs/{}/", job, None, MINE),
     ("POST", "jobs/{}/cancel/", job, {}, MINE),
     ("POST", "jobs/{}/retry/", failed_job, {}, (401, 404, 201, 201)),
+    ("GET", "projects/", None, None, LISTS),
+    ("GET", "projects/{}/", project, None, MINE),
+    ("PATCH", "projects/{}/", project, {"name": "New"}, MINE),
+    ("DELETE", "projects/{}/", project, None, (401, 404, 204, 204)),
+    ("GET", "projects/{}/versions/", project, None, MINE),
+    ("POST", "projects/{}/promote/", two_versions, {"version": 2}, MINE),
+    ("POST", "projects/{}/rollback/", promoted, {"expected": 2}, MINE),
+    ("POST", "projects/{}/restore/", withdrawn, {}, MINE),
     ("GET", "projects/{}/examples/", project, None, MINE),
     ("PATCH", "projects/{}/examples/", project, {"ids": [], "excluded": True}, MINE),
     ("POST", "projects/{}/undo/", edited_project, {"edit": 1}, MINE),
@@ -145,7 +174,7 @@ def test_who_may_do_what(
 
 
 def test_every_address_is_asked_for() -> None:
-    known = {path.partition("?")[0].replace("{}", "x") for _, path, *_ in CASES}
+    known = {path.partition("?")[0].replace("{}", str(UUID(int=0))) for _, path, *_ in CASES}
     resolver = get_resolver()
     asked = {resolver.resolve(f"/api/v1/{path}").view_name for path in known}
     names = {name for name in resolver.reverse_dict if isinstance(name, str)}
