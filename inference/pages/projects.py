@@ -62,7 +62,10 @@ class MoveForm(forms.Form):
 def served_aliases() -> Prefetch:
     """Return what a list needs of each project's production version, as `served`."""
     aliases = Alias.objects.filter(name=PRODUCTION).select_related("model")
-    columns = ("version", "accuracy", "state", "pinned", "expires_at", "last_used_at", "name", "classes")
+    columns = (
+        *("token", "version", "accuracy", "state", "pinned", "expires_at"),
+        *("last_used_at", "name", "classes"),
+    )
     return Prefetch(
         "aliases", aliases.only("project", "name", *(f"model__{name}" for name in columns)), "served"
     )
