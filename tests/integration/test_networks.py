@@ -66,6 +66,7 @@ def test_killed_worker_does_not_fetch_again_what_has_arrived(
     assert all(later)
 
 
+@pytest.mark.long
 def test_network_that_is_fetched_by_the_shell_is_trained_by_a_worker(
     platform: PlatformProcess, tmp_path: Path
 ) -> None:
