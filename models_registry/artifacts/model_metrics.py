@@ -165,7 +165,7 @@ def interval_of(metrics: object) -> Interval | None:
     low, high = metrics.get("accuracy_low"), metrics.get("accuracy_high")
     if not isinstance(low, int | float) or not isinstance(high, int | float) or not 0 <= low <= high <= 1:
         return None
-    return Interval(100 * low, 100 * high)
+    return Interval(round(100 * low, 2), round(100 * high, 2))
 
 
 @dataclass(frozen=True)

@@ -112,6 +112,12 @@ def assert_taken_in(mirror: Mirrored, outsider: Outsider) -> None:
     outsider.clean_up(taken_in=states)
 
 
+LIVE = "RegisteredModel.objects.live()"
+PROJECTS_IN_SERVICE = (
+    f"list({LIVE}.filter(aliases__name='production').values_list('project__token', flat=True))"
+)
+
+
 def test_processes_and_an_outsider_lose_nothing(mirrored: Mirrored) -> None:
     outsider = Outsider(mirrored.bucket, noted=SHARED, edits=25)
     outsider.start()
@@ -130,7 +136,9 @@ def test_processes_and_an_outsider_lose_nothing(mirrored: Mirrored) -> None:
     assert document[SHARED]["accuracy"] == pytest.approx(10 + STEP * raised), "the last save is what counts"
     assert document[SHARED].get("their_note", 0) == outsider.note
     living = {token for token, entry in {**book, **outsider.entries}.items() if entry is not None}
-    assert set(document) == living | set(outsider.strange) | {SHARED}, "nothing else is there"
+    projects = set(mirrored.console.ask(PROJECTS_IN_SERVICE))
+    assert projects
+    assert set(document) == living | projects | set(outsider.strange) | {SHARED}, "nothing else is there"
 
     status = mirrored.document("status.json")
     assert status["dev_mode"] == outsider.dev_mode
