@@ -2,7 +2,6 @@
 
 import subprocess
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,8 @@ import requests
 
 from devtools.platform_process import PlatformProcess
 from tests.tiny_models import picture
+
+from .jobs import wait_until
 
 CLIENTS = 8
 MOVES = 200
@@ -70,6 +71,11 @@ print([a.model.version for a in Alias.objects.all()], AliasMove.objects.count(),
 """
 
 
+def answered(mine: Counter[tuple[int, int, str]]) -> int:
+    """Return how many answers a client has had, while its thread goes on counting."""
+    return sum(list(mine.values()))
+
+
 @pytest.fixture
 def platform(tmp_path: Path) -> Iterator[PlatformProcess]:
     env = {"WEB_CONCURRENCY": "2", "THROTTLE_RATES": "predict-token=none,predict-address=none"}
@@ -99,8 +105,12 @@ def test_promotions_under_load_fail_no_call(platform: PlatformProcess) -> None:
         thread.start()
     try:
         run(platform, MOVE.format(moves=MOVES))
+        before = [answered(mine) for mine in answers]
+        wait_until(
+            "each client has asked after the last move",
+            lambda: all(answered(mine) > then + 1 for mine, then in zip(answers, before, strict=True)),
+        )
     finally:
-        time.sleep(1)
         over.set()
         for thread in threads:
             thread.join()
