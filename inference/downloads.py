@@ -78,7 +78,12 @@ def download_name(model: RegisteredModel, artifact: Artifact) -> str:
 
 
 def send_file(request: HttpRequest, artifact: Artifact) -> HttpResponseBase:
-    """Return a file as a stream, or a redirect to a signed address. Raises `Http404`, `BucketError`."""
+    """Return a file as a stream, or a redirect to a signed address. Raises `Http404`, `BucketError`.
+
+    Keys in the bucket hold the model's own token, which who has the project's is not to see.
+    """
+    if artifact.model.shown_token != artifact.model.token:
+        return stream_file(request, artifact)
     address = get_bucket().signed_address(
         artifact.key,
         disposition=_disposition(artifact),

@@ -39,6 +39,12 @@ class Batch(LeasedWork):
     model = models.ForeignKey(
         RegisteredModel, on_delete=models.CASCADE, related_name="batches", editable=False
     )
+    token = models.CharField(
+        max_length=160,
+        blank=True,
+        editable=False,
+        help_text="That was asked: the model's own, or its project's; empty: not known.",
+    )
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.SET_NULL,

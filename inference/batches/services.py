@@ -48,6 +48,7 @@ def create_batch(*, token: str, file: File, owner: User | None = None, column: s
         require_room(owner, size)
         batch = Batch(
             model=model,
+            token=token,
             owner=owner,
             source_name=Path(file.name or "").name[:255],
             suffix=path.suffix,

@@ -20,6 +20,7 @@ from devtools import servers
 from devtools.faulty_s3 import Fault, FaultyS3
 from inference.downloads import stream_file
 from models_registry.models import Artifact, RegisteredModel
+from models_registry.projects.versions import promote_version
 from tests.factories import ArtifactFactory, RegisteredModelFactory
 
 pytestmark = pytest.mark.django_db
@@ -212,6 +213,16 @@ def test_s3_is_streamed_through_whole_and_in_parts() -> None:
     assert part["Content-Range"] == "bytes 1000-1023/1024"
     assert streamed(model, **{"If-None-Match": ETAG}).status_code == 304
     assert streamed(model, Range="bytes=1024-").status_code == 416
+
+
+@pytest.mark.servers
+@pytest.mark.usefixtures("in_s3")
+def test_s3_file_of_a_project_comes_without_the_key_that_holds_its_versions_token() -> None:
+    model = with_file()
+    promote_version(project=model.project, version=1)
+    response = Client().get(f"/api/v1/models/{model.project.token}/download/?format=onnx")
+    assert (response.status_code, body(response)) == (200, CONTENT)
+    assert model.token not in str(response.headers)
 
 
 @pytest.mark.servers

@@ -22,6 +22,7 @@ from inference.batches.models import Batch
 from inference.batches.sources import Item, TextSource, open_source
 from models_registry.inputs import DataError
 from models_registry.models import RegisteredModel
+from models_registry.projects.versions import promote_version
 from tests.factories import UserFactory
 from tests.tiny_models import COLOURS, live_colour_model, picture
 
@@ -153,6 +154,32 @@ def test_list_shows_only_ones_own(client: Client, model: RegisteredModel) -> Non
     assert "photos.zip" not in client.get(address).content.decode()
     client.force_login(UserFactory(is_staff=True, is_superuser=True))
     assert client.get(f"{address}?whose=everyone").content.decode().count("photos.zip") == 2
+
+
+def test_a_projects_token_never_leads_to_its_versions_own(client: Client, model: RegisteredModel) -> None:
+    project, sender = model.project, UserFactory()
+    promote_version(project=project, version=1)
+    client.force_login(sender)
+    told = client.post(f"/api/v1/models/{project.token}/batches/", {"file": photos()}).json()
+    finish()
+    page = f"/models/{project.token}/batches/{told['id']}/"
+    listed = client.get(reverse("inference:batch-list")).content.decode()
+    assert page in listed
+    seen = [listed, *(client.get(address).content.decode() for address in (told["url"], page))]
+    assert project.token in seen[1]
+    assert not [text for text in seen if model.token in text]
+
+
+def test_a_batch_of_which_the_token_is_not_known_is_listed_without_a_link(
+    client: Client, model: RegisteredModel
+) -> None:
+    batch = services.create_batch(token=model.token, file=photos(), owner=UserFactory())
+    Batch.objects.update(token="")
+    client.force_login(batch.owner)
+    listed = client.get(reverse("inference:batch-list")).content.decode()
+    assert "photos.zip" in listed
+    assert batch.identifier not in listed
+    assert model.token not in listed
 
 
 def test_shell_writes_what_a_worker_writes(
