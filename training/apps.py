@@ -40,6 +40,7 @@ class TrainingConfig(AppConfig):
 
         from .datasets.reconcile import sweep_unusable_datasets
         from .examples.findings import apply_waiting
+        from .jobs.project_deletion import sweep_deleted_projects
         from .jobs.reconcile import sweep_files
         from .jobs.routing import route_queued_jobs
         from .networks.reconcile import fetch_networks_of_environment, sweep_fetches
@@ -48,6 +49,7 @@ class TrainingConfig(AppConfig):
         periodic.register("route jobs", route_queued_jobs)
         periodic.register("sweep files", sweep_files)
         periodic.register("take over findings", apply_waiting)
+        periodic.register("sweep deleted projects", sweep_deleted_projects)
         periodic.register("sweep unusable data sets", sweep_unusable_datasets)
         periodic.register("fetch further networks", fetch_networks_of_environment)
         periodic.register("sweep fetches of networks", sweep_fetches)

@@ -12,6 +12,7 @@ from core.models import check_fields
 
 from ..models import Project, RegisteredModel
 from ..tokens import new_token
+from .events import project_deleted
 
 logger = structlog.get_logger(__name__)
 
@@ -41,7 +42,10 @@ def change_project(*, project: Project, changes: Mapping[str, object]) -> None:
 
 @transaction.atomic
 def delete_project(*, project: Project) -> None:
-    """Retire a project with all its versions; the next clean-up deletes their files."""
+    """Retire a project with all its versions and cancel its trainings; the next clean-up deletes the versions' files.
+
+    Its data goes when no version of it is left that could be restored.
+    """
     row = Project.objects.current().select_for_update().filter(pk=project.pk).first()
     if row is None:
         raise InvalidRequest(f"{project.name} was deleted already.")
@@ -50,6 +54,7 @@ def delete_project(*, project: Project) -> None:
     for model in row.versions.live().select_for_update().order_by("pk"):
         model.state, model.retired_at = RegisteredModel.State.RETIRED, row.deleted_at
         model.save()
+    project_deleted.send(sender=Project, project=row)
     project.refresh_from_db()
     logger.info("project.deleted", project=row.pk)
 
