@@ -11,6 +11,7 @@ BENCHMARKS = {
     "accurate_image": "finetune:image",
     "accurate_text": "finetune:text",
     "recurrent_text": "finetune:recurrent",
+    "best": "finetune:best",
     "languages": "languages:languages",
     "few_shot": "few_shot:few_shot",
     "honest": "honest:honest",

@@ -16,6 +16,7 @@ from pathlib import Path
 from .data import DataError
 from .events import Event, FailureEvent, FailureKind, ResultEvent, TrainingError, TrainingStopped
 from .request import TrainingRequest, TrainingResult
+from .specs.strategies import find_strategy
 from .torchrun import relay
 
 LOG_NAME = "trainer.log"
@@ -46,7 +47,11 @@ def run_job(job: Job, events: Connection, commands: Connection) -> None:
         except BrokenPipeError:
             os._exit(ORPHANED)
 
-    if job.request is not None and len(job.request.devices) > 1:
+    if (
+        job.request is not None
+        and len(job.request.devices) > 1
+        and find_strategy(job.request.strategy).shares
+    ):
         succeeded = relay(job.request, emit, stopping)
     else:
         succeeded = emit_events(lambda report: _work(job, report, stopping.is_set), emit)

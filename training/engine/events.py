@@ -59,12 +59,33 @@ class EpochMetrics:
 
 
 @dataclass(frozen=True)
+class RankedAnswer:
+    """A way to train that was tried: its name, its accuracy (0…1) on what was held out, and its seconds."""
+
+    name: str
+    accuracy: float
+    seconds: float
+
+    @property
+    def percent(self) -> float:
+        """Return the accuracy in percent."""
+        return 100 * self.accuracy
+
+    @classmethod
+    def from_json(cls, data: Mapping[object, object]) -> Self:
+        """Read plain data; anything but a number counts as 0."""
+        accuracy, seconds = _number(data.get("accuracy")), _number(data.get("seconds"))
+        return cls(str(data.get("name", "")), accuracy or 0.0, seconds or 0.0)
+
+
+@dataclass(frozen=True)
 class RunningMetrics:
     """What a training has measured so far; None is not measured, or not by this strategy.
 
     Epochs and steps count from 1. Losses are in nats, accuracies 0…1: `loss` and `accuracy` those of the epoch
     that runs, `validation_…` the newest ones. `strength` is the regularisation of a head that was just fitted,
-    and `train_…` its figures. `curve` has the epochs that are over.
+    and `train_…` its figures. `curve` has the epochs that are over, `leaderboard` the ways to train that were tried,
+    the best first.
     """
 
     epoch: int | None = None
@@ -82,17 +103,22 @@ class RunningMetrics:
     train_loss: float | None = None
     train_accuracy: float | None = None
     curve: tuple[EpochMetrics, ...] | None = None
+    leaderboard: tuple[RankedAnswer, ...] | None = None
 
     def to_json(self) -> dict[str, object]:
         """Return what is known, as plain data."""
         known = {name: value for name, value in vars(self).items() if value is not None}
-        return known if self.curve is None else {**known, "curve": [row.to_json() for row in self.curve]}
+        if self.curve is not None:
+            known["curve"] = [row.to_json() for row in self.curve]
+        if self.leaderboard is not None:
+            known["leaderboard"] = [dict(vars(row)) for row in self.leaderboard]
+        return known
 
     @classmethod
     def from_json(cls, data: object) -> Self:
-        """Read what is known; anything but a number counts as unknown, and a curve's row that is no object."""
+        """Read what is known; anything but a number counts as unknown, and a row that is no object."""
         given = data if isinstance(data, Mapping) else {}
-        curve = given.get("curve")
+        curve, board = given.get("curve"), given.get("leaderboard")
         return cls(
             epoch=_whole(given.get("epoch")),
             epochs=_whole(given.get("epochs")),
@@ -109,6 +135,7 @@ class RunningMetrics:
             train_loss=_number(given.get("train_loss")),
             train_accuracy=_number(given.get("train_accuracy")),
             curve=_rows(curve) if isinstance(curve, list) else None,
+            leaderboard=_ranked(board) if isinstance(board, list) else None,
         )
 
 
@@ -257,6 +284,10 @@ class Progress:
 
 def _rows(curve: list[object]) -> tuple[EpochMetrics, ...]:
     return tuple(EpochMetrics.from_json(row) for row in curve if isinstance(row, Mapping))
+
+
+def _ranked(board: list[object]) -> tuple[RankedAnswer, ...]:
+    return tuple(RankedAnswer.from_json(row) for row in board if isinstance(row, Mapping))
 
 
 def _whole(value: object) -> int | None:

@@ -28,18 +28,22 @@ class Estimates:
         self._ratios: dict[tuple[str, str], list[float]] = defaultdict(list)
         for job in ended:
             cost = _cost(job.task_type, job.strategy)
-            if cost is not None and job.seconds > 0:
+            if cost is not None and not cost.is_budget and job.seconds > 0:
                 self._ratios[job.task_type, job.strategy].append(job.seconds / cost.seconds(job.examples))
 
-    def seconds(self, task_type: str, strategy: str, examples: int) -> float | None:
+    def seconds(
+        self, task_type: str, strategy: str, examples: int, *, budget_minutes: float | None = None
+    ) -> float | None:
         """Return about how many seconds a training takes; None for a strategy that was never measured.
 
-        What trainings of the same task and strategy took says how fast this machine is; where there is none,
-        all the others do.
+        A strategy with a budget takes that, its usual one unless another is given. Of others, what trainings of the
+        same task and strategy took says how fast this machine is; where there is none, all the others do.
         """
         cost = _cost(task_type, strategy)
         if cost is None:
             return None
+        if cost.is_budget:
+            return 60 * budget_minutes if budget_minutes else cost.base
         alike = self._ratios.get((task_type, strategy)) or list(chain(*self._ratios.values())) or [1.0]
         return cost.seconds(examples) * min(MOST, max(LEAST, median(alike)))
 

@@ -183,6 +183,12 @@ class TrainingJob(LeasedWork):
         return Hyperparameters(**columns | {"optimizer": self.optimizer or None}, **self.advanced)
 
     @property
+    def budget_minutes(self) -> int | None:
+        """The minutes that were given to a training by Best."""
+        minutes: int | None = self.advanced.get("budget_minutes")
+        return minutes
+
+    @property
     def effective(self) -> TrainConfig:
         """All settings with their values, chosen by the owner or the strategy."""
         given = self.hyperparameters

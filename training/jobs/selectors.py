@@ -14,7 +14,7 @@ from .models import TrainingJob, WorkerHeartbeat
 from .schedule import seconds_until_start
 
 LOOKED_AT = 200  # jobs ahead, and jobs that ended lately
-DURATION_FIELDS = ("task_type", "strategy", "started_at", "finished_at", "spent")
+DURATION_FIELDS = ("task_type", "strategy", "started_at", "finished_at", "spent", "advanced")
 
 
 def running_activity() -> Activity | None:
@@ -75,7 +75,7 @@ def _seconds_left(job: Any, estimates: Estimates) -> float | None:
     told: float | None = job.how_far.measured.seconds_left
     if told is not None:
         return told
-    usual = estimates.seconds(job.task_type, job.strategy, job.examples)
+    usual = estimates.seconds(job.task_type, job.strategy, job.examples, budget_minutes=job.budget_minutes)
     return None if usual is None else max(0.0, usual - job.running_for.total_seconds())
 
 

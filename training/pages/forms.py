@@ -32,7 +32,7 @@ from ..engine.specs.hyperparameters import (
     contradiction,
 )
 from ..engine.specs.options import Choice, Group, Number, Option, Switch
-from ..engine.specs.strategies import DEFAULT_STRATEGY, STRATEGIES
+from ..engine.specs.strategies import BEST, DEFAULT_STRATEGY, STRATEGIES
 from ..jobs.models import TrainingJob
 from ..jobs.presets import suitable_network, why_not_at_all
 from ..jobs.services import JobSettings
@@ -42,6 +42,7 @@ OPEN = "Default"
 SWITCH = (("", OPEN), ("on", "On"), ("off", "Off"))
 # How the form's fields are called whose hyperparameters are set together: a switch, and a field for each value.
 GROUPS = {name: option for name, option in OPTIONS.items() if isinstance(option, Group)}
+BUDGETED = "budget_minutes"  # for the strategy Best alone
 SWITCHES = {"reduce_lr_on_plateau": "use_plateau", "step_lr": "use_step"}
 GROUP_FIELDS = {
     "reduce_lr_on_plateau": {
@@ -259,8 +260,8 @@ class NewModelForm(forms.Form):
 
     @property
     def setting_pairs(self) -> list[list[forms.BoundField]]:
-        """The hyperparameters that are set one by one, two a row."""
-        shown = [self[name] for name in OPTIONS if name not in GROUPS]
+        """The hyperparameters that are set one by one, two a row; the budget stands beside its preset."""
+        shown = [self[name] for name in OPTIONS if name not in GROUPS and name != BUDGETED]
         return [shown[place : place + 2] for place in range(0, len(shown), 2)]
 
     @property
@@ -275,7 +276,11 @@ class NewModelForm(forms.Form):
         """The choices as the service takes them."""
         values = self.cleaned_data
         more = {name: self._group(name) if name in GROUPS else values[name] for name in IN_DOCUMENTS}
-        more["advanced"] = {name: values[name] for name in ADVANCED if values[name] not in (None, "")}
+        left_out = (
+            () if values["strategy"] == BEST else (BUDGETED,)
+        )  # filled in before another preset was chosen
+        given = {name: values[name] for name in ADVANCED if values[name] not in (None, "")}
+        more["advanced"] = {name: value for name, value in given.items() if name not in left_out}
         return JobSettings(
             architecture=values["network"] or None,
             strategy=values["strategy"],

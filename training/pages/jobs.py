@@ -115,6 +115,7 @@ def _job_context(job: TrainingJob) -> dict[str, object]:
         "current": next((step for step in steps if step.name == at), None),
         "facts": facts_of(metrics) if job.state == TrainingJob.State.RUNNING else [],
         "charts": charts_of(metrics),
+        "leaderboard": metrics.leaderboard,
         "seconds_left": metrics.seconds_left if at == "train" else None,
         "position": position_in_queue(job) if waits else None,
         "expected_start": expected_start(job) if waits else None,
@@ -130,7 +131,9 @@ def _usual(job: TrainingJob) -> str:
     """Return how long jobs like one that has not ended take; "" when that is not known."""
     if job.is_final:
         return ""
-    seconds = recent_estimates().seconds(job.task_type, job.strategy, job.dataset.examples)
+    seconds = recent_estimates().seconds(
+        job.task_type, job.strategy, job.dataset.examples, budget_minutes=job.budget_minutes
+    )
     return "" if seconds is None else about(seconds)
 
 

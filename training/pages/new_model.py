@@ -37,7 +37,7 @@ from ..datasets.models import Dataset
 from ..datasets.samples import samples_here
 from ..datasets.services import SUFFIXES, UnusableData, accept_dataset, create_dataset
 from ..engine.catalogue import Architecture
-from ..engine.specs.strategies import DEFAULT_STRATEGY, STRATEGIES, StrategySpec
+from ..engine.specs.strategies import DEFAULT_STRATEGY, STRATEGIES, USUAL_BUDGET, StrategySpec
 from ..jobs.models import TrainingJob
 from ..jobs.presets import suitable_among, why_this_network
 from ..jobs.selectors import recent_estimates
@@ -291,4 +291,5 @@ def _presets_for(dataset: Dataset, networks: Sequence[Architecture]) -> list[Off
 def _defaults(network: Architecture, strategy: StrategySpec) -> dict[str, object]:
     """Return what a strategy chooses for the network that suits it."""
     config = strategy.config(network.kind)
-    return {name: getattr(config, name) for name in ("optimizer", "learning_rate", "batch_size", "epochs")}
+    shown = {name: getattr(config, name) for name in ("optimizer", "learning_rate", "batch_size", "epochs")}
+    return {**shown, "budget_minutes": USUAL_BUDGET}

@@ -23,6 +23,7 @@ from ..request import TrainingRequest
 FORMAT = 1  # raised when the files' content changes, so that older ones are not used
 DESCRIPTION = "checkpoint.json"
 TRAINING, BEST = "checkpoint-train.pt", "checkpoint-best.pt"
+CONTEST = "checkpoint-contest.pt"
 CHUNK = "checkpoint-features-{:05}.npz"
 LIBRARIES = ("torch", "timm", "onnxruntime", "numpy", "tokenizers", "pillow")
 
@@ -59,6 +60,15 @@ class Checkpoints:
         """Return the training and its best epoch as they were kept; None to begin at the first epoch."""
         state, best = self._read_tensors(TRAINING), self._read_tensors(BEST)
         return (state, best) if state is not None and best is not None else None
+
+    def save_contest(self, state: dict[str, Any], *, answers: int) -> None:
+        """Keep what several ways to train have reached."""
+        self._write_tensors(CONTEST, state)
+        self._tell(answers)
+
+    def load_contest(self) -> dict[str, Any] | None:
+        """Return what `save_contest` kept last; None where nothing is."""
+        return self._read_tensors(CONTEST)
 
     def save_features(self, indices: npt.NDArray[np.int64], features: npt.NDArray[np.float32]) -> None:
         """Keep the features of some more examples."""
@@ -99,7 +109,7 @@ class Checkpoints:
             torch.save(content, buffer)
             self._write(name, buffer.getvalue())
 
-    def _read_tensors(self, name: str) -> dict[str, object] | None:
+    def _read_tensors(self, name: str) -> dict[str, Any] | None:
         content = self._read(name)
         if content is None:
             return None

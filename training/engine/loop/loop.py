@@ -33,6 +33,7 @@ from .precision import half_pays
 BUCKETS = 32  # batches of texts among which alike lengths are gathered
 VALIDATION_BATCHES = 4  # times the training's batch size; nothing is kept for a backward pass
 FITTING, REFITTING = 0, 1  # stages of a training that draw differently
+PROBED_STEPS = 3  # after which it is known about how long an epoch takes
 COMPILE_FROM = 2_000  # steps on a GPU, under which compiling costs more than it saves
 
 
@@ -162,7 +163,7 @@ def fit(
     context: RunContext,
     *,
     progress: Progress,
-    checkpoints: Checkpoints,
+    checkpoints: Checkpoints | None,
 ) -> Fitted:
     """Train as planned and go back to the epoch with the least validation loss.
 
@@ -183,6 +184,29 @@ def fit(
     return Fitted(state.epochs, state.best, probabilities, resumed, state.seen / max(state.seconds, 1e-9))
 
 
+def epoch_seconds(
+    classifier: Classifier, task: Task, config: TrainConfig, context: RunContext, *, progress: Progress
+) -> float:
+    """Return about how many seconds an epoch takes, by a few of its steps. The classifier is trained by them."""
+    seconds = 0.0
+    for steps in (1, PROBED_STEPS):  # a network's first step takes longer than any other
+        rows = task.train[: steps * config.batch_size]
+        loop = _Loop(classifier, replace(task, train=rows), config, context, progress, None)
+        began = time.monotonic()
+        loop.train_epoch(0, FITTING)
+        seconds = (time.monotonic() - began) * len(task.train) / len(rows)
+    return seconds
+
+
+def predict(
+    classifier: Classifier, task: Task, config: TrainConfig, context: RunContext, *, progress: Progress
+) -> npt.NDArray[np.float32]:
+    """Return the probabilities of the validation part, N × classes. Raises `TrainingStopped`."""
+    loop = _Loop(classifier, task, config, context, progress, None)
+    found: npt.NDArray[np.float32] = loop.predict(task.validation).softmax(-1).cpu().numpy()
+    return found
+
+
 def refit(
     classifier: Classifier,
     task: Task,
@@ -190,15 +214,16 @@ def refit(
     context: RunContext,
     *,
     progress: Progress,
-    fitted: Fitted,
+    epochs: Sequence[Epoch],
 ) -> None:
     """Train for `config.epochs` on the training and the validation part together.
 
-    Nothing is measured: there is nothing left to measure on. Raises `TrainingStopped`.
+    Nothing is measured: there is nothing left to measure on. `epochs`, those of the training before, are shown
+    meanwhile. Raises `TrainingStopped`.
     """
     everything = np.concatenate([task.train, task.validation])
     loop = _Loop(classifier, replace(task, train=everything), config, context, progress, None)
-    loop.train_state.epochs = fitted.epochs  # for those who watch
+    loop.train_state.epochs = list(epochs)
     for number in range(config.epochs):
         loop.train_epoch(number, REFITTING)
 

@@ -27,6 +27,13 @@ TRAIN_PERCENT = Number(
     default=70,
 )
 
+BUDGET = Number(
+    "Budget, in minutes",
+    1,
+    1440,
+    "How long Best may try out ways to train; the other presets take the time that they need.",
+    whole=True,
+)
 OPTIMIZER = Choice(
     "Optimizer",
     {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"},
@@ -139,6 +146,7 @@ class Hyperparameters:
     gradient_clipping: float | None = field(default=None, metadata=_advanced(GRADIENT_CLIPPING))
     mixed_precision: bool | None = field(default=None, metadata=_advanced(MIXED_PRECISION))
     one_cycle: bool | None = field(default=None, metadata=_advanced(ONE_CYCLE))
+    budget_minutes: int | None = field(default=None, metadata=_advanced(BUDGET))
     reduce_lr_on_plateau: Values | None = field(default=None, metadata=_in_documents(PLATEAU))
     step_lr: Values | None = field(default=None, metadata=_in_documents(STEP))
 

@@ -20,6 +20,11 @@ class Cost:
     base: float
     example: float
 
+    @property
+    def is_budget(self) -> bool:
+        """Whether it takes the time that it is given, on any machine."""
+        return not self.example
+
     def seconds(self, examples: int) -> float:
         """Return the seconds for so many examples."""
         return self.base + self.example * examples
@@ -33,10 +38,11 @@ class StrategySpec:
     template. `phases` are those beside the ones that every job has. `cost` is by task; it was measured with
     720 photos of flowers and 10,003 sentences of Banking77, defaults everywhere. `memory` is what a
     training takes without its examples, in bytes. `trains_network` is whether more than a last layer
-    learns, which is when a GPU pays; `pretrained` whether it starts from pretrained weights. `suits` names,
-    by task, a network that suits it better than the first one of the catalogue. `configs` has its default
-    settings by kind of network and by the layers that are trained, the usual ones first; a kind that is not in
-    it cannot be trained.
+    learns, which is when a GPU pays; `keeps_network` whether that network is published whatever else would be
+    better; `shares` whether several devices may train together; `pretrained` whether it starts from pretrained
+    weights. `suits` names, by task, a network that suits it better than the first one of the catalogue. `configs`
+    has its default settings by kind of network and by the layers that are trained, the usual ones first; a kind
+    that is not in it cannot be trained.
     """
 
     name: str
@@ -50,6 +56,8 @@ class StrategySpec:
     cost: Mapping[str, Cost]
     memory: int
     trains_network: bool = True
+    keeps_network: bool = True
+    shares: bool = True
     pretrained: bool = True
     suits: Mapping[str, str] = field(default_factory=dict)
 
@@ -90,7 +98,19 @@ def _network(learning_rate: float, batch_size: int, epochs: int, **more: Any) ->
 # The last layer is computed directly: these are what training.json shows of it.
 DIRECT = {"head": TrainConfig(optimizer="adam", learning_rate=1e-3, batch_size=32, epochs=10)}
 
-FROZEN, FINETUNE, SCRATCH = "frozen", "finetune", "scratch"
+FROZEN, FINETUNE, BEST, SCRATCH = "frozen", "finetune", "best", "scratch"
+USUAL_BUDGET = 5  # minutes
+
+FINE_TUNED_IMAGES = {
+    "last": _network(1e-3, 32, 3),
+    "head": _network(1e-3, 32, 8),
+    "all": _network(5e-4, 32, 10, augmentation="light"),
+}
+FINE_TUNED_ENCODERS = {
+    "last": _network(1e-3, 32, 3, gradient_clipping=1.0),
+    "head": _network(1e-3, 32, 4),
+    "all": _network(2e-4, 32, 4, gradient_clipping=1.0),
+}
 
 
 # In the order in which they are offered.
@@ -110,6 +130,7 @@ STRATEGIES = {
             cost={IMAGE_CLASSIFICATION: Cost(3, 0.008), TEXT_CLASSIFICATION: Cost(4, 0.0018)},
             memory=350 * MIB,
             trains_network=False,
+            keeps_network=False,
         ),
         StrategySpec(
             name=FINETUNE,
@@ -121,20 +142,30 @@ STRATEGIES = {
             icon="icons/target.svg",
             phases=("features", "train"),
             configs={
-                "image": {
-                    "last": _network(1e-3, 32, 3),
-                    "head": _network(1e-3, 32, 8),
-                    "all": _network(5e-4, 32, 10, augmentation="light"),
-                },
-                "encoder": {
-                    "last": _network(1e-3, 32, 3, gradient_clipping=1.0),
-                    "head": _network(1e-3, 32, 4),
-                    "all": _network(2e-4, 32, 4, gradient_clipping=1.0),
-                },
+                "image": FINE_TUNED_IMAGES,
+                "encoder": FINE_TUNED_ENCODERS,
                 "recurrent": {"all": _network(2e-3, 32, 6, optimizer="adam", gradient_clipping=1.0)},
             },
             cost={IMAGE_CLASSIFICATION: Cost(4, 0.035), TEXT_CLASSIFICATION: Cost(5, 0.012)},
             memory=700 * MIB,
+        ),
+        StrategySpec(
+            name=BEST,
+            title="Best (as good as it gets in a given time)",
+            preset="best",
+            label="Best",
+            promise="Tries out many ways to train within the minutes that you give it, and goes on with those that "
+            "validate best.",
+            icon="icons/trophy.svg",
+            phases=("features", "train"),
+            configs={"image": FINE_TUNED_IMAGES, "encoder": FINE_TUNED_ENCODERS},
+            cost={
+                IMAGE_CLASSIFICATION: Cost(60 * USUAL_BUDGET, 0),
+                TEXT_CLASSIFICATION: Cost(60 * USUAL_BUDGET, 0),
+            },
+            memory=700 * MIB,
+            keeps_network=False,
+            shares=False,
         ),
         StrategySpec(
             name=SCRATCH,

@@ -32,10 +32,9 @@ def is_better(tuned: Array, frozen: Array, labels: Labels) -> bool:
 
 def candidate(name: str, probabilities: Array, labels: Labels) -> ViewMetrics:
     """Return the figures of one of the answers as plain data."""
-    loss = float(_losses(probabilities, labels).mean())
     return {
         "name": name,
-        "loss": round(loss, 4),
+        "loss": round(calibrated_loss(probabilities, labels), 4),
         "accuracy": round(accuracy(probabilities, labels), 4),
     }
 
@@ -43,6 +42,11 @@ def candidate(name: str, probabilities: Array, labels: Labels) -> ViewMetrics:
 def accuracy(probabilities: Array, labels: Labels) -> float:
     """Return how many are right, 0…1."""
     return float((probabilities.argmax(1) == labels).mean())
+
+
+def calibrated_loss(probabilities: Array, labels: Labels) -> float:
+    """Return the mean cross-entropy at the best temperature."""
+    return float(_losses(probabilities, labels).mean())
 
 
 def _losses(probabilities: Array, labels: Labels) -> Array:

@@ -55,17 +55,17 @@ def train(assignment: Assignment) -> TrainedModel:
     trainable = choose_trainable(given.trainable, network, assignment)
     config = assignment.train_config(trainable)
     cut = {"head": len(network.stages), "last": network.last_cut, "all": 0}[trainable]
-    material, fast = _pretrained(assignment, backbone, network, cut, config)
+    material, fast = prepare(assignment, backbone, network, cut, config)
     trained = train_network(assignment, material, config)
     # Who chooses settings by hand wants to see what comes of them.
-    if given == Hyperparameters():
+    if replace(given, budget_minutes=None) == Hyperparameters():
         return _the_better(assignment, trained, fast)
-    _claim_naively(assignment, trained, fast)
+    claim_naively(assignment, trained, fast)
     return trained
 
 
 @dataclass(frozen=True)
-class _Fast:
+class Fast:
     """What the strategy `frozen` would publish, as far as it is known before anything is trained."""
 
     seen: Seen
@@ -75,7 +75,7 @@ class _Fast:
     unreadable: int
 
 
-def _the_better(assignment: Assignment, trained: TrainedModel, fast: _Fast) -> TrainedModel:
+def _the_better(assignment: Assignment, trained: TrainedModel, fast: Fast) -> TrainedModel:
     """Return what was trained, or else the answer of `frozen`."""
     validation = list(fast.split.validation)
     labels = fast.examples.labels[validation]
@@ -86,12 +86,12 @@ def _the_better(assignment: Assignment, trained: TrainedModel, fast: _Fast) -> T
     if not pays:
         trained = publish(assignment, fast.seen, fast.examples, fast.split, fast.selection, fast.unreadable)
     else:
-        _claim_naively(assignment, trained, fast)
+        claim_naively(assignment, trained, fast)
     trained.metrics.update({"candidates": candidates, "kept": names[pays]})
     return trained
 
 
-def _claim_naively(assignment: Assignment, trained: TrainedModel, fast: _Fast) -> None:
+def claim_naively(assignment: Assignment, trained: TrainedModel, fast: Fast) -> None:
     """Add to the metrics what a naive split would have claimed, by the head on the pretrained features."""
     seed, check = assignment.request.seed, assignment.progress.check
     claim(trained.metrics, gain_of_split(fast.seen, fast.examples, fast.split, fast.selection, seed, check))
@@ -108,13 +108,13 @@ def choose_trainable(wanted: str | None, network: Network, assignment: Assignmen
     return "all" if whole else "last"
 
 
-def _pretrained(
+def prepare(
     assignment: Assignment, backbone: PreparedBackbone, network: Network, cut: int, config: TrainConfig
-) -> tuple[Material, _Fast]:
+) -> tuple[Material, Fast]:
     """Let the frozen stages look at every example, and fit the head's start."""
     examples, request, progress = assignment.examples, assignment.request, assignment.progress
-    tokens = None if assignment.architecture.reads_images else _tokens(assignment)
-    feeding = _Feeding.choose(assignment, network, cut, config, tokens)
+    tokens = None if assignment.architecture.reads_images else tokens_of(assignment)
+    feeding = Feeding.choose(assignment, network, cut, config, tokens)
     progress.enter("features", "The pretrained network looks at every example", len(examples))
     extracted = extract(
         backbone,
@@ -129,7 +129,7 @@ def _pretrained(
     used: tuple[int, ...] = ()
     table = token_table(network) if isinstance(source, Tokens) and not cut else None
     if table is not None:
-        used, source = _compact_table(network, extracted.tokens)
+        used, source = compact_table(network, extracted.tokens)
     readable, source = without_unreadable(examples, source, extracted.unreadable)
     split = readable.split(request.data_split, request.seed)
     seen = Seen.of(extracted)
@@ -147,11 +147,11 @@ def _pretrained(
         table=table,
         unreadable=len(extracted.unreadable),
     )
-    return material, _Fast(seen, readable, split, selection, len(extracted.unreadable))
+    return material, Fast(seen, readable, split, selection, len(extracted.unreadable))
 
 
 @dataclass(frozen=True)
-class _Feeding:
+class Feeding:
     """At which stage the epochs begin, and what must be extracted for that."""
 
     start: int
@@ -167,7 +167,7 @@ class _Feeding:
         cut: int,
         config: TrainConfig,
         tokens: list[list[int]] | None,
-    ) -> "_Feeding":
+    ) -> "Feeding":
         """Begin behind the frozen stages, unless images are to differ, or there is no room for that."""
         folder, is_image = Path(assignment.request.output_dir), tokens is None
         if cut == len(network.stages):
@@ -207,14 +207,15 @@ def _size_of_activations(
     return size * (2 * len(assignment.examples) if tokens is None else sum(map(len, tokens)))
 
 
-def _tokens(assignment: Assignment) -> list[list[int]]:
+def tokens_of(assignment: Assignment) -> list[list[int]]:
+    """Return the token ids of all texts. Raises `TrainingStopped`."""
     architecture = assignment.architecture
     assert architecture.tokenizer is not None
     tokenizer = read_verified(architecture.tokenizer).decode()
     return encode(tokenizer, architecture.text_preprocessing, assignment.examples.names, assignment.progress)
 
 
-def _compact_table(network: Network, sequences: list[list[int]]) -> tuple[tuple[int, ...], Tokens]:
+def compact_table(network: Network, sequences: list[list[int]]) -> tuple[tuple[int, ...], Tokens]:
     """Leave the network with the vectors of those tokens only that come at all."""
     tokens, compacted = compact(sequences)
     keep_tokens(network, tokens)
@@ -226,7 +227,7 @@ def _with_new_head(assignment: Assignment, network: Network) -> Material:
     architecture, examples = assignment.architecture, assignment.examples
     assert architecture.tokenizer is not None
     table = token_table(network)
-    tokens, source = _compact_table(network, _tokens(assignment))
+    tokens, source = compact_table(network, tokens_of(assignment))
     return Material(
         network=network,
         head=new_head(architecture, network, len(examples.classes)),

@@ -76,7 +76,7 @@ def train_network(assignment: Assignment, material: Material, config: TrainConfi
         else:
             epochs = min(SHORT_REFIT_EPOCHS, max(1, config.epochs // 2))
         whole = replace(config, epochs=epochs, one_cycle=True, early_stopping=0)
-        refit(classifier, task, whole, context, progress=progress, fitted=fitted)
+        refit(classifier, task, whole, context, progress=progress, epochs=fitted.epochs)
     metrics |= {
         "refit_on_all": again,
         "unreadable": material.unreadable,
@@ -85,8 +85,8 @@ def train_network(assignment: Assignment, material: Material, config: TrainConfi
         "unused_settings": unused_settings(assignment, material),
     }
     return TrainedModel(
-        head=_head_of(classifier),
-        state=_whole_state(classifier, material),
+        head=head_of(classifier),
+        state=whole_state(classifier, material),
         tokenizer=material.tokenizer,
         classes=examples.classes,
         metrics=metrics,
@@ -115,14 +115,15 @@ def _measure(material: Material, fitted: Fitted) -> ModelMetrics:
     return metrics
 
 
-def _head_of(classifier: Classifier) -> Head:
+def head_of(classifier: Classifier) -> Head:
+    """Return the classifier's head as it is exported."""
     weight, bias = (
         value.detach().float().cpu().numpy() for value in (classifier.head.weight, classifier.head.bias)
     )
     return Head(np.ascontiguousarray(weight.T), bias)
 
 
-def _whole_state(classifier: Classifier, material: Material) -> State:
+def whole_state(classifier: Classifier, material: Material) -> State:
     """Return the network's state; tokens that came nowhere have the vectors that they had before."""
     state = {name: value.detach().float().cpu() for name, value in classifier.network.state_dict().items()}
     if material.table is not None:
@@ -171,7 +172,7 @@ def without_unreadable(
 def unused_settings(assignment: Assignment, material: Material) -> list[str]:
     """Return the names of the given settings that changed nothing."""
     given = assignment.request.hyperparameters
-    unused = []
+    unused = ["budget_minutes"] if given.budget_minutes else []
     if given.augmentation and material.tokenizer is not None:
         unused.append("augmentation")
     if given.mixed_precision and not half_pays(assignment.device, material.network.stages[material.cut :]):

@@ -109,7 +109,7 @@ def join_ngrams(assignment: Assignment, trained: TrainedModel) -> TrainedModel:
     progress.check()
     labelled = _Labelled(vocabulary, vocabulary.encode(texts), examples.labels[everything], len(learn_from))
     fitted = _fit(assignment, trained, labelled)
-    weighed = _weigh(fitted, needs_network=assignment.strategy.trains_network and trained.state is not None)
+    weighed = _weigh(fitted, needs_network=assignment.strategy.keeps_network and trained.state is not None)
     metrics = trained.metrics | {"views": [view.to_json() for view in weighed.views], "view": weighed.chosen}
     if weighed.chosen == NETWORK:
         return replace(trained, metrics=metrics)

@@ -69,7 +69,7 @@ def _draw(axes: Axes, curve: AccuracyCurve, majority_baseline: float, published:
     )
     axes.axhline(100 * majority_baseline, color=BASELINE, linestyle=":", label="always the largest class")
     if abs(100 * published - best) >= SEEN:
-        label = f"with n-grams: {100 * published:.1f} %"
+        label = f"published: {100 * published:.1f} %"
         axes.axhline(100 * published, color=VALIDATION, linestyle="--", lw=1, label=label)
     axes.plot(place, best, "o", ms=11, mfc="none", mec=VALIDATION, mew=1.5)
     axes.annotate(

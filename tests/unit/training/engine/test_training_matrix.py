@@ -51,6 +51,8 @@ MATRIX: list[tuple[str, str, dict[str, Any]]] = [
     ("minilm", "finetune", {"epochs": 2, "optimizer": "adam", **STEP}),
     ("minilm", "finetune", {"epochs": 2, "optimizer": "sgd", "trainable": "all", "gradient_clipping": 1.0}),
     ("minilm", "finetune", {"epochs": 4, "trainable": "head", **PLATEAU}),
+    ("efficientnet lite0", "best", {"epochs": 1, "budget_minutes": 2}),
+    ("minilm", "best", {"epochs": 2, "budget_minutes": 2}),
     ("minilm", "scratch", {"batch_size": 16, "epochs": 6, "optimizer": "adamw"}),
     ("lstm", "finetune", {"batch_size": 16, "epochs": 8, "optimizer": "adam", **STEP}),
     ("lstm", "scratch", {"batch_size": 16, "epochs": 8, "optimizer": "adamw", **PLATEAU}),
@@ -149,7 +151,11 @@ def _check_figures(result: TrainingResult, strategy: str) -> None:
     assert result.parity["max_abs_difference"] < 1e-3
     assert result.parity["changed_labels"] == 0
     assert json.loads(json.dumps(result.to_json())) == result.to_json()
-    if strategy != "frozen":
+    if "candidates" in metrics:
+        losses = [row["loss"] for row in metrics["candidates"]]
+        assert losses == sorted(losses) or strategy != "best"
+        assert metrics["kept"] in [row["name"] for row in metrics["candidates"]]
+    if "best_epoch" in metrics and strategy != "best":
         best = metrics["curve"][metrics["best_epoch"] - 1]
         measured = next(
             (view["accuracy"] for view in metrics.get("views", ()) if view["name"] == NETWORK),

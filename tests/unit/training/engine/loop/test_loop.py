@@ -206,7 +206,12 @@ def test_refit_goes_on_with_all_examples() -> None:
     again = [watched.classifier, Watched().classifier]
     for one in again:
         refit(
-            one, given, dataclasses.replace(CONFIG, epochs=2), CPU, progress=progress, fitted=watched.fitted
+            one,
+            given,
+            dataclasses.replace(CONFIG, epochs=2),
+            CPU,
+            progress=progress,
+            epochs=watched.fitted.epochs,
         )
     first, second = (one.trained_state() for one in again)
     assert all(torch.equal(first[name], second[name]) for name in first)

@@ -27,8 +27,11 @@ def test_every_hyperparameter_says_what_it_is_and_where_it_is_kept() -> None:
     assert all(option.label and option.why for option in OPTIONS.values())
 
 
-def test_every_hyperparameter_is_a_setting_of_the_loop_or_says_what_is_trained() -> None:
-    assert set(OPTIONS) - {field.name for field in dataclasses.fields(TrainConfig)} == {"trainable"}
+def test_every_hyperparameter_is_a_setting_of_the_loop_or_says_what_is_trained_and_how_long() -> None:
+    assert set(OPTIONS) - {field.name for field in dataclasses.fields(TrainConfig)} == {
+        "trainable",
+        "budget_minutes",
+    }
 
 
 def test_what_is_set_wins_over_the_default() -> None:

@@ -26,13 +26,13 @@ from training.worker.resources import needs_of
 
 @pytest.mark.parametrize("find", [find_strategy, get_strategy])
 def test_unknown_strategy_is_refused_with_the_known_ones(find: object) -> None:
-    with pytest.raises(ValueError, match=r"no strategy 'magic'. Known: frozen, finetune, scratch"):
+    with pytest.raises(ValueError, match=r"no strategy 'magic'. Known: frozen, finetune, best, scratch"):
         find("magic")  # type: ignore[operator]
 
 
 def test_unknown_preset_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ValueError, match=r"no preset 'best'. Known: fast, accurate, scratch"):
-        strategy_of("best")
+    with pytest.raises(ValueError, match=r"no preset 'worst'. Known: fast, accurate, best, scratch"):
+        strategy_of("worst")
 
 
 @pytest.mark.parametrize("spec", STRATEGIES.values(), ids=STRATEGIES)

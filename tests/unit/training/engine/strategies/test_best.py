@@ -1,0 +1,53 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from models_registry.artifacts import Predictor
+from training.engine.specs.hyperparameters import Hyperparameters
+from training.engine.strategies import best
+from training.engine.training import train
+
+from ..conftest import MakeRequest
+from ..small_data import few_sentences
+
+
+@pytest.mark.long
+def test_mean_of_networks_is_published_with_the_figures_of_what_was_held_out(
+    make_request: MakeRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(best, "is_better", lambda *_: True)  # whatever twenty sentences say
+    tried: list[str] = []
+    held_out = best._Training.held_out
+
+    def watched(training: best._Training, recipe: best.Recipe) -> object:
+        tried.append(recipe.title)
+        probabilities, curve = held_out(training, recipe)
+        sure = np.eye(probabilities.shape[1], dtype=np.float32)[training.truth]
+        return (sure if recipe.members > 1 else np.full_like(sure, 1 / sure.shape[1])), curve
+
+    monkeypatch.setattr(best._Training, "held_out", watched)
+    request = make_request(
+        "textclassification",
+        few_sentences(tmp_path / "sentences.csv", each=4, classes=3),
+        architecture="minilm",
+        strategy="best",
+        hyperparameters=Hyperparameters(epochs=1, budget_minutes=10),
+    )
+    result = train(request, lambda _: None, should_stop=lambda: False)
+    assert [title.partition(",")[0] for title in tried[::2]][:3] == [
+        "last stages",
+        "more stages",
+        "whole network",
+    ]
+    assert tried[-1].endswith("mean of 3")
+    metrics = result.metrics
+    assert metrics["kept"] == tried[-1]
+    assert {row["name"] for row in metrics["candidates"]} == {"Fast", *tried}
+    assert metrics["accuracy"] > 0.9
+    assert metrics["cross_validated"], "five sentences a class are few"
+    assert result.parity["changed_labels"] == 0
+    served = Predictor.from_bytes(Path(request.output_dir, result.artifacts["onnx"]).read_bytes())
+    assert served.probabilities(["where is my card"]).shape == (1, len(result.classes))
+    assert torch.jit.load(Path(request.output_dir, result.artifacts["torchscript"])) is not None
