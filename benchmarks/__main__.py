@@ -24,7 +24,7 @@ BENCHMARKS = {
     "folder_upload": "folder_upload:folder_upload",
     "cases": "cases:cases",
     "registry_pages": "registry_pages:registry_pages",
-    "project_data": "project_data:project_data",
+    "project_pages": "project_pages:project_pages",
 }
 
 

@@ -200,10 +200,24 @@ def take_project_data(camera: Photographer) -> None:
     page.locator("input[name=example]").first.check()
     page.get_by_role("button", name="Exclude").click()
     page.get_by_text("1 example excluded.").wait_for()
+    take_examples(camera, data)
+
+
+def take_examples(camera: Photographer, data: str) -> None:
+    """Take the page of a project's data as it opens, with labels that look wrong, and the camera's beside it."""
+    page = camera.page
     for picture, address in (("project-data", data), ("project-data-doubts", f"{data}?show=doubt")):
         page.goto(address)
         page.evaluate("document.querySelectorAll('img').forEach((image) => (image.loading = 'eager'))")
         camera.take(picture)
+    page.goto(f"{data.partition('?')[0]}camera/")
+    page.get_by_role("button", name="Start the camera").click()
+    page.get_by_label("Class").fill("7")
+    page.get_by_role("button", name="Hold to take photos").hover()
+    page.mouse.down()
+    page.get_by_role("button", name="Remove photo").nth(5).wait_for()
+    page.mouse.up()
+    camera.take("project-camera")
 
 
 def make_text_model(camera: Photographer) -> None:

@@ -17,6 +17,8 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
+    "--use-fake-device-for-media-stream",  # a camera that shows moving colours
+    "--use-fake-ui-for-media-stream",  # and a person who lets pages use it
 ]
 PATIENCE = 15_000  # milliseconds that an element may take to show up
 PASSWORD = "correct horse battery"

@@ -122,6 +122,7 @@ CASES = [
     ("POST", "projects/{}/rollback/", promoted, {"expected": 2}, MINE),
     ("POST", "projects/{}/restore/", withdrawn, {}, MINE),
     ("GET", "projects/{}/examples/", project, None, MINE),
+    ("GET", "projects/{}/examples/download/", project, None, MINE),
     ("PATCH", "projects/{}/examples/", project, {"ids": [], "excluded": True}, MINE),
     ("POST", "projects/{}/undo/", edited_project, {"edit": 1}, MINE),
     ("GET", "projects/{}/revisions/", project, None, MINE),

@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from django.http.response import HttpResponseBase
 from django.urls import path
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers, status
 from rest_framework.generics import get_object_or_404
@@ -12,6 +14,7 @@ from rest_framework.reverse import reverse
 from rest_framework.views import APIView
 
 from accounts.requests import account_of
+from core.http.parsers import FirstRenderer
 from core.http.schema import problems
 from models_registry.models import Project
 
@@ -19,7 +22,8 @@ from ..engine.data.manifest import TEST
 from ..examples import edits
 from ..examples.additions import add_uploads
 from ..examples.models import Example, Revision
-from ..examples.selectors import Wanted, page_of_examples
+from ..examples.responses import download_response
+from ..examples.selectors import SHOW, SOURCES, Wanted, page_of_examples
 from ..jobs.models import TrainingJob
 from ..jobs.services import train_again
 from .serializers import JobSerializer
@@ -156,20 +160,27 @@ def _project(request: Request, public_id: str) -> Project:
     return project
 
 
+FILTERS = [
+    OpenApiParameter("class", description="Of this class."),
+    OpenApiParameter("split", description="train, validation or test."),
+    OpenApiParameter(
+        "show",
+        description="doubt comes by certainty. "
+        + " ".join(f"{value}: {words.lower()}." for value, words in SHOW.items() if value),
+    ),
+    OpenApiParameter("q", description="In the text, or the name of the file."),
+    OpenApiParameter("source", description=" or ".join(SOURCES)),
+    OpenApiParameter("by", description="Whose newest change is this person's."),
+    OpenApiParameter("since", OpenApiTypes.DATE, description="Whose newest change is of this day or later."),
+]
+
+
 class ExamplesView(APIView):
     """The examples of a project."""
 
     @extend_schema(
         responses=ExamplePageSerializer,
-        parameters=[
-            OpenApiParameter("class", description="Of this class."),
-            OpenApiParameter("split", description="train, validation or test."),
-            OpenApiParameter(
-                "show", description="doubt: labels that look wrong, the most certain first; excluded."
-            ),
-            OpenApiParameter("q", description="In the text, or the name of the file."),
-            OpenApiParameter("after", description="As `next` says."),
-        ],
+        parameters=[*FILTERS, OpenApiParameter("after", description="As `next` says.")],
     )
     def get(self, request: Request, public_id: str) -> Response:
         """List a project's examples as they are now, 1,000 at a time. 404: it is unknown, or another user's."""
@@ -216,6 +227,29 @@ class ExamplesView(APIView):
         return Response(OutcomeSerializer(asked.carry_out(project, account_of(request.user))).data)
 
 
+class ExamplesDownloadView(APIView):
+    """The examples of a project as a file."""
+
+    content_negotiation_class = FirstRenderer
+
+    @extend_schema(
+        operation_id="projects_examples_download",
+        responses={(200, "text/csv"): OpenApiTypes.STR, (200, "application/zip"): OpenApiTypes.BINARY},
+        parameters=[
+            *FILTERS,
+            OpenApiParameter("format", description="csv (unless told otherwise), or zip: photos by class."),
+        ],
+    )
+    def get(self, request: Request, public_id: str) -> HttpResponseBase:
+        """Download the examples that the filters leave: a table, or the photos in a folder for each class.
+
+        Both can be uploaded again. 400: a zip of texts; 404: the project is unknown, or another user's.
+        """
+        wanted = Wanted.of(request.query_params.dict())
+        as_zip = request.query_params.get("format") == "zip"
+        return download_response(_project(request, public_id), wanted, as_zip=as_zip)
+
+
 class UndoView(APIView):
     """Takes edits back."""
 
@@ -260,6 +294,11 @@ class TrainAgainView(APIView):
 
 urlpatterns = [
     path("projects/<str:public_id>/examples/", ExamplesView.as_view(), name="api-examples"),
+    path(
+        "projects/<str:public_id>/examples/download/",
+        ExamplesDownloadView.as_view(),
+        name="api-examples-download",
+    ),
     path("projects/<str:public_id>/undo/", UndoView.as_view(), name="api-undo"),
     path("projects/<str:public_id>/revisions/", RevisionsView.as_view(), name="api-revisions"),
     path("projects/<str:public_id>/train/", TrainAgainView.as_view(), name="api-train-again"),

@@ -4,7 +4,7 @@ import csv
 import io
 import zipfile
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import structlog
@@ -23,10 +23,10 @@ from models_registry.models import Project, TaskType
 from ..datasets.models import Dataset
 from ..datasets.services import arrived, as_zip, keep_shard
 from ..engine.data.images import locate_members, read_image_archive
-from ..engine.data.manifest import TRAIN, VALIDATION
+from ..engine.data.manifest import CAMERA, TRAIN, UPLOAD, VALIDATION
 from ..engine.data.revision import text_digest
 from ..engine.data.texts import find_columns, read_text_table
-from ..engine.seen_examples import SHOWN
+from ..engine.seen_examples import ID, SHOWN
 from .edits import checked_label, lock, next_number
 from .models import Edit, Example
 from .revisions import newest_revision
@@ -54,13 +54,17 @@ class _Found(NamedTuple):
     label: str
     part: str
     text: str = ""
+    group: str = ""
     offset: int | None = None
     packed: int | None = None
     method: int | None = None
 
 
-def add_examples(*, project: Project, author: User | None, file: File) -> Added:
-    """Append what is new in a zip with a folder for each class, or a labelled table. Raises `InvalidRequest`."""
+def add_examples(*, project: Project, author: User | None, file: File, source: str = UPLOAD) -> Added:
+    """Append what is new in a zip with a folder for each class, or a labelled table. Raises `InvalidRequest`.
+
+    Photos of a camera are near copies of those that were taken in the same moment; see `_by_series`.
+    """
     require_small(file.size or 0)
     if newest_revision(project) is None:
         raise InvalidRequest(f"The first training of {project} has to end before examples are added.")
@@ -73,12 +77,12 @@ def add_examples(*, project: Project, author: User | None, file: File) -> Added:
             found, unreadable = _read(shard, path)
         except DataError as error:
             raise InvalidRequest(str(error)) from error
-        new = _new(project, found)
+        new = _new(project, _by_series(found) if source == CAMERA else found)
         if not new:
             return Added(None, 0, len(found), unreadable)
         shard.classes, shard.examples = sorted({one.label for one in found}), len(found)
         keep_shard(shard, path)
-    edit = _append(project, author, shard, new)
+    edit = _append(project, author, shard, new, source)
     return Added(edit, edit.examples, len(found) - edit.examples, unreadable)
 
 
@@ -89,14 +93,16 @@ def add_uploads(
     files: Sequence[File],
     texts: Sequence[str] = (),
     label: str = "",
+    source: str = UPLOAD,
 ) -> Added:
     """Append what somebody hands in: with a class, photos or texts of it; without, a labelled zip or table.
 
+    `source` may be `CAMERA` for photos; their names then say which were taken in a row: `SERIES-anything`.
     Raises `InvalidRequest`, `QuotaExceeded`, `BucketError`.
     """
     is_image = project.task_type == TaskType.IMAGE
     if label and is_image and files:
-        return add_photos(project=project, author=author, photos=files, label=label)
+        return add_photos(project=project, author=author, photos=files, label=label, source=source)
     if label and not is_image and texts and not files:
         return add_texts(project=project, author=author, texts=texts, label=label)
     if label or len(files) != 1:
@@ -107,7 +113,9 @@ def add_uploads(
     return add_examples(project=project, author=author, file=files[0])
 
 
-def add_photos(*, project: Project, author: User | None, photos: Sequence[File], label: str) -> Added:
+def add_photos(
+    *, project: Project, author: User | None, photos: Sequence[File], label: str, source: str = UPLOAD
+) -> Added:
     """Append photos of one class. Raises `InvalidRequest`."""
     label = checked_label(label)
     if set(label) & set("/\\"):
@@ -116,9 +124,11 @@ def add_photos(*, project: Project, author: User | None, photos: Sequence[File],
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for number, photo in enumerate(photos):
-            suffix = Path(photo.name or "").suffix.lower()
-            archive.writestr(f"{label}/{number:05}{suffix}", photo.read())
-    return add_examples(project=project, author=author, file=ContentFile(packed.getvalue(), f"{label}.zip"))
+            name = PurePosixPath(photo.name or "")
+            series = f"{name.stem.partition('-')[0][:ID]}-" if source == CAMERA else ""
+            archive.writestr(f"{label}/{series}{number:05}{name.suffix.lower()}", photo.read())
+    content = ContentFile(packed.getvalue(), f"{label}.zip")
+    return add_examples(project=project, author=author, file=content, source=source)
 
 
 def add_texts(*, project: Project, author: User | None, texts: Sequence[str], label: str) -> Added:
@@ -145,7 +155,7 @@ def _read(shard: Dataset, path: Path) -> tuple[list[_Found], Sequence[tuple[str,
         images = read_image_archive(path)
         places = locate_members(path)
         found = [
-            _Found(one.name, one.sha256, one.label, one.part, "", *places[one.name])
+            _Found(one.name, one.sha256, one.label, one.part, "", "", *places[one.name])
             for one in images.examples
         ]
         return found, images.unreadable
@@ -170,7 +180,22 @@ def _new(project: Project, found: Sequence[_Found]) -> list[_Found]:
     return list(reversed(new.values()))
 
 
-def _append(project: Project, author: User | None, shard: Dataset, new: Sequence[_Found]) -> Edit:
+def _by_series(found: Sequence[_Found]) -> list[_Found]:
+    """Let photos that a camera has taken in a row be one group, which lies in one part as a whole.
+
+    Else a model would be measured on near copies of what it has learnt. The first photo names the group.
+    """
+    first: dict[str, _Found] = {}
+    grouped = []
+    for one in found:
+        leader = first.setdefault(PurePosixPath(one.place).stem.rpartition("-")[0], one)
+        grouped.append(one._replace(group=leader.sha256[:ID], part=part_of(leader)))
+    return grouped
+
+
+def _append(
+    project: Project, author: User | None, shard: Dataset, new: Sequence[_Found], source: str
+) -> Edit:
     with transaction.atomic():
         lock(project)
         new = _new(project, new)  # somebody may have added the same in this moment
@@ -183,6 +208,8 @@ def _append(project: Project, author: User | None, shard: Dataset, new: Sequence
                 sha256=one.sha256,
                 label=checked_label(one.label),
                 split=part_of(one),
+                source=source,
+                group=one.group,
                 text=one.text,
                 offset=one.offset,
                 packed=one.packed,

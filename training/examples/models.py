@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Case, F, Q, When
+from django.db.models.functions import Lower
 
 from models_registry.models import Project, RegisteredModel
 
@@ -137,6 +138,12 @@ class Example(models.Model):
         default=0, help_text="Number of the edit that gave it its values."
     )
     text = models.TextField(blank=True, help_text="The beginning of a text.")
+    searched = models.GeneratedField(
+        expression=Lower(Case(When(text="", then=F("place")), default=F("text"))),
+        output_field=models.TextField(),
+        db_persist=True,
+        help_text="What a search looks through, in small letters: to make them for each search takes far longer.",
+    )
     offset = models.BigIntegerField(null=True, help_text="Where its header begins in the archive.")
     packed = models.BigIntegerField(null=True, help_text="Bytes in the archive.")
     method = models.PositiveSmallIntegerField(null=True, help_text="Of the archive's compression.")

@@ -6,23 +6,33 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from core.exceptions import BucketError, InvalidRequest, TrainyardError
+from core.http import csp
 from core.pages.error_messages import errors_as_messages
 from core.pages.requests import PageRequest
 from models_registry.artifacts import InvalidInput
 from models_registry.models import Project, TaskType
 
+from ..engine.data.manifest import CAMERA, UPLOAD
 from ..examples import edits
 from ..examples.additions import Added, add_uploads
 from ..examples.models import Edit, Example
+from ..examples.responses import download_response
 from ..examples.revisions import newest_revision, pending_edits
-from ..examples.selectors import SHOW, Wanted, count_examples, page_of_examples
+from ..examples.selectors import (
+    SHOW,
+    SOURCES,
+    Wanted,
+    authors_of,
+    count_examples,
+    page_of_examples,
+)
 from ..jobs.models import TrainingJob
 from ..jobs.services import train_again
 
@@ -66,6 +76,7 @@ def edit_data(request: PageRequest, public_id: UUID) -> HttpResponse:
 def add_data(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """Append the examples that are handed in."""
     project = _project_of(request, public_id)
+    by_camera = request.POST.get("source") == CAMERA
     with errors_as_messages(request, TrainyardError):
         found = add_uploads(
             project=project,
@@ -73,9 +84,38 @@ def add_data(request: HttpRequest, public_id: UUID) -> HttpResponse:
             files=request.FILES.getlist("file"),
             texts=request.POST.get("texts", "").splitlines(),
             label=request.POST.get("label", "").strip(),
+            source=CAMERA if by_camera else UPLOAD,
         )
         messages.success(request, _words_of_added(found))
-    return redirect("training:project-data", public_id=public_id)
+    return redirect("training:camera" if by_camera else "training:project-data", public_id=public_id)
+
+
+@login_required
+@never_cache
+@require_GET
+def camera(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Take photos of a class with the camera of a phone or laptop: the one page that may use it."""
+    project = _project_of(request, public_id)
+    if project.task_type != TaskType.IMAGE:
+        raise Http404
+    context = {
+        "project": project,
+        "labels": list(count_examples(project).classes),
+        "revision": newest_revision(project),
+    }
+    response = render(request, "training/camera.html", context)
+    response[csp.PERMISSIONS] = csp.CAMERA
+    return response
+
+
+@login_required
+@require_GET
+def download_data(request: HttpRequest, public_id: UUID) -> StreamingHttpResponse:
+    """Send the examples that are shown: a table, or with `format=zip` the photos in a folder for each class."""
+    project = _project_of(request, public_id)
+    return download_response(
+        project, Wanted.of(request.GET.dict()), as_zip=request.GET.get("format") == "zip"
+    )
 
 
 @login_required
@@ -208,6 +248,8 @@ def _shown(request: PageRequest, project: Project, after: str) -> HttpResponse:
         "keys": {label: number for number, label in enumerate(labels[:KEYS], start=1)},
         "splits": [(value, name) for value, name in Example.Split.choices if value],
         "shows": SHOW.items(),
+        "sources": SOURCES.items(),
+        "authors": authors_of(project),
         "edits": Edit.objects.filter(project=project)
         .select_related("author", "undone_by")
         .defer("changes")[:EDITS_SHOWN],

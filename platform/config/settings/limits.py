@@ -6,6 +6,7 @@ from datetime import timedelta
 from .environment import HOME, env
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 2**20
+DATA_UPLOAD_MAX_NUMBER_FILES = 500  # photos of a class are handed in together
 FILE_UPLOAD_MAX_MEMORY_SIZE = 1 * 2**20
 FILE_UPLOAD_TEMP_DIR = HOME / "tmp"
 

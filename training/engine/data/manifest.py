@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # 50 MB of memory, which only those who read or write Parquet
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 SPLITS = ("", TRAIN, VALIDATION, TEST)  # "": no training has placed it yet
-UPLOAD = "upload"  # a source
+UPLOAD, CAMERA = "upload", "camera"  # sources
 
 Strings = tuple[str, ...]
 Flags = npt.NDArray[np.bool_]

@@ -14,27 +14,45 @@ function go(to) {
   boxOf(all[at]).focus();
 }
 
+/** Choose the example that has the focus, unless others are chosen. */
+function choose() {
+  const all = examples();
+  if (all.length && !all.some((example) => boxOf(example).checked)) boxOf(all[Math.min(at, all.length - 1)]).checked = true;
+}
+
 /** Press a button of the form, for what is chosen or else for the example that has the focus. */
 function press(action, label) {
   const here = form();
-  const all = examples();
-  if (!here || !all.length) return;
-  if (!all.some((example) => boxOf(example).checked)) boxOf(all[Math.min(at, all.length - 1)]).checked = true;
+  if (!here) return;
+  choose();
   if (label !== undefined) here.elements.label.value = label;
   here.querySelector(`button[value="${action}"]`).click();
 }
 
 function takeBack() {
-  document.querySelector("#data-edits ~ ul button[value=undo]")?.click();
+  document.querySelector("#data-undo button")?.click();
+}
+
+/** Let the class be typed that the chosen examples, or else the one that has the focus, shall have. */
+function typeClass() {
+  choose();
+  form()?.querySelector("[data-class]").focus();
 }
 
 const KEYS = {
   j: () => go(at + 1),
   k: () => go(at - 1),
+  a: () => document.querySelector("[data-all]")?.click(),
+  A: () => form()?.querySelector("[name=everything]")?.click(),
   t: () => press("take"),
   c: () => press("keep"),
+  e: typeClass,
   x: () => press("exclude"),
+  r: () => press("restore"),
+  m: () => press("test"),
   u: takeBack,
+  n: () => document.querySelector("[data-next]")?.click(),
+  "/": () => document.querySelector("#data input[type=search]")?.focus(),
 };
 
 document.addEventListener("keydown", (event) => {

@@ -1,12 +1,19 @@
+import csv
+import io
+import zipfile
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
 from models_registry.models import Project
 from tests.factories import UserFactory
+from tests.tiny_models import picture
+from training.examples import additions, edits
+from training.examples.downloads import COLUMNS
 from training.examples.models import Edit, Example
 
 from ..conftest import MakeProject
@@ -127,7 +134,9 @@ def test_others_see_nothing(project: Project) -> None:
     pk = ids(project)[0]
     assert colleague.get(url(project)).status_code == 404
     assert colleague.get(url(project, "example-photo", pk)).status_code == 404
-    for name in ("edit-data", "train-again"):
+    for name in ("download-data", "camera"):
+        assert colleague.get(url(project, name)).status_code == 404
+    for name in ("edit-data", "train-again", "add-data"):
         assert colleague.post(url(project, name), {"action": "undo"}).status_code == 404
     assert Client().get(url(project)).status_code == 302
     missing = reverse("training:project-data", args=[uuid4()])
@@ -179,3 +188,116 @@ def test_photo_is_read_out_of_its_zip(
     assert Image.open(BytesIO(answer.content)).size[0] <= 192
     get_bucket().delete(example.shard.key)
     assert client.get(url(project, "example-photo", example.pk)).status_code == 404
+
+
+def test_filters_by_source_and_by_who_changed_what_and_when(project: Project, client: Client) -> None:
+    other = UserFactory(username="grace")
+    lilies = Example.objects.filter(project=project, label="lily")
+    edits.exclude(project=project, author=other, chosen=lilies)
+    Edit.objects.update(created_at="2026-03-01T12:00:00Z")
+    first = ids(project, label="iris")[:1]
+    edits.confirm(project=project, author=project.owner, chosen=Example.objects.filter(pk__in=first))
+    Example.objects.filter(pk=ids(project)[0]).update(source="camera")
+
+    def shown(**asked: str) -> list[int]:
+        return [one.pk for one in client.get(url(project), asked).context["page"].examples]
+
+    assert shown(source="camera") == ids(project)[:1]
+    assert shown(by="grace") == ids(project, label="lily")
+    assert shown(since="2026-03-02") == first
+    assert shown(since="2026-03-01") == [*first, *ids(project, label="lily")]
+    assert shown(by="grace", since="2026-03-02") == shown(by="nobody") == []
+    assert shown(show="confirmed") == first
+    assert shown(show="pending") == shown(since="2026-03-01")
+    Edit.objects.filter(number=1).update(revision=project.revisions.get())
+    assert shown(show="pending") == first
+    page = client.get(url(project), {"by": "grace"}).content.decode()
+    assert "Last changed by grace" in page
+
+
+def test_everything_that_matches_is_changed_at_once(project: Project, client: Client) -> None:
+    client.post(url(project, "edit-data") + "?class=iris", {"action": "test", "everything": "1", "seen": "0"})
+    assert ids(project, split="test") == ids(project, label="iris")
+
+
+def test_what_is_shown_is_downloaded_as_a_table(project: Project, client: Client) -> None:
+    answer = client.get(url(project, "download-data"), {"show": "doubt", "format": "csv"})
+    assert answer["Content-Disposition"] == 'attachment; filename="flowers-examples.csv"'
+    rows = list(csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode())))
+    assert [(row["input"], row["label"], row["suggested"]) for row in rows] == [
+        ("Text 0 of rose", "rose", "iris"),
+        ("Text 1 of rose", "rose", "iris"),
+    ]
+    assert rows[0].keys() == {"input", *COLUMNS}
+    refused = client.get(url(project, "download-data"), {"format": "zip"})
+    assert refused.status_code == 400
+
+
+def test_texts_of_which_the_beginning_is_shown_are_downloaded_whole(project: Project, client: Client) -> None:
+    text = "word " * 500
+    added = additions.add_texts(project=project, author=None, texts=["short", text], label="rose")
+    assert added.added == 2
+    answer = client.get(url(project, "download-data"), {"class": "rose"})
+    rows = list(csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode())))
+    assert [row["input"] for row in rows][-2:] == ["short", text.strip()]
+
+
+def test_photos_are_downloaded_in_a_folder_for_each_class(make_project: MakeProject, client: Client) -> None:
+    project = make_project(task_type="imageclassification")
+    Example.objects.filter(project=project).delete()
+    for label in ("red", "..", "a/b"):
+        photo = SimpleUploadedFile("x.png", picture("red" if label == "red" else label_colour(label)))
+        additions.add_photos(project=project, author=None, photos=[photo], label="new")
+        Example.objects.filter(label="new").update(label=label)
+    Example.objects.filter(label="a/b").update(offset=None)
+    client.force_login(project.owner)
+    answer = client.get(url(project, "download-data"), {"format": "zip"})
+    with zipfile.ZipFile(io.BytesIO(b"".join(answer.streaming_content))) as archive:
+        names = archive.namelist()
+        assert [name.partition("/")[0] for name in names] == ["red", "_..", "left out.txt"]
+        assert archive.read(names[0]) == picture("red")
+        assert b"not known where this photo lies" in archive.read("left out.txt")
+
+
+def label_colour(label: str) -> str:
+    return {"..": "green", "a/b": "blue"}[label]
+
+
+def test_camera_is_for_its_page_alone_and_keeps_a_series_together(
+    make_project: MakeProject, client: Client
+) -> None:
+    project = make_project(task_type="imageclassification")
+    client.force_login(project.owner)
+    page = client.get(url(project, "camera"))
+    assert page["Permissions-Policy"].startswith("camera=(self)")
+    assert client.get(url(project))["Permissions-Policy"].startswith("camera=()")
+    photos = [
+        SimpleUploadedFile(f"{series}-{number}.png", picture(f"#0{series}{number}0f0"))
+        for series in (1, 2)
+        for number in range(3)
+    ]
+    answer = client.post(
+        url(project, "add-data"), {"source": "camera", "label": "cup", "file": photos}, follow=True
+    )
+    assert "6 added." in answer.content.decode()
+    assert answer.redirect_chain[-1][0] == url(project, "camera"), "for the next class"
+    cups = Example.objects.filter(project=project, label="cup", source="camera").order_by("id")
+    groups = [(one.group, one.split) for one in cups]
+    assert groups == [groups[0]] * 3 + [groups[3]] * 3
+    assert groups[0][0] == cups[0].sha256[:16]
+    assert groups[3][0] == cups[3].sha256[:16]
+
+
+def test_as_many_photos_as_a_camera_takes_are_added_at_once(
+    make_project: MakeProject, client: Client
+) -> None:
+    project = make_project(task_type="imageclassification")
+    client.force_login(project.owner)
+    photos = [SimpleUploadedFile(f"1-{number}.png", picture(f"#00{number:04x}")) for number in range(200)]
+    answer = client.post(url(project, "add-data"), {"source": "camera", "label": "cup", "file": photos})
+    assert answer.status_code == 302
+    assert Example.objects.filter(project=project, label="cup").count() == 200
+
+
+def test_camera_is_for_photos(project: Project, client: Client) -> None:
+    assert client.get(url(project, "camera")).status_code == 404

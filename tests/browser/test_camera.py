@@ -1,0 +1,66 @@
+"""Photos of a class with the camera, by pointer and by keyboard, wide and on a phone."""
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from devtools.platform_process import PlatformProcess
+
+from .chromium import open_page, sign_up
+from .test_accessibility import MODES, findings_here
+
+pytestmark = pytest.mark.browser
+
+# A project whose first training has ended, as far as adding examples is concerned.
+PROJECT = """
+from accounts.models import User
+from tests.factories import ProjectFactory
+from training.examples.models import Revision
+project = ProjectFactory(owner=User.objects.get(username="{owner}"), name="Things")
+Revision.objects.create(project=project, number=1, key=f"projects/{{project.pk}}", size=1, sha256="0" * 64, examples=0)
+print(project.public_id)
+"""
+ASK_FOR_CAMERA = (
+    "navigator.mediaDevices.getUserMedia({video: true}).then(() => 'given', (error) => error.name)"
+)
+
+
+@pytest.mark.parametrize("mode", ["light", "phone"])
+def test_photos_are_taken_while_the_button_is_held(
+    platform: PlatformProcess, chromium_browser: Browser, mode: str
+) -> None:
+    owner = f"photographer-{mode}"
+    with open_page(chromium_browser, platform.base_url, **MODES[mode]) as page:
+        sign_up(page, owner)
+        said = platform.manage("shell", "-c", PROJECT.format(owner=owner)).stdout
+        data = f"/projects/{said.split()[-1]}/data/"
+        page.goto(data)
+        assert page.evaluate(ASK_FOR_CAMERA) == "NotAllowedError", "it is for one page alone"
+        page.get_by_role("link", name="Use the camera").click()
+        page.get_by_role("button", name="Start the camera").click()
+        hold = page.get_by_role("button", name="Hold to take photos")
+        photos = page.get_by_role("button", name="Remove photo")
+        expect(hold).to_be_focused()
+        hold.hover()
+        page.mouse.down()
+        expect(photos).to_have_count(3)
+        page.mouse.up()
+        page.keyboard.down(" ")
+        expect(photos.nth(4)).to_be_visible()
+        page.keyboard.up(" ")
+        taken = photos.count()
+        photos.first.click()
+        expect(photos).to_have_count(taken - 1)
+        assert findings_here(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        page.get_by_label("Class").fill("cup")
+        page.get_by_role("button", name=f"Add {taken - 1} photos").click()
+        expect(page.get_by_text(f"{taken - 1} added.")).to_be_visible()
+        assert_shown_by_source(page, data, taken - 1)
+
+
+def assert_shown_by_source(page: Page, data: str, number: int) -> None:
+    page.goto(f"{data}?source=camera&class=cup")
+    expect(page.locator("[data-example]")).to_have_count(number)
+    image = page.locator("[data-example] img").first
+    expect(image).to_have_js_property("complete", True)
+    assert image.evaluate("image => image.naturalWidth") > 0
