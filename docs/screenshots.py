@@ -240,6 +240,33 @@ def make_text_model(camera: Photographer) -> None:
     page.get_by_role("link", name="My jobs").click()
     page.get_by_role("link", name="Bank intents").click()
     camera.take("job")
+    page.go_back()
+    take_comparison(camera)
+
+
+def take_comparison(camera: Photographer) -> None:
+    """Train the project of texts again without some of its examples, and compare the two versions."""
+    page = camera.page
+    page.goto("/projects/")
+    page.locator(".model-card-name", has_text="Bank intents").click()
+    project = page.url
+    page.goto(f"{project}data/?split=train")
+    page.get_by_label("All on this page").check()
+    page.get_by_role("button", name="Exclude").click()
+    page.get_by_text("examples excluded.").wait_for()
+    page.get_by_role("button", name="Train again").click()
+    page.wait_for_url(MODEL_ADDRESS, timeout=TRAINED_WITHIN)
+    page.goto(f"{project}versions/")
+    page.get_by_role("button", name="Compare", exact=True).click()
+    page.get_by_role("heading", name="What the comparison says").wait_for(timeout=TRAINED_WITHIN)
+    camera.take("project-compare")
+    page.goto(f"{project}versions/evaluations/")
+    page.get_by_label("A labelled file", exact=True).set_input_files(SAMPLES / "banking.csv")
+    page.get_by_role("button", name="Measure", exact=True).click()
+    page.get_by_role("button", name="Delete").wait_for(timeout=TRAINED_WITHIN)
+    camera.take("project-evaluation")
+    camera.take("project-evaluations", f"{project}versions/evaluations/")
+    camera.take("expiring", "/expiring/")
 
 
 def take_project(camera: Photographer) -> None:

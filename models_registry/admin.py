@@ -377,7 +377,7 @@ class ProjectAdmin(MachineOwnedAdmin, TokenAdmin):
     """Projects; their owners work with them on the project's own pages."""
 
     list_display = ("name", "state_label", "task_type", "owner", "production", "versions_counted", "created")
-    list_filter = ("task_type", ("deleted_at", admin.EmptyFieldListFilter))
+    list_filter = ("task_type", "policy", ("deleted_at", admin.EmptyFieldListFilter))
     list_select_related = ("owner",)
     search_start = "name"
     search_secret = "token"  # noqa: S105 - a column
@@ -387,7 +387,7 @@ class ProjectAdmin(MachineOwnedAdmin, TokenAdmin):
     date_hierarchy = "created_at"
     fieldsets = (
         (None, {"fields": ("name", "state_label", "owner", "token_whole", "description", "task_type")}),
-        ("Versions", {"fields": ("production", "versions_counted", "withdrawn_at", "deleted_at")}),
+        ("Versions", {"fields": ("production", "policy", "versions_counted", "withdrawn_at", "deleted_at")}),
     )
     readonly_fields = ("state_label", "token_whole", "token_masked", "production", "versions_counted")
     deferred = ("description",)

@@ -6,6 +6,7 @@ import factory
 from django.utils import timezone
 
 from accounts.models import User
+from evaluations.models import Evaluation
 from inference.batches.models import Batch
 from models_registry.models import Artifact, Project, RegisteredModel, TaskType
 from models_registry.tokens import new_token
@@ -136,3 +137,12 @@ class BatchFactory(factory.django.DjangoModelFactory):
     size = 10
     sha256 = "0" * 64
     total = 4
+
+
+class EvaluationFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = Evaluation
+
+    model = factory.SubFactory(RegisteredModelFactory)
+    project = factory.SelfAttribute("model.project")
+    basis = Evaluation.Basis.TEST

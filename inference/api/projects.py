@@ -11,7 +11,9 @@ from rest_framework.response import Response
 
 from accounts.requests import account_of
 from core.http.schema import described_reads, problems
-from models_registry.models import PRODUCTION, Alias, Project, RegisteredModel
+from models_registry.models import LONGEST_RETENTION, PRODUCTION, Alias, Project, RegisteredModel
+from models_registry.projects.aliases import note_on_version, remove_alias, set_alias
+from models_registry.projects.selectors import with_lineage
 from models_registry.projects.services import change_project, delete_project, serve_again
 from models_registry.projects.versions import promote_version, roll_back
 
@@ -19,15 +21,30 @@ MOST_VERSIONS = 1000
 
 
 class VersionSerializer(serializers.ModelSerializer):
-    """A version of a project: a model, which has a token of its own besides."""
+    """A version of a project: a model, which has a token of its own besides.
+
+    `revision` is what it was trained on, `parent_revision` the one before that, `job` the training; null of what was
+    not trained here.
+    """
 
     aliases: serializers.SlugRelatedField = serializers.SlugRelatedField("name", many=True, read_only=True)
+    revision = serializers.IntegerField(source="findings.revision.number", default=None, allow_null=True)
+    parent_revision = serializers.IntegerField(
+        source="findings.revision.parent.number", default=None, allow_null=True
+    )
+    job = serializers.IntegerField(source="training_job.pk", default=None, allow_null=True)
+    policy = serializers.CharField(
+        source="policy_decision.why",
+        default=None,
+        allow_null=True,
+        help_text="What the project's policy made of it, and why.",
+    )
 
     class Meta:
         model = RegisteredModel
         fields = (
             *("version", "aliases", "token", "state", "accuracy", "architecture", "strategy", "notes"),
-            *("live_at", "last_used_at", "expires_at"),
+            *("live_at", "last_used_at", "expires_at", "revision", "parent_revision", "job", "policy"),
         )
         read_only_fields = fields
 
@@ -36,6 +53,14 @@ class ProjectSerializer(serializers.ModelSerializer):
     """A project; `token` predicts with the production version."""
 
     id = serializers.UUIDField(source="public_id", read_only=True)
+    retention_days = serializers.IntegerField(
+        required=False,
+        allow_null=True,
+        min_value=1,
+        max_value=LONGEST_RETENTION,
+        help_text="How long versions that are not in production are kept after their last use, never longer than the "
+        "platform keeps them; null: as long.",
+    )
     production = serializers.SerializerMethodField(
         help_text="The version that answers the token; null while none does."
     )
@@ -49,6 +74,8 @@ class ProjectSerializer(serializers.ModelSerializer):
             "description",
             "task_type",
             "production",
+            "policy",
+            "retention_days",
             "created_at",
             "withdrawn_at",
         )
@@ -60,6 +87,22 @@ class ProjectSerializer(serializers.ModelSerializer):
         """Return the number of the version in production."""
         served = (alias for alias in project.aliases.all() if alias.name == PRODUCTION)
         return next((alias.model.version for alias in served), None)
+
+
+class NotesSerializer(serializers.Serializer):
+    """What is new in a version, for who works on the project."""
+
+    notes = serializers.CharField(max_length=4000, allow_blank=True)
+
+
+class AliasRequestSerializer(serializers.Serializer):
+    """Which version a name is to stand for, and which the caller believes it to stand for now."""
+
+    version = serializers.IntegerField(min_value=1)
+    expected = serializers.IntegerField(
+        min_value=0, required=False, help_text="409 when it stands for another version by now; 0 for none."
+    )
+    why = serializers.CharField(max_length=500, required=False, default="", allow_blank=True)
 
 
 class PromotionSerializer(serializers.Serializer):
@@ -100,7 +143,7 @@ class ProjectViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.
 
     @extend_schema(request=ProjectSerializer, responses=ProjectSerializer)
     def partial_update(self, request: Request, public_id: str) -> Response:
-        """Change the name or the description of a project; what is not sent stays as it is."""
+        """Change the name, description, policy or retention of a project; what is not sent stays as it is."""
         project: Project = self.get_object()
         changes = ProjectSerializer(data=request.data, partial=True)
         changes.is_valid(raise_exception=True)
@@ -121,7 +164,7 @@ class ProjectViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.
         shown = project.versions.exclude(state=RegisteredModel.State.DELETED).defer(
             "metrics", "accuracy_plot"
         )
-        rows = shown.prefetch_related("aliases").order_by("-version")[:MOST_VERSIONS]
+        rows = with_lineage(shown).prefetch_related("aliases").order_by("-version")[:MOST_VERSIONS]
         return Response(VersionSerializer(rows, many=True).data)
 
     @extend_schema(request=PromotionSerializer, responses={200: ProjectSerializer, **problems(409)})
@@ -157,6 +200,36 @@ class ProjectViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.
         project: Project = self.get_object()
         serve_again(project=project)
         return self._answer(project)
+
+    @extend_schema(request=NotesSerializer, responses=VersionSerializer)
+    @action(detail=True, methods=["patch"], url_path="versions/<int:version>", url_name="version")
+    def version(self, request: Request, public_id: str, version: int) -> Response:
+        """Change what is noted about a version. 400: there is no such version."""
+        project: Project = self.get_object()
+        wish = NotesSerializer(data=request.data)
+        wish.is_valid(raise_exception=True)
+        note_on_version(project=project, version=version, notes=wish.validated_data["notes"])
+        return Response(VersionSerializer(project.versions.get(version=version)).data)
+
+    @extend_schema(request=AliasRequestSerializer, responses={200: VersionSerializer, **problems(409)})
+    @action(detail=True, methods=["put"], url_path="aliases/<str:name>", url_name="alias")
+    def alias(self, request: Request, public_id: str, name: str) -> Response:
+        """Let a name of your own stand for a version, like `candidate`; production is promoted instead.
+
+        400: it is no name for a version, or there is no such version.
+        """
+        project: Project = self.get_object()
+        wish = AliasRequestSerializer(data=request.data)
+        wish.is_valid(raise_exception=True)
+        model = set_alias(project=project, name=name, by=account_of(request.user), **wish.validated_data)
+        return Response(VersionSerializer(model).data)
+
+    @extend_schema(responses={204: None})
+    @alias.mapping.delete
+    def remove_alias(self, request: Request, public_id: str, name: str) -> Response:
+        """Take a name off its version. 400: there is no such name, or it is production."""
+        remove_alias(project=self.get_object(), name=name, by=account_of(request.user))
+        return Response(status=status.HTTP_204_NO_CONTENT)
 
     def _answer(self, project: Project) -> Response:
         return Response(self.get_serializer(self.get_queryset().get(pk=project.pk)).data)

@@ -6,6 +6,7 @@ to predict is the project's token, whose page is the model's (`models.py`).
 
 import uuid
 from copy import copy
+from typing import ClassVar
 
 from django import forms
 from django.conf import settings
@@ -23,7 +24,17 @@ from core.exceptions import InvalidRequest
 from core.pages.error_messages import errors_as_messages
 from core.pages.lists import list_context
 from core.pages.search import ListSearch, choice
-from models_registry.models import PRODUCTION, Alias, AliasMove, Project, RegisteredModel, TaskType
+from models_registry.models import (
+    LONGEST_RETENTION,
+    PRODUCTION,
+    Alias,
+    AliasMove,
+    Project,
+    RegisteredModel,
+    TaskType,
+)
+from models_registry.projects.aliases import note_on_version, remove_alias, set_alias
+from models_registry.projects.selectors import with_lineage
 from models_registry.projects.services import change_project, delete_project, serve_again
 from models_registry.projects.versions import previous_version, promote_version, roll_back
 from models_registry.selectors import production_of
@@ -43,12 +54,25 @@ class ProjectSearch(ListSearch):
 
 
 class SettingsForm(forms.ModelForm):
-    """Name and description."""
+    """Name, description, who promotes, and how long other versions are kept."""
+
+    retention_days = forms.IntegerField(
+        label="Days to keep versions that are not in production",
+        required=False,
+        min_value=1,
+        max_value=LONGEST_RETENTION,
+        help_text="After their last use. Empty: as long as the platform keeps them, and never longer than that. It "
+        "counts from the next use of each version on.",
+    )
 
     class Meta:
         model = Project
-        fields = ("name", "description")
+        fields = ("name", "description", "policy")
         widgets = {"description": forms.Textarea(attrs={"rows": 5})}
+        help_texts: ClassVar[dict[str, str]] = {
+            "policy": "By itself: each new version is compared with the one in production on examples that neither has "
+            "learnt from, and promoted when it is right more often and McNemar's test says p < 0.05."
+        }
 
 
 class MoveForm(forms.Form):
@@ -57,6 +81,14 @@ class MoveForm(forms.Form):
     version = forms.IntegerField(min_value=1, required=False)
     expected = forms.IntegerField(min_value=0, required=False)
     why = forms.CharField(max_length=500, required=False)
+
+
+class NameForm(forms.Form):
+    """A name and the version that it is to stand for, none to take it off; or a note on a version."""
+
+    version = forms.IntegerField(min_value=1, required=False)
+    name = forms.CharField(max_length=40, required=False)
+    notes = forms.CharField(max_length=4000, required=False)
 
 
 def served_aliases() -> Prefetch:
@@ -104,7 +136,7 @@ def overview(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
 def versions(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     """Show all versions, and how production moved."""
     project = _own_project(request, public_id)
-    shown = _shown(project).prefetch_related("aliases").select_related("training_job")
+    shown = with_lineage(_shown(project)).prefetch_related("aliases").defer(None)
     shown = shown.defer("accuracy_plot", "training_job__log_tail", "training_job__progress")
     moves = project.alias_moves.select_related("from_model", "to_model", "by").only(
         *("project", "name", "kind", "why", "created_at", "by__username"),
@@ -114,6 +146,7 @@ def versions(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
         "versions": shown.order_by("-version")[:VERSIONS_SHOWN],
         "moves": moves[:MOVES_SHOWN],
         "previous": previous_version(project),
+        "names": project.aliases.exclude(name=PRODUCTION).values_list("name", flat=True),
     }
     return _page(request, project, "versions", context)
 
@@ -140,9 +173,10 @@ def use(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def project_settings(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
-    """Change a project's name and description."""
+    """Change a project's name and description, and who promotes its versions."""
     project = _own_project(request, public_id)
-    form = SettingsForm(request.POST or None, instance=copy(project))
+    days = {"retention_days": project.retention_days}
+    form = SettingsForm(request.POST or None, instance=copy(project), initial=days)
     if request.method == "POST" and form.is_valid():
         with errors_as_messages(request):
             change_project(project=project, changes=form.cleaned_data)
@@ -175,6 +209,27 @@ def go_back(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
         expected = form.cleaned_data["expected"] if form.is_valid() else None
         model = roll_back(project=project, by=account_of(request.user), expected=expected)
         messages.success(request, f"Version {model.version} is in production again.")
+    return redirect("inference:versions", public_id=public_id)
+
+
+@login_required
+@require_POST
+def name_version(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
+    """Let a name stand for a version, or take it off; or note what is new in a version."""
+    project, form = _own_project(request, public_id), NameForm(request.POST)
+    with errors_as_messages(request):
+        if not form.is_valid():
+            raise InvalidRequest("Choose a version and a name of 1 to 40 small letters, digits and hyphens.")
+        wish, by = form.cleaned_data, account_of(request.user)
+        if "notes" in request.POST:
+            note_on_version(project=project, version=wish["version"] or 0, notes=wish["notes"])
+            messages.success(request, f"The note on version {wish['version']} is saved.")
+        elif wish["version"]:
+            set_alias(project=project, name=wish["name"], version=wish["version"], by=by)
+            messages.success(request, f"Version {wish['version']} is called {wish['name']}.")
+        else:
+            remove_alias(project=project, name=wish["name"], by=by)
+            messages.success(request, f"No version is called {wish['name']} any more.")
     return redirect("inference:versions", public_id=public_id)
 
 

@@ -16,6 +16,7 @@ urlpatterns = [
     path("projects/<uuid:public_id>/settings/", projects.project_settings, name="project-settings"),
     path("projects/<uuid:public_id>/promote/", projects.promote, name="promote"),
     path("projects/<uuid:public_id>/rollback/", projects.go_back, name="rollback"),
+    path("projects/<uuid:public_id>/versions/name/", projects.name_version, name="name-version"),
     path("projects/<uuid:public_id>/serve/", projects.give_back, name="serve-again"),
     path("projects/<uuid:public_id>/delete/", projects.delete, name="delete-project"),
     path(

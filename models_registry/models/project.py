@@ -16,6 +16,7 @@ from core.names import validate_name
 
 from .task_type import TaskType
 
+LONGEST_RETENTION = 3650  # days
 PRODUCTION = "production"  # the alias whose version answers to the project's token
 ALIAS_NAME = RegexValidator(
     r"^[a-z][a-z0-9-]{0,39}\Z", "Use 1 to 40 small letters, digits and hyphens, a letter first."
@@ -96,6 +97,15 @@ class Project(TimestampedModel):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def retention_days(self) -> int | None:
+        """The retention in whole days; None for that of the platform."""
+        return self.retention.days if self.retention else None
+
+    @retention_days.setter
+    def retention_days(self, days: int | None) -> None:
+        self.retention = timedelta(days=days) if days else None
+
 
 class Alias(models.Model):
     """A name for one version of a project: `production`, `candidate`, any other."""
@@ -132,6 +142,7 @@ class AliasMove(models.Model):
         PROMOTION = "promotion", "promoted"
         POLICY = "policy", "promoted by the policy"
         ROLL_BACK = "roll-back", "rolled back"
+        NAMED = "named", "named"
         REMOVAL = "removal", "removed"
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="alias_moves")

@@ -2,9 +2,11 @@
 
 import uuid
 
+from django.db.models import QuerySet
+
 from core.exceptions import NotFound
 
-from ..models import Project
+from ..models import Project, RegisteredModel
 
 
 def find_project(named: str) -> Project:
@@ -16,3 +18,10 @@ def find_project(named: str) -> Project:
     if found is None:
         raise NotFound(f"There is no project {named!r}. `manage.py project list` shows them.")
     return found
+
+
+def with_lineage(versions: QuerySet[RegisteredModel]) -> QuerySet[RegisteredModel]:
+    """Load with versions where they come from: training, revision and the one before, and what a policy decided."""
+    heavy = ("training_job__log_tail", "training_job__progress", "findings__revision__counts")
+    related = ("training_job", "findings__revision__parent", "policy_decision")
+    return versions.select_related(*related).defer("metrics", "accuracy_plot", *heavy)

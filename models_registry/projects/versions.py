@@ -67,7 +67,7 @@ def publish_model(*, description: ModelDescription, files: Sequence[StoredFile])
         **{**vars(description), "classes": list(description.classes)},
         version=last + 1,
         live_at=now,
-        expires_at=expiry_of_new(now),
+        expires_at=expiry_of_new(now, project.retention),
     )
     if project.deleted_at is not None:
         model.state, model.retired_at = RegisteredModel.State.RETIRED, now
@@ -89,21 +89,27 @@ def publish_model(*, description: ModelDescription, files: Sequence[StoredFile])
 
 @transaction.atomic
 def promote_version(
-    *, project: Project, version: int, by: User | None = None, expected: int | None = None, why: str = ""
+    *,
+    project: Project,
+    version: int,
+    by: User | None = None,
+    expected: int | None = None,
+    why: str = "",
+    kind: AliasMove.Kind = AliasMove.Kind.PROMOTION,
 ) -> RegisteredModel:
     """Make a version the one that answers the project's token; nothing happens when it is already.
 
     `expected` is the version that the caller believes to be in production now: `Conflict` when it is another.
     Raises `InvalidRequest` for a version that cannot answer.
     """
-    project = _locked(project)
+    project = locked(project)
     before = production_of(project)
     if expected is not None and (before.version if before else 0) != expected:
         now = f"version {before.version}" if before else "no version"
         raise Conflict(f"Somebody else has changed it meanwhile: {now} is in production. Look again.")
     model = _promotable(project, version)
     if before != model:
-        move_alias(project, PRODUCTION, model, kind=AliasMove.Kind.PROMOTION, by=by, why=why)
+        move_alias(project, PRODUCTION, model, kind=kind, by=by, why=why)
     return model
 
 
@@ -115,7 +121,7 @@ def roll_back(
 
     Done once more, it goes one promotion further back. Raises what `promote_version` raises.
     """
-    project = _locked(project)
+    project = locked(project)
     before = production_of(project)
     if before is None or (expected is not None and before.version != expected):
         now = f"version {before.version}" if before else "no version"
@@ -146,7 +152,7 @@ def previous_version(project: Project) -> RegisteredModel | None:
     return None
 
 
-def _locked(project: Project) -> Project:
+def locked(project: Project) -> Project:
     """Return the project's row, locked until the transaction ends. Raises `InvalidRequest` for a deleted one."""
     row = Project.objects.current().select_for_update().filter(pk=project.pk).first()
     if row is None:

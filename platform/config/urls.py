@@ -28,9 +28,11 @@ urlpatterns = [
     ),
     path("api/v1/", include("accounts.api.urls")),
     path("api/v1/", include("training.api.urls")),
+    path("api/v1/", include("evaluations.api.urls")),
     path("flash/", include(([*flash_training_urls, *flash_inference_urls], "flash"))),
     path("", include("training.pages.urls")),
     path("", include("inference.pages.urls")),
+    path("", include("evaluations.pages.urls")),
 ]
 
 handler400 = "core.http.error_views.bad_request"

@@ -1,7 +1,6 @@
 """axe-core finds nothing serious on any page, in the light, in the dark and on a phone."""
 
 from collections.abc import Iterator
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +10,11 @@ from playwright.sync_api import Browser, Page, expect
 from devtools.platform_process import PlatformProcess
 
 from . import errors
+from .accessibility import findings_here
 from .chromium import hand_in, open_page, sign_in, sign_up
 
 pytestmark = pytest.mark.browser
 
-AXE = files("axe_playwright_python").joinpath("axe.min.js")
 MODES: dict[str, dict[str, Any]] = {
     "light": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "light"},
     "dark": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"},
@@ -41,6 +40,7 @@ MEMBERS = (
     "/models/?q=nothing",
     "/datasets/",
     "/batches/",
+    "/expiring/",
     "/accounts/password/change/",
     "/accounts/email/",
     "/accounts/tokens/",
@@ -92,20 +92,6 @@ def serious_findings(page: Page, path: str) -> list[str]:
     """Open a page and return what keeps somebody from using it: rule, and the first element that breaks it."""
     page.goto(path)
     return findings_here(page)
-
-
-def findings_here(page: Page) -> list[str]:
-    """Return what keeps somebody from using the page that is open, with every part of it unfolded."""
-    page.wait_for_load_state("networkidle")
-    page.evaluate("for (const fold of document.querySelectorAll('details.fold')) fold.open = true")
-    page.evaluate(AXE.read_text())
-    report = page.evaluate("axe.run()")
-    assert len(report["passes"]) > 5, "it has looked at the page"
-    return [
-        f"{page.url}: {finding['id']} ({finding['impact']}): {finding['nodes'][0]['html'][:200]}"
-        for finding in report["violations"]
-        if finding["impact"] in ("serious", "critical")
-    ]
 
 
 def test_pages_for_strangers(page: Page) -> None:

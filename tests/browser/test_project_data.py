@@ -4,10 +4,11 @@ import csv
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from devtools.platform_process import ROOT, PlatformProcess
 
+from .accessibility import findings_here
 from .chromium import hand_in, open_page, sign_up
 
 pytestmark = pytest.mark.browser
@@ -63,3 +64,19 @@ def test_wrong_labels_are_mended_by_keyboard_and_trained_on(
         page.wait_for_url("**/models/*/", timeout=TRAINED_WITHIN)
         page.goto(data)
         expect(page.get_by_text("(revision 2)")).to_be_visible()
+        compare_and_promote(page)
+
+
+def compare_and_promote(page: Page) -> None:
+    """From the data of a project with two versions: one click compares them, one promotes the second; on a phone."""
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.get_by_role("link", name="Versions").click()
+    assert findings_here(page) == []
+    page.get_by_role("button", name="Compare", exact=True).click()
+    page.get_by_role("heading", name="What the comparison says").wait_for()
+    expect(page.get_by_text("that none of these answers has learnt from")).to_be_visible()
+    assert findings_here(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    page.get_by_role("button", name="Promote version 2").click()
+    expect(page.get_by_text("Version 2 is in production.")).to_be_visible()
+    expect(page.get_by_role("heading", name="History")).to_be_visible()

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from datetime import timedelta
+from io import BytesIO
 from typing import Any
 from uuid import UUID
 
@@ -13,11 +14,20 @@ from django.utils import timezone
 from knox.models import AuthToken
 
 from accounts.models import User
+from bucket.factory import get_bucket
 from control.models import PlatformStatus
+from evaluations.models import Evaluation
 from models_registry.models import Project, RegisteredModel
+from models_registry.projects.aliases import set_alias
 from models_registry.projects.versions import promote_version
 from models_registry.services import retire_model
-from tests.factories import DatasetFactory, ProjectFactory, TrainingJobFactory, UserFactory
+from tests.factories import (
+    DatasetFactory,
+    EvaluationFactory,
+    ProjectFactory,
+    TrainingJobFactory,
+    UserFactory,
+)
 from tests.tiny_models import live_colour_model, picture
 from training.examples.models import Edit, Example
 from training.jobs.models import TrainingJob
@@ -65,6 +75,12 @@ def two_versions(owner: User) -> str:
     return str(first.project.public_id)
 
 
+def named(owner: User) -> str:
+    found = two_versions(owner)
+    set_alias(project=Project.objects.get(public_id=found), name="candidate", version=2)
+    return found
+
+
 def promoted(owner: User) -> str:
     found = two_versions(owner)
     promote_version(project=Project.objects.get(public_id=found), version=2, by=owner)
@@ -75,6 +91,20 @@ def withdrawn(owner: User) -> str:
     found = two_versions(owner)
     Project.objects.filter(public_id=found).update(withdrawn_at=timezone.now())
     return found
+
+
+def evaluation(owner: User) -> str:
+    found = EvaluationFactory(model=live_colour_model(owner=owner))
+    return f"{found.project.public_id}/evaluations/{found.identifier}"
+
+
+def ended_evaluation(owner: User) -> str:
+    found = EvaluationFactory(
+        model=live_colour_model(owner=owner), state="succeeded", finished_at=timezone.now()
+    )
+    get_bucket().save("answers", BytesIO(b"PAR1"))
+    Evaluation.objects.filter(pk=found.pk).update(result_key="answers", result_size=4)
+    return f"{found.project.public_id}/evaluations/{found.identifier}"
 
 
 def edited_project(owner: User) -> str:
@@ -121,12 +151,24 @@ CASES = [
     ("POST", "projects/{}/promote/", two_versions, {"version": 2}, MINE),
     ("POST", "projects/{}/rollback/", promoted, {"expected": 2}, MINE),
     ("POST", "projects/{}/restore/", withdrawn, {}, MINE),
+    ("PATCH", "projects/{}/versions/1/", two_versions, {"notes": "Better"}, MINE),
+    ("PUT", "projects/{}/aliases/candidate/", two_versions, {"version": 2}, MINE),
+    ("DELETE", "projects/{}/aliases/candidate/", named, None, (401, 404, 204, 204)),
+    ("GET", "projects/{}/evaluations/", project, None, MINE),
+    ("POST", "projects/{}/evaluations/", project, {"version": 9}, (401, 404, 400, 400)),
+    ("GET", "projects/{}/", evaluation, None, MINE),
+    ("POST", "projects/{}/cancel/", evaluation, {}, (401, 404, 202, 202)),
+    ("GET", "projects/{}/answers/", ended_evaluation, None, MINE),
+    ("DELETE", "projects/{}/", ended_evaluation, None, (401, 404, 204, 204)),
+    ("GET", "projects/{}/compare/?v=1&v=2", two_versions, None, MINE),
+    ("POST", "projects/{}/compare/", two_versions, {"versions": [1, 2]}, (401, 404, 400, 400)),
     ("GET", "projects/{}/examples/", project, None, MINE),
     ("GET", "projects/{}/examples/download/", project, None, MINE),
     ("PATCH", "projects/{}/examples/", project, {"ids": [], "excluded": True}, MINE),
     ("POST", "projects/{}/undo/", edited_project, {"edit": 1}, MINE),
     ("GET", "projects/{}/revisions/", project, None, MINE),
     ("POST", "projects/{}/train/", project, {}, (401, 404, 400, 400)),
+    ("GET", "expiring/", None, None, LISTS),
     ("GET", "tokens/", None, None, LISTS),
     ("POST", "tokens/", None, {}, (401, 201, 201, 201)),
     ("DELETE", "tokens/{}/", api_token, None, (401, 404, 204, 404)),
@@ -137,8 +179,6 @@ CASES = [
 
 def ask(client: Client, method: str, path: str, body: Any) -> Any:
     if isinstance(body, bytes):
-        from io import BytesIO
-
         file = BytesIO(body)
         file.name = "photo.png"
         return client.post(f"/api/v1/{path}", {"file": file})
@@ -174,8 +214,17 @@ def test_who_may_do_what(
         assert response.json()["status"] == response.status_code
 
 
+EVALUATIONS = (evaluation, ended_evaluation)  # whose identifiers stand below those of projects
+
+
 def test_every_address_is_asked_for() -> None:
-    known = {path.partition("?")[0].replace("{}", str(UUID(int=0))) for _, path, *_ in CASES}
+    nothing = str(UUID(int=0))
+    known = {
+        path.partition("?")[0].replace(
+            "{}", f"{nothing}/evaluations/{nothing}" if make in EVALUATIONS else nothing
+        )
+        for _, path, make, *_ in CASES
+    }
     resolver = get_resolver()
     asked = {resolver.resolve(f"/api/v1/{path}").view_name for path in known}
     names = {name for name in resolver.reverse_dict if isinstance(name, str)}

@@ -46,7 +46,7 @@ class Added(NamedTuple):
     unreadable: Sequence[tuple[str, str]]
 
 
-class _Found(NamedTuple):
+class FoundExample(NamedTuple):
     """One readable example of an upload."""
 
     place: str
@@ -74,7 +74,7 @@ def add_examples(*, project: Project, author: User | None, file: File, source: s
         shard = Dataset(name=project.name, owner=project.owner, task_type=project.task_type)
         shard.original_name = Path(file.name or "").name[:255]
         try:
-            found, unreadable = _read(shard, path)
+            found, unreadable = read_labelled(shard, path)
         except DataError as error:
             raise InvalidRequest(str(error)) from error
         new = _new(project, _by_series(found) if source == CAMERA else found)
@@ -149,13 +149,16 @@ def require_small(size: int) -> None:
         raise InvalidRequest(f"Add at most {filesizeformat(most)} at a time, the rest afterwards.")
 
 
-def _read(shard: Dataset, path: Path) -> tuple[list[_Found], Sequence[tuple[str, str]]]:
-    """Return the readable examples of an upload. Raises `DataError`."""
+def read_labelled(shard: Dataset, path: Path) -> tuple[list[FoundExample], Sequence[tuple[str, str]]]:
+    """Return the readable examples of a labelled upload, and what could not be read, with the reason.
+
+    Notes in `shard` which columns of a table were read. Raises `DataError`.
+    """
     if shard.task_type == TaskType.IMAGE:
         images = read_image_archive(path)
         places = locate_members(path)
         found = [
-            _Found(one.name, one.sha256, one.label, one.part, "", "", *places[one.name])
+            FoundExample(one.name, one.sha256, one.label, one.part, "", "", *places[one.name])
             for one in images.examples
         ]
         return found, images.unreadable
@@ -164,12 +167,12 @@ def _read(shard: Dataset, path: Path) -> tuple[list[_Found], Sequence[tuple[str,
     table = read_text_table(path, shard.columns)
     rows = enumerate(zip(table.texts, table.labels, table.parts, strict=True))
     return [
-        _Found(str(place), text_digest(text), label, part, text[:SHOWN])
+        FoundExample(str(place), text_digest(text), label, part, text[:SHOWN])
         for place, (text, label, part) in rows
     ], table.unreadable
 
 
-def _new(project: Project, found: Sequence[_Found]) -> list[_Found]:
+def _new(project: Project, found: Sequence[FoundExample]) -> list[FoundExample]:
     """Return what the project has not, each once."""
     known: set[str] = set()
     digests = [one.sha256 for one in found]
@@ -180,12 +183,12 @@ def _new(project: Project, found: Sequence[_Found]) -> list[_Found]:
     return list(reversed(new.values()))
 
 
-def _by_series(found: Sequence[_Found]) -> list[_Found]:
+def _by_series(found: Sequence[FoundExample]) -> list[FoundExample]:
     """Let photos that a camera has taken in a row be one group, which lies in one part as a whole.
 
     Else a model would be measured on near copies of what it has learnt. The first photo names the group.
     """
-    first: dict[str, _Found] = {}
+    first: dict[str, FoundExample] = {}
     grouped = []
     for one in found:
         leader = first.setdefault(PurePosixPath(one.place).stem.rpartition("-")[0], one)
@@ -194,7 +197,7 @@ def _by_series(found: Sequence[_Found]) -> list[_Found]:
 
 
 def _append(
-    project: Project, author: User | None, shard: Dataset, new: Sequence[_Found], source: str
+    project: Project, author: User | None, shard: Dataset, new: Sequence[FoundExample], source: str
 ) -> Edit:
     with transaction.atomic():
         lock(project)
@@ -240,7 +243,7 @@ def _append(
     return edit
 
 
-def part_of(found: _Found) -> str:
+def part_of(found: FoundExample) -> str:
     """Return the part of a new example: what the upload says, or else one that follows from its bytes alone."""
     if found.part:
         return {"valid": VALIDATION}.get(found.part, found.part)

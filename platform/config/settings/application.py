@@ -17,6 +17,7 @@ INSTALLED_APPS = [
     "work",
     "training",
     "inference",
+    "evaluations",
     "unfold.apps.BasicAppConfig",
     "config.apps.AdminConfig",
     "django.contrib.auth",

@@ -52,6 +52,24 @@ def test_use_lets_a_model_live_on_once_an_hour() -> None:
     assert model.last_used_at > noted
 
 
+def test_a_project_may_keep_its_versions_shorter_and_not_longer_than_the_platform() -> None:
+    project = ProjectFactory(retention=7 * DAY)
+    first, second = publish(project), publish(project)
+    assert 6 * DAY < left(second) <= 7 * DAY
+    promote_version(project=project, version=2)
+    assert 6 * DAY < left(first) <= 7 * DAY
+    RegisteredModel.objects.filter(pk=first.pk).update(expires_at=timezone.now() + DAY)
+    use(first)
+    assert 6 * DAY < left(first) <= 7 * DAY
+    project.retention = 90 * DAY
+    project.save()
+    assert 29 * DAY < left(publish(project)) <= 30 * DAY
+    CleanupPolicy.objects.update(retention=None)
+    assert 89 * DAY < left(publish(project)) <= 90 * DAY, (
+        "the platform keeps models for ever, the project does not"
+    )
+
+
 def test_use_shortens_nothing() -> None:
     far = timezone.now() + 90 * DAY
     kept, forever = RegisteredModelFactory(expires_at=far), RegisteredModelFactory(expires_at=None)

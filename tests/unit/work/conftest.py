@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from evaluations.models import Evaluation
 from inference.batches.models import Batch
 from tests.factories import (
     BatchFactory,
     DatasetValidationFactory,
+    EvaluationFactory,
     NetworkFetchFactory,
     RegisteredModelFactory,
     TrainingJobFactory,
@@ -51,6 +53,7 @@ KINDS = [
     Kind(DatasetValidation, DatasetValidationFactory),
     Kind(Batch, BatchFactory),
     Kind(NetworkFetch, NetworkFetchFactory),
+    Kind(Evaluation, EvaluationFactory),
 ]
 
 

@@ -1,3 +1,4 @@
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -83,7 +84,9 @@ def test_overview_says_when_the_token_answers_nobody(project: Project) -> None:
 
 def test_settings_are_saved_and_a_project_is_deleted(project: Project) -> None:
     client, address = as_(project.owner), f"/projects/{project.public_id}"
-    client.post(f"{address}/settings/", {"name": "Blossoms", "description": "Of our garden."})
+    client.post(
+        f"{address}/settings/", {"name": "Blossoms", "description": "Of our garden.", "policy": "manual"}
+    )
     project.refresh_from_db()
     assert (project.name, project.description) == ("Blossoms", "Of our garden.")
     assert client.post(f"{address}/settings/", {"name": ""}).status_code == 400
@@ -104,3 +107,24 @@ def test_queries_do_not_grow(project: Project, django_assert_max_num_queries: An
     for path in ("/projects/", f"/projects/{project.public_id}/versions/"):
         with django_assert_max_num_queries(14):
             assert client.get(path).status_code == 200
+
+
+def test_names_notes_policy_and_retention(project: Project) -> None:
+    client, address = as_(project.owner), f"/projects/{project.public_id}"
+    client.post(f"{address}/versions/name/", {"name": "candidate", "version": "2"})
+    client.post(f"{address}/versions/name/", {"version": "2", "notes": "Better light."})
+    page = client.get(f"{address}/versions/").content.decode()
+    assert "Better light." in page
+    assert 'class="state ">candidate</span>' in page
+    client.post(f"{address}/versions/name/", {"name": "candidate", "version": ""})
+    assert list(project.aliases.values_list("name", flat=True)) == ["production"]
+    told = client.post(f"{address}/versions/name/", {"name": "Bad name", "version": "2"}, follow=True)
+    assert "cannot be called" in told.content.decode()
+    settings = {"name": "Blossoms", "description": "", "policy": "when-better", "retention_days": "7"}
+    client.post(f"{address}/settings/", settings)
+    project.refresh_from_db()
+    assert (project.policy, project.retention) == ("when-better", timedelta(days=7))
+    assert 'value="7"' in client.get(f"{address}/settings/").content.decode()
+    client.post(f"{address}/settings/", settings | {"retention_days": ""})
+    project.refresh_from_db()
+    assert project.retention is None

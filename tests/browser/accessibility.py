@@ -1,0 +1,21 @@
+"""What axe-core finds on a page."""
+
+from importlib.resources import files
+
+from playwright.sync_api import Page
+
+AXE = files("axe_playwright_python").joinpath("axe.min.js")
+
+
+def findings_here(page: Page) -> list[str]:
+    """Return what keeps somebody from using the page that is open, with every part of it unfolded."""
+    page.wait_for_load_state("networkidle")
+    page.evaluate("for (const fold of document.querySelectorAll('details.fold')) fold.open = true")
+    page.evaluate(AXE.read_text())
+    report = page.evaluate("axe.run()")
+    assert len(report["passes"]) > 5, "it has looked at the page"
+    return [
+        f"{page.url}: {finding['id']} ({finding['impact']}): {finding['nodes'][0]['html'][:200]}"
+        for finding in report["violations"]
+        if finding["impact"] in ("serious", "critical")
+    ]
