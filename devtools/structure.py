@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-PRODUCT = ("platform", "models_registry", "training", "inference", "evaluations")
+PRODUCT = ("platform", "models_registry", "training", "inference")
 A_SCREEN = 30  # lines
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
