@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from django.db.models import Prefetch, QuerySet
-from drf_spectacular.utils import extend_schema, extend_schema_field
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
 from rest_framework import mixins, serializers, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -17,7 +17,8 @@ from models_registry.projects.selectors import with_lineage
 from models_registry.projects.services import change_project, delete_project, serve_again
 from models_registry.projects.versions import promote_version, roll_back
 
-MOST_VERSIONS = 1000
+MOST_VERSIONS = 200  # of an answer
+LONGEST_NUMBER = 9  # digits of a version in an address
 
 
 class VersionSerializer(serializers.ModelSerializer):
@@ -156,14 +157,20 @@ class ProjectViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.
         delete_project(project=self.get_object())
         return Response(status=status.HTTP_204_NO_CONTENT)
 
-    @extend_schema(responses=VersionSerializer(many=True))
+    @extend_schema(
+        responses=VersionSerializer(many=True),
+        parameters=[OpenApiParameter("below", int, description="Of versions with a smaller number.")],
+    )
     @action(detail=True, pagination_class=None, filter_backends=[])
     def versions(self, request: Request, public_id: str) -> Response:
-        """List the versions of a project, the latest first: up to a thousand."""
+        """List the versions of a project, the latest first, 200 at the most; `below` asks for those before one."""
         project: Project = self.get_object()
         shown = project.versions.exclude(state=RegisteredModel.State.DELETED).defer(
             "metrics", "accuracy_plot"
         )
+        below = request.query_params.get("below", "")
+        if below.isdecimal() and len(below) < LONGEST_NUMBER:
+            shown = shown.filter(version__lt=int(below))
         rows = with_lineage(shown).prefetch_related("aliases").order_by("-version")[:MOST_VERSIONS]
         return Response(VersionSerializer(rows, many=True).data)
 

@@ -43,8 +43,9 @@ from ..downloads import download_name
 from .models import own_snippets
 
 PAGE_SIZE = 24
-VERSIONS_SHOWN = 200
+VERSIONS_SHOWN = 50
 MOVES_SHOWN = 20
+LONGEST_NUMBER = 9  # digits of a version in an address
 
 
 class ProjectSearch(ListSearch):
@@ -134,7 +135,7 @@ def overview(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
 @never_cache
 @require_GET
 def versions(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
-    """Show all versions, and how production moved."""
+    """Show the versions, the latest first and a page at a time, and how production moved."""
     project = _own_project(request, public_id)
     shown = with_lineage(_shown(project)).prefetch_related("aliases").defer(None)
     shown = shown.defer("accuracy_plot", "training_job__log_tail", "training_job__progress")
@@ -142,8 +143,13 @@ def versions(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
         *("project", "name", "kind", "why", "created_at", "by__username"),
         *("from_model__version", "to_model__version"),
     )
+    below = request.GET.get("below", "")
+    if below.isdecimal() and len(below) < LONGEST_NUMBER:
+        shown = shown.filter(version__lt=int(below))
+    found = list(shown.order_by("-version")[: VERSIONS_SHOWN + 1])
     context: dict[str, object] = {
-        "versions": shown.order_by("-version")[:VERSIONS_SHOWN],
+        "versions": found[:VERSIONS_SHOWN],
+        "older": found[VERSIONS_SHOWN - 1].version if len(found) > VERSIONS_SHOWN else None,
         "moves": moves[:MOVES_SHOWN],
         "previous": previous_version(project),
         "names": project.aliases.exclude(name=PRODUCTION).values_list("name", flat=True),

@@ -39,6 +39,7 @@ def test_owner_sees_and_promotes(project: Project) -> None:
         (2, []),
         (1, ["production"]),
     ]
+    assert [one["version"] for one in client.get(f"{address}versions/?below=2").json()] == [1]
     answer = client.post(f"{address}promote/", {"version": 2, "expected": 1}, format="json")
     assert (answer.status_code, answer.json()["production"]) == (200, 2)
     answer = client.post(f"{address}promote/", {"version": 2, "expected": 1}, format="json")

@@ -56,6 +56,16 @@ def test_project_without_versions_has_its_pages(tab: str) -> None:
     assert "no version in production" in page
 
 
+def test_versions_come_a_page_at_a_time(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("inference.pages.projects.VERSIONS_SHOWN", 1)
+    client, address = as_(project.owner), f"/projects/{project.public_id}/versions/"
+    first = client.get(address)
+    assert [one.version for one in first.context["versions"]] == [2]
+    assert f"{address}?below=2" in first.content.decode()
+    last = client.get(address, {"below": "2"})
+    assert ([one.version for one in last.context["versions"]], last.context["older"]) == ([1], None)
+
+
 def test_promote_and_roll_back(project: Project) -> None:
     client, address = as_(project.owner), f"/projects/{project.public_id}"
     page = client.post(f"{address}/promote/", {"version": 2, "expected": 1}, follow=True).content.decode()
