@@ -25,6 +25,7 @@ BENCHMARKS = {
     "cases": "cases:cases",
     "registry_pages": "registry_pages:registry_pages",
     "project_pages": "project_pages:project_pages",
+    "retrain": "retrain:retrain",
 }
 
 

@@ -28,18 +28,21 @@ class TrainingConfig(AppConfig):
         from .datasets.files import DATASETS
         from .documents.projections import TrainingProjection
         from .examples import files as examples_files
+        from .examples import stored_features
         from .jobs.files import CHECKPOINTS, known_files
 
         register(TrainingProjection())
         for folder in (*(f"{task}/" for task in TaskType), DATASETS, CHECKPOINTS):
             register_files(folder, partial(known_files, folder))
         register_files(examples_files.PROJECTS, examples_files.known_files)
+        register_files(examples_files.PROJECTS, stored_features.known_files)
 
     def _register_periodic_tasks(self) -> None:
         from core import periodic
 
         from .datasets.reconcile import sweep_unusable_datasets
         from .examples.findings import apply_waiting
+        from .examples.stored_features import trim_features
         from .jobs.project_deletion import sweep_deleted_projects
         from .jobs.reconcile import sweep_files
         from .jobs.routing import route_queued_jobs
@@ -50,6 +53,7 @@ class TrainingConfig(AppConfig):
         periodic.register("sweep files", sweep_files)
         periodic.register("take over findings", apply_waiting)
         periodic.register("sweep deleted projects", sweep_deleted_projects)
+        periodic.register("trim features", trim_features)
         periodic.register("sweep unusable data sets", sweep_unusable_datasets)
         periodic.register("fetch further networks", fetch_networks_of_environment)
         periodic.register("sweep fetches of networks", sweep_fetches)
@@ -63,6 +67,7 @@ class TrainingConfig(AppConfig):
         from work.queue import set_slots_source
 
         from .datasets.services import kept_datasets
+        from .examples.stored_features import kept_features
         from .jobs.prometheus import read_metrics
         from .jobs.selectors import running_activity, slots_by_queue
         from .worker.health import look_at_periodic_tasks, look_for_worker
@@ -73,3 +78,4 @@ class TrainingConfig(AppConfig):
         health.register("periodic", look_at_periodic_tasks)
         metrics.register(read_metrics)
         quota.register(kept_datasets)
+        quota.register(kept_features)

@@ -1,7 +1,7 @@
 """The models of this app, where Django looks for them; each is written in its own room."""
 
 from .datasets.models import Dataset, DatasetValidation
-from .examples.models import Edit, Example, Findings, Revision
+from .examples.models import Edit, Example, FeatureFile, Findings, Revision
 from .jobs.models import TrainingJob, WorkerHeartbeat
 from .networks.models import HubNetwork, NetworkFetch
 
@@ -10,6 +10,7 @@ __all__ = [
     "DatasetValidation",
     "Edit",
     "Example",
+    "FeatureFile",
     "Findings",
     "HubNetwork",
     "NetworkFetch",

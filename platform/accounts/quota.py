@@ -22,13 +22,14 @@ WITHOUT_ACCOUNT = 0  # which no account has
 
 @dataclass(frozen=True)
 class Kept:
-    """The storage that an account uses for one kind of files."""
+    """The storage that an account uses for one kind of files; what `gives_way` refuses nobody an upload."""
 
     label: str
     count: int
     bytes: int
     page: str  # the name of the address where they can be seen and deleted
     remedy: str
+    gives_way: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,8 @@ class Storage:
 
     @property
     def left(self) -> int:
-        """The bytes that are left of the quota, 0 at least."""
-        return max(0, self.most - self.taken)
+        """The bytes that are left of the quota for what does not give way, 0 at least."""
+        return max(0, self.most - sum(kind.bytes for kind in self.kinds if not kind.gives_way))
 
 
 Source = Callable[[int | None], Kept]

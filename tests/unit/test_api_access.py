@@ -117,6 +117,12 @@ def edited_project(owner: User) -> str:
     return str(found.public_id)
 
 
+def example(owner: User) -> str:
+    found = ProjectFactory(owner=owner)
+    Example.objects.create(pk=1, project=found, shard=DatasetFactory(owner=owner), place="1", sha256="1" * 64)
+    return str(found.public_id)
+
+
 def api_token(owner: User) -> str:
     return AuthToken.objects.create(user=owner)[0].token_key
 
@@ -165,6 +171,7 @@ CASES = [
     ("GET", "projects/{}/examples/", project, None, MINE),
     ("GET", "projects/{}/examples/download/", project, None, MINE),
     ("PATCH", "projects/{}/examples/", project, {"ids": [], "excluded": True}, MINE),
+    ("GET", "projects/{}/examples/1/similar/", example, None, (401, 404, 400, 400)),
     ("POST", "projects/{}/undo/", edited_project, {"edit": 1}, MINE),
     ("GET", "projects/{}/revisions/", project, None, MINE),
     ("POST", "projects/{}/train/", project, {}, (401, 404, 400, 400)),

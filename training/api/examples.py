@@ -24,6 +24,8 @@ from ..examples.additions import add_uploads
 from ..examples.models import Example, Revision
 from ..examples.responses import download_response
 from ..examples.selectors import SHOW, SOURCES, Wanted, page_of_examples
+from ..examples.similar import MOST as MOST_SIMILAR
+from ..examples.similar import similar_to
 from ..jobs.models import TrainingJob
 from ..jobs.services import train_again
 from .serializers import JobSerializer
@@ -34,7 +36,10 @@ REVISIONS_SHOWN = 100
 
 class ExampleSerializer(serializers.ModelSerializer):
     """An example as it is now. `given` is the probability of its class by a model that has not learnt from it,
-    `suggested` the most probable other class, `doubt` how certain it is that the class is wrong (null: it looks right).
+    `suggested` the most probable other class, `doubt` how certain it is that the class is wrong (null: it looks
+    right).
+    `near_copy_of` is equal for near copies of one another, `likeness` how alike the two most alike of them are
+    (0 to 1), `oddness` how far it is from those most like it (null: it is no odd one).
     """
 
     dataset = serializers.IntegerField(source="shard_id")
@@ -57,6 +62,9 @@ class ExampleSerializer(serializers.ModelSerializer):
             "suggested",
             "likely",
             "doubt",
+            "near_copy_of",
+            "likeness",
+            "oddness",
         )
         read_only_fields = fields
 
@@ -67,6 +75,13 @@ class ExamplePageSerializer(serializers.Serializer):
     results = ExampleSerializer(many=True)
     next = serializers.CharField(allow_null=True)
     newest_edit = serializers.IntegerField()
+
+
+class SimilarSerializer(serializers.Serializer):
+    """An example and how alike it is to another one: the cosine of their features, 1 at the most."""
+
+    example = ExampleSerializer()
+    similarity = serializers.FloatField(source="likeness")
 
 
 class EditRequestSerializer(serializers.Serializer):
@@ -250,6 +265,23 @@ class ExamplesDownloadView(APIView):
         return download_response(_project(request, public_id), wanted, as_zip=as_zip)
 
 
+class SimilarView(APIView):
+    """What is like one example."""
+
+    @extend_schema(
+        responses=SimilarSerializer(many=True),
+        parameters=[
+            OpenApiParameter("count", int, description=f"How many, 12 unless said; at most {MOST_SIMILAR}.")
+        ],
+    )
+    def get(self, request: Request, public_id: str, pk: int) -> Response:
+        """List the examples most like one, the most alike first. 400: no training has seen it yet; 404: unknown."""
+        rows = Example.objects.filter(project=_project(request, public_id))
+        count = request.query_params.get("count", "")
+        found = similar_to(get_object_or_404(rows, pk=pk), int(count) if count.isdecimal() else 12)
+        return Response(SimilarSerializer(found, many=True).data)
+
+
 class UndoView(APIView):
     """Takes edits back."""
 
@@ -298,6 +330,11 @@ urlpatterns = [
         "projects/<str:public_id>/examples/download/",
         ExamplesDownloadView.as_view(),
         name="api-examples-download",
+    ),
+    path(
+        "projects/<str:public_id>/examples/<int:pk>/similar/",
+        SimilarView.as_view(),
+        name="api-similar-examples",
     ),
     path("projects/<str:public_id>/undo/", UndoView.as_view(), name="api-undo"),
     path("projects/<str:public_id>/revisions/", RevisionsView.as_view(), name="api-revisions"),

@@ -14,12 +14,17 @@ from documents import keys
 from documents.projections import StreamProjection
 from documents.schemas import TrainingDocument
 from models_registry.inputs import Corrections
+from work.attempt import HopelessAttempt
 
 from ..datasets.models import Dataset
 from ..engine.catalogue import get_architecture
-from ..engine.data import DataError, iter_training_document_dataset
+from ..engine.data import DataError, iter_revision_dataset, iter_training_document_dataset, learnt_rows
+from ..engine.data.manifest import Manifest, read_manifest
 from ..engine.specs.strategies import SCRATCH, find_strategy
+from ..examples.models import Revision
+from ..examples.revisions import shards_of
 from ..jobs.models import TrainingJob
+from ..worker.shards import fetch_shards
 from .external_jobs import import_document
 
 
@@ -35,25 +40,31 @@ class TrainingProjection(StreamProjection):
 
     def chunks(self, version: str) -> Iterator[bytes]:
         """Yield the document, in memory of one piece; `BucketError` before the end of one that is not whole."""
-        job = TrainingJob.objects.select_related("dataset").get(token=version.split()[0])
-        head = json.dumps(job_settings(job), indent=2, ensure_ascii=False)
-        yield head.removesuffix("\n}").encode()
-        yield b',\n  "dataset": '
-        yield from _dataset(job.dataset)
-        yield b"\n}\n"
+        jobs = TrainingJob.objects.select_related("dataset", "revision")
+        job = jobs.get(token=version.split()[0])
+        with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:
+            if job.revision is None:
+                classes, content = len(job.dataset.classes), _dataset(job.dataset, Path(folder))
+            else:
+                classes, content = _revision(job.revision, job.task_type, Path(folder))
+            head = json.dumps(job_settings(job, classes), indent=2, ensure_ascii=False)
+            yield head.removesuffix("\n}").encode()
+            yield b',\n  "dataset": '
+            yield from content
+            yield b"\n}\n"
 
     def import_document(self, source: Reader, *, etag: str) -> None:
         import_document(source, etag=etag)
 
 
-def job_settings(job: TrainingJob) -> dict[str, object]:
-    """Return all of the document but the data set, in the format's order and words."""
+def job_settings(job: TrainingJob, classes: int) -> dict[str, object]:
+    """Return all of the document but the data set, which has so many classes, in the format's order and words."""
     pretrained = find_strategy(job.strategy).pretrained
     effective = job.effective
     return {
         "token": job.token,
         "task_type": job.task_type,
-        "num_classes": len(job.dataset.classes),
+        "num_classes": classes,
         "optimizer": effective.optimizer,
         "learning_rate": effective.learning_rate,
         "batch_size": effective.batch_size,
@@ -71,24 +82,48 @@ def is_inlined(dataset: Dataset) -> bool:
     return dataset.size <= settings.TRAINYARD["MAX_INLINE_BYTES"]
 
 
-def _dataset(dataset: Dataset) -> Iterator[bytes]:
+def _dataset(dataset: Dataset, folder: Path) -> Iterator[bytes]:
     if not is_inlined(dataset):
         yield json.dumps(_reference(dataset)).encode()
         return
-    with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:
-        path = Path(folder) / f"dataset{Path(dataset.key).suffix}"
-        download(dataset.key, path, sha256=dataset.sha256, limit=dataset.size)
-        try:
-            yield from iter_training_document_dataset(
-                path,
-                task_type=dataset.task_type,
-                columns=dataset.columns,
-                corrections=Corrections.from_json(dataset.corrections),
-                classes=dataset.classes or None,
-                unreadable=_unreadable(dataset),
-            )
-        except DataError as error:
-            raise BucketError(f"The data set {dataset.name} cannot be written out: {error}") from error
+    path = folder / f"dataset{Path(dataset.key).suffix}"
+    download(dataset.key, path, sha256=dataset.sha256, limit=dataset.size)
+    try:
+        yield from iter_training_document_dataset(
+            path,
+            task_type=dataset.task_type,
+            columns=dataset.columns,
+            corrections=Corrections.from_json(dataset.corrections),
+            classes=dataset.classes or None,
+            unreadable=_unreadable(dataset),
+        )
+    except DataError as error:
+        raise BucketError(f"The data set {dataset.name} cannot be written out: {error}") from error
+
+
+def _revision(revision: Revision, task_type: str, folder: Path) -> tuple[int, Iterator[bytes]]:
+    """Return how many classes a revision has, and its examples as they are labelled in it."""
+    path = folder / "manifest.parquet"
+    download(revision.key, path, sha256=revision.sha256, limit=revision.size)
+    try:
+        manifest = read_manifest(path)
+    except DataError as error:
+        raise BucketError(f"{revision} cannot be written out: {error}") from error
+    classes = len({manifest.labels[row] for row in learnt_rows(manifest)})
+    uploads = shards_of(revision)
+    if sum(upload.size for upload in uploads) > settings.TRAINYARD["MAX_INLINE_BYTES"]:
+        reference = {"$ref": revision.key, "sha256": revision.sha256, "bytes": revision.size}
+        listed = {**reference, "uploads": [_reference(upload) for upload in uploads]}
+        return classes, iter([json.dumps(listed).encode()])
+    return classes, _examples(revision, manifest, task_type, folder)
+
+
+def _examples(revision: Revision, manifest: Manifest, task_type: str, folder: Path) -> Iterator[bytes]:
+    try:
+        shards = fetch_shards(revision, folder, lambda: None)
+        yield from iter_revision_dataset(manifest, shards, task_type=task_type)
+    except (DataError, HopelessAttempt) as error:
+        raise BucketError(f"{revision} cannot be written out: {error}") from error
 
 
 def _reference(dataset: Dataset) -> dict[str, object]:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from .data import DataError
 from .events import Event, FailureEvent, FailureKind, ResultEvent, TrainingError, TrainingStopped
-from .request import TrainingRequest, TrainingResult
+from .request import TrainingRequest
 from .specs.strategies import find_strategy
 from .torchrun import relay
 
@@ -59,16 +59,13 @@ def run_job(job: Job, events: Connection, commands: Connection) -> None:
     sys.exit(0 if succeeded else 1)
 
 
-def emit_events(
-    work: Callable[[Callable[[Event], None]], TrainingResult | None], emit: Callable[[Event], None]
-) -> bool:
-    """Do the work, turning its progress, its result or its error into events; says whether it succeeded."""
+def emit_events(work: Callable[[Callable[[Event], None]], object], emit: Callable[[Event], None]) -> bool:
+    """Do the work, which reports its own result, and turn an error into an event; says whether it succeeded."""
     try:
-        result = work(emit)
+        work(emit)
     except Exception as error:
         emit(_failure(error))
         return False
-    emit(ResultEvent(result))
     return True
 
 
@@ -85,17 +82,16 @@ def _failure(error: Exception) -> FailureEvent:
     return FailureEvent("internal", f"{type(error).__name__}: {error}")
 
 
-def _work(
-    job: Job, report: Callable[[Event], None], should_stop: Callable[[], bool]
-) -> TrainingResult | None:
+def _work(job: Job, report: Callable[[Event], None], should_stop: Callable[[], bool]) -> None:
     if job.request is not None:
         from .training import train
 
-        return train(job.request, report, should_stop=should_stop)
+        train(job.request, report, should_stop=should_stop)
+        return
     from .networks.backbones import prepare_all
 
     prepare_all(Path(job.cache_dir))
-    return None
+    report(ResultEvent(None))
 
 
 def _redirect_output(log: Path) -> None:

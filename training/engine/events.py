@@ -193,7 +193,7 @@ class CheckpointEvent:
 
 @dataclass(frozen=True)
 class ResultEvent:
-    """The end of a training that succeeded, or (without a result) of making a machine ready."""
+    """A training has succeeded and its files are written, or (without a result) a machine is ready."""
 
     event: ClassVar[str] = "result"
 
@@ -216,17 +216,40 @@ class ResultEvent:
 
 
 @dataclass(frozen=True)
+class FindingsEvent:
+    """A second look at the data, after the result: `examples` names a file in the request's output folder.
+
+    It is as the result's, with what is thought of each example (see `seen_examples`). `naive_accuracy`, 0…1, is about
+    what a split would have claimed that draws each example on its own; None where that is the same.
+    """
+
+    event: ClassVar[str] = "findings"
+
+    examples: str
+    naive_accuracy: float | None = None
+
+    def to_json(self) -> dict[str, object]:
+        """Return the event as plain data."""
+        return {"event": self.event, **vars(self)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, object]) -> Self:
+        """Read what `to_json` made. Raises `UnknownEvent`."""
+        return cls(value_of(str, data, "examples"), _number(data.get("naive_accuracy")))
+
+
+@dataclass(frozen=True)
 class FailureEvent(Failure):
-    """The end of a training that failed; `message` is for whoever `kind` names."""
+    """The end of a training that failed, or of the look at its data; `message` is for whoever `kind` names."""
 
     KINDS: ClassVar[tuple[str, ...]] = get_args(FailureKind)
 
     kind: FailureKind
 
 
-Event = ProgressEvent | CheckpointEvent | ResultEvent | FailureEvent
+Event = ProgressEvent | CheckpointEvent | ResultEvent | FindingsEvent | FailureEvent
 EVENTS: dict[str, type[Event]] = {
-    kind.event: kind for kind in (ProgressEvent, CheckpointEvent, ResultEvent, FailureEvent)
+    kind.event: kind for kind in (ProgressEvent, CheckpointEvent, ResultEvent, FindingsEvent, FailureEvent)
 }
 
 

@@ -20,6 +20,14 @@ class Shard:
 
 
 @dataclass(frozen=True)
+class FeatureSource:
+    """A file with features that an earlier training computed, and the fingerprint of what computed them."""
+
+    path: str
+    fingerprint: str
+
+
+@dataclass(frozen=True)
 class TrainingRequest:
     """One training. `public_id` names the model's files and stands in them; a trainer is not told the token,
     with which a model can be used. Paths are strings; `columns` maps input and label to a table's columns,
@@ -31,7 +39,7 @@ class TrainingRequest:
     `digests` are the SHA-256 of the network's files that the platform fetched from the hub, by their names there.
 
     With a `manifest` (a file, see `data.manifest`) its rows are trained on, out of the `shards`; `dataset_sha256` is
-    the manifest's then, and the other fields of the data set mean nothing.
+    the manifest's then, and the other fields of the data set mean nothing. What `features` have is not computed again.
     """
 
     public_id: str
@@ -55,6 +63,7 @@ class TrainingRequest:
     digests: dict[str, str] = field(default_factory=dict)
     manifest: str = ""
     shards: tuple[Shard, ...] = ()
+    features: tuple[FeatureSource, ...] = ()
 
     @property
     def devices(self) -> list[str]:
@@ -70,14 +79,17 @@ class TrainingRequest:
         """Read what `to_json` made."""
         shards = tuple(Shard(**shard) for shard in data.get("shards", ()))
         settings = Hyperparameters(**data["hyperparameters"])
-        return cls(**{**data, "hyperparameters": settings, "shards": shards})
+        features = tuple(FeatureSource(**source) for source in data.get("features", ()))
+        further = {"hyperparameters": settings, "shards": shards, "features": features}
+        return cls(**{**data, **further})
 
 
 @dataclass(frozen=True)
 class TrainingResult:
     """A finished training. `accuracy` is percent of the validation part; `artifacts` maps kinds to files in
     the request's output folder; `accuracy_plot` is a base64 PNG; seconds are wall-clock. `examples` names the file
-    there with what was trained on (see `seen_examples`)."""
+    there that lists what was trained on (see `seen_examples`), "" where a manifest has; `features` the one with
+    features that the request did not bring, "" for none; `fingerprint` says what computed them."""
 
     accuracy: float
     classes: list[str]
@@ -87,6 +99,8 @@ class TrainingResult:
     parity: ParityMetrics
     phase_seconds: dict[str, float]
     examples: str = ""
+    features: str = ""
+    fingerprint: str = ""
 
     def to_json(self) -> dict[str, object]:
         """Return plain data."""

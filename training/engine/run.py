@@ -1,7 +1,7 @@
 """Train on a bare machine: `python -m training.engine.run request.json`.
 
-The request is a `TrainingRequest` as JSON; events go to standard output as JSON lines, the last one
-is the result or an error. Exits 0 with a result, 1 with an error. Ctrl-C stops at the next safe point;
+The request is a `TrainingRequest` as JSON; events go to standard output as JSON lines, the last ones
+are the result and the findings, or an error. Exits 0 with both, 1 with an error. Ctrl-C stops at the next safe point;
 with `--listen` a line on standard input does, and its end ends the process.
 
 Several GPUs train one network when torchrun starts this module, one process for each of the request's

@@ -3,7 +3,9 @@
 The file is a manifest with further columns: `text`, the beginning of a text; `offset`, `packed` and `method`, where an
 image of an upload lies in its archive; `given`, the probability of the example's own label by a model that has not
 learnt from it; `suggested` and `likely`, the most probable other class and its probability; `doubt`, how certain it is
-that the label is wrong, of those that look wrong.
+that the label is wrong, of those that look wrong; `near_copy_of` and `likeness`, the group of near copies that it is in
+and how alike its two most alike are; `oddness`, how far it is from others, of odd ones; `direction`, what similar ones
+are found by (see `strategies.neighbours`).
 """
 
 from __future__ import annotations
@@ -31,18 +33,39 @@ if TYPE_CHECKING:
     import pyarrow
 
 SHOWN = 1_000  # characters of a text
+DIRECTION = "direction"  # a column
 ID = 16  # characters that tell a group of examples from others
 
+SCALE = 127  # of a direction's numbers in eight bits
+
 Opinions = npt.NDArray[np.float32]
+Directions = npt.NDArray[np.int8]
+
+
+@dataclass(frozen=True)
+class NearCopies:
+    """The group of near copies that each example is in, "" for none, and the likeness of its two most alike, 0…1."""
+
+    groups: tuple[str, ...]
+    likeness: Opinions
 
 
 @dataclass(frozen=True)
 class Judged:
-    """Probabilities of examples by models that have not learnt from them: `rows` of the examples, N × classes."""
+    """Probabilities of examples by models that have not learnt from them: `rows` of the examples, N × classes.
+
+    `copies`, `oddness` (NaN where an example is not odd) and `directions` are of all examples.
+    """
 
     rows: npt.NDArray[np.int64]
     probabilities: Opinions
     issues: Sequence[LabelIssue] = ()
+    copies: NearCopies | None = None
+    oddness: Opinions | None = None
+    directions: Directions | None = None
+
+
+NOT_JUDGED = Judged(np.zeros(0, np.int64), np.zeros((0, 2), np.float32))
 
 
 def settled_manifest(request: TrainingRequest, examples: Examples) -> Manifest:
@@ -85,7 +108,8 @@ def write_seen_examples(path: Path, request: TrainingRequest, examples: Examples
     table = manifest.table()
     for name, values in _shown(request, examples, manifest).items():
         table = table.append_column(name, pyarrow.array(values))
-    for name, column in _opinions(examples, judged, len(manifest)).items():
+    columns = _opinions(examples, judged, len(manifest)) | _neighbours(examples, judged, len(manifest))
+    for name, column in columns.items():
         table = table.append_column(name, column)
     pyarrow.parquet.write_table(table, path, compression="zstd")
 
@@ -136,11 +160,49 @@ def _opinions(examples: Examples, judged: Judged, count: int) -> dict[str, pyarr
     }
 
 
+def _neighbours(examples: Examples, judged: Judged, count: int) -> dict[str, pyarrow.Array]:
+    """Return the columns of what lies near each example, null where nothing is known or to be told."""
+    import pyarrow
+
+    group: list[str | None] = [None] * count
+    likeness: list[float | None] = [None] * count
+    oddness: list[float | None] = [None] * count
+    direction: list[bytes | None] = [None] * count
+    for index, row in enumerate(examples.rows):
+        if judged.copies is not None and judged.copies.groups[index]:
+            group[row], likeness[row] = judged.copies.groups[index], float(judged.copies.likeness[index])
+        if judged.oddness is not None and not np.isnan(judged.oddness[index]):
+            oddness[row] = float(judged.oddness[index])
+        if judged.directions is not None:
+            direction[row] = judged.directions[index].tobytes()
+    return {
+        "near_copy_of": pyarrow.array(group, pyarrow.string()),
+        "likeness": pyarrow.array(likeness, pyarrow.float32()),
+        "oddness": pyarrow.array(oddness, pyarrow.float32()),
+        DIRECTION: pyarrow.array(direction, pyarrow.binary()),
+    }
+
+
+def read_directions(path: Path) -> tuple[list[str], Directions]:
+    """Return the digests of the examples whose directions a file has, and these: N × axes; none of an older file."""
+    import pyarrow.compute
+    import pyarrow.parquet
+
+    if DIRECTION not in pyarrow.parquet.read_schema(path).names:
+        return [], np.zeros((0, 0), np.int8)
+    table = pyarrow.parquet.read_table(path, columns=["sha256", DIRECTION])
+    table = table.filter(pyarrow.compute.is_valid(table.column(DIRECTION)))
+    if not len(table):
+        return [], np.zeros((0, 0), np.int8)
+    joined = b"".join(table.column(DIRECTION).to_pylist())
+    return table.column("sha256").to_pylist(), np.frombuffer(joined, np.int8).reshape(len(table), -1)
+
+
 def read_seen_examples(path: Path) -> tuple[Manifest, dict[str, list[object]]]:
-    """Return the manifest of a file and its further columns, by name."""
+    """Return the manifest of a file and its further columns but the directions, by name."""
     import pyarrow.parquet
 
     table = pyarrow.parquet.read_table(path)
     manifest = manifest_of(table)
-    further = [name for name in table.column_names if name not in manifest.columns()]
+    further = [name for name in table.column_names if name not in {*manifest.columns(), DIRECTION}]
     return manifest, {name: table.column(name).to_pylist() for name in further}

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from .events import Event, FailureEvent, ResultEvent, event_from_json
+from .events import Event, FailureEvent, FindingsEvent, ResultEvent, event_from_json
 from .request import TrainingRequest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,8 +45,8 @@ def relay(request: TrainingRequest, emit: Callable[[Event], None], stopping: thr
             last = event_from_json(json.loads(line))
             emit(last)
     code = process.wait()
-    if isinstance(last, ResultEvent | FailureEvent):
-        return isinstance(last, ResultEvent)
+    if isinstance(last, ResultEvent | FindingsEvent | FailureEvent):
+        return not isinstance(last, FailureEvent)
     raise SystemExit(code or 1)
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -19,7 +20,7 @@ from models_registry.artifacts.model_metrics import ModelMetrics, QuantizedMetri
 
 from .catalogue import Architecture, as_described, get_architecture
 from .data.images import thumbnail
-from .events import Event, Progress, TrainingError
+from .events import Event, FindingsEvent, Progress, ResultEvent, TrainingError
 from .examples import open_examples
 from .export.atomic_files import write_atomically
 from .export.classifier import ExportedClassifier
@@ -33,10 +34,13 @@ from .loop.checkpoints import Checkpoints
 from .loop.distributed import joined, own_rank
 from .networks.backbones import exported_network, quantized_network
 from .request import TrainingRequest, TrainingResult
-from .seen_examples import write_seen_examples
+from .seen_examples import NOT_JUDGED, write_seen_examples
+from .specs.strategies import find_strategy
 from .strategies.base import Assignment, TrainedModel
 from .strategies.factory import get_strategy
+from .strategies.feature_cache import FeatureCache
 from .strategies.judge import judge
+from .strategies.naive_split import claimed
 from .strategies.ngrams import join_ngrams
 
 LIBRARIES = ("torch", "onnx", "onnxruntime", "tokenizers", "numpy", "pillow")
@@ -49,35 +53,50 @@ def train(
 ) -> TrainingResult:
     """Train and write the artifacts into the request's output folder.
 
-    Raises `DataError` for the data, `TrainingError` for the settings or a model that fails the
-    parity gate, `TrainingStopped` soon after `should_stop` says so.
+    The result is reported as soon as the model can go live; then the data are looked at once more, and what is found
+    is reported as well. Returns the result with what was found. Raises `DataError` for the data, `TrainingError` for
+    the settings or a model that fails the parity gate, `TrainingStopped` soon after `should_stop` says so.
     """
     progress = Progress(report, should_stop)
     with _learn(request, progress) as (assignment, trained):
-        architecture, threads = assignment.architecture, assignment.threads
-        progress.enter("export", "Writing the model's files")
-        metadata = _describe(request, architecture, trained.classes)
-        artifacts, onnx = _export(request, architecture, trained, metadata, progress)
-        crash_point("export.done")
-        progress.enter("verify", "Verifying the files on validation examples")
-        samples = _samples(request, trained)
-        parity, served = _verify(request, artifacts, onnx, samples, threads, progress)
-        metrics = trained.metrics.copy()
-        quantized = _verify_quantized(request, artifacts, samples, served, threads)
-        if quantized is not None:
-            metrics["int8"] = quantized
-        if (part := trained.examples.tests) is not None:
-            tested = measure_test_part(part, onnx, trained.classes, threads=threads, progress=progress)
-            if tested is not None:
-                metrics["test"] = tested
-        _picture_mistakes(request, metrics, trained)
-        artifacts["evaluation"] = f"{request.public_id}_evaluation.json"
-        evaluation = json.dumps({**json.loads(metadata.to_json()), "metrics": metrics}, ensure_ascii=False)
-        write_atomically(Path(request.output_dir, artifacts["evaluation"]), evaluation.encode())
-        seen = f"{request.public_id}_examples.parquet"
-        judged = judge(trained, request.seed, progress.check)
-        write_seen_examples(Path(request.output_dir, seen), request, trained.examples, judged)
-        crash_point("verify.done")
+        result = _finish(request, assignment, trained, progress)
+        report(ResultEvent(result))
+        findings = _look_again(request, trained, progress)
+        report(findings)
+    metrics = result.metrics.copy()
+    if findings.naive_accuracy is not None:
+        metrics["naive_accuracy"] = findings.naive_accuracy
+    return replace(result, metrics=metrics, examples=findings.examples)
+
+
+def _finish(
+    request: TrainingRequest, assignment: Assignment, trained: TrainedModel, progress: Progress
+) -> TrainingResult:
+    """Write the model's files and prove that they agree. Raises `TrainingError`, `TrainingStopped`."""
+    architecture, threads = assignment.architecture, assignment.threads
+    progress.enter("export", "Writing the model's files")
+    metadata = _describe(request, architecture, trained.classes)
+    artifacts, onnx = _export(request, architecture, trained, metadata, progress)
+    crash_point("export.done")
+    progress.enter("verify", "Verifying the files on validation examples")
+    samples = _samples(request, trained)
+    parity, served = _verify(request, artifacts, onnx, samples, threads, progress)
+    metrics = trained.metrics.copy()
+    quantized = _verify_quantized(request, artifacts, samples, served, threads)
+    if quantized is not None:
+        metrics["int8"] = quantized
+    if (part := trained.examples.tests) is not None:
+        tested = measure_test_part(part, onnx, trained.classes, threads=threads, progress=progress)
+        if tested is not None:
+            metrics["test"] = tested
+    _picture_mistakes(request, metrics, trained)
+    artifacts["evaluation"] = f"{request.public_id}_evaluation.json"
+    evaluation = json.dumps({**json.loads(metadata.to_json()), "metrics": metrics}, ensure_ascii=False)
+    write_atomically(Path(request.output_dir, artifacts["evaluation"]), evaluation.encode())
+    listed = "" if request.manifest else f"{request.public_id}_examples.parquet"
+    if listed:
+        write_seen_examples(Path(request.output_dir, listed), request, trained.examples, NOT_JUDGED)
+    crash_point("verify.done")
     progress.leave()
     return TrainingResult(
         accuracy=round(100 * trained.metrics["accuracy"], 2),
@@ -87,8 +106,18 @@ def train(
         accuracy_plot=trained.draw(trained.metrics["accuracy"]),
         parity=parity.to_json(),
         phase_seconds=progress.phase_seconds,
-        examples=seen,
+        examples=listed,
+        features=assignment.features.written,
+        fingerprint=assignment.features.fingerprint,
     )
+
+
+def _look_again(request: TrainingRequest, trained: TrainedModel, progress: Progress) -> FindingsEvent:
+    """Write what is to be said of each example. Raises `TrainingStopped`."""
+    judged = judge(trained, request.seed, progress.check)
+    found = f"{request.public_id}_findings.parquet"
+    write_seen_examples(Path(request.output_dir, found), request, trained.examples, judged)
+    return FindingsEvent(found, claimed(trained.metrics["accuracy"], trained.naive_gain()))
 
 
 def assist(request: TrainingRequest) -> None:
@@ -108,6 +137,7 @@ def _learn(request: TrainingRequest, progress: Progress) -> Iterator[tuple[Assig
         torch.set_num_threads(threads)
         checkpoints = Checkpoints(request, progress, writes=ranks.is_first)
         ranks.wait()  # until the first has removed what is not this request's
+        keeps_nothing = find_strategy(request.strategy).trains_network
         assignment = Assignment(
             request=request,
             architecture=architecture,
@@ -116,6 +146,7 @@ def _learn(request: TrainingRequest, progress: Progress) -> Iterator[tuple[Assig
             device=device,
             progress=progress,
             checkpoints=checkpoints,
+            features=FeatureCache(request, writes=ranks.is_first and not keeps_nothing),
             ranks=ranks,
         )
         trained = get_strategy(request.strategy)(assignment)

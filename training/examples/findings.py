@@ -38,32 +38,48 @@ class StoredFindings:
     sha256: str
 
 
+def record_listing(
+    *, model: RegisteredModel, dataset: Dataset, file: StoredFindings, counts: Mapping[str, int]
+) -> Revision | None:
+    """Note the examples of a project's first training, in the transaction that makes its model live.
+
+    They are its first revision, which is returned; another training may have been quicker.
+    """
+    project = model.project
+    lock(project)
+    if newest_revision(project) is not None:
+        return None
+    revision = Revision.objects.create(
+        project=project,
+        number=1,
+        **vars(file),
+        examples=sum(counts.values()) - counts.get("excluded", 0),
+        counts=dict(counts),
+        author_id=project.owner_id,
+        summary=FIRST,
+    )
+    Findings.objects.create(project=project, model=model, dataset=dataset, revision=revision, **vars(file))
+    return revision
+
+
+@transaction.atomic
 def record_findings(
     *,
     model: RegisteredModel,
     dataset: Dataset,
     revision: Revision | None,
     file: StoredFindings,
-    counts: Mapping[str, int],
-) -> Revision | None:
-    """Note what a training saw, in the transaction that makes its model live.
-
-    The first one of a project is its first revision, which is returned; else the revision that was trained on.
-    """
-    project = model.project
-    if revision is None and newest_revision(project) is None:
-        lock(project)
-        revision = newest_revision(project) or Revision.objects.create(
-            project=project,
-            number=1,
-            **vars(file),
-            examples=sum(counts.values()) - counts.get("excluded", 0),
-            counts=dict(counts),
-            author_id=project.owner_id,
-            summary=FIRST,
-        )
-    Findings.objects.create(project=project, model=model, dataset=dataset, revision=revision, **vars(file))
-    return revision
+    naive_accuracy: float | None = None,
+) -> None:
+    """Note what the training of a live model has found in its data, in the place of the mere list of them."""
+    noted = {"project": model.project, "dataset": dataset, **vars(file), "applied_at": None}
+    if revision is not None:
+        noted["revision"] = revision
+    Findings.objects.update_or_create(model=model, defaults=noted)
+    if naive_accuracy is not None:
+        row = RegisteredModel.objects.select_for_update().get(pk=model.pk)
+        metrics = {**row.metrics, "naive_accuracy": naive_accuracy}
+        RegisteredModel.objects.filter(pk=row.pk).update(metrics=metrics)
 
 
 def apply_waiting(model: RegisteredModel | None = None) -> int:
@@ -127,11 +143,15 @@ def _examples(
             suggested=columns["suggested"][row] or "",
             likely=columns["likely"][row],
             doubt=columns["doubt"][row],
+            near_copy_of=columns["near_copy_of"][row] or "",
+            likeness=columns["likeness"][row],
+            oddness=columns["oddness"][row],
         )
 
 
-FURTHER = ("text", "offset", "packed", "method", "given", "suggested", "likely", "doubt")
-OPINIONS = ("given", "suggested", "likely", "doubt")
+OPINIONS = ("given", "suggested", "likely", "doubt", "near_copy_of", "likeness", "oddness")
+FURTHER = ("text", "offset", "packed", "method", *OPINIONS)
+WORDS = ("suggested", "near_copy_of")  # that are never null in a row
 
 
 def _update(findings: Findings, manifest: Manifest, further: Mapping[str, Sequence[Any]]) -> int:
@@ -153,9 +173,15 @@ def _update(findings: Findings, manifest: Manifest, further: Mapping[str, Sequen
         row = row_of.get((shard, place))
         if row is None or label != manifest.labels[row]:
             continue
-        given, suggested, likely, doubt = (column[row] for column in columns)
         placed = [split or manifest.splits[row], group or manifest.groups[row]]
-        after = [*placed, given, suggested or "", likely, doubt]
+        opinions = [column[row] for column in columns]
+        after = [
+            *placed,
+            *(
+                value or "" if name in WORDS else value
+                for name, value in zip(OPINIONS, opinions, strict=True)
+            ),
+        ]
         if after != [split, group, *before]:
             changed.append((*after, pk))
     quoted = connection.ops.quote_name

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Case, F, Q, When
 from django.db.models.functions import Lower
+from django.utils import timezone
 
 from models_registry.models import Project, RegisteredModel
 
@@ -59,6 +60,31 @@ class Findings(models.Model):
         indexes = [
             models.Index(name="findings_unapplied", fields=["id"], condition=Q(applied_at__isnull=True)),
         ]
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class FeatureFile(models.Model):
+    """Features of some of a project's examples by one network, so that nothing is looked at twice.
+
+    See `engine.feature_cache`. `backbone` is what the network is called in the catalogue, `fingerprint` what decides
+    its numbers.
+    """
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="feature_files")
+    backbone = models.CharField(max_length=200)
+    fingerprint = models.CharField(max_length=64)
+    key = models.CharField(max_length=400, unique=True)
+    size = models.PositiveBigIntegerField(help_text="Bytes.")
+    sha256 = models.CharField(max_length=64)
+    examples = models.PositiveIntegerField()
+    created_at = models.DateTimeField(auto_now_add=True)
+    used_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ("id",)
+        indexes = [models.Index(name="features_by_use", fields=["used_at", "id"])]
 
     def __str__(self) -> str:
         return self.key
@@ -155,6 +181,15 @@ class Example(models.Model):
     doubt = models.FloatField(
         null=True, help_text="How certain it is that the label is wrong; null: it looks right."
     )
+    near_copy_of = models.CharField(
+        max_length=20, blank=True, help_text="Equal for near copies of one another; empty: it has none."
+    )
+    likeness = models.FloatField(
+        null=True, help_text="How alike the two most alike of its near copies are, 0 to 1."
+    )
+    oddness = models.FloatField(
+        null=True, help_text="How far it is from those nearest to it, where that is odd; null: it is not."
+    )
 
     class Meta:
         ordering = ("id",)
@@ -173,6 +208,21 @@ class Example(models.Model):
                 name="example_in_doubt",
                 fields=["project", "-doubt", "id"],
                 condition=Q(doubt__isnull=False, confirmed=False, excluded=False),
+            ),
+            models.Index(
+                name="example_near_copy",
+                fields=["project", "-likeness", "near_copy_of", "id"],
+                condition=Q(likeness__isnull=False, excluded=False),
+            ),
+            models.Index(
+                name="example_of_copies",
+                fields=["project", "near_copy_of"],
+                condition=Q(likeness__isnull=False, excluded=False),
+            ),
+            models.Index(
+                name="example_odd",
+                fields=["project", "-oddness", "id"],
+                condition=Q(oddness__isnull=False, confirmed=False, excluded=False),
             ),
             models.Index(name="example_excluded", fields=["project", "id"], condition=Q(excluded=True)),
         ]

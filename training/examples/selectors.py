@@ -1,11 +1,11 @@
 """Reads of examples: pages of bounded size, whatever a project holds, and counts."""
 
-from collections import Counter
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 
-from django.db.models import Count, Max, Q, QuerySet, Value
+from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet, Sum, Value
 from django.db.models.functions import Lower
 
 from models_registry.models import Project
@@ -16,13 +16,21 @@ from .models import Edit, Example
 PAGE = 60
 EDITS_LOOKED_AT = 10_000
 IN_DOUBT = Q(doubt__isnull=False, confirmed=False, excluded=False)
+ODD = Q(oddness__isnull=False, confirmed=False, excluded=False)
+NEAR_COPY = Q(likeness__isnull=False, excluded=False)
 SHOW = {
     "": "All",
     "doubt": "Labels that look wrong",
+    "near_copy": "Near copies",
+    "odd_one": "Odd ones out",
     "excluded": "Excluded",
     "pending": "Changed since the last training",
     "confirmed": "Looked at by a person",
 }
+FLAGS = {"wrong_label": "doubt"}  # other names of what to show
+ACROSS = {"": "All near copies", "class": "In different classes", "split": "In different parts"}
+# By what a list is ordered, the most certain first, and then by id; what is not here is listed as it came.
+ORDERS = {"doubt": ("doubt",), "near_copy": ("likeness", "near_copy_of"), "odd_one": ("oddness",)}
 SOURCES = {UPLOAD: "Uploads", CAMERA: "Camera"}
 
 
@@ -31,6 +39,7 @@ class Wanted:
     """Which examples to show; "" is any. `text` is searched for in texts, and in the names of photos.
 
     `by` and `since` are of the newest change of an example: who made it (a username), and from which day on (UTC).
+    `across` is for near copies: those of which another one is in another class, or in another part.
     """
 
     label: str = ""
@@ -40,11 +49,14 @@ class Wanted:
     source: str = ""
     by: str = ""
     since: date | None = None
+    across: str = ""
 
     @classmethod
     def of(cls, given: Mapping[str, str]) -> "Wanted":
         """Read the filters of an address; what is unknown is ignored."""
-        split, show, source = given.get("split", ""), given.get("show", ""), given.get("source", "")
+        split, show = given.get("split", ""), given.get("flag") or given.get("show", "")
+        show, across = FLAGS.get(show, show), given.get("across", "")
+        source = given.get("source", "")
         return cls(
             label=given.get("class", ""),
             split=split if split in Example.Split.values else "",
@@ -53,12 +65,14 @@ class Wanted:
             source=source if source in SOURCES else "",
             by=given.get("by", ""),
             since=_day(given.get("since", "")),
+            across=across if across in ACROSS and show == "near_copy" else "",
         )
 
     def parameters(self) -> dict[str, str]:
         """Return what `of` reads."""
         given = {"class": self.label, "split": self.split, "show": self.show, "q": self.text}
         given |= {"source": self.source, "by": self.by, "since": self.since.isoformat() if self.since else ""}
+        given["across"] = self.across
         return {name: value for name, value in given.items() if value}
 
     @property
@@ -77,7 +91,9 @@ class Wanted:
             rows = rows.filter(source=self.source)
         if self.by or self.since:
             rows = rows.filter(version__in=self._edits(project))
-        if self.show:
+        if self.show == "near_copy":
+            rows = rows.filter(NEAR_COPY, _has_copies(self.across), confirmed=False)
+        elif self.show:
             rows = rows.filter(_shown_as(self.show, project))
         if self.text:
             rows = rows.filter(searched__contains=Lower(Value(self.text)))
@@ -97,6 +113,8 @@ def _shown_as(show: str, project: Project) -> Q:
     """Return the condition of one of the kinds of `SHOW`."""
     if show == "doubt":
         return IN_DOUBT
+    if show == "odd_one":
+        return ODD
     if show == "pending":
         trained = Edit.objects.filter(project=project, revision__isnull=False)
         return Q(version__gt=trained.aggregate(newest=Max("number"))["newest"] or 0)
@@ -116,6 +134,29 @@ def authors_of(project: Project) -> list[str]:
     return list(edits.values_list("author__username", flat=True).distinct())
 
 
+def _has_copies(across: str) -> Exists:
+    """Return the condition that an example's near copies have not all been excluded meanwhile."""
+    others = Example.objects.filter(
+        NEAR_COPY, project=OuterRef("project"), near_copy_of=OuterRef("near_copy_of")
+    )
+    if across == "class":
+        return Exists(others.exclude(label=OuterRef("label")))
+    if across == "split":
+        return Exists(others.exclude(split=OuterRef("split")))
+    return Exists(others.exclude(pk=OuterRef("pk")))
+
+
+def near_copies_of(examples: Sequence[Example]) -> dict[str, list[Example]]:
+    """Return the members of the groups of near copies that some examples of one project are in, by group."""
+    names = {example.near_copy_of for example in examples} - {""}
+    found: dict[str, list[Example]] = defaultdict(list)
+    if names:
+        rows = Example.objects.filter(NEAR_COPY, project=examples[0].project_id, near_copy_of__in=names)
+        for example in rows.order_by("id"):
+            found[example.near_copy_of].append(example)
+    return dict(found)
+
+
 @dataclass(frozen=True)
 class Page:
     """Some examples, and the cursor of those after them; "" at the end."""
@@ -125,30 +166,45 @@ class Page:
 
 
 def page_of_examples(project: Project, wanted: Wanted, after: str = "", size: int = PAGE) -> Page:
-    """Return a page: what looks wrong by certainty, everything else as it came. Unknown cursors begin anew."""
-    rows = wanted.filter(project).defer("searched")
-    by_doubt = wanted.show == "doubt"
-    cursor = _cursor(after)
-    if by_doubt:
-        rows = rows.order_by("-doubt", "id")
-        if cursor is not None:
-            doubt, pk = cursor
-            rows = rows.filter(Q(doubt__lt=doubt) | Q(doubt=doubt, pk__gt=pk), doubt__lte=doubt)
-    else:
-        rows = rows.order_by("id")
-        if cursor is not None:
-            rows = rows.filter(pk__gt=cursor[1])
+    """Return a page: what may be wrong by certainty, near copies side by side, everything else as it came.
+
+    Unknown cursors begin anew.
+    """
+    names = ORDERS.get(wanted.show, ())
+    rows = (
+        wanted.filter(project)
+        .defer("searched")
+        .order_by(*(f"-{name}" for name in names[:1]), *names[1:], "id")
+    )
+    cursor = _cursor(after, names)
+    if cursor is not None:
+        rows = rows.filter(_beyond(names, cursor))
     found = list(rows[: size + 1])
     if len(found) <= size:
         return Page(found, "")
     last = found[size - 1]
-    return Page(found[:size], f"{last.doubt if by_doubt else 0!r}:{last.pk}")
+    return Page(found[:size], ":".join([*(str(getattr(last, name)) for name in names), str(last.pk)]))
 
 
-def _cursor(text: str) -> tuple[float, int] | None:
+def _beyond(names: Sequence[str], cursor: Sequence[float | str | int]) -> Q:
+    """Return the condition that an example comes after a cursor: the first of `names` falls, the others rise."""
+    *values, pk = cursor
+    beyond = Q(pk__gt=pk)
+    for name, value in reversed(list(zip(names[1:], values[1:], strict=True))):
+        beyond = Q(**{f"{name}__gt": value}) | Q(beyond, **{name: value})
+    if names:
+        first, value = names[0], values[0]
+        # The second condition is what an index knows to begin at.
+        beyond = (Q(**{f"{first}__lt": value}) | Q(beyond, **{first: value})) & Q(**{f"{first}__lte": value})
+    return beyond
+
+
+def _cursor(text: str, names: Sequence[str]) -> list[float | str | int] | None:
+    parts = text.split(":")
+    if len(parts) != len(names) + 1:
+        return None
     try:
-        doubt, pk = text.split(":")
-        return float(doubt), int(pk)
+        return [*(float(part) for part in parts[:-1][:1]), *parts[1:-1], int(parts[-1])]
     except ValueError:
         return None
 
@@ -161,6 +217,8 @@ class Counts:
     splits: dict[str, int] = field(default_factory=dict)
     excluded: int = 0
     doubts: int = 0
+    near_copies: int = 0
+    odd_ones: int = 0
 
     @property
     def total(self) -> int:
@@ -169,7 +227,7 @@ class Counts:
 
 
 def count_examples(project: Project) -> Counts:
-    """Count a project's examples, in two queries."""
+    """Count a project's examples, in four queries."""
     rows = Example.objects.filter(project=project)
     classes, splits, excluded = Counter[str](), Counter[str](), 0
     groups = rows.order_by().values_list("label", "split", "excluded").annotate(count=Count("pk"))
@@ -180,4 +238,17 @@ def count_examples(project: Project) -> Counts:
         else:
             classes[label] += count
             splits[split] += count
-    return Counts(dict(sorted(classes.items())), dict(splits), excluded, rows.filter(IN_DOUBT).count())
+    copies = (
+        rows.filter(NEAR_COPY)
+        .order_by()
+        .values("near_copy_of")
+        .annotate(together=Count("pk"), waiting=Count("pk", filter=Q(confirmed=False)))
+    )
+    return Counts(
+        dict(sorted(classes.items())),
+        dict(splits),
+        excluded,
+        doubts=rows.filter(IN_DOUBT).count(),
+        near_copies=copies.filter(together__gt=1).aggregate(count=Sum("waiting"))["count"] or 0,
+        odd_ones=rows.filter(ODD).count(),
+    )

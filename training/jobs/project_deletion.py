@@ -15,7 +15,7 @@ from models_registry.models import Project, RegisteredModel
 
 from ..datasets.models import Dataset
 from ..examples.files import folder_of
-from ..examples.models import Edit, Example, Findings, Revision
+from ..examples.models import Edit, Example, FeatureFile, Findings, Revision
 from .models import TrainingJob
 
 logger = structlog.get_logger(__name__)
@@ -54,6 +54,7 @@ def _sweep(pk: int) -> bool:
     files = get_bucket().delete_folder(folder_of(project))
     TrainingJob.objects.filter(project=pk).update(revision=None)
     Findings.objects.filter(project=pk).delete()
+    FeatureFile.objects.filter(project=pk).delete()
     Edit.objects.filter(project=pk).delete()
     Example.objects.filter(project=pk).delete()
     Revision.objects.filter(project=pk).update(parent=None)

@@ -7,7 +7,7 @@ from django.db.models import F
 from bucket.factory import get_bucket
 from core.periodic import for_each
 
-from ..examples.files import findings_key
+from ..examples.files import LISTED, findings_key
 from .files import attempt_prefix, delete_checkpoints
 from .models import TrainingJob
 
@@ -34,7 +34,7 @@ def _sweep(job: TrainingJob) -> int:
     for attempt in range(job.swept_attempt + 1, last + 1):
         if not (job.state == TrainingJob.State.SUCCEEDED and attempt == last):
             deleted += get_bucket().delete_folder(attempt_prefix(job, attempt))
-            get_bucket().delete(findings_key(job.project, job.pk, attempt))
+            get_bucket().delete(findings_key(job.project, job.pk, attempt, LISTED))
     if job.is_final:
         deleted += delete_checkpoints(job)
     TrainingJob.objects.filter(pk=job.pk, attempt=last, state=job.state).update(swept_attempt=last)

@@ -2,7 +2,8 @@
 
 The worker itself never trains: a child process does, and reports events. This module fetches the data
 set, watches the child, keeps the lease, uploads what came out, and makes the model live in one
-transaction that a lost lease rolls back. Files lie under a prefix of the attempt's own, so that two
+transaction that a lost lease rolls back. What the child finds in the data afterwards is stored when
+it comes. Files lie under a prefix of the attempt's own, so that two
 attempts never touch each other's.
 """
 
@@ -23,23 +24,40 @@ from bucket.files import WrongFile, download, upload
 from core.exceptions import TrainyardError
 from documents import keys
 from documents.publish import publish
+from models_registry.models import RegisteredModel
 from models_registry.projects.versions import ModelDescription, StoredFile, publish_model
 from work import transitions
 from work.attempt import Attempt, HopelessAttempt
 from work.heartbeat import Heartbeat, Interrupted
+from work.stopping import worker_stops
 
 from ..datasets.models import Dataset
-from ..engine.events import CheckpointEvent, Event, FailureEvent, ProgressEvent, ResultEvent
+from ..engine.events import (
+    CheckpointEvent,
+    Event,
+    FailureEvent,
+    FindingsEvent,
+    ProgressEvent,
+    ResultEvent,
+)
 from ..engine.process import TrainerProcess
 from ..engine.request import TrainingRequest, TrainingResult
-from ..examples.files import findings_key
-from ..examples.findings import StoredFindings, apply_waiting, record_findings, stored_counts
+from ..examples.files import LISTED, LOOKED_AT, findings_key
+from ..examples.findings import (
+    StoredFindings,
+    apply_waiting,
+    record_findings,
+    record_listing,
+    stored_counts,
+)
+from ..examples.revisions import newest_revision
 from ..jobs.files import attempt_prefix, delete_checkpoints
 from ..jobs.models import TrainingJob
 from ..jobs.progress import JobProgress
 from .checkpoint_uploads import CheckpointKeeper
 from .devices import DevicePool, visible_gpus
 from .dispatch import take_next
+from .features import fetch_features, keep_features
 from .pretrained import provide_network
 from .shards import fetch_revision
 
@@ -51,6 +69,7 @@ POLL = 0.2
 STOP_GRACE = 1.0  # for a trainer whose work is not wanted any more
 SUSPEND_GRACE = 5.0  # for one that may be writing a checkpoint
 FLUSH_WITHIN = 60.0  # seconds for the upload of the last checkpoint
+FINDINGS_WITHIN = 1800.0  # seconds for a look at the data, after the model is live
 LOG_TAIL = 4000  # characters
 
 
@@ -82,11 +101,16 @@ class TrainingAttempt(Attempt[TrainingJob]):
             publish(keys.TRAINING)
 
     def run(self) -> None:
-        """Train, then publish."""
-        with devices.take() as device:
-            result = _train(self.work, self.folder, self.heartbeat, self._keeper, device)
-        _publish(self.work, result, self.folder, self.heartbeat)
-        self._is_published = True
+        """Train, publish, then wait for what is found in the data."""
+        trainer = TrainerProcess()
+        try:
+            with devices.take() as device:
+                result = _train(self.work, self.folder, self.heartbeat, self._keeper, device, trainer)
+                model = _publish(self.work, result, self.folder, self.heartbeat)
+                self._is_published = True
+                _complete(self.work, model, result, self.folder, trainer)
+        finally:
+            trainer.stop(STOP_GRACE)
 
     def before_end(self) -> None:
         """Write the newest checkpoint in the bucket into the row's progress."""
@@ -112,7 +136,7 @@ def delete_unpublished_files(job: TrainingJob) -> None:
         row = TrainingJob.objects.select_for_update().get(pk=job.pk)
         if row.state != TrainingJob.State.SUCCEEDED or row.attempt != job.attempt:
             get_bucket().delete_folder(attempt_prefix(job, job.attempt))
-            get_bucket().delete(findings_key(row.project, job.pk, job.attempt))
+            get_bucket().delete(findings_key(row.project, job.pk, job.attempt, LISTED))
 
 
 def delete_unneeded_checkpoints(job: TrainingJob) -> None:
@@ -142,20 +166,25 @@ def _training_document() -> Iterator[None]:
 
 
 def _train(
-    job: TrainingJob, folder: Path, heartbeat: Heartbeat, keeper: CheckpointKeeper, device: str
+    job: TrainingJob,
+    folder: Path,
+    heartbeat: Heartbeat,
+    keeper: CheckpointKeeper,
+    device: str,
+    trainer: TrainerProcess,
 ) -> TrainingResult:
-    """Run the trainer in a child process until it has a result."""
+    """Run the trainer in a child process until it has a result; it goes on with a look at the data then."""
     began = time.monotonic()
     heartbeat.tell(progress=job.how_far.kept("fetch", "Fetching the data set").to_json())
     told = _data_of(job, folder, heartbeat.check)
+    features = fetch_features(job, folder, heartbeat.check)
     digests = provide_network(job.architecture, heartbeat.check)
     resumed_from = keeper.fetch()
     fetched = time.monotonic()
     output = folder / "output"
     output.mkdir()
     deadline = began + (settings.TRAINYARD["JOB_DEADLINE"] - job.spent).total_seconds()
-    trainer = TrainerProcess()
-    request = replace(_request(job, output), digests=digests, **told)
+    request = replace(_request(job, output), digests=digests, features=features, **told)
     trainer.start(replace(request, checkpoint_dir=str(keeper.local), device=device))
     try:
         for event in _events(trainer, heartbeat, deadline):
@@ -169,8 +198,6 @@ def _train(
     except Interrupted:
         _save_progress(trainer, heartbeat, keeper)
         raise
-    finally:
-        trainer.stop(STOP_GRACE)
 
 
 def _finished(event: ResultEvent, *, fetch_seconds: float) -> TrainingResult:
@@ -266,33 +293,71 @@ def fetch_dataset(dataset: Dataset, folder: Path, check: Callable[[], None]) -> 
     return path
 
 
-def _publish(job: TrainingJob, result: TrainingResult, folder: Path, heartbeat: Heartbeat) -> None:
+def _publish(job: TrainingJob, result: TrainingResult, folder: Path, heartbeat: Heartbeat) -> RegisteredModel:
     """Upload the files, then make the model live and end the job in one transaction."""
     began = time.monotonic()
     heartbeat.tell(progress=JobProgress("publish", message="Uploading and publishing").to_json())
     files = _upload_all(job, result, folder / "output", heartbeat)
-    seen = folder / "output" / result.examples if result.examples else None
-    stored = _store_findings(job, seen) if seen else None
+    # The examples of a project are listed once; later trainings learn from a list that is in the bucket.
+    is_first = bool(result.examples) and newest_revision(job.project) is None
+    listed = _store_seen(job, folder / "output" / result.examples, LISTED) if is_first else None
     phases = {**result.phase_seconds, "publish": round(time.monotonic() - began, 2)}
     with transaction.atomic():
         model = publish_model(description=_describe(job, result, phases), files=files)
         progress = JobProgress("done", phase_seconds=phases)
         revision = job.revision
-        if seen and stored:
-            revision = record_findings(
-                model=model, dataset=job.dataset, revision=revision, file=stored, counts=stored_counts(seen)
-            )
+        if listed:
+            counts = stored_counts(folder / "output" / result.examples)
+            revision = record_listing(model=model, dataset=job.dataset, file=listed, counts=counts)
         transitions.succeed(job, registered_model_id=model.pk, progress=progress.to_json(), revision=revision)
     logger.info(
         "job.succeeded", job=job.pk, attempt=job.attempt, accuracy=round(result.accuracy, 2), **phases
     )
     with contextlib.suppress(Exception):  # what fails here, `reconcile` does
+        if listed and revision is None:  # another training of the project was quicker
+            get_bucket().delete(listed.key)
         apply_waiting(model)
+    return model
 
 
-def _store_findings(job: TrainingJob, path: Path) -> StoredFindings:
-    """Put into the bucket what the training saw of each example. Raises `BucketError`."""
-    key = findings_key(job.project, job.pk, job.attempt)
+def _complete(
+    job: TrainingJob, model: RegisteredModel, result: TrainingResult, folder: Path, trainer: TrainerProcess
+) -> None:
+    """Store what a live model's training has found besides; what fails, the project's next training makes good."""
+    try:
+        publish(keys.TRAINING)
+        keep_features(job, result, folder)
+        event = _findings_of(trainer)
+        if event is not None:
+            file = _store_seen(job, folder / "output" / event.examples, LOOKED_AT)
+            record_findings(
+                model=model,
+                dataset=job.dataset,
+                revision=job.revision,
+                file=file,
+                naive_accuracy=event.naive_accuracy,
+            )
+            apply_waiting(model)
+    except Exception as error:
+        logger.warning("findings.lost", job=job.pk, error=repr(error))
+
+
+def _findings_of(trainer: TrainerProcess) -> FindingsEvent | None:
+    """Wait for what the trainer finds in the data; None when it does not, takes too long, or the worker stops."""
+    deadline = time.monotonic() + FINDINGS_WITHIN
+    while time.monotonic() < deadline and not worker_stops.is_set():
+        event = trainer.next_event(timeout=POLL)
+        if isinstance(event, FindingsEvent):
+            return event
+        if isinstance(event, FailureEvent) or (event is None and not trainer.is_alive()):
+            logger.warning("findings.failed", reason=str(event))
+            return None
+    return None
+
+
+def _store_seen(job: TrainingJob, path: Path, kind: str) -> StoredFindings:
+    """Put a file into the bucket that lists examples, or what was found in them. Raises `BucketError`."""
+    key = findings_key(job.project, job.pk, job.attempt, kind)
     return StoredFindings(key, path.stat().st_size, upload(path, key))
 
 

@@ -74,6 +74,12 @@ TRAINYARD = {
     "CHECKPOINT_EVERY": timedelta(seconds=env.int("CHECKPOINT_SECONDS", default=3)),
     # how often each worker looks for lost jobs and unpublished documents
     "RECONCILE_EVERY": timedelta(seconds=env.int("RECONCILE_SECONDS", default=30)),
+    # bytes of uploads and of features that a worker's machine keeps for its next job
+    "KEPT_UPLOADS_BYTES": env.int("KEPT_UPLOADS_BYTES", default=4 * 2**30),
+    "KEPT_FEATURES_BYTES": env.int("KEPT_FEATURES_BYTES", default=4 * 2**30),
+    # bytes of features in the bucket, so that no photo or text is looked at twice: of a project, and of all
+    "FEATURES_BYTES_PER_PROJECT": env.int("FEATURES_BYTES_PER_PROJECT", default=2**30),
+    "FEATURES_BYTES": env.int("FEATURES_BYTES", default=20 * 2**30),
     # GPUs that train one network together, where a worker has several
     "GPUS_PER_JOB": max(1, env.int("GPUS_PER_JOB", default=1)),
     # threads of one training; None leaves the choice to the machine

@@ -25,7 +25,7 @@ from .split import (
 )
 from .texts import TextExamples, iter_text_table, read_text_table
 from .training_document_reader import LARGEST_INTEGER, ExternalDocument, take_apart
-from .training_document_writer import iter_training_document_dataset
+from .training_document_writer import iter_revision_dataset, iter_training_document_dataset, learnt_rows
 
 __all__ = [
     "LARGEST_INTEGER",
@@ -47,8 +47,10 @@ __all__ = [
     "bundle_texts",
     "given_split",
     "iter_image_archive",
+    "iter_revision_dataset",
     "iter_text_table",
     "iter_training_document_dataset",
+    "learnt_rows",
     "lone_classes",
     "open_by_name",
     "parse_data_split",

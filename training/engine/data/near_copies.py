@@ -14,7 +14,7 @@ Shrivastava and Li, 2014), and pairs are found by banding. Bundles are what pair
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -82,6 +82,16 @@ def connect(pairs: Pairs, count: int) -> Bundles:
         ends = first[pairs]
         pairs = pairs[ends[:, 0] != ends[:, 1]]
     return first
+
+
+def connect_groups(*groupings: Sequence[Hashable]) -> list[int]:
+    """Return the group of each example where it shares one with whatever shares a group with it in any grouping."""
+    pairs = []
+    for grouping in groupings:
+        first: dict[Hashable, int] = {}
+        pairs += [(first.setdefault(group, place), place) for place, group in enumerate(grouping)]
+    joined: list[int] = connect(np.array(pairs, np.int64).reshape(-1, 2), len(groupings[0])).tolist()
+    return joined
 
 
 def _followed(first: Bundles) -> Bundles:

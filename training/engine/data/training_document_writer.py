@@ -7,15 +7,19 @@ files are passed on as they lie there, and nothing is decoded again.
 import base64
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
 from models_registry.artifacts.metadata import IMAGE_CLASSIFICATION
 from models_registry.inputs import Corrections, Limits, Row, iter_member
 
+from ..request import Shard
 from .archive_plans import open_image_archive
 from .images import why_unreadable
+from .manifest import TEST, Manifest
+from .revision import open_images, read_texts
 from .texts import iter_text_table
 
 _needs_quotes = re.compile(r'[",\r\n]').search
@@ -66,16 +70,50 @@ def _images(
             ]
         else:
             members = [(member, label) for member, label in members if member.filename not in unreadable]
-        members.sort(key=lambda pair: pair[1])  # stable: a class's images stay in the archive's order
-        yield b"{"
-        for place, (label, group) in enumerate(groupby(members, key=lambda pair: pair[1])):
-            yield f"{',' if place else ''}\n    {json.dumps(label, ensure_ascii=False)}: [".encode()
-            for number, (member, _) in enumerate(group):
-                yield b',\n      "' if number else b'\n      "'
-                yield from _base64(iter_member(archive, member))
-                yield b'"'
-            yield b"\n    ]"
-        yield b"\n  }"
+        yield from _by_class((label, partial(iter_member, archive, member)) for member, label in members)
+
+
+def iter_revision_dataset(
+    manifest: Manifest, shards: Sequence[Shard], *, task_type: str, limits: Limits | None = None
+) -> Iterator[bytes]:
+    """Yield the same of a revision: its examples but the excluded ones and the test part, as they are labelled now.
+
+    Raises `DataError`.
+    """
+    limits = limits or Limits()
+    rows = learnt_rows(manifest)
+    if task_type == IMAGE_CLASSIFICATION:
+        with open_images(manifest, shards, limits) as read:
+            yield from _by_class((manifest.labels[row], partial(_whole, read, row)) for row in rows)
+        return
+    texts = read_texts(manifest, shards, limits)
+    yield b'"'
+    yield from _base64(_csv_pieces((texts[row], manifest.labels[row]) for row in rows))
+    yield b'"'
+
+
+def learnt_rows(manifest: Manifest) -> list[int]:
+    """Return the rows that are learnt from or validated on."""
+    parts = zip(manifest.splits, manifest.excluded.tolist(), strict=True)
+    return [row for row, (split, excluded) in enumerate(parts) if not excluded and split != TEST]
+
+
+def _whole(read: Callable[[int], bytes], row: int) -> list[bytes]:
+    return [read(row)]
+
+
+def _by_class(images: Iterable[tuple[str, Callable[[], Iterable[bytes]]]]) -> Iterator[bytes]:
+    """Yield images under their classes; each comes as its class and what reads it in pieces."""
+    ordered = sorted(images, key=lambda pair: pair[0])  # stable: a class's images stay in their order
+    yield b"{"
+    for place, (label, group) in enumerate(groupby(ordered, key=lambda pair: pair[0])):
+        yield f"{',' if place else ''}\n    {json.dumps(label, ensure_ascii=False)}: [".encode()
+        for number, (_, read) in enumerate(group):
+            yield b',\n      "' if number else b'\n      "'
+            yield from _base64(read())
+            yield b'"'
+        yield b"\n    ]"
+    yield b"\n  }"
 
 
 def _base64(pieces: Iterable[bytes]) -> Iterator[bytes]:

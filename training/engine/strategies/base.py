@@ -22,6 +22,7 @@ from ..networks.stages import State
 from ..request import TrainingRequest
 from ..specs.hyperparameters import TrainConfig
 from ..specs.strategies import StrategySpec, find_strategy
+from .feature_cache import FeatureCache
 from .features import Seen
 from .out_of_fold import OutOfFold
 
@@ -37,6 +38,7 @@ class Assignment:
     device: torch.device
     progress: Progress
     checkpoints: Checkpoints
+    features: FeatureCache
     ranks: Distributed = ALONE
 
     @property
@@ -65,7 +67,8 @@ class TrainedModel:
     the validation part, N × classes; `out_of_fold` is what cross-validation said of all examples where they are
     few and their features are those of the pretrained network; `seen` are these features, of all examples. `draw`
     makes the accuracy plot, base64 of a small
-    PNG, of the accuracy (0…1) that is published.
+    PNG, of the accuracy (0…1) that is published. `naive_gain` works out by how much more a naive split would have
+    claimed (see `naive_split`), which nobody has to wait for.
     """
 
     head: Head | None
@@ -80,6 +83,7 @@ class TrainedModel:
     ngrams: NgramHead | None = None
     out_of_fold: OutOfFold | None = None
     seen: Seen | None = None
+    naive_gain: Callable[[], float | None] = lambda: None
 
 
 class Strategy(Protocol):

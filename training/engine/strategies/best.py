@@ -38,7 +38,7 @@ from .base import Assignment, TrainedModel
 from .comparison import calibrated_loss, candidate, is_better
 from .contest import ROUNDS, Announced, Answer, Clock, Contest, Recipe, best_epoch, best_of, ranked
 from .features import decode, extract
-from .finetune import Fast, Feeding, claim_naively, compact_table, prepare, tokens_of
+from .finetune import Fast, Feeding, claiming_naively, compact_table, prepare, tokens_of
 from .frozen import held_out_in_turn, publish
 from .linear_head import Array, Labels, refit_head
 from .network_training import Material, head_of, known_head, whole_state
@@ -256,9 +256,7 @@ class _Training:
             and replace(found, factor=1.0, logits=np.log(np.clip(probabilities, 1e-30, None))),
             seen=self.fast.seen,
         )
-        if found is None:
-            claim_naively(assignment, trained, self.fast)
-        return trained
+        return trained if found else claiming_naively(assignment, trained, self.fast)
 
     def _announced(self, recipe: Recipe, *, may_end_later: bool = False) -> Progress:
         whole = self.assignment.progress
@@ -332,6 +330,7 @@ class _Training:
                 threads=threads,
                 progress=progress,
                 checkpoints=assignment.checkpoints,
+                cache=assignment.features,
             )
         else:
             preprocessing = assignment.architecture.image_preprocessing

@@ -11,7 +11,9 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,14 +23,20 @@ from models_registry.artifacts import ImagePreprocessing, InvalidInput, TextPrep
 from models_registry.artifacts.sessions import open_session, uses_gpu
 from models_registry.artifacts.texts import TextEncoder, length_batches, pad
 
+from ..data.near_copies import SKETCH_BYTES, SKETCH_SIDE
 from ..events import Progress
 from ..examples import Examples
 from ..export.onnx_graph import with_outputs
 from ..fault_injection import crash_point
+from ..feature_files import FEATURES, SKETCH, VIEWS
 from ..loop.checkpoints import Checkpoints
 from ..loop.distributed import ALONE, Distributed
 from ..loop.inputs import shared_array
 from ..networks.backbones import PreparedBackbone
+from .feature_cache import FeatureCache
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
 
 IMAGES_ON_CPU = 4  # a batch of more leaves the second-level cache and runs slower
 IMAGES_ON_GPU = 64
@@ -42,6 +50,7 @@ OTHER_VIEWS = 2  # of few images: mirrored, and mirrored and closer
 CLOSE = 0.75  # of a side that is seen from closer
 
 Features = npt.NDArray[np.float32]
+Number = TypeVar("Number", bound=np.generic)
 
 
 @dataclass(frozen=True)
@@ -64,34 +73,50 @@ class Extracted:
 
     `activations` are examples × views × C × H × W of images, (all tokens) × width of texts, whose
     `tokens` follow one another. `views` are examples × views × dimension: features of the same images seen otherwise.
+    `sketches`, of images, are what near copies are found by (`data.near_copies`).
     """
 
     features: Features
     views: Features | None = None
+    sketches: npt.NDArray[np.uint8] | None = None
     activations: npt.NDArray[np.float32] | None = None
     pixels: npt.NDArray[np.uint8] | None = None
     tokens: list[list[int]] = field(default_factory=list)
     unreadable: dict[int, str] = field(default_factory=dict)
 
+    @property
+    def columns(self) -> dict[str, npt.NDArray[np.generic]]:
+        """Return what other trainings may use again, by its name in files of features."""
+        found = {FEATURES: self.features, VIEWS: self.views, SKETCH: self.sketches}
+        return {name: values for name, values in found.items() if values is not None}
+
 
 @dataclass(frozen=True)
 class Seen:
-    """What a head may learn from: the features of examples, and those of other views of them where they are few."""
+    """What a head may learn from: the features of examples, and those of other views of them where they are few.
+
+    `sketches` are those of images.
+    """
 
     features: Features
     views: Features | None = None
+    sketches: npt.NDArray[np.uint8] | None = None
 
     @classmethod
     def of(cls, extracted: Extracted) -> "Seen":
         """Return that of the readable examples."""
-        found = cls(extracted.features, extracted.views)
+        found = cls(extracted.features, extracted.views, extracted.sketches)
         if not extracted.unreadable:
             return found
         return found.only(np.delete(np.arange(len(extracted.features)), list(extracted.unreadable)))
 
     def only(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> "Seen":
         """Return that of some examples."""
-        return Seen(self.features[rows], None if self.views is None else self.views[rows])
+        return Seen(
+            self.features[rows],
+            None if self.views is None else self.views[rows],
+            None if self.sketches is None else self.sketches[rows],
+        )
 
     def with_labels(self, labels: npt.NDArray[np.int64]) -> tuple[Features, npt.NDArray[np.int64]]:
         """Return the features of all views, and the classes of the examples as often."""
@@ -110,14 +135,19 @@ def extract(
     threads: int,
     progress: Progress,
     checkpoints: Checkpoints,
+    cache: FeatureCache,
     ranks: Distributed = ALONE,
 ) -> Extracted:
     """Return features and what else is wanted. Raises `TrainingStopped`."""
+    cache.open(backbone, (OTHER_VIEWS, CLOSE))
     kind = _ImageRun if backbone.architecture.reads_images else _TextRun
-    run = kind(backbone, examples, wanted, progress, ranks)
-    # Features kept by an earlier attempt are as good as new; what else is extracted is too large to keep.
-    keeper = _Keeper(run.extracted, checkpoints if not (wanted.cut or wanted.pixels) else None)
-    known = keeper.restore()
+    run = kind(backbone, examples, wanted, cache.dimension(), ranks)
+    # Features that are known are as good as new; what else is extracted is too large to keep.
+    keeps = not (wanted.cut or wanted.pixels)
+    cached = cache.restore(examples, run.extracted.columns) if keeps else set[int]()
+    run.plan([index for index in range(len(examples)) if index not in cached], progress)
+    keeper = _Keeper(run.extracted, checkpoints if keeps else None)
+    known = cached | keeper.restore()
     ranks.wait()  # until all have read, before the first one keeps more
     batches = ranks.share([batch for batch in run.batches if not known.issuperset(batch)])
 
@@ -128,7 +158,10 @@ def extract(
     run_batches(work, batches, threads=threads, progress=progress, on_pause=keeper.keep, known=len(known))
     keeper.keep(everything=True)
     crash_point("features.done")
-    return replace(run.extracted, unreadable=ranks.merge(run.extracted.unreadable))
+    extracted = replace(run.extracted, unreadable=ranks.merge(run.extracted.unreadable))
+    known = cached | extracted.unreadable.keys()
+    cache.save(examples, extracted.columns, (index for index in range(len(examples)) if index not in known))
+    return extracted
 
 
 def decode(
@@ -174,6 +207,12 @@ def close_up(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return np.asarray(scaled)
 
 
+def _sketch(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Return what near copies of a decoded image are found by."""
+    small = Image.fromarray(image).resize((SKETCH_SIDE, SKETCH_SIDE), Image.Resampling.BOX)
+    return np.asarray(small.convert("L")).ravel()
+
+
 def _new_pixels(
     preprocessing: ImagePreprocessing, count: int, folder: Path, ranks: Distributed
 ) -> npt.NDArray[np.uint8]:
@@ -199,22 +238,51 @@ def _decoded(
 
 
 class _Run:
-    """The network with the outputs that are wanted, and where they go."""
+    """The network with the outputs that are wanted, and where they go.
 
-    batches: list[Sequence[int]]
+    `dimension` is that of the features where it is known: then the network is opened when something is to be seen.
+    """
 
-    def __init__(self, backbone: PreparedBackbone, count: int, wanted: Wanted, ranks: Distributed) -> None:
+    def __init__(
+        self,
+        backbone: PreparedBackbone,
+        examples: Examples,
+        wanted: Wanted,
+        dimension: int | None,
+        ranks: Distributed,
+    ) -> None:
+        self.backbone = backbone
+        self.examples = examples
         self.wanted = wanted
-        outputs = ["features", *([f"stage.{wanted.cut}"] if wanted.cut else [])]
-        self.session = open_session(with_outputs(backbone.onnx.read_bytes(), outputs), threads=1)
-        self.dimension = int(self.session.get_outputs()[0].shape[1])
-        shape = (count, self.dimension)
-        self.extracted = Extracted(self._zeros(shape, ranks))
+        self.ranks = ranks
+        self.batches: list[Sequence[int]] = []
+        self.dimension = dimension or int(self.session.get_outputs()[0].shape[1])
+        self.extracted = Extracted(self._zeros((len(examples), self.dimension), np.float32))
 
-    def _zeros(self, shape: tuple[int, ...], ranks: Distributed) -> Features:
-        if ranks.world_size == 1:
-            return np.zeros(shape, np.float32)
-        return shared_array(self.wanted.folder, shape, np.float32, ranks)
+    @cached_property
+    def session(self) -> "InferenceSession":
+        """Return the opened network."""
+        outputs = ["features", *([f"stage.{self.wanted.cut}"] if self.wanted.cut else [])]
+        return open_session(with_outputs(self.backbone.onnx.read_bytes(), outputs), threads=1)
+
+    def plan(self, indices: Sequence[int], progress: Progress) -> None:
+        """Divide the examples that are to be seen into `batches`. Raises `TrainingStopped`."""
+        self.batches = self.divide(indices, progress)
+        if self.batches:
+            _ = self.session  # opened before several threads want it
+
+    def divide(self, indices: Sequence[int], progress: Progress) -> list[Sequence[int]]:
+        """Return the batches in which some examples are to be seen. Raises `TrainingStopped`."""
+        raise NotImplementedError
+
+    def work(self, batch: Sequence[int]) -> None:
+        """Let the network see a batch, and write down what comes out; from any thread."""
+        raise NotImplementedError
+
+    def _zeros(self, shape: tuple[int, ...], kind: type[Number]) -> npt.NDArray[Number]:
+        if self.ranks.world_size == 1:
+            return np.zeros(shape, kind)
+        return shared_array(self.wanted.folder, shape, kind, self.ranks)
 
 
 class _ImageRun(_Run):
@@ -225,26 +293,31 @@ class _ImageRun(_Run):
         backbone: PreparedBackbone,
         examples: Examples,
         wanted: Wanted,
-        _: Progress,
+        dimension: int | None,
         ranks: Distributed,
     ) -> None:
-        super().__init__(backbone, len(examples), wanted, ranks)
+        super().__init__(backbone, examples, wanted, dimension, ranks)
         self.preprocessing = backbone.architecture.image_preprocessing
-        self.examples = examples
-        self.batches = [*_chunks(len(examples), IMAGES_ON_GPU if uses_gpu() else IMAGES_ON_CPU)]
+        count = len(examples)
+        self.extracted.sketches = self._zeros((count, SKETCH_BYTES), np.uint8)
         if wanted.pixels:
-            self.extracted.pixels = _new_pixels(self.preprocessing, len(examples), wanted.folder, ranks)
+            self.extracted.pixels = _new_pixels(self.preprocessing, count, wanted.folder, ranks)
         if wanted.views:
-            self.extracted.views = self._zeros((len(examples), OTHER_VIEWS, self.dimension), ranks)
+            self.extracted.views = self._zeros((count, OTHER_VIEWS, self.dimension), np.float32)
         if wanted.cut:
             views = 2 if wanted.mirrored else 1
             shape = self.session.get_outputs()[1].shape[1:]
-            whole = (len(examples), views, *(int(size) for size in shape))
+            whole = (count, views, *(int(size) for size in shape))
             self.extracted.activations = shared_array(wanted.folder, whole, np.float32, ranks)
             if wanted.mirrored:  # a session runs its whole graph: this one ends where the activations are
                 self.mirror = open_session(
                     with_outputs(backbone.onnx.read_bytes(), [f"stage.{wanted.cut}"]), threads=1
                 )
+
+    def divide(self, indices: Sequence[int], progress: Progress) -> list[Sequence[int]]:
+        """Return batches of images as they come."""
+        size = IMAGES_ON_GPU if uses_gpu() else IMAGES_ON_CPU
+        return [indices[start : start + size] for start in range(0, len(indices), size)]
 
     def work(self, batch: Sequence[int]) -> None:
         """Decode a batch, run it, and write down what comes out."""
@@ -254,6 +327,8 @@ class _ImageRun(_Run):
         rows, images = [index for index, _ in decoded], [image for _, image in decoded]
         if self.extracted.pixels is not None:
             self.extracted.pixels[rows] = images
+        assert self.extracted.sketches is not None
+        self.extracted.sketches[rows] = [_sketch(image) for image in images]
         normalised = self.preprocessing.normalise(images)
         features, *more = self.session.run(None, {"image": normalised})
         self.extracted.features[rows] = features
@@ -271,29 +346,25 @@ class _ImageRun(_Run):
 class _TextRun(_Run):
     """Texts, tokenised before, in batches of alike lengths."""
 
-    def __init__(
-        self,
-        backbone: PreparedBackbone,
-        examples: Examples,
-        wanted: Wanted,
-        progress: Progress,
-        ranks: Distributed,
-    ) -> None:
-        super().__init__(backbone, len(examples), wanted, ranks)
-        if wanted.tokens is None:
-            tokenizer, preprocessing = backbone.tokenizer() or "", backbone.architecture.text_preprocessing
-            self.tokens = encode(tokenizer, preprocessing, examples.names, progress)
-        else:
-            self.tokens = wanted.tokens
-        self.extracted.tokens = self.tokens
-        lengths = [len(ids) for ids in self.tokens]
-        limit = TOKENS_ON_GPU if uses_gpu() else TOKENS_ON_CPU
-        self.batches = [*length_batches(lengths, tokens=limit)]
+    def divide(self, indices: Sequence[int], progress: Progress) -> list[Sequence[int]]:
+        """Tokenise the texts that are to be seen; returns batches of alike lengths."""
+        tokens: list[list[int]] = self.wanted.tokens or [[] for _ in range(len(self.examples))]
+        if self.wanted.tokens is None and indices:
+            tokenizer = self.backbone.tokenizer() or ""
+            preprocessing = self.backbone.architecture.text_preprocessing
+            texts = [self.examples.names[index] for index in indices]
+            for index, ids in zip(indices, encode(tokenizer, preprocessing, texts, progress), strict=True):
+                tokens[index] = ids
+        self.tokens = self.extracted.tokens = tokens
+        lengths = [len(ids) for ids in tokens]
         self.starts = np.cumsum([0, *lengths])
-        if wanted.cut:
+        if self.wanted.cut:
             width = int(self.session.get_outputs()[1].shape[2])
             shape = (sum(lengths), width)
-            self.extracted.activations = shared_array(wanted.folder, shape, np.float32, ranks)
+            self.extracted.activations = shared_array(self.wanted.folder, shape, np.float32, self.ranks)
+        limit = TOKENS_ON_GPU if uses_gpu() else TOKENS_ON_CPU
+        batches = length_batches([lengths[index] for index in indices], tokens=limit)
+        return [[indices[place] for place in batch] for batch in batches]
 
     def work(self, batch: Sequence[int]) -> None:
         """Run a batch, and write down what comes out."""
@@ -324,21 +395,23 @@ class _Keeper:
         return known
 
     def _pack(self, indices: npt.NDArray[np.int64]) -> Features:
-        """Return the features of some examples, and behind them those of their other views."""
-        features, views = self._extracted.features[indices], self._extracted.views
-        if views is None:
-            return features
-        return np.concatenate([features, views[indices].reshape(len(indices), -1)], axis=1)
+        """Return the features of some examples, and behind them those of their other views and their sketches."""
+        return np.concatenate([part[indices].astype(np.float32) for part in self._parts()], axis=1)
 
     def _unpack(self, indices: npt.NDArray[np.int64], kept: Features) -> bool:
         """Take over what `_pack` returned; says whether it is of as many views."""
-        dimension, views = self._extracted.features.shape[1], self._extracted.views
-        if kept.shape[1] != dimension * (1 if views is None else 1 + views.shape[1]):
+        parts = self._parts()
+        if kept.shape[1] != sum(part.shape[1] for part in parts):
             return False
-        self._extracted.features[indices] = kept[:, :dimension]
-        if views is not None:
-            views[indices] = kept[:, dimension:].reshape(len(indices), *views.shape[1:])
+        ends = np.cumsum([part.shape[1] for part in parts])[:-1]
+        for part, values in zip(parts, np.split(kept, ends, axis=1), strict=True):
+            part[indices] = values.astype(part.dtype)
         return True
+
+    def _parts(self) -> list[npt.NDArray[np.generic]]:
+        """Return what is kept, each as examples × numbers that are written through."""
+        found = (self._extracted.features, self._extracted.views, self._extracted.sketches)
+        return [part.reshape(len(part), -1) for part in found if part is not None]
 
     def done(self, batch: Sequence[int]) -> None:
         """Note a finished batch, from any thread. Those with unreadable examples are seen again."""

@@ -9,6 +9,7 @@ has not paid.
 """
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ from .comparison import candidate, is_better
 from .features import Extracted, Seen, Wanted, encode, extract
 from .frozen import fit_head, publish, wants_views
 from .linear_head import Selection
-from .naive_split import claim, gain_of_split
+from .naive_split import gain_of_split
 from .network_training import (
     Material,
     compact,
@@ -60,8 +61,7 @@ def train(assignment: Assignment) -> TrainedModel:
     # Who chooses settings by hand wants to see what comes of them.
     if replace(given, budget_minutes=None) == Hyperparameters():
         return _the_better(assignment, trained, fast)
-    claim_naively(assignment, trained, fast)
-    return trained
+    return claiming_naively(assignment, trained, fast)
 
 
 @dataclass(frozen=True)
@@ -86,15 +86,16 @@ def _the_better(assignment: Assignment, trained: TrainedModel, fast: Fast) -> Tr
     if not pays:
         trained = publish(assignment, fast.seen, fast.examples, fast.split, fast.selection, fast.unreadable)
     else:
-        claim_naively(assignment, trained, fast)
+        trained = claiming_naively(assignment, trained, fast)
     trained.metrics.update({"candidates": candidates, "kept": names[pays]})
     return trained
 
 
-def claim_naively(assignment: Assignment, trained: TrainedModel, fast: Fast) -> None:
-    """Add to the metrics what a naive split would have claimed, by the head on the pretrained features."""
+def claiming_naively(assignment: Assignment, trained: TrainedModel, fast: Fast) -> TrainedModel:
+    """Return the model that works out what a naive split would have claimed by the head on pretrained features."""
     seed, check = assignment.request.seed, assignment.progress.check
-    claim(trained.metrics, gain_of_split(fast.seen, fast.examples, fast.split, fast.selection, seed, check))
+    gain = partial(gain_of_split, fast.seen, fast.examples, fast.split, fast.selection, seed, check)
+    return replace(trained, naive_gain=gain)
 
 
 def choose_trainable(wanted: str | None, network: Network, assignment: Assignment) -> str:
@@ -123,6 +124,7 @@ def prepare(
         threads=assignment.threads,
         progress=progress,
         checkpoints=assignment.checkpoints,
+        cache=assignment.features,
         ranks=assignment.ranks,
     )
     source = feeding.source(extracted, config)

@@ -26,7 +26,7 @@ from ..specs.hyperparameters import Hyperparameters
 from .base import Assignment, TrainedModel
 from .features import Seen, Wanted, extract
 from .linear_head import STRENGTHS, PathPoint, Selection, refit_head, select_head
-from .naive_split import claim, gain_of_split, gain_of_turns
+from .naive_split import gain_of_split, gain_of_turns
 from .out_of_fold import UNKNOWN, OutOfFold, are_few, deal, dense_out_of_fold
 from .plot import draw_path
 
@@ -46,6 +46,7 @@ def train(assignment: Assignment) -> TrainedModel:
         threads=assignment.threads,
         progress=progress,
         checkpoints=assignment.checkpoints,
+        cache=assignment.features,
         ranks=assignment.ranks,
     )
     if extracted.unreadable:
@@ -77,17 +78,17 @@ def publish(
     """
     labels, check, seed = examples.labels, assignment.progress.check, assignment.request.seed
     found = held_out_in_turn(seen, examples, seed, check)
+    gain: Callable[[], float | None]
     if found is None:
         validation = list(split.validation)
         probabilities = selection.head.probabilities(seen.features[validation])
-        gain = gain_of_split(seen, examples, split, selection, seed, check)
+        gain = partial(gain_of_split, seen, examples, split, selection, seed, check)
     else:
         validation = found.rows.tolist()
         probabilities = found.probabilities
-        gain = gain_of_turns(seen, examples, found, seed, check)
+        gain = partial(gain_of_turns, seen, examples, found, seed, check)
     names, groups = [examples.names[index] for index in validation], examples.groups_of(validation)
     metrics = evaluate(probabilities, labels[validation], examples.classes, names, groups)
-    claim(metrics, gain)
     strength = selection.strength if found is None else found.strength
     head = refit_head(*seen.with_labels(labels), selection.head, strength, check=check)
     head = head if found is None else head.scaled(found.factor)
@@ -116,6 +117,7 @@ def publish(
         probabilities=probabilities,
         out_of_fold=found,
         seen=seen,
+        naive_gain=gain,
     )
 
 

@@ -4,17 +4,19 @@ Of the features that the training has at hand anyway, heads are fitted on all fo
 that was chosen. Where there are no such features, the validation part alone is looked at.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
 import torch
 from torch.nn import functional
 
+from ..data.near_copies import bundle_photos, connect_groups
 from ..label_issues import find_label_issues
-from ..seen_examples import Judged
+from ..seen_examples import Directions, Judged, NearCopies
 from .base import TrainedModel
 from .features import Seen
 from .linear_head import Array, Labels, PrincipalAxes, choose_device, minimise
+from .neighbours import describe_near_copies, directions_of, find_odd_ones, in_eight_bits
 from .out_of_fold import TOLERANCE, Rows, calibrated, deal
 
 MOST_EXAMPLES = 100_000  # of more, the validation part alone is looked at
@@ -33,7 +35,25 @@ def judge(trained: TrainedModel, seed: int, check: Callable[[], None]) -> Judged
     else:
         rows, probabilities = np.array(trained.validation, np.int64), trained.probabilities
     issues = find_label_issues(probabilities, examples.labels[rows], rows.tolist())
-    return Judged(rows, probabilities, issues)
+    return Judged(rows, probabilities, issues, *look_around(trained, check))
+
+
+def look_around(
+    trained: TrainedModel, check: Callable[[], None]
+) -> tuple[NearCopies, Array | None, Directions | None]:
+    """Return near copies, how odd examples are and their directions; the latter two where there are features."""
+    examples = trained.examples
+    digests = [examples.manifest.digests[row] for row in examples.rows]
+    # Groups that a person has named say nothing of likeness.
+    groups: Sequence[Hashable] = digests if examples.has_named_groups else examples.groups
+    if trained.seen is None or len(examples) > MOST_EXAMPLES:
+        return describe_near_copies(groups, digests, None), None, None
+    if trained.seen.sketches is not None:  # which know of what was added later, too
+        alike = bundle_photos([sketch.tobytes() for sketch in trained.seen.sketches])
+        groups = connect_groups(groups, alike.tolist())
+    directions = directions_of(trained.seen.features)
+    odd = find_odd_ones(directions, groups, check)
+    return describe_near_copies(groups, digests, trained.seen.features), odd, in_eight_bits(directions)
 
 
 def held_out_once(

@@ -13,8 +13,6 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from models_registry.artifacts.model_metrics import ModelMetrics
-
 from ..data import Split
 from ..examples import Examples
 from .features import Seen
@@ -69,10 +67,9 @@ def gain_of_split(
     )
 
 
-def claim(metrics: ModelMetrics, gain: float | None) -> None:
-    """Add to metrics what a naive split would have claimed."""
-    if gain is not None:
-        metrics["naive_accuracy"] = min(1.0, max(0.0, metrics["accuracy"] + gain))
+def claimed(accuracy: float, gain: float | None) -> float | None:
+    """Return the accuracy, 0…1, that a naive split would have claimed; None where it claims the same."""
+    return None if gain is None else min(1.0, max(0.0, accuracy + gain))
 
 
 def _right(found: OutOfFold, examples: Examples) -> float:

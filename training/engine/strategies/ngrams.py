@@ -26,7 +26,6 @@ from ..export.classifier import Head, NgramHead
 from ..loop.evaluation import evaluate
 from .base import Assignment, TrainedModel
 from .linear_head import Array, Labels, PathPoint, follow_path, minimise
-from .naive_split import claim
 from .out_of_fold import OutOfFold, deal, out_of_fold
 
 STRENGTHS = (3e-5, 1e-5, 3e-6, 1e-6)
@@ -118,8 +117,6 @@ def join_ngrams(assignment: Assignment, trained: TrainedModel) -> TrainedModel:
     names = [examples.names[index] for index in validation]
     groups = examples.groups_of(trained.validation)
     figures = evaluate(probabilities, examples.labels[validation], trained.classes, names, groups)
-    if "naive_accuracy" in metrics:
-        claim(figures, metrics["naive_accuracy"] - metrics["accuracy"])
     metrics |= figures
     found = _refit(labelled, fitted, progress)
     found = replace(found, head=found.head.scaled(second))

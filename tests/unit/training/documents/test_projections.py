@@ -20,6 +20,9 @@ from tests.unit.training.engine.data.test_images import archive, picture, two_cl
 from training.datasets.models import Dataset
 from training.datasets.services import create_dataset
 from training.documents.projections import TrainingProjection
+from training.engine.data.manifest import Manifest
+from training.examples.models import Example
+from training.examples.revisions import write_revision
 from training.jobs.models import TrainingJob
 from training.jobs.services import JobSettings, submit_job
 from work import transitions
@@ -66,6 +69,51 @@ def test_text_job_is_written_with_the_formats_columns(bucket: Path) -> None:
     document = read(bucket)
     TrainingDocument.model_validate(document)
     assert base64.b64decode(document["dataset"]).decode().splitlines()[:2] == ["input,label", "hello,x"]
+
+
+def with_revision(
+    job: TrainingJob, labels: list[str], places: list[str], contents: list[bytes]
+) -> TrainingJob:
+    """Let a job train a revision in which the last example but one is excluded, and the last one for tests."""
+    digests = [hashlib.sha256(content).hexdigest() for content in contents]
+    splits = ["train"] * (len(labels) - 1) + ["test"]
+    manifest = Manifest.of_upload(job.dataset.sha256, places, digests, labels, splits)
+    manifest.excluded[-2] = True
+    Example.objects.create(project=job.project, shard=job.dataset, place=places[0])
+    job.revision = write_revision(job.project, manifest, author=None, parent=None, summary="Mended")
+    job.save(update_fields=["revision"])
+    return job
+
+
+def test_mended_photos_are_written_with_the_labels_of_the_revision(bucket: Path, tmp_path: Path) -> None:
+    files = two_classes()
+    job = start("imageclassification", "d.zip", archive(tmp_path, files).read_bytes())
+    with_revision(job, ["b", "a", "c", "d", "e"], list(files)[:5], list(files.values())[:5])
+    publish(keys.TRAINING)
+    document = read(bucket)
+    TrainingDocument.model_validate(document)
+    assert document["num_classes"] == 3
+    written = {
+        label: [base64.b64decode(one) for one in images] for label, images in document["dataset"].items()
+    }
+    contents = list(files.values())
+    assert written == {"a": [contents[1]], "b": [contents[0]], "c": [contents[2]]}
+
+
+@pytest.mark.parametrize("most", [10, 1_000])
+def test_mended_texts_are_written_or_their_list_is_named(bucket: Path, settings: Any, most: int) -> None:
+    settings.TRAINYARD = {**settings.TRAINYARD, "MAX_INLINE_BYTES": most}
+    texts = [b"hello", b"bye", b"hi", b"ciao"]
+    job = with_revision(start_texts(), ["new", "y", "x", "y"], ["0", "1", "2", "3"], texts)
+    publish(keys.TRAINING)
+    document = read(bucket)
+    TrainingDocument.model_validate(document)
+    assert job.revision is not None
+    if most == 10:
+        assert document["dataset"]["$ref"] == job.revision.key
+        assert document["dataset"]["uploads"][0]["$ref"] == job.dataset.key
+    else:
+        assert base64.b64decode(document["dataset"]).decode().split() == ["input,label", "hello,new", "bye,y"]
 
 
 def test_document_goes_when_the_job_ends(bucket: Path) -> None:

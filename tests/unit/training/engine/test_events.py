@@ -13,6 +13,7 @@ from training.engine.events import (
     Event,
     FailureEvent,
     FailureKind,
+    FindingsEvent,
     Progress,
     ProgressEvent,
     ResultEvent,
@@ -56,6 +57,7 @@ EVENTS: st.SearchStrategy[Event] = (
     st.builds(ProgressEvent, phase=st.text(), done=COUNTS, total=COUNTS, message=st.text(), metrics=METRICS)
     | st.builds(CheckpointEvent, files=st.lists(st.text(), max_size=3).map(tuple), epoch=COUNTS)
     | st.builds(ResultEvent, result=st.none() | RESULTS)
+    | st.builds(FindingsEvent, examples=st.text(), naive_accuracy=st.none() | NUMBERS)
     | st.builds(FailureEvent, kind=st.sampled_from(get_args(FailureKind)), message=st.text())
 )
 
@@ -70,7 +72,7 @@ def test_any_event_crosses_the_border_as_one_line_of_json(event: Event) -> None:
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        ([], "unknown event, None. Known: progress, checkpoint, result, error"),
+        ([], "unknown event, None. Known: progress, checkpoint, result, findings, error"),
         ({"event": "warning"}, "unknown event, 'warning'"),
         (
             {"event": "error", "kind": "bored", "message": ""},

@@ -12,7 +12,14 @@ import pytest
 
 from models_registry.artifacts import Predictor
 from training.engine import process
-from training.engine.events import Event, FailureEvent, ProgressEvent, ResultEvent, TrainingError
+from training.engine.events import (
+    Event,
+    FailureEvent,
+    FindingsEvent,
+    ProgressEvent,
+    ResultEvent,
+    TrainingError,
+)
 from training.engine.networks.backbones import prepare_all
 from training.engine.process import TrainerProcess, warm_up
 from training.engine.request import TrainingRequest
@@ -75,11 +82,12 @@ def test_training_in_a_child_gives_a_working_model(
     request = make_request(IMAGE)
     trainer.start(request)
     events = events_of(trainer)
-    progress = [event for event in events[:-1] if isinstance(event, ProgressEvent)]
-    assert len(progress) == len(events) - 1
+    progress = [event for event in events[:-2] if isinstance(event, ProgressEvent)]
+    assert len(progress) == len(events) - 2
     assert list(dict.fromkeys(event.phase for event in progress)) == list(FROZEN_PHASES)
-    assert isinstance(events[-1], ResultEvent), events[-1]
-    result = events[-1].result
+    assert isinstance(events[-1], FindingsEvent), events[-1]
+    assert isinstance(events[-2], ResultEvent), events[-2]
+    result = events[-2].result
     assert result is not None
     Predictor.from_bytes(Path(request.output_dir, result.artifacts["onnx"]).read_bytes())
     assert trainer.exitcode == 0
@@ -91,7 +99,7 @@ def test_events_wait_for_a_slow_reader(trainer: TrainerProcess, make_request: Ma
     assert trainer._process is not None
     trainer._process.join(PATIENCE)
     assert not trainer.is_alive()
-    assert isinstance(events_of(trainer)[-1], ResultEvent)
+    assert isinstance(events_of(trainer)[-1], FindingsEvent)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +141,7 @@ def test_stop_ends_every_phase_within_three_seconds(
     assert time.monotonic() - began < 3
     assert not trainer.is_alive()
     rest = events_of(trainer)
-    assert not rest or isinstance(rest[-1], FailureEvent | ProgressEvent | ResultEvent)
+    assert not rest or isinstance(rest[-1], FailureEvent | FindingsEvent | ProgressEvent | ResultEvent)
     trainer.stop(2.0)  # once more does nothing
 
 
@@ -196,7 +204,7 @@ def test_two_trainings_run_beside_each_other(make_request: MakeRequest) -> None:
     for trainer in trainers:
         trainer.start(make_request(IMAGE, threads=1))
     try:
-        assert all(isinstance(events_of(trainer)[-1], ResultEvent) for trainer in trainers)
+        assert all(isinstance(events_of(trainer)[-1], FindingsEvent) for trainer in trainers)
     finally:
         for trainer in trainers:
             trainer.stop(0.0)

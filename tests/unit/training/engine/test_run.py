@@ -27,8 +27,8 @@ def test_bare_machine_trains_from_a_file(make_request: MakeRequest, tmp_path: Pa
     (tmp_path / "request.json").write_text(json.dumps(request.to_json()))
     code, events = run(tmp_path / "request.json")
     assert code == 0
-    assert {event["event"] for event in events[:-1]} == {"progress"}
-    assert events[-1]["event"] == "result"
+    assert {event["event"] for event in events[:-2]} == {"progress"}
+    assert [event["event"] for event in events[-2:]] == ["result", "findings"]
     assert (output / f"{request.public_id}.onnx").exists()
 
 

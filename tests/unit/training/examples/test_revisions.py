@@ -1,7 +1,10 @@
 from pathlib import Path
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 
+from bucket.files import upload
 from core.exceptions import InvalidRequest
 from tests.factories import DatasetFactory, ProjectFactory, RegisteredModelFactory
 from training.engine.data.manifest import Manifest, read_manifest, write_manifest
@@ -40,8 +43,6 @@ def test_project_without_examples_has_no_revision() -> None:
 
 
 def stored(tmp_path: Path, bucket: Path, manifest: Manifest) -> findings.StoredFindings:
-    from bucket.files import upload
-
     path = tmp_path / "seen.parquet"
     write_manifest(path, manifest)
     return findings.StoredFindings(
@@ -56,8 +57,8 @@ def test_first_training_lists_the_examples_once(bucket: Path, tmp_path: Path) ->
     )
     file = stored(tmp_path, bucket, manifest)
     model = RegisteredModelFactory()
-    revision = findings.record_findings(
-        model=model, dataset=dataset, revision=None, file=file, counts={"train": 1, "validation": 1}
+    revision = findings.record_listing(
+        model=model, dataset=dataset, file=file, counts={"train": 1, "validation": 1}
     )
     assert revision is not None
     assert (revision.number, revision.examples) == (1, 2)
@@ -66,6 +67,35 @@ def test_first_training_lists_the_examples_once(bucket: Path, tmp_path: Path) ->
     assert list(found) == [(dataset.pk, "a.png", "x", "train"), (dataset.pk, "b.png", "y", "validation")]
     assert not findings.apply_findings(Findings.objects.get().pk)
     assert Example.objects.count() == 2
+    other = RegisteredModelFactory(project=model.project)
+    assert findings.record_listing(model=other, dataset=dataset, file=file, counts={}) is None
+
+
+def test_what_is_found_takes_the_place_of_the_list(bucket: Path, tmp_path: Path) -> None:
+    dataset = DatasetFactory(sha256="5" * 64)
+    manifest = Manifest.of_upload("5" * 64, ["a", "b"], ["1", "2"], ["x", "y"], ["train", "validation"])
+    model = RegisteredModelFactory(metrics={"accuracy": 0.9})
+    file = stored(tmp_path, bucket, manifest)
+    revision = findings.record_listing(model=model, dataset=dataset, file=file, counts={"train": 2})
+    findings.apply_waiting()
+    found = manifest.table()
+    for name, values in {"near_copy_of": ["1", "1"], "likeness": [0.9, 0.9], "oddness": [None, 0.5]}.items():
+        found = found.append_column(name, pyarrow.array(values))
+    pyarrow.parquet.write_table(found, tmp_path / "found.parquet")
+    key = "projects/x/findings/1-findings.parquet"
+    file = findings.StoredFindings(
+        key, (tmp_path / "found.parquet").stat().st_size, upload(tmp_path / "found.parquet", key)
+    )
+    findings.record_findings(model=model, dataset=dataset, revision=None, file=file, naive_accuracy=0.95)
+    findings.apply_waiting()
+    assert Findings.objects.get().revision == revision
+    rows = Example.objects.order_by("id").values_list("near_copy_of", "likeness", "oddness", "doubt")
+    assert [(copy, round(likeness, 3), odd, doubt) for copy, likeness, odd, doubt in rows] == [
+        ("1", 0.9, None, None),
+        ("1", 0.9, 0.5, None),
+    ]
+    model.refresh_from_db()
+    assert model.metrics == {"accuracy": 0.9, "naive_accuracy": 0.95}
 
 
 def test_later_training_does_not_judge_what_was_relabelled_meanwhile(
@@ -80,7 +110,7 @@ def test_later_training_does_not_judge_what_was_relabelled_meanwhile(
     model = RegisteredModelFactory(project=project)
     revision = Revision.objects.get(project=project)
     file = stored(tmp_path, bucket, manifest)
-    findings.record_findings(model=model, dataset=first.shard, revision=revision, file=file, counts={})
+    findings.record_findings(model=model, dataset=first.shard, revision=revision, file=file)
     findings.apply_waiting()
     first.refresh_from_db()
     second.refresh_from_db()

@@ -1,6 +1,5 @@
 """From a first training through edits to a second one, in the worker's own process and real trainers."""
 
-import os
 from collections.abc import Iterator
 from hashlib import sha256
 from io import BytesIO
@@ -15,6 +14,7 @@ from documents.drift import check_documents
 from tests.factories import DatasetFactory, TrainingJobFactory
 from training.examples import edits
 from training.examples.models import Example, Findings, Revision
+from training.examples.similar import similar_to
 from training.jobs.models import TrainingJob
 from training.jobs.services import train_again
 from training.worker import shards
@@ -61,6 +61,10 @@ def test_edits_are_in_the_next_training(home: Path, bucket: Path, tmp_path: Path
     rows = Example.objects.filter(project=project)
     assert rows.count() == first.revision.examples == 48
     assert rows.exclude(text="").exclude(split="").filter(given__isnull=False).count() == 48
+    one = rows.order_by("id")[0]
+    alike = similar_to(one, 5)
+    assert len(alike) == 5
+    assert sum(found.example.label == one.label for found in alike) >= 3
     held_out = set(rows.filter(split="validation").values_list("pk", flat=True))
 
     old = sorted(first.registered_model.classes)[0]  # type: ignore[union-attr]
@@ -76,26 +80,3 @@ def test_edits_are_in_the_next_training(home: Path, bucket: Path, tmp_path: Path
     assert [file.read_bytes() for file in kept] == [content]
     files = check_documents()[-1]
     assert not [problem for problem in files.problems if "projects/" in problem]
-
-
-def test_copy_that_was_spoilt_is_fetched_again(home: Path, bucket: Path, tmp_path: Path) -> None:
-    dataset = DatasetFactory(size=3, sha256=sha256(b"abc").hexdigest(), key="training/datasets/2/dataset.csv")
-    get_bucket().save(dataset.key, BytesIO(b"abc"))
-    shards.provide_upload(dataset, tmp_path / "one.csv", lambda: None)
-    kept = shards.kept_folder() / f"{dataset.sha256}.csv"
-    kept.unlink()
-    kept.write_bytes(b"abX")
-    shards.provide_upload(dataset, tmp_path / "two.csv", lambda: None)
-    assert (tmp_path / "two.csv").read_bytes() == kept.read_bytes() == b"abc"
-    get_bucket().delete(dataset.key)
-    shards.provide_upload(dataset, tmp_path / "three.csv", lambda: None)
-    assert (tmp_path / "three.csv").read_bytes() == b"abc"
-
-
-def test_copies_used_longest_ago_go(tmp_path: Path) -> None:
-    for number in range(3):
-        path = tmp_path / f"{number}"
-        path.write_bytes(b"x" * 10)
-        os.utime(path, (number, number))
-    assert shards.prune(tmp_path, 15) == 2
-    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["2"]

@@ -4,6 +4,8 @@ import csv
 import hashlib
 import io
 import zipfile
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +13,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from models_registry.artifacts import Predictor
 from training.engine.data import DataError
 from training.engine.data.manifest import Manifest, write_manifest
-from training.engine.request import Shard, TrainingRequest, TrainingResult
+from training.engine.feature_files import open_records
+from training.engine.request import FeatureSource, Shard, TrainingRequest, TrainingResult
 from training.engine.seen_examples import read_seen_examples
+from training.engine.strategies import features
 from training.engine.training import train
 
 from ..conftest import MakeRequest
@@ -138,10 +143,70 @@ def test_near_copies_of_photos_stay_together_in_later_trainings(
     first = make_request(IMAGE, photos_twice(tmp_path / "photos.zip"))
     result, manifest, _ = run(first)
     assert sorted(map(len, members(manifest).values())) == [2] * 12
-    again_result, found, _ = run(again(make_request, first, manifest, tmp_path))
+    again_result, found, further = run(again(make_request, first, manifest, tmp_path))
     assert found.groups == manifest.groups
     assert again_result.metrics["near_copies"] == result.metrics["near_copies"] == 12
+    copies = further["near_copy_of"]
+    assert sorted(Counter(copies).values()) == [2] * 12
+    assert min(likeness for likeness in further["likeness"] if likeness is not None) > 0.7  # type: ignore[type-var]
     assert all(len({found.splits[row] for row in rows}) == 1 for rows in members(found).values())
+
+
+@pytest.mark.parametrize("task_type", [IMAGE, TEXT])
+def test_what_was_seen_is_not_looked_at_again(
+    make_request: MakeRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task_type: str
+) -> None:
+    """All but three examples are known; the same three are seen in a training that knows nothing."""
+    data = few_digits(tmp_path / "a.zip") if task_type == IMAGE else few_sentences(tmp_path / "a.csv", each=8)
+    first = make_request(task_type, data)
+    result, manifest, _ = run(first)
+    known = tmp_path / "known.npy"
+    records = open_records(Path(first.output_dir, result.features))
+    assert len(records) == len(manifest) == 24
+    np.save(known, records[3:])
+    looked_at: list[int] = []
+
+    def note(work: Callable[[Sequence[int]], None], batches: Sequence[Sequence[int]], **_: object) -> None:
+        for batch in batches:
+            work(batch)
+            looked_at.extend(batch)
+
+    monkeypatch.setattr(features, "run_batches", note)
+    plain = again(make_request, first, manifest, tmp_path)
+    uncached, _, _ = run(plain)
+    assert len(looked_at) == 24
+    looked_at.clear()
+    source = FeatureSource(str(known), result.fingerprint)
+    folder = tmp_path / "again"
+    folder.mkdir()
+    knowing = replace(plain, features=(source, FeatureSource(str(known), "another")), output_dir=str(folder))
+    cached, _, _ = run(knowing)
+    assert sorted(looked_at) == [0, 1, 2]
+    assert len(open_records(folder / cached.features)) == 3
+    assert cached.accuracy == uncached.accuracy == result.accuracy
+    predictors = [
+        Predictor.from_bytes(Path(request.output_dir, found.artifacts["onnx"]).read_bytes())
+        for request, found in ((plain, uncached), (knowing, cached))
+    ]
+    inputs = raw_inputs(data)
+    first_answer, second = (predictor.probabilities(inputs) for predictor in predictors)
+    np.testing.assert_allclose(first_answer, second, atol=1e-4)
+
+    folder = tmp_path / "whole"
+    folder.mkdir()
+    both = (source, FeatureSource(str(tmp_path / "again" / cached.features), cached.fingerprint))
+    looked_at.clear()
+    whole, _, _ = run(replace(plain, features=both, output_dir=str(folder)))
+    assert looked_at == []
+    assert (whole.features, whole.fingerprint) == ("", result.fingerprint)
+
+
+def raw_inputs(path: Path) -> list[bytes | str]:
+    if path.suffix == ".csv":
+        with path.open(newline="", encoding="utf-8") as file:
+            return [row["input"] for row in csv.DictReader(file)]
+    with zipfile.ZipFile(path) as archive:
+        return [archive.read(name) for name in archive.namelist()]
 
 
 def photos_twice(path: Path) -> Path:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from models_registry.artifacts import Predictor
-from training.engine.events import Event, FailureEvent, ProgressEvent, ResultEvent
+from training.engine.events import Event, FailureEvent, FindingsEvent, ProgressEvent, ResultEvent
 from training.engine.process import TrainerProcess
 from training.engine.request import TrainingRequest, TrainingResult
 from training.engine.specs.hyperparameters import Hyperparameters
@@ -31,7 +31,7 @@ def run(request: TrainingRequest, until: Callable[[Event], bool] = lambda _: Fal
     while time.monotonic() < deadline:
         event = trainer.next_event(timeout=1.0)
         if event is not None:
-            last = event
+            last = last if isinstance(event, FindingsEvent) else event
             if until(event):
                 return trainer
         elif not trainer.is_alive():
