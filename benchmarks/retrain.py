@@ -17,6 +17,7 @@ from typing import Any
 import requests
 
 from benchmarks.labelled_data import DATA, Labelled, read_csv, read_zip, write_csv, write_zip
+from benchmarks.time_to_live import wait_until_idle
 from devtools.platform_process import WholePlatform
 
 RUNS = int(os.environ.get("TRAINYARD_BENCH_RUNS", "3"))
@@ -59,6 +60,7 @@ class _Client:
     """A person's program, over REST."""
 
     def __init__(self, platform: WholePlatform) -> None:
+        self._platform = platform
         self._address = f"{platform.base_url}/api/v1"
         self._session = requests.Session()
         token = platform.manage("api_token", "admin").stdout.split()[-1]
@@ -71,7 +73,7 @@ class _Client:
         job = self._ask("POST", "jobs", json={"dataset": data["id"], "name": "Benchmark", "preset": "fast"})
         first, project = self._finished(job)
         found = {f"first_{key}": value for key, value in first.items()}
-        examples = self._looked_at(project)
+        examples = self._ask("GET", f"projects/{project}/examples")["results"]
         classes = sorted({one["class_name"] for one in examples})
         for one in examples[:: len(examples) // RELABELLED][:RELABELLED]:
             other = classes[(classes.index(one["class_name"]) + 1) % len(classes)]
@@ -87,13 +89,14 @@ class _Client:
         return found
 
     def _finished(self, job: dict[str, Any]) -> tuple[dict[str, float], str]:
-        """Wait for a job; returns its seconds, with those of its phases, and its project."""
+        """Wait for a job and its findings; returns its seconds, with those of its phases, and its project."""
         deadline = time.monotonic() + PATIENCE
         while job["state"] not in ("succeeded", "failed", "cancelled") and time.monotonic() < deadline:
             time.sleep(POLL)
             job = self._ask("GET", f"jobs/{job['id']}")
         if job["state"] != "succeeded":
             raise RuntimeError(f"The job has {job['state']}: {job['error']}")
+        wait_until_idle(self._platform)
         accepted, began, ended = (
             datetime.fromisoformat(job[name]).timestamp()
             for name in ("created_at", "started_at", "finished_at")
@@ -103,16 +106,6 @@ class _Client:
         }
         seconds = {"seconds": ended - accepted, "trained": ended - began, "accuracy": job["accuracy"]}
         return {**seconds, **phases}, job["project"]
-
-    def _looked_at(self, project: str) -> list[dict[str, Any]]:
-        """Return the examples once the first training has looked at all of them."""
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
-            page = self._ask("GET", f"projects/{project}/examples")["results"]
-            if page and any(one["given"] is not None for one in page):
-                return list(page)
-            time.sleep(POLL)
-        raise RuntimeError("The examples are not looked at.")
 
     def _ask(self, method: str, where: str, **request: Any) -> Any:
         answer = self._session.request(method, f"{self._address}/{where}/", timeout=600, **request)
