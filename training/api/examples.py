@@ -23,7 +23,7 @@ from ..examples import edits
 from ..examples.additions import add_uploads
 from ..examples.models import Example, Revision
 from ..examples.responses import download_response
-from ..examples.selectors import SHOW, SOURCES, Wanted, page_of_examples
+from ..examples.selectors import FLAGS, SOURCES, Wanted, page_of_examples
 from ..examples.similar import MOST as MOST_SIMILAR
 from ..examples.similar import similar_to
 from ..jobs.models import TrainingJob
@@ -179,9 +179,12 @@ FILTERS = [
     OpenApiParameter("class", description="Of this class."),
     OpenApiParameter("split", description="train, validation or test."),
     OpenApiParameter(
-        "show",
-        description="doubt comes by certainty. "
-        + " ".join(f"{value}: {words.lower()}." for value, words in SHOW.items() if value),
+        "flag",
+        description="The first three come by certainty. "
+        + " ".join(f"{name}: {words.lower()}." for name, words in FLAGS.items()),
+    ),
+    OpenApiParameter(
+        "across", description="With near_copy: class or split, in which another of them differs."
     ),
     OpenApiParameter("q", description="In the text, or the name of the file."),
     OpenApiParameter("source", description=" or ".join(SOURCES)),

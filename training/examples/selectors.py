@@ -27,7 +27,8 @@ SHOW = {
     "pending": "Changed since the last training",
     "confirmed": "Looked at by a person",
 }
-FLAGS = {"wrong_label": "doubt"}  # other names of what to show
+WRONG_LABEL = "wrong_label"  # what programs call "doubt"
+FLAGS = {{"doubt": WRONG_LABEL}.get(name, name): words for name, words in SHOW.items() if name}
 ACROSS = {"": "All near copies", "class": "In different classes", "split": "In different parts"}
 # By what a list is ordered, the most certain first, and then by id; what is not here is listed as it came.
 ORDERS = {"doubt": ("doubt",), "near_copy": ("likeness", "near_copy_of"), "odd_one": ("oddness",)}
@@ -55,7 +56,7 @@ class Wanted:
     def of(cls, given: Mapping[str, str]) -> "Wanted":
         """Read the filters of an address; what is unknown is ignored."""
         split, show = given.get("split", ""), given.get("flag") or given.get("show", "")
-        show, across = FLAGS.get(show, show), given.get("across", "")
+        show, across = "doubt" if show == WRONG_LABEL else show, given.get("across", "")
         source = given.get("source", "")
         return cls(
             label=given.get("class", ""),
@@ -152,7 +153,7 @@ def near_copies_of(examples: Sequence[Example]) -> dict[str, list[Example]]:
     found: dict[str, list[Example]] = defaultdict(list)
     if names:
         rows = Example.objects.filter(NEAR_COPY, project=examples[0].project_id, near_copy_of__in=names)
-        for example in rows.order_by("id"):
+        for example in rows.defer("searched").order_by("id"):
             found[example.near_copy_of].append(example)
     return dict(found)
 
