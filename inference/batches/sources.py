@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from models_registry.inputs import (
+    BLANK,
     TABLE_SUFFIXES,
     ArchiveBudget,
     DataError,
@@ -135,7 +136,7 @@ def _text_item(place: str, text: str, limits: Limits) -> Item:
 
 
 def _why_unusable(text: str) -> str:
-    if not text.strip():
+    if not text.strip(BLANK):
         return "is empty"
     if "\0" in text:
         return "holds NUL characters"

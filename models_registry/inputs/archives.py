@@ -133,11 +133,7 @@ def _why_unreadable(path: Path, error: Exception) -> str:
 
 
 def _has_end(path: Path) -> bool:
-    try:
-        count_entries(path)
-    except DataError:
-        return False
-    return True
+    return _entries_said(path) is not None
 
 
 class _GuardedFile(io.BufferedReader):
@@ -164,13 +160,21 @@ def count_entries(path: Path) -> int:
 
     Raises `DataError` for a file that is no zip.
     """
+    count = _entries_said(path)
+    if count is None:
+        raise DataError(_why_unreadable(path, zipfile.BadZipFile("it has no end")))
+    return count
+
+
+def _entries_said(path: Path) -> int | None:
+    """Return the number of entries that the end of a zip names; None for a file without such an end."""
     with path.open("rb") as file:
         size = file.seek(0, io.SEEK_END)
         file.seek(max(0, size - END_RECORD - LONGEST_COMMENT))
         tail = file.read()
         start = tail.rfind(END_SIGNATURE)
         if start < 0 or len(tail) - start < END_RECORD:
-            raise DataError("This is not a zip archive that can be read (it has no end). Make it anew.")
+            return None
         (entries,) = struct.unpack_from("<H", tail, start + 10)
         if entries != 0xFFFF:
             return int(entries)

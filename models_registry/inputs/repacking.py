@@ -4,34 +4,28 @@ Entries are copied one after the other in memory of some kilobytes; nothing is e
 name, and what comes out of a decompressor is counted.
 """
 
-import bz2
 import contextlib
-import gzip
 import tarfile
 import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import IO, BinaryIO, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from .archives import DEFLATE64, Listing, iter_member, open_listing
-from .bounded_file import buffered
+from .compression import open_unpacked
 from .entry_names import guess_code_page
 from .errors import DataError
-from .layout import Entry, is_hidden_file, plan_images
+from .layout import Entry, is_hidden_file, may_hold_labels, plan_images
 from .limits import Limits
 from .tables.parquet_images import ParquetImages, is_parquet
 
-TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2")
+TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tzst")
 CHUNK = 1 << 20  # bytes
 SMALL = 1 << 30  # bytes that any archive may unpack to; more only in proportion to its size
 LONGEST_HEADER = 1 << 20  # bytes of one extended header of a tar, which is read in one piece
 MOST_ENTRIES_AROUND = 5_000  # of a zip that holds zips: one a class, and what lies beside them
 TAR_BLOCK = 512  # bytes; an archive that ends within one was cut off
-PACKED: tuple[tuple[bytes, type[gzip.GzipFile] | type[bz2.BZ2File]], ...] = (
-    (b"\x1f\x8b", gzip.GzipFile),
-    (b"BZh", bz2.BZ2File),
-)
 SAMPLES = "-samples"  # Teachable Machine calls the download of a class so
 HEADERS = (
     tarfile.XHDTYPE,
@@ -137,9 +131,9 @@ class _BoundedHeaders(tarfile.TarInfo):
 
 
 def _is_tar(path: Path) -> bool:
-    """Tell whether the first block is that of a tar archive, packed by gzip or bzip2 or not at all."""
+    """Tell whether the first block is that of a tar archive, packed as a whole or not at all."""
     try:
-        with _unpacked(path, 1 << 20) as file:
+        with open_unpacked(path, 1 << 20) as file:
             block = file.read(TAR_BLOCK)
     except DataError:
         return False
@@ -156,13 +150,6 @@ def _repack_parquet(path: Path, target: Path, limits: Limits, room: Room) -> Non
             writer.add(name, iter((content,)))
 
 
-def _unpacked(path: Path, most: int) -> BinaryIO:
-    with path.open("rb") as file:
-        head = file.read(3)
-    kind = next((kind for magic, kind in PACKED if head.startswith(magic)), None)
-    return buffered(cast("IO[bytes]", kind(path)) if kind else path.open("rb"), most)
-
-
 def _repack_tar(path: Path, target: Path, limits: Limits, room: Room) -> None:
     names = _copy_tar(path, target, limits, room, "utf-8")
     if not all(name.isascii() or _is_text(name) for name in names):
@@ -175,7 +162,7 @@ def _copy_tar(path: Path, target: Path, limits: Limits, room: Room, encoding: st
     names: list[str] = []
     try:
         with (
-            _unpacked(path, _most_bytes(path, limits) + limits.max_entries * TAR_BLOCK) as file,
+            open_unpacked(path, _most_bytes(path, limits) + limits.max_entries * TAR_BLOCK) as file,
             tarfile.open(
                 fileobj=file,
                 mode="r|",
@@ -233,7 +220,7 @@ def _is_inner_zip(name: str) -> bool:
 def _copy_zips(
     listing: Listing, inner: list[zipfile.ZipInfo], writer: _Writer, limits: Limits, room: Room, place: Path
 ) -> None:
-    """Copy the files of the zips inside a zip, each into a folder called as its zip is."""
+    """Copy the files of the zips inside a zip, each into a folder called as its zip is, and tables beside them."""
     folders = [str(PurePosixPath(info.filename).with_suffix("")) for info in inner]
     if all(folder.endswith(SAMPLES) for folder in folders):
         folders = [folder.removesuffix(SAMPLES) for folder in folders]
@@ -242,6 +229,9 @@ def _copy_zips(
         for info, folder in zip(inner, folders, strict=True):
             _copy_bounded(iter_member(listing.archive, info), unpacked, room.bytes, info.filename)
             _copy_zip(unpacked, folder, writer, limits)
+    for info in listing.entries:
+        if may_hold_labels(info.filename) and not is_hidden_file(tuple(info.filename.split("/"))):
+            writer.add(info.filename, iter_member(listing.archive, info))
 
 
 def _copy_bounded(pieces: Iterator[bytes], path: Path, most: int, name: str) -> None:

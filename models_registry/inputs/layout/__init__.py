@@ -5,26 +5,52 @@ and tools leave. An import plan says for every file what becomes of it; nothing 
 """
 
 from .folders import plan_images
-from .labels import plan_labels
+from .labels import LabelRow, part_of_table, plan_labels
 from .levels import by_level, levels_of
-from .names import Part, Parts, is_hidden_file, is_litter, is_no_photo, name_prefix, path_of, split_part
-from .plan import NOT_WANTED, OUTSIDE, SYSTEM_FILES, TEST_PART, Entry, ImportPlan, photos_of, reasons
+from .names import (
+    Part,
+    Parts,
+    is_hidden_file,
+    is_litter,
+    is_no_photo,
+    is_photo,
+    may_hold_labels,
+    name_prefix,
+    path_of,
+    split_part,
+)
+from .plan import (
+    NOT_WANTED,
+    OUTSIDE,
+    SYSTEM_FILES,
+    TEST_PART,
+    UNLABELLED,
+    Entry,
+    ImportPlan,
+    photos_of,
+    reasons,
+)
 
 __all__ = [
     "NOT_WANTED",
     "OUTSIDE",
     "SYSTEM_FILES",
     "TEST_PART",
+    "UNLABELLED",
     "Entry",
     "ImportPlan",
+    "LabelRow",
     "Part",
     "Parts",
     "by_level",
     "is_hidden_file",
     "is_litter",
     "is_no_photo",
+    "is_photo",
     "levels_of",
+    "may_hold_labels",
     "name_prefix",
+    "part_of_table",
     "path_of",
     "photos_of",
     "plan_images",

@@ -5,7 +5,7 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
-from .names import NAMED, Parts, listed, name_prefix, suffix_of
+from .names import FILLERS, NAMED, Parts, listed, name_prefix, suffix_of
 from .plan import LAYOUT, NO_PHOTOS, Entry
 
 TEACHABLE_MACHINE = re.compile(r".+-!-\d+\.")  # a photo's name in its projects: "Class 1-!-0.jpg"
@@ -61,6 +61,24 @@ def why_flat(entries: Sequence[Entry], photos: Mapping[int, Parts]) -> str:
         f"The photos lie {place} ({'/'.join(first)!r} does not lie in a class folder), so their classes are not "
         f"known.{hint} {LAYOUT}"
     )
+
+
+def why_boxes(entries: Sequence[Entry], labels: set[str]) -> str:
+    """Say that what lies there are photos with boxes drawn on them, as YOLO keeps them; "" where it is not so."""
+    folders = {
+        entry.name.rpartition("/")[0].rpartition("/")[2].lower() for entry in entries if is_text(entry.name)
+    }
+    if "labels" not in folders or not {label.lower() for label in labels} <= FILLERS:
+        return ""
+    return (
+        "This is a data set for object detection: its texts name boxes in the photos, and a classifier needs one class "
+        f"for each photo. {LAYOUT}"
+    )
+
+
+def is_text(name: str) -> bool:
+    """Say whether a file is a plain text."""
+    return suffix_of(name) == "txt"
 
 
 def why_not_so_deep(photos: Mapping[int, Parts], level: int) -> str:

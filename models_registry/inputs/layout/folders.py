@@ -6,20 +6,19 @@ from typing import NamedTuple
 
 from ..corrections import Corrections
 from .classes import wanted
-from .explanations import near_names, why_flat, why_not_so_deep, why_nothing
+from .explanations import near_names, why_boxes, why_flat, why_not_so_deep, why_nothing
 from .levels import by_level
 from .names import (
-    TABLE_SUFFIXES,
     TOO_DEEP,
     Part,
     Parts,
     are_of_one_dataset,
     is_litter,
     listed,
+    may_hold_labels,
     normalised,
     path_of,
     split_part,
-    suffix_of,
 )
 from .plan import NO_PHOTOS, OUTSIDE, TEST_PART, Entry, ImportPlan, Placed, photos_of
 
@@ -33,7 +32,7 @@ def plan_images(entries: Sequence[Entry], corrections: Corrections | None = None
     tables = tuple(
         index
         for index, entry in enumerate(entries)
-        if left_out.get(index) == NO_PHOTOS and suffix_of(entry.name) in TABLE_SUFFIXES
+        if left_out.get(index) == NO_PHOTOS and may_hold_labels(entry.name)
     )
     placed = _at_level(photos, corrections) if corrections.class_level else _by_folders(photos, corrections)
     if placed is None:
@@ -48,12 +47,15 @@ def plan_images(entries: Sequence[Entry], corrections: Corrections | None = None
     notes = placed.notes
     if not corrections.class_level:
         notes += _folders_without_photos(entries, photos, placed.root, placed.kinds)
+    labels = {example.label for example in examples}
     return ImportPlan(
         examples=tuple(sorted(examples)),
         tests=tuple(sorted(tests)),
         left_out=left_out,
-        notes=(*notes, *near_names({example.label for example in examples})),
-        problem="" if placed.examples else why_not_so_deep(photos, corrections.class_level or 1),
+        notes=(*notes, *near_names(labels)),
+        problem=why_boxes(entries, labels)
+        if placed.examples
+        else why_not_so_deep(photos, corrections.class_level or 1),
         tables=tables,
     )
 

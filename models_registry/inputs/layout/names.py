@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Literal
 
@@ -20,15 +20,21 @@ thumbs.db ehthumbs.db desktop.ini __macosx @eadir #recycle $recycle.bin lost+fou
 """
 JUNK = frozenset(JUNK_NAMES.split()) | {"system volume information", "icon\r"}
 OTHER_SUFFIXES = """
-txt md rst rtf log csv tsv json jsonl ndjson xml yaml yml toml ini cfg names data pdf doc docx xls xlsx ods odt ppt
-pptx html htm css js py ipynb m mat npy npz pkl pickle h5 hdf5 pt pth onnx pb tflite parquet arrow feather db sqlite
-sql sh bat exe dll lnk url webloc zip rar 7z tar gz tgz bz2 xz mp4 mov avi mkv webm m4v 3gp mp3 wav m4a aae xmp thm
-cache tfrecord record lst bib tex
+txt md rst rtf log csv tsv json jsonl ndjson xml yaml yml toml ini cfg names data pdf doc docx xls xlsx xlsm xlsb ods
+ppt pptx tab html htm css js py ipynb m mat npy npz pkl pickle h5 hdf5 pt pth onnx pb tflite parquet arrow feather db
+sqlite sql sh bat exe dll lnk url webloc zip rar 7z tar gz tgz bz2 xz mp4 mov avi mkv webm m4v 3gp mp3 wav m4a aae xmp
+thm cache tfrecord record lst bib tex odt
 """
 NO_PHOTO_SUFFIXES = frozenset(OTHER_SUFFIXES.split())
+OF_PHOTOS = "jpg jpeg jpe jfif png webp heic heif hif avif jxl gif bmp dib tif tiff jp2 j2k pbm pgm ppm pnm pfm ico tga"
+PHOTO_SUFFIXES = frozenset(OF_PHOTOS.split())
 OTHER_NAMES = "readme license licence copying notice authors changelog citation attribution credits makefile"
 NO_PHOTO_NAMES = frozenset(OTHER_NAMES.split())
-TABLE_SUFFIXES = frozenset(("csv", "tsv", "json", "jsonl", "ndjson", "parquet"))
+OF_TABLES = "csv tsv tab json jsonl ndjson parquet xlsx xlsm xlsb xls ods"
+TABLE_SUFFIXES = frozenset(OF_TABLES.split())
+LISTS = re.compile(
+    r"(?i).*(label|train|class|annot|list|ground.?truth|target).*\.txt"
+)  # of files and their classes
 SPLIT_NAMES: tuple[tuple[Part, str], ...] = (
     ("train", "train training trn trainset traindata trainingset entrenamiento entrainement addestramento"),
     ("valid", "val valid validation validate dev eval evaluation valset validierung validacion validazione"),
@@ -39,6 +45,8 @@ FILLER_WORDS = (
     "data set sets dataset datasets image images img imgs photo photos picture pics folder split part"
 )
 FILLERS = frozenset(FILLER_WORDS.split())
+PIECE_WORDS = "batch chunk piece parts volume vol dir archive shard section"
+PIECES = frozenset(PIECE_WORDS.split())
 
 TOO_DEEP: Parts = ("",) * (DEEPEST + 1)  # stands for a path that is not looked at
 
@@ -56,6 +64,16 @@ def is_hidden_file(parts: Parts) -> bool:
 def is_no_photo(name: str) -> bool:
     """Say whether a file is of a kind that lies beside photos: a table, a text, a licence."""
     return suffix_of(name) in NO_PHOTO_SUFFIXES or name.rpartition("/")[2].lower() in NO_PHOTO_NAMES
+
+
+def may_hold_labels(name: str) -> bool:
+    """Say whether a file beside photos is of a kind in which their labels may stand."""
+    return suffix_of(name) in TABLE_SUFFIXES or bool(LISTS.fullmatch(name.rpartition("/")[2]))
+
+
+def is_photo(name: str) -> bool:
+    """Say whether a file is called as photos are."""
+    return suffix_of(name) in PHOTO_SUFFIXES
 
 
 def split_part(name: str) -> Part:
@@ -90,6 +108,13 @@ def are_of_one_dataset(kinds: Mapping[str, Part]) -> bool:
         for top in kinds
     }
     return len(rests - {frozenset()}) <= 1
+
+
+def are_pieces(names: Collection[str]) -> bool:
+    """Say whether folders are numbered pieces of one: "photos_1" and "photos_2", "images_part_1", "batch 03"."""
+    stems = {re.sub(r"\d+", "", name) for name in names}
+    words = {word for stem in stems for word in name_words(stem)}
+    return len(names) > 1 and len(stems) == 1 and bool(words & (FILLERS | PIECES | SPLIT_WORDS.keys()))
 
 
 def name_words(name: str) -> list[str]:

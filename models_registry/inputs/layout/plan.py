@@ -10,6 +10,7 @@ from .names import (
     NAMED,
     Part,
     Parts,
+    are_pieces,
     is_hidden_file,
     is_no_photo,
     path_of,
@@ -46,7 +47,9 @@ class ImportPlan:
 
     Each file is once in `examples`, in `tests` (those of a test part, which nothing is learnt from) or in `left_out`
     (with the reason); folders are in none. `notes` are doubts, for people. `problem` says why there is nothing to
-    train on; `is_flat` that a table with the labels, one of `tables`, would do.
+    train on; `is_flat` that a table with the labels, one of `tables`, would do. `labels_from` is the table that the
+    labels are those of, `columns` are its columns and `label_columns` those that may hold the labels, where that is not
+    clear.
     """
 
     examples: tuple[Placed, ...] = ()
@@ -56,6 +59,9 @@ class ImportPlan:
     is_flat: bool = False
     tables: tuple[int, ...] = ()
     tests: tuple[Placed, ...] = ()
+    labels_from: str = ""
+    columns: tuple[str, ...] = ()
+    label_columns: tuple[str, ...] = ()
 
     def with_notes(self, *notes: str) -> "ImportPlan":
         """Return the plan with further doubts ahead of its own."""
@@ -63,8 +69,11 @@ class ImportPlan:
 
     @property
     def wants_labels(self) -> bool:
-        """Whether a table beside the photos may know their classes: they lie in no class folders, or all in one."""
-        return self.is_flat or (bool(self.tables) and len(self.classes) == 1)
+        """Whether a table beside the photos may know their classes: they lie in no class folders, or all in one.
+
+        So it may where the folders are called as pieces of one are: photos_1, photos_2.
+        """
+        return self.is_flat or (bool(self.tables) and (len(self.classes) == 1 or are_pieces(self.classes)))
 
     @property
     def classes(self) -> dict[str, int]:

@@ -1,19 +1,23 @@
 """Tables of texts: one reader a file format, chosen by the file's suffix."""
 
-from .base import Row, TableReader
+from .base import BLANK, Row, TableReader
 from .columns import (
     Columns,
     UnclearColumns,
     are_measures,
     find_columns_of,
+    likely_columns,
     resolve_columns,
     resolve_text_column,
 )
+from .encodings import find_encoding
 from .factory import TABLE_SUFFIXES, open_table
 from .parquet_images import holds_photos
-from .splits import part_of_cell
+from .splits import find_split_column, part_of_cell
+from .zipped import holds_tables, holds_tables_by_name
 
 __all__ = [
+    "BLANK",
     "TABLE_SUFFIXES",
     "Columns",
     "Row",
@@ -21,7 +25,12 @@ __all__ = [
     "UnclearColumns",
     "are_measures",
     "find_columns_of",
+    "find_encoding",
+    "find_split_column",
     "holds_photos",
+    "holds_tables",
+    "holds_tables_by_name",
+    "likely_columns",
     "open_table",
     "part_of_cell",
     "resolve_columns",

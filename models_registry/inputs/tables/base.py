@@ -11,6 +11,10 @@ from ..errors import DataError
 from ..limits import Limits
 
 SAMPLE_ROWS = 200
+BLANK = (
+    " \t\n\r\v\f\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000\u200b\u200c\u200d\u2060\ufeff\u00ad"
+)  # with those that take no room
 
 
 class Row(NamedTuple):
@@ -43,7 +47,8 @@ class TableFormat(NamedTuple):
 class TableReader(ABC):
     """One table in one file, read in memory of a few rows; `notes` tell how it was understood.
 
-    What `corrections` say of the file's format holds against what would be guessed.
+    What `corrections` say of the file's format holds against what would be guessed. `choices` are what could be read
+    instead, by the correction that says so: other sheets of a workbook, other files of a zip.
     """
 
     suffixes: ClassVar[tuple[str, ...]]
@@ -52,6 +57,7 @@ class TableReader(ABC):
     limits: Limits
     corrections: Corrections = field(default_factory=Corrections, kw_only=True)
     notes: list[str] = field(default_factory=list, compare=False, kw_only=True)
+    choices: dict[str, list[str]] = field(default_factory=dict, compare=False, kw_only=True)
 
     @abstractmethod
     def columns(self) -> list[str]:

@@ -16,14 +16,15 @@ LABEL_CHARS = 60  # of a class's name, on average
 USUAL_NAMES = {
     "input": (
         "input", "text", "texts", "sentence", "content", "message", "comment", "review", "utterance",
-        "body", "document", "question", "tweet", "example", "review_text", "comment_text", "tweet_text",
+        "body", "document", "question", "tweet", "example", "prompt", "review_text", "comment_text", "tweet_text",
         "satz", "frage", "nachricht", "kommentar", "texte", "phrase", "commentaire", "avis", "texto",
         "frase", "comentario", "mensaje", "testo", "tekst", "zin", "metin", "текст", "сообщение", "отзыв",
         "文本", "内容", "句子", "评论", "文字", "テキスト", "文", "本文", "텍스트", "문장", "내용", "نص", "النص",
     ),
     "label": (
         "label", "labels", "class", "category", "target", "intent", "sentiment",
-        "topic", "tag", "rating", "categories", "choices", "klasse", "kategorie", "etikett", "thema", "stimmung",
+        "topic", "tag", "rating", "categories", "choices", "accept", "completion",
+        "klasse", "kategorie", "etikett", "thema", "stimmung",
         "catégorie", "categorie", "classe", "étiquette", "etiquette", "sujet", "categoría", "categoria", "etiqueta",
         "clase", "etichetta", "kategoria", "etykieta", "etiket", "kategori", "sınıf", "метка", "класс", "категория",
         "тема", "标签", "类别", "分类", "標籤", "類別", "ラベル", "カテゴリ", "라벨", "레이블", "분류", "تصنيف",
@@ -209,6 +210,22 @@ def _guess(names: list[str], sample: Sample) -> Columns | None:
     others = [name for name in counting if name not in (*texts, *labels)]
     is_only = all(INDEX_NAMES.fullmatch(name) or len(set(_values(sample, name))) == 1 for name in others)
     return Columns(texts[0], labels[0]) if is_only else None
+
+
+def likely_columns(reader: TableReader) -> list[Columns]:
+    """Return pairs of columns that may hold the texts and the labels, by their values and by usual names."""
+    names, sample = reader.columns(), reader.sample()
+    counting = [name for name in names if _values(sample, name) and not is_split(name, _values(sample, name))]
+    usual = [name for name in counting if name.strip().casefold() in USUAL_NAMES["label"]]
+    labels = usual or [
+        name
+        for name in counting
+        if _reads_like_labels(sample, name)
+        and not INDEX_NAMES.fullmatch(name)
+        and not {value.casefold() for value in _values(sample, name)} <= SWITCHES
+    ]
+    texts = [name for name in counting if _reads_like_texts(sample, name) and name not in labels]
+    return [Columns(text, label) for text in texts for label in labels]
 
 
 def _hint(names: list[str], sample: Sample) -> str:

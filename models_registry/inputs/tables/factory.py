@@ -3,6 +3,7 @@
 from codecs import BOM_UTF8
 from pathlib import Path
 
+from ..compression import is_packed
 from ..corrections import Corrections
 from ..errors import DataError
 from ..limits import Limits
@@ -11,17 +12,18 @@ from .delimited import CsvReader
 from .fasttext import START as FASTTEXT
 from .fasttext import FastTextReader
 from .json_values import JsonReader
-from .packed import GzipCsvReader, open_gzip, open_zip
+from .packed import PackedCsvReader, open_packed
 from .parquet import ParquetReader
 from .sheets import SheetReader
+from .zipped import open_zip
 
 READERS: dict[str, type[TableReader]] = {
     suffix: reader
-    for reader in (CsvReader, JsonReader, ParquetReader, SheetReader, GzipCsvReader)
+    for reader in (CsvReader, JsonReader, ParquetReader, SheetReader, PackedCsvReader)
     for suffix in reader.suffixes
 }
 TABLE_SUFFIXES = tuple(READERS)
-ZIP, XLS, GZIP, PARQUET = b"PK\3\4", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"\x1f\x8b", b"PAR1"
+ZIP, XLS, PARQUET = b"PK\3\4", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"PAR1"
 SHEETS_IN_ZIP = (b"xl/workbook", b"application/vnd.oasis.opendocument.spreadsheet")
 
 
@@ -45,9 +47,9 @@ def open_table(
     ):
         return SheetReader(path, limits, corrections=corrections)
     if start.startswith(ZIP) or suffix == ".zip":
-        return open_zip(path, limits, corrections)
-    if start.startswith(GZIP) or suffix == ".gz":
-        return open_gzip(path, limits, corrections)
+        return open_zip(path, limits, corrections, open_table)
+    if is_packed(start) or suffix in PackedCsvReader.suffixes:
+        return open_packed(path, limits, corrections)
     if start.startswith(PARQUET):
         return ParquetReader(path, limits, corrections=corrections)
     if issubclass(READERS[suffix], CsvReader) and start.removeprefix(BOM_UTF8).lstrip().startswith(FASTTEXT):

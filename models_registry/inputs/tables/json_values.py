@@ -4,7 +4,7 @@ import contextlib
 import json
 import math
 import re
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -13,6 +13,7 @@ from typing import Any, ClassVar, NoReturn
 from ..errors import DataError
 from .base import Row, TableFormat, row_of
 from .delimited import TextFile
+from .json_shapes import each_of_several, rows_of_object
 
 LONGEST_KEY = 1000  # characters, more than any column's name
 LONGEST_NUMBER = 100
@@ -83,7 +84,8 @@ class JsonReader(TextFile):
         else:
             found = self._lined()
         for number, entry in found:
-            yield number, _flat(self._checked(entry, number))
+            for row in each_of_several(self._checked(entry, number)):
+                yield number, _flat(row)
 
     def _lined(self) -> Iterator[tuple[int, object]]:
         """Yield (line number, value) of every line that is not blank."""
@@ -129,7 +131,7 @@ class JsonReader(TextFile):
                     yield number, value
                     at = end
 
-    def _whole(self, start: str) -> list[tuple[int, object]] | None:
+    def _whole(self, start: str) -> Sequence[tuple[int, object]] | None:
         """Return the rows of a file that is one object over several lines, or one of columns; None for another."""
         is_lines = self.path.suffix.lower() in (".jsonl", ".ndjson")
         if is_lines or not start.lstrip().startswith("{") or (self.bytes_count() or 0) > WHOLE_BYTES:
@@ -142,30 +144,7 @@ class JsonReader(TextFile):
             entry = _decoder.decode(text)
         except (ValueError, RecursionError):
             return None  # lines of objects
-        parts = list(entry.values())
-        if (
-            parts
-            and all(isinstance(part, dict) for part in parts)
-            and len({tuple(part) for part in parts}) == 1
-        ):
-            keys = list(parts[0])  # as pandas writes: {"text": {"0": …}, "label": {"0": …}}
-            if len(keys) > 1:
-                return [
-                    (n, {name: entry[name][key] for name in entry}) for n, key in enumerate(keys, start=1)
-                ]
-        if (
-            len(parts) > 1
-            and all(isinstance(part, list) for part in parts)
-            and len({len(part) for part in parts}) == 1
-        ):
-            return [
-                (n, dict(zip(entry, row, strict=True)))
-                for n, row in enumerate(zip(*parts, strict=True), start=1)
-            ]
-        lists = [part for part in parts if isinstance(part, list) and part and isinstance(part[0], dict)]
-        if len(lists) == 1:
-            return list(enumerate(lists[0], start=1))
-        return [(1, entry)]
+        return list(enumerate(rows_of_object(entry), start=1))
 
     def _checked(self, entry: object, number: int) -> dict[str, object]:
         if isinstance(entry, str):
@@ -193,7 +172,7 @@ def _decode(line: str, number: int) -> object:
         raise DataError(f"Row {number} is no JSON ({error}). Each line should hold one object.") from error
 
 
-def _flat(entry: dict[str, object]) -> dict[str, object]:
+def _flat(entry: Mapping[str, object]) -> dict[str, object]:
     """Return an object's values by their keys, those of objects inside by "key.key"."""
     found: dict[str, Any] = {}
 

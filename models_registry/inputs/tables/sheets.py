@@ -1,4 +1,4 @@
-"""Excel and LibreOffice files: the first sheet that has something in it.
+"""Excel and LibreOffice files: the first sheet that may be a table, else the first that has something in it.
 
 The library reads a sheet whole, and a file of some kilobytes may say that it has billions of cells: it runs in a
 process of its own, of bounded memory and time, which passes the rows on as lines of JSON.
@@ -27,6 +27,7 @@ from .records import trimmed
 
 MEMORY = 2 << 30  # bytes that the process may address
 SECONDS = 120  # of processor time
+FEWEST_ROWS, FEWEST_COLUMNS = 3, 2  # of a sheet that may be the table; others are notes
 UNREADABLE, TOO_LARGE = 3, 4  # exit codes
 ROOT = Path(__file__).parents[3]
 HELP = 'Open it in your spreadsheet program and save it as "CSV UTF-8".'
@@ -110,6 +111,7 @@ class SheetReader(TableReader):
                             raise DataError(f"There is no sheet {wanted!r}. The workbook has: {listed}.")
                         case {"sheets": [str(used), *others]}:
                             self.sheets[:] = [used, *others]
+                            self.choices["sheet"] = others
                             if others:
                                 named = ", ".join(map(repr, others[:10]))
                                 self.note(f"Read is the sheet {used!r}; the others are left out: {named}.")
@@ -147,6 +149,7 @@ def _write_rows(path: Path, out: TextIO, most_columns: int, wanted: str) -> None
         ]
         sheets = {name: book.get_sheet_by_name(name) for name in visible}
         filled = [name for name, sheet in sheets.items() if sheet.height] or visible[:1]
+        filled.sort(key=lambda name: sheets[name].height < FEWEST_ROWS or sheets[name].width < FEWEST_COLUMNS)
         if wanted:
             if wanted not in sheets:
                 out.write(json.dumps({"missing": wanted, "sheets": visible}) + "\n")

@@ -2,8 +2,8 @@
 
 import contextlib
 import zipfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,15 +17,18 @@ from models_registry.inputs import (
     Listing,
     Part,
     open_listing,
+    part_of_table,
+    photos_of,
     plan_images,
     plan_labels,
     reasons,
 )
-from models_registry.inputs.layout import path_of
+from models_registry.inputs.layout import UNLABELLED, path_of
 
-from .label_tables import rank_of, read_label_table
+from .label_tables import LabelTable, rank_of, read_label_table
 
-MOST_TABLES = 5  # beside the photos, that are searched for labels
+MOST_TABLES = 8  # beside the photos, that are searched for labels
+SHOWN = 10  # columns that a message lists
 FOLDERS = "folders"  # what a correction says instead of a table's name
 
 
@@ -117,7 +120,7 @@ def plan_archive(
         plan = _plan_by_named_table(listing, entries, limits, corrections)
     else:
         plan = plan_images(entries, corrections)
-        if plan.wants_labels and corrections.labels_from != FOLDERS:
+        if plan.wants_labels and corrections.labels_from != FOLDERS and not corrections.class_level:
             plan = _plan_by_tables(listing, entries, plan, limits, corrections) or plan
     doubt = doubt_about_names(listing.code_page, [placed.label for placed in plan.examples])
     return plan.with_notes(doubt) if doubt else plan
@@ -144,37 +147,74 @@ def _plan_by_named_table(
     ]
     if not found:
         raise DataError(f"There is no file {name!r} in the archive from which labels could be read.")
-    plan = _plan_by_table(listing, entries, found[0], limits, corrections)
-    if plan is None:
+    tables = _tables(listing, entries, found[:1], limits, corrections)
+    if not tables:
         raise DataError(
             f"{entries[found[0]].name!r} has no column with the names of the photos and one with their labels."
         )
-    return plan
+    return replace(_plan_of_tables(entries, tables, corrections), tables=plan_images(entries).tables)
 
 
 def _plan_by_tables(
     listing: Listing, entries: Sequence[Entry], plan: ImportPlan, limits: Limits, corrections: Corrections
 ) -> ImportPlan | None:
-    """Plan photos that lie in no class folders by the best table beside them; None when none has their labels."""
-    found = {}
-    for index in plan.tables[:MOST_TABLES]:
-        by_table = _plan_by_table(listing, entries, index, limits, corrections)
-        if by_table is not None and not by_table.problem:
-            found[entries[index].name] = by_table
+    """Plan photos by the best table beside them, or those of the parts of a split; None when none has their labels."""
+    tables = _tables(listing, entries, plan.tables[:MOST_TABLES], limits, corrections)
+    plans = {name: _plan_of_tables(entries, {name: table}, corrections) for name, table in tables.items()}
+    found = {name: one for name, one in plans.items() if not one.problem}
     if not found:
-        return None
-    best = max(found, key=lambda table: rank_of(table, len(found[table].examples)))
-    others = sorted(found.keys() - {best})
-    if not others:
-        return found[best]
-    return found[best].with_notes(f"Other tables with labels are not used: {', '.join(others)}.")
+        unclear = next((one for one in plans.values() if one.label_columns), None)
+        return replace(unclear, tables=plan.tables) if unclear else None
+    ranks = {name: rank_of(name, len(one.examples) + len(one.tests)) for name, one in found.items()}
+    best = max(found, key=lambda name: ranks[name])
+    used = {name: tables[name] for name in found if name == best or _goes_along(name, best, tables)}
+    result = _plan_of_tables(entries, used, corrections) if len(used) > 1 else found[best]
+    result = replace(result, tables=plan.tables)
+    others = sorted(found.keys() - used)
+    return (
+        result.with_notes(f"Other tables with labels are not used: {', '.join(others)}.")
+        if others
+        else result
+    )
 
 
-def _plan_by_table(
-    listing: Listing, entries: Sequence[Entry], index: int, limits: Limits, corrections: Corrections
-) -> ImportPlan | None:
-    """Plan photos by one table; None when it is none of labels."""
-    info = listing.entries[index]
-    content = ArchiveBudget(listing.archive, [info], limits).read(info)
-    rows = read_label_table(entries[index].name, content, [entry.name for entry in entries])
-    return plan_labels(entries, rows, entries[index].name, corrections) if rows else None
+def _goes_along(name: str, best: str, tables: Mapping[str, LabelTable]) -> bool:
+    """Tell whether a table is that of another part of the split that the best one is the training part of."""
+    is_other = part_of_table(best) == "train" and part_of_table(name) not in ("", "train")
+    return is_other and tables[name].columns == tables[best].columns
+
+
+def _tables(
+    listing: Listing,
+    entries: Sequence[Entry],
+    places: Sequence[int],
+    limits: Limits,
+    corrections: Corrections,
+) -> dict[str, LabelTable]:
+    """Return those of some files that name photos, by their names."""
+    names, found = [entry.name for entry in entries], {}
+    for index in places:
+        info = listing.entries[index]
+        content = ArchiveBudget(listing.archive, [info], limits).read(info)
+        if table := read_label_table(names[index], content, names, corrections):
+            found[names[index]] = table
+    return found
+
+
+def _plan_of_tables(
+    entries: Sequence[Entry], tables: Mapping[str, LabelTable], corrections: Corrections
+) -> ImportPlan:
+    """Plan photos by tables, or say which column of one has to be named."""
+    [(name, first), *_] = tables.items()
+    if first.rows:
+        found = plan_labels(entries, {name: table.rows for name, table in tables.items()}, corrections)
+        return replace(found, columns=tuple(first.columns))
+    photos, left_out = photos_of(entries)
+    there = ", ".join(map(repr, first.choices[:SHOWN]))
+    return ImportPlan(
+        left_out={**left_out, **dict.fromkeys(photos, UNLABELLED)},
+        problem=f"Which column of {name} holds the labels? Several could: {there}. Name one.",
+        labels_from=name,
+        columns=tuple(first.columns),
+        label_columns=tuple(first.choices),
+    )

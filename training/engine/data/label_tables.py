@@ -1,25 +1,36 @@
 """Tables beside the photos of an archive that say which class each one has, as competitions and tools hand them out.
 
-CSV and TSV, JSON (a list of objects, an object a line, {file: label}, COCO's images, annotations and categories) and
-Parquet, such as the `metadata` files of the Hugging Face hub.
+CSV and its kin, spreadsheets, JSON (a list of objects, an object a line, {file: label}, COCO's images, annotations and
+categories) and Parquet, such as the `metadata` files of the Hugging Face hub.
 """
 
 import csv
 import io
 import json
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
-from models_registry.inputs import DataError, Limits, open_table
+from models_registry.inputs import (
+    Corrections,
+    DataError,
+    LabelRow,
+    Limits,
+    find_encoding,
+    find_split_column,
+    open_table,
+    part_of_cell,
+)
 
 USUAL_HEADINGS = (
-    "label labels class class_name classname category target breed species diagnosis tag label_name"
+    "label labels class class_name classname category target breed species diagnosis dx tag label_name"
 )
 LABEL_COLUMNS = frozenset(USUAL_HEADINGS.split())
 MATCHING = 0.5  # of a table's rows that must name a photo
 SAMPLED = 1_000  # rows by which the columns are found
 SEPARATORS = ",;\t|"
+SHEETS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 MOST_JSON = 16 << 20  # bytes: JSON takes many times as much memory
 MOST_COLUMNS = 500
 REPEATED = 0.5  # of a column's cells that are the same as others, at least, in one of labels
@@ -29,64 +40,112 @@ NO_LABELS = frozenset(("sample", "submission", "test", "example"))  # in the nam
 Row = Sequence[str]
 
 
-def read_label_table(table: str, content: bytes, names: Sequence[str]) -> list[tuple[str, str]]:
-    """Return (file, label) of each row; empty when the table names no photos or has no column of labels.
+class LabelTable(NamedTuple):
+    """A table that names photos: what its `rows` say of each, and its `columns`.
+
+    Without rows it is not known which of `choices`, columns whose cells repeat, holds the labels.
+    """
+
+    rows: list[LabelRow]
+    columns: list[str]
+    choices: list[str]
+
+
+def read_label_table(
+    table: str, content: bytes, names: Sequence[str], corrections: Corrections | None = None
+) -> LabelTable | None:
+    """Return what a table says of the files called `names`; None when it names none of them, or has no labels.
 
     The column of files is the one whose cells name the photos, with or without folder and suffix; that of
     labels has a usual heading, or is the only other one, or the only one whose cells repeat. Of a column for each class
-    the one that is 1 counts.
+    the one that is 1 counts. Columns that `corrections` name are taken.
     """
     suffix = PurePosixPath(table).suffix.lower()
     try:
         if suffix in (".json", ".jsonl", ".ndjson"):
             heading, rows = _of_json(content)
-        elif suffix == ".parquet":
-            heading, rows = _of_parquet(content)
+        elif suffix in (".parquet", *SHEETS):
+            heading, rows = _of_table(content, suffix)
         else:
-            heading, rows = _of_csv(content)
+            heading, rows = _of_csv(content, SEPARATORS + " " * (suffix == ".txt"))
     except (
         ValueError,
         TypeError,
         KeyError,
         AttributeError,
         RecursionError,
+        OSError,
         csv.Error,
     ):  # another kind of file
-        return []
-    return _pairs(heading, rows, {form for name in names for form in _forms(name)})
+        return None
+    known = {form for name in names for form in _forms(name)}
+    return _labels(list(heading), rows, known, corrections or Corrections())
 
 
 def rank_of(table: str, matched: int) -> tuple[bool, bool, int]:
     """Return what tells the table that is meant from others: the greatest of several is."""
     stem = PurePosixPath(table).stem.lower()
-    return not any(word in stem for word in NO_LABELS), "train" in stem or "label" in stem, matched
+    return not is_to_be_filled_in(table), "train" in stem or "label" in stem, matched
 
 
-def _pairs(heading: Row, rows: list[list[str]], known: set[str]) -> list[tuple[str, str]]:
+def is_to_be_filled_in(table: str) -> bool:
+    """Tell whether a table is called as those that wait for somebody's answers."""
+    stem = PurePosixPath(table).stem.lower()
+    return any(word in stem for word in NO_LABELS)
+
+
+def _labels(
+    heading: list[str], rows: list[list[str]], known: set[str], said: Corrections
+) -> LabelTable | None:
+    if any(not known.isdisjoint(_forms(cell)) for cell in heading):  # no heading: this row names a photo
+        heading, rows = [f"column {place}" for place in range(1, len(heading) + 1)], [heading, *rows]
     sample = [row for row in rows if len(row) == len(heading)][:SAMPLED]
     if not sample or not heading or len(heading) > MOST_COLUMNS:
-        return []
+        return None
     matches = [
         sum(not known.isdisjoint(_forms(row[column])) for row in sample) for column in range(len(heading))
     ]
-    if max(matches) < MATCHING * len(sample):
-        return []
-    file = matches.index(max(matches))
+    file = heading.index(said.input) if said.input in heading else matches.index(max(matches))
+    if matches[file] < MATCHING * len(sample):
+        return None
     others = [column for column in range(len(heading)) if column != file and heading[column].strip()]
-    if len(label := _label_columns(heading, sample, others)) == 1:
-        return [(row[file], row[label[0]]) for row in rows if len(row) > max(file, label[0])]
-    if _are_switches(sample, others):
-        return [(row[file], _switched_on(heading, row, others)) for row in rows if len(row) == len(heading)]
-    return []
+    named = [column for column in others if heading[column] == said.label]
+    split = _split_column(heading, sample, [file, *named], said)
+    others = [column for column in others if column != split]
+    label = named or _label_columns(heading, sample, others)
+    if len(label) != 1 and not _are_switches(sample, others):
+        return LabelTable([], heading, [heading[column] for column in label]) if label else None
+    found = []
+    for row in rows:
+        if len(row) != len(heading):
+            continue
+        name = row[label[0]] if len(label) == 1 else _switched_on(heading, row, others)
+        part = "" if split is None else part_of_cell(row[split]) or ""
+        found.append(LabelRow(row[file], name, part))
+    return LabelTable(found, heading, [])
+
+
+def _split_column(
+    heading: list[str], sample: list[list[str]], taken: list[int], said: Corrections
+) -> int | None:
+    """Return the column that says the part of a split each photo belongs to; None for none."""
+    if said.split is not None:
+        return heading.index(said.split) if said.split and said.split in heading else None
+    rows = [dict(zip(heading, row, strict=True)) for row in sample]
+    name = find_split_column(heading, rows, [heading[column] for column in taken])
+    return heading.index(name) if name else None
 
 
 def _label_columns(heading: Row, sample: list[list[str]], others: list[int]) -> list[int]:
+    """Return the column of labels, several where any of them may be it, none where none is."""
     usual = [column for column in others if heading[column].strip().lower() in LABEL_COLUMNS]
     if len(usual) == 1 or len(others) == 1:
         return usual or others
+    if _are_switches(sample, others):
+        return []
     words = [column for column in usual or others if not all(row[column].isdigit() for row in sample)]
     repeating = [column for column in words if _repeats([row[column] for row in sample])]
-    return repeating if not _are_switches(sample, others) else []
+    return repeating or [column for column in usual if _repeats([row[column] for row in sample])]
 
 
 def _repeats(cells: list[str]) -> bool:
@@ -105,27 +164,27 @@ def _switched_on(heading: Row, row: list[str], columns: list[int]) -> str:
     return on[0] if len(on) == 1 else ""
 
 
-def _of_csv(content: bytes) -> tuple[Row, list[list[str]]]:
-    text = content.decode("utf-8-sig")
-    heading, *rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=_separator(text)))
+def _of_csv(content: bytes, separators: str) -> tuple[Row, list[list[str]]]:
+    encoding = find_encoding([content])
+    text = content.decode(encoding.name, "replace").removeprefix("\ufeff")
+    first = text.lstrip().split("\n", 1)[0]
+    separator = max(separators, key=first.count)
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
+    heading, *rows = [row for row in lines if any(row)]
     return heading, rows
 
 
-def _of_parquet(content: bytes) -> tuple[Row, list[list[str]]]:
-    with tempfile.NamedTemporaryFile(suffix=".parquet") as file:
+def _of_table(content: bytes, suffix: str) -> tuple[Row, list[list[str]]]:
+    with tempfile.NamedTemporaryFile(suffix=suffix) as file:
         file.write(content)
         file.flush()
         try:
             reader = open_table(Path(file.name), Limits())
-            heading = reader.columns()
-            columns = [_cells(reader.rows(text=name)) for name in heading[:MOST_COLUMNS]]
+            heading = reader.columns()[:MOST_COLUMNS]
+            rows = [[row.text, *row.also] for row in reader.rows(text=heading[0], also=heading[1:])]
         except DataError as error:
             raise ValueError(str(error)) from error
-    return heading, [list(row) for row in zip(*columns, strict=True)]
-
-
-def _cells(rows: Iterable[object]) -> list[str]:
-    return [getattr(row, "text", "") for row in rows]
+    return heading, rows
 
 
 def _of_json(content: bytes) -> tuple[Row, list[list[str]]]:
@@ -163,11 +222,6 @@ def _of_coco(value: Mapping[str, Sequence[Mapping[str, object]]]) -> list[list[s
     names = {category["id"]: str(category["name"]) for category in value["categories"]}
     pairs = {(files[one["image_id"]], names[one["category_id"]]) for one in value["annotations"]}
     return [[file, label] for file, label in sorted(pairs)]
-
-
-def _separator(text: str) -> str:
-    heading = text.split("\n", 1)[0]
-    return max(SEPARATORS, key=heading.count)
 
 
 def _forms(name: str) -> set[str]:

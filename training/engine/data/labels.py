@@ -16,6 +16,14 @@ SHOWN = 5  # groups of names that are listed
 PARTS = 20_000  # labels that are looked at
 
 
+def alone(label: str) -> str:
+    """Return the only label of a list of one, as programs write them; any other label as it is."""
+    if label[:1] != "[" or label[-1:] != "]":
+        return label
+    found = _of_json(label)
+    return found[0].strip() or label if len(found) == 1 else label
+
+
 def why_no_classes(counts: Mapping[str, int]) -> str:
     """Return why labels are no classes, one for an example, and what to do; "" for those that are."""
     if example := _several(counts):
@@ -77,15 +85,22 @@ def _several(counts: Mapping[str, int]) -> str:
 
 def _of_json(label: str) -> list[str]:
     if label[:1] in ("[", "{"):
-        try:
-            value = json.loads(label)
-        except (ValueError, RecursionError):
-            return [label]
+        value = _parsed(label)
         if isinstance(value, dict):
             value = value.get("choices", [])
         if isinstance(value, list):
             return [str(one) for one in value]
     return [label]
+
+
+def _parsed(label: str) -> object:
+    """Return what JSON, or Python's way of writing lists, stands for; the label itself for another text."""
+    try:
+        return json.loads(label)
+    except (ValueError, RecursionError):
+        pass
+    words = re.fullmatch(r"""\[\s*(?:(?:'[^']*'|"[^"]*")(?:\s*,\s*|\s*(?=\])))+\]""", label)
+    return re.findall(r"""(?<=['"])[^'"]+(?=['"]\s*[,\]])""", label) if words else label
 
 
 def _at(separator: str):  # type: ignore[no-untyped-def]

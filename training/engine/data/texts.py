@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models_registry.inputs import (
+    BLANK,
     Columns,
     Corrections,
     DataError,
@@ -17,13 +18,10 @@ from models_registry.inputs import (
 )
 
 from .examples import LeftOut, Unreadable
+from .labels import alone
 
 SHOWN = 40  # characters of a cell in a message
 NOT_WANTED = "rows of classes that are left out"
-BLANK = (
-    " \t\n\r\v\f\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
-    "\u2028\u2029\u202f\u205f\u3000\u200b\u200c\u200d\u2060\ufeff\u00ad"
-)  # with those that take no room
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,7 @@ def iter_rows(reader: TableReader, found: Columns) -> Iterator[Row | Unreadable 
             raise DataError(
                 f"The texts have more than {reader.limits.max_bytes:,} characters together, the limit."
             )
-        text, label = row.text.strip(BLANK), row.label.strip(BLANK)
+        text, label = row.text.strip(BLANK), alone(row.label.strip(BLANK))
         cell, group = _further_cells(row, found)
         part = part_of_cell(cell)
         reason = row.problem or _why_unreadable(text, label, found, most)

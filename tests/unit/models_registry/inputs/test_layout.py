@@ -2,13 +2,15 @@
 
 import time
 from collections import Counter
+from itertools import cycle
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models_registry.inputs import Entry, ImportPlan, plan_images, plan_labels
+from models_registry.inputs import Corrections, Entry, ImportPlan, LabelRow, plan_images, plan_labels
 from models_registry.inputs.layout import OUTSIDE, SYSTEM_FILES, TEST_PART, name_prefix, split_part
+from models_registry.inputs.layout.names import are_pieces
 
 
 def plan(*names: str) -> ImportPlan:
@@ -123,6 +125,14 @@ def test_archive_without_classes_says_what_to_do(names: list[str], words: str) -
     assert not found.examples
 
 
+def test_photos_with_boxes_are_no_classes() -> None:
+    found = plan(
+        *photos("train/images", "valid/images"), "train/labels/0.txt", "valid/labels/0.txt", "data.yaml"
+    )
+    assert "object detection" in found.problem
+    assert plan(*photos("images", "cats"), "labels/0.txt").problem == ""
+
+
 def test_near_names_are_told() -> None:
     [note] = plan(*photos("Pansy ", "pansy", "rose", "tea_rose", "tea rose")).notes
     assert "'Pansy ' and 'pansy'" in note
@@ -134,10 +144,31 @@ def test_labels_of_a_table_find_photos_by_path_name_or_stem() -> None:
         Entry(name) for name in ("train/1.jpg", "test/1.jpg", "x/2.jpg", "3.jpg", "4.jpg", "train.csv")
     ]
     rows = [("1", "a"), ("x\\2.jpg", "b"), ("3.jpg", "a"), ("3.jpg", "b"), ("5.jpg", "a")]
-    found = plan_labels(entries, rows, "train.csv")
+    found = plan_labels(entries, {"train.csv": [LabelRow(*row) for row in rows]})
     assert [(placed.place, placed.label) for placed in found.examples] == [(0, "a"), (2, "b")]
     assert set(found.left_out) == {1, 3, 4, 5}
     assert len(found.notes) == 3
+
+
+def test_tables_of_parts_mean_the_photos_beside_them() -> None:
+    entries = [Entry(f"{part}/{n}.jpg") for part in ("train", "valid", "test") for n in (1, 2)]
+    tables = {
+        f"{part}/metadata.csv": [LabelRow(f"{n}.jpg", "ab"[n - 1]) for n in (1, 2)]
+        for part in ("train", "test")
+    }
+    found = plan_labels(entries, tables)
+    assert [(placed.place, placed.part) for placed in found.examples] == [(0, "train"), (1, "train")]
+    assert [(placed.place, placed.part) for placed in found.tests] == [(4, "test"), (5, "test")]
+    whole = plan_labels(entries, tables, Corrections(use_split=False))
+    assert [placed.part for placed in whole.examples] == [""] * 4
+
+
+def test_folders_are_pieces_of_one_where_only_numbers_tell_them_apart() -> None:
+    assert are_pieces(["photos_1", "photos_2"])
+    assert are_pieces(["HAM10000_images_part_1", "HAM10000_images_part_2"])
+    assert not are_pieces(["1", "2"])
+    assert not are_pieces(["class_1", "class_2"])
+    assert not are_pieces(["photos_1", "cats_2"])
 
 
 def test_name_prefix_is_what_stands_before_the_number() -> None:
@@ -166,13 +197,16 @@ FILE = st.sampled_from(
 def test_every_file_is_an_example_or_left_out_exactly_once(names: list[str]) -> None:
     entries = [Entry(name, 1, name.endswith("/")) for name in names]
     files = {place for place, entry in enumerate(entries) if not entry.is_folder}
-    for found in (plan_images(entries), plan_labels(entries, [(name, "x") for name in names], "x.csv")):
-        places = [placed.place for placed in found.examples]
+    rows = [
+        LabelRow(name, "x", part) for name, part in zip(names, cycle(("train", "", "test")), strict=False)
+    ]
+    for found in (plan_images(entries), plan_labels(entries, {"a/x.csv": rows, "test.csv": rows[::2]})):
+        places = [placed.place for placed in (*found.examples, *found.tests)]
         assert len(places) == len(set(places))
         assert set(places).isdisjoint(found.left_out)
         assert set(places) | set(found.left_out) == files
         assert bool(found.problem) == (not places)
-        assert all(placed.label for placed in found.examples)
+        assert all(placed.label and placed.part != "test" for placed in found.examples)
 
 
 def test_paths_of_thousands_of_folders_are_left_out_unseen() -> None:

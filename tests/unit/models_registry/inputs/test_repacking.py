@@ -4,6 +4,8 @@ import bz2
 import gzip
 import io
 import json
+import lzma
+import random
 import struct
 import tarfile
 import zipfile
@@ -13,6 +15,8 @@ from pathlib import Path
 import pyarrow
 import pyarrow.parquet
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from inflate64 import Deflater
 
 from devtools.costs import cost_of
@@ -46,6 +50,7 @@ def repacked(tmp_path: Path, content: bytes, limits: Limits | None = None) -> di
     """Repack a file; return what the zip holds, or None when it was left as it is."""
     source, target = tmp_path / "source", tmp_path / "target.zip"
     source.write_bytes(content)
+    target.unlink(missing_ok=True)
     if not repack(source, target, limits or Limits()):
         assert not target.exists()
         return None
@@ -53,7 +58,14 @@ def repacked(tmp_path: Path, content: bytes, limits: Limits | None = None) -> di
         return {info.filename: archive.read(info) for info in archive.infolist()}
 
 
-@pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress], ids=["tar", "tar.gz", "tar.bz2"])
+def zst(content: bytes) -> bytes:
+    return bytes(pyarrow.compress(content, codec="zstd", asbytes=True))
+
+
+PACKS = {"tar": bytes, "gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress, "zst": zst}
+
+
+@pytest.mark.parametrize("pack", PACKS.values(), ids=PACKS)
 @pytest.mark.parametrize("kind", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT])
 def test_tar_is_repacked(tmp_path: Path, pack: type[bytes], kind: int) -> None:
     long = {f"{'d' * 60}/{'e' * 60}/{number}.jpg": PHOTO for number in range(2)}
@@ -95,6 +107,23 @@ def test_zip_inside_a_zip_keeps_its_own_folders(tmp_path: Path) -> None:
     assert found == {f"flowers/{name}": content for name, content in FILES.items()}
 
 
+def test_labels_beside_zips_are_kept(tmp_path: Path) -> None:
+    files = {"labels.csv": b"file,label\n1.jpg,cat\n", "train.zip": zipped({"1.jpg": PHOTO})}
+    found = repacked(tmp_path, zipped(files))
+    assert found == {"train/1.jpg": PHOTO, "labels.csv": files["labels.csv"]}
+
+
+NAMES = st.sampled_from(["a/1.jpg", "a/b/2.png", "3.jpg", "x.txt", "é/4.jpg", "b/labels.csv"])
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.dictionaries(st.sampled_from(["cat", "dog", "x y", "ü"]), st.sets(NAMES, min_size=1), min_size=1))
+def test_each_file_of_each_inner_zip_is_there_once(tmp_path: Path, tree: dict[str, set[str]]) -> None:
+    inner = {f"{top}.zip": zipped({name: name.encode() for name in names}) for top, names in tree.items()}
+    found = repacked(tmp_path, zipped(inner))
+    assert found == {f"{top}/{name}": name.encode() for top, names in tree.items() for name in names}
+
+
 def test_system_files_beside_are_no_inner_zips(tmp_path: Path) -> None:
     found = repacked(tmp_path, zipped({"__MACOSX/._cat.zip": b"junk", "cat.zip": zipped({"1.jpg": PHOTO})}))
     assert found == {"cat/1.jpg": PHOTO}
@@ -119,8 +148,21 @@ def test_tar_with_what_is_no_file_is_refused(tmp_path: Path, kind: bytes) -> Non
 def test_tar_that_was_cut_off_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="Make it anew"):
         repacked(tmp_path, tar({"cat/1.jpg": PHOTO * 1000})[:3000])
-    with pytest.raises(DataError, match="Make it anew"):
-        repacked(tmp_path, gzip.compress(tar({"cat/1.jpg": bytes(range(256)) * 5000}))[:-200])
+    for pack in (gzip.compress, lzma.compress, zst):
+        with pytest.raises(DataError, match="Make it anew"):
+            repacked(tmp_path, pack(tar({"cat/1.jpg": random.Random(1).randbytes(300_000)}))[:-200])
+
+
+def test_streams_of_xz_one_after_the_other_are_one_file(tmp_path: Path) -> None:
+    whole = tar(FILES)
+    content = lzma.compress(whole[:1000]) + b"\0" * 4 + lzma.compress(whole[1000:])
+    assert repacked(tmp_path, content) == FILES
+
+
+def test_xz_that_takes_more_memory_than_is_given_is_refused(tmp_path: Path) -> None:
+    filters = [{"id": lzma.FILTER_LZMA2, "dict_size": 512 * MB}]
+    content = lzma.compress(tar(FILES), filters=filters)
+    assert repacked(tmp_path, content) is None
 
 
 def test_limits_hold(tmp_path: Path) -> None:
@@ -148,7 +190,7 @@ def test_header_of_gigabytes_is_refused_before_it_is_read(tmp_path: Path) -> Non
     assert LONGEST_HEADER < 40 * MB
 
 
-@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress], ids=["gzip", "bzip2"])
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress], ids=["gzip", "bzip2", "xz"])
 def test_bomb_costs_what_its_limit_allows(tmp_path: Path, pack: type[bytes]) -> None:
     (tmp_path / "bomb.tar").write_bytes(pack(tar({"cat/1.jpg": b"\0" * (200 * MB)})))
     assert (tmp_path / "bomb.tar").stat().st_size < MB

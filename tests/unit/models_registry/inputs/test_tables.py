@@ -1,9 +1,11 @@
 """Tables as people bring them: which rows, classes and warnings come of each."""
 
+import bz2
 import csv
 import gzip
 import io
 import json
+import lzma
 import zipfile
 from collections import Counter
 from pathlib import Path
@@ -156,11 +158,38 @@ CASES = [
     Case("under a key.json", json.dumps({"version": 1, "data": objects()})),
     Case("packed.gz", gzip.compress(table().encode())),
     Case("packed lines.gz", gzip.compress("\n".join(map(json.dumps, objects())).encode())),
+    Case("packed.bz2", bz2.compress(table().encode())),
+    Case("packed.csv", lzma.compress(table().encode())),
     Case("one table.zip", zipped(**{"data/all.csv": table()})),
     Case(
         "two tables.zip",
         zipped(**{"test.csv": "id\n1\n", "train.csv": table()}),
         says="left out are its other tables: 'test.csv'",
+    ),
+    Case(
+        "workbook.zip", zipped(**{"README.txt": "Hello.", "data/all.xlsx": xlsx([("text", "label"), *ROWS])})
+    ),
+    Case("parquet.zip", zipped(**{"train.parquet": parquet({"text": TEXTS, "label": LABELS})})),
+    Case(
+        "pieces.zip",
+        zipped(**{"1.csv": table(ROWS[:3]), "2.csv": table(ROWS[3:]), "notes.csv": "a\n1\n"}),
+        says="Read are 2 tables of the zip that have the same columns: 1.csv, 2.csv.",
+    ),
+    Case(
+        "parts.zip",
+        zipped(
+            **{"train.csv": table(), "test.csv": table([("Is it here yet", "card"), ("How much", "rate")])}
+        ),
+        says="own test part is kept apart: 2",
+    ),
+    Case(
+        "parts of folders.zip",
+        zipped(
+            **{f"x/train/{c}/{n}.txt": t for n, (t, c) in enumerate(ROWS)},
+            **{f"x/test/{c}/{n}.txt": f"Is it, {t}" for n, (t, c) in enumerate(ROWS)},
+            **{"x/README.txt": "Folders."},
+        ),
+        says="Text files outside the class folders are left out: x/README.txt",
     ),
     Case("folders.zip", zipped(**{f"train/{c}/{n}.txt": t for n, (t, c) in enumerate(ROWS)})),
     Case("sheet.xlsx", xlsx([("text", "label"), *ROWS])),
@@ -200,6 +229,25 @@ CASES = [
         "\n".join(json.dumps({"text": f"t {n}", "label": ["x", "y"][: 1 + n % 2]}) for n in range(30)),
         {},
         "several labels",
+    ),
+    Case(
+        "several, lists of Python.csv",
+        table([(f"text {n}", str(["x", "y", "z"][: 1 + n % 3])) for n in range(30)]),
+        {},
+        "several labels",
+    ),
+    Case("list of one.csv", table([(t, str([c])) for t, c in ROWS])),
+    Case("list of one as JSON.csv", table([(t, json.dumps([c])) for t, c in ROWS])),
+    Case("far below.json", json.dumps({"version": 1, "data": {"items": objects(), "total": 6}})),
+    Case("texts of each class.json", json.dumps({"card": TEXTS[:3], "rate": TEXTS[3:]})),
+    Case(
+        "intents.json",
+        json.dumps({"intents": [{"tag": c, "patterns": [t for t, d in ROWS if d == c]} for c in CLASSES]}),
+    ),
+    Case(
+        "parts.json",
+        json.dumps({"train": objects(), "test": objects([("Is it here", "card"), ("How much", "rate")])}),
+        says="own test part is kept apart: 2",
     ),
     Case("measure.csv", table([(f"text {n}", n / 7) for n in range(40)]), {}, "different numbers"),
     Case(
@@ -265,7 +313,8 @@ def test_table_gives_its_rows_classes_and_warnings(tmp_path: Path, case: Case) -
         assert report.unreadable_count == ("without text" in case.name)
     # Training reads the same, by the columns that were found.
     read = read_text_table(path, report.columns)
-    counts = Counter(read.labels)
+    learnt = [label for label, part in zip(read.labels, read.parts, strict=True) if part != "test"]
+    counts = Counter(learnt)
     assert {label: counts[label] for label in report.classes} == report.classes
     assert read.texts[0] == case.first
 

@@ -8,6 +8,8 @@ import pyarrow.parquet
 import pytest
 from PIL import Image
 
+from models_registry.inputs import Corrections, LabelRow
+from tests.sheets import xlsx
 from training.engine.data import build_report
 from training.engine.data.label_tables import rank_of, read_label_table
 
@@ -46,6 +48,10 @@ TABLES: dict[str, bytes | str] = {
     "metadata.jsonl": "\n".join(json.dumps({"file_name": n, "label": c}) for n, c in PAIRS),
     "instances.json": json.dumps(COCO),
     "metadata.parquet": parquet(),
+    "labels.xlsx": xlsx([("Photo", "Kind"), *((Path(name).name, label) for name, label in PAIRS)]),
+    "train_list.txt": "".join(f"{name} {label}\n" for name, label in PAIRS),
+    "no heading.csv": "".join(f"{Path(name).name},{label}\n" for name, label in PAIRS),
+    "old page.csv": "Küche;Art\n".encode("cp1252") + "".join(f"{n};{c}\n" for n, c in PAIRS).encode(),
 }
 
 
@@ -55,8 +61,9 @@ def as_bytes(content: bytes | str) -> bytes:
 
 @pytest.mark.parametrize("table", TABLES)
 def test_labels_are_read_from_what_lies_beside_the_photos(table: str) -> None:
-    rows = read_label_table(table, as_bytes(TABLES[table]), [*PHOTOS, table])
-    found = {Path(name).stem: label for name, label in rows}
+    read = read_label_table(table, as_bytes(TABLES[table]), [*PHOTOS, table])
+    assert read is not None
+    found = {Path(row.file).stem: row.label for row in read.rows}
     assert found == {Path(name).stem: label for name, label in PAIRS}
 
 
@@ -76,12 +83,35 @@ def test_labels_are_read_from_what_lies_beside_the_photos(table: str) -> None:
     ],
 )
 def test_other_files_give_no_labels(table: str, content: str) -> None:
-    assert read_label_table(table, content.encode(), PHOTOS) == []
+    assert read_label_table(table, content.encode(), PHOTOS) is None
 
 
 def test_photo_of_several_classes_has_no_label_of_its_own() -> None:
-    rows = read_label_table("c.csv", b"filename,cat,dog\na.jpg,1,1\nb.jpg,0,1\n", ["a.jpg", "b.jpg"])
-    assert rows == [("a.jpg", ""), ("b.jpg", "dog")]
+    read = read_label_table("c.csv", b"filename,cat,dog\na.jpg,1,1\nb.jpg,0,1\n", ["a.jpg", "b.jpg"])
+    assert read is not None
+    assert read.rows == [LabelRow("a.jpg", ""), LabelRow("b.jpg", "dog")]
+
+
+def test_column_of_a_split_says_the_part_of_each_photo() -> None:
+    lines = [f"{name},{label},{('train', 'val')[n % 2]}" for n, (name, label) in enumerate(PAIRS)]
+    content = "\n".join(["file_name,label,split", *lines]).encode()
+    read = read_label_table("metadata.csv", content, PHOTOS)
+    assert read is not None
+    assert [row.part for row in read.rows] == ["train", "valid"] * 4
+    passed = read_label_table("metadata.csv", content, PHOTOS, Corrections(split=""))
+    assert passed is not None
+    assert {row.part for row in passed.rows} == {""}
+
+
+def test_columns_that_may_hold_the_labels_are_named_until_one_is_chosen() -> None:
+    lines = [f"{Path(name).stem},{label},{'mf'[n % 3 > 0]}" for n, (name, label) in enumerate(PAIRS)]
+    content = "\n".join(["id,kind,sex", *lines]).encode()
+    unclear = read_label_table("meta.csv", content, PHOTOS)
+    assert unclear is not None
+    assert (unclear.rows, unclear.choices) == ([], ["kind", "sex"])
+    chosen = read_label_table("meta.csv", content, PHOTOS, Corrections(label="kind"))
+    assert chosen is not None
+    assert [row.label for row in chosen.rows] == LABELS
 
 
 def test_table_with_the_labels_is_ranked_before_one_to_fill_in() -> None:
@@ -89,7 +119,7 @@ def test_table_with_the_labels_is_ranked_before_one_to_fill_in() -> None:
     assert max(tables, key=lambda one: rank_of(*one))[0] == "train.csv"
 
 
-@pytest.mark.parametrize("table", ["instances.json", "metadata.jsonl", "metadata.parquet", "_classes.csv"])
+@pytest.mark.parametrize("table", ["instances.json", "metadata.jsonl", "labels.xlsx", "_classes.csv"])
 def test_archive_with_such_a_table_is_a_data_set(tmp_path: Path, table: str) -> None:
     path = tmp_path / "photos.zip"
     with zipfile.ZipFile(path, "w") as archive:
@@ -103,3 +133,22 @@ def test_archive_with_such_a_table_is_a_data_set(tmp_path: Path, table: str) -> 
     assert (report.classes, report.problems) == ({"cat": 4, "dog": 4}, [])
     assert f"The labels are those of {table}." in report.warnings
     assert "Other tables with labels are not used: sample_submission.csv." in report.warnings
+
+
+def test_tables_of_the_parts_of_a_split_go_along_with_one_another(tmp_path: Path) -> None:
+    path = tmp_path / "coco.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for part, count in (("train", 6), ("val", 2)):
+            ids = range(count)
+            for number in ids:
+                picture = io.BytesIO()
+                Image.new("RGB", (9, 9), (number * 20, len(part), 0)).save(picture, "PNG")
+                archive.writestr(f"coco/{part}2017/{part}{number}.png", picture.getvalue())
+            described = {
+                "images": [{"id": n, "file_name": f"{part}{n}.png"} for n in ids],
+                "categories": COCO["categories"],
+                "annotations": [{"id": n, "image_id": n, "category_id": 1 + n % 2} for n in ids],
+            }
+            archive.writestr(f"coco/annotations/instances_{part}2017.json", json.dumps(described))
+    report = build_report(path, task_type="imageclassification", columns={})
+    assert (report.classes, report.validation, report.problems) == ({"cat": 4, "dog": 4}, 2, [])

@@ -1,0 +1,87 @@
+"""The rows of a JSON file that is one object, whichever way round programs write a table into one."""
+
+from collections.abc import Mapping, Sequence
+from typing import TypeGuard
+
+from ..layout.names import split_part
+from .columns import USUAL_NAMES
+
+DEEPEST = 6  # objects around a list of rows
+SEVERAL = frozenset({"patterns", "examples", "utterances", "texts", "sentences", "questions"})
+Rows = list[Mapping[str, object]]
+
+
+def rows_of_object(entry: Mapping[str, object]) -> Rows:
+    """Return the rows that an object stands for; itself, as the only one, where it is none of a table.
+
+    A table is {column: {row: value}} and {column: [values]}, as pandas writes them, {class: [texts]}, {part of a split:
+    [rows]}, or a list of rows somewhere below, if there is one only.
+    """
+    parts = list(entry.values())
+    if _are_columns_by_row(parts):
+        keys = list(parts[0])
+        return [{name: column[key] for name, column in zip(entry, parts, strict=True)} for key in keys]
+    if _are_classes(entry):
+        return [{"text": text, "label": name} for name, texts in entry.items() for text in _listed(texts)]
+    if _are_columns(parts):
+        return [dict(zip(entry, row, strict=True)) for row in zip(*parts, strict=True)]
+    if len(entry) > 1 and all(_are_rows(part) and split_part(name) for name, part in entry.items()):
+        return [{"split": name, **row} for name, rows in entry.items() if _are_rows(rows) for row in rows]
+    found = _lists_of_rows(entry, DEEPEST)
+    return list(found[0]) if len(found) == 1 else [entry]
+
+
+def each_of_several(row: Mapping[str, object]) -> Rows:
+    """Return a row for each of the texts that stand in one: {"tag": …, "patterns": [texts]}."""
+    names = [name for name, value in row.items() if name.casefold() in SEVERAL and _are_texts(value)]
+    if len(names) != 1:
+        return [row]
+    return [{**row, names[0]: text} for text in _listed(row[names[0]])]
+
+
+def _are_columns_by_row(parts: Sequence[object]) -> TypeGuard[Sequence[Mapping[str, object]]]:
+    are_objects = bool(parts) and all(isinstance(part, dict) for part in parts)
+    if not are_objects:
+        return False
+    keys = {tuple(part) for part in parts if isinstance(part, dict)}
+    return len(keys) == 1 and len(keys.pop()) > 1
+
+
+def _are_columns(parts: Sequence[object]) -> TypeGuard[Sequence[Sequence[object]]]:
+    lengths = {len(part) if isinstance(part, list) else -1 for part in parts}
+    return len(parts) > 1 and len(lengths) == 1 and lengths != {-1}
+
+
+def _are_classes(entry: Mapping[str, object]) -> bool:
+    """Tell whether each key is a class with its texts: none is called as columns are."""
+    known = {name for names in USUAL_NAMES.values() for name in names}
+    return (
+        len(entry) > 1
+        and all(map(_are_texts, entry.values()))
+        and not any(name.strip().casefold() in known for name in entry)
+        and len({text for texts in entry.values() for text in _listed(texts)})
+        > sum(len(_listed(texts)) for texts in entry.values()) / 2
+    )
+
+
+def _are_texts(value: object) -> bool:
+    return isinstance(value, list) and len(value) > 1 and all(isinstance(one, str) for one in value)
+
+
+def _are_rows(value: object) -> TypeGuard[list[dict[str, object]]]:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
+
+
+def _listed(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
+
+
+def _lists_of_rows(entry: Mapping[str, object], depth: int) -> list[list[dict[str, object]]]:
+    """Return the lists of objects inside an object, not those inside of such lists."""
+    found: list[list[dict[str, object]]] = []
+    for value in entry.values():
+        if _are_rows(value):
+            found.append(value)
+        elif isinstance(value, dict) and depth:
+            found += _lists_of_rows(value, depth - 1)
+    return found
