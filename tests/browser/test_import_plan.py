@@ -88,10 +88,30 @@ def test_photos_with_their_labels_in_a_table(page: Page, tmp_path: Path) -> None
     send(page)
 
 
+def test_column_of_the_labels_beside_pieces_of_a_folder_is_chosen_by_a_click(
+    page: Page, tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(tmp_path / "skin.zip", "w") as archive:
+        rows = [f"{n},{FLOWERS[n % 2]},{'mf'[n % 3 > 0]}\n" for n in range(12)]
+        archive.writestr("metadata.csv", "id,kind,sex\n" + "".join(rows))
+        for number in range(12):
+            archive.writestr(f"photos_{1 + number % 3}/{number}.png", picture(f"rgb({20 * number}, 9, 90)"))
+    choose(page, tmp_path / "skin.zip")
+    expect_verdict(page, "Which column of metadata.csv holds the labels?")
+    assert findings_here(page) == []
+    page.get_by_role("button", name="'kind' holds the labels").click()
+    expect_verdict(page, "2 classes, 12 photos. Looks good.")
+    send(page)
+    expect(page.get_by_alt_text("An example of iris").first).to_be_visible()
+
+
 def test_workbook_of_excel(page: Page, tmp_path: Path) -> None:
     rows = [(f"where is my {word} {n}", word) for n in range(12) for word in ("card", "phone")]
-    (tmp_path / "questions.xlsx").write_bytes(xlsx([("text", "topic"), *rows]))
+    (tmp_path / "questions.xlsx").write_bytes(
+        xlsx([("version", "date"), (1, "May"), (2, "June")], [("text", "topic"), *rows])
+    )
     choose(page, tmp_path / "questions.xlsx")
+    page.get_by_role("button", name="Read the sheet 'Sheet2'").click()
     expect_verdict(page, "2 classes, 24 sentences. Looks good.")
     expect(page.get_by_role("region", name="First rows")).to_contain_text("where is my phone 0")
     assert findings_here(page) == []

@@ -144,5 +144,15 @@ class PlanSerializer(serializers.Serializer):
     separator = serializers.CharField()
     heading = serializers.BooleanField()
     sheet = serializers.CharField()
+    sheets = serializers.ListField(child=serializers.CharField(), help_text="Other sheets of a workbook.")
+    members = serializers.ListField(child=serializers.CharField(), help_text="Other tables of a zip.")
+    tables = serializers.ListField(
+        child=serializers.CharField(), help_text="Images: files beside them that may hold their labels."
+    )
+    labels_from = serializers.CharField(help_text="Images: the table that the labels come from.")
+    label_columns = serializers.ListField(
+        child=serializers.CharField(),
+        help_text="Images: columns of it, one of which is to be named as `label`.",
+    )
     corrections = serializers.DictField(help_text="What was said.")
     suggestions = SuggestionSerializer(many=True)

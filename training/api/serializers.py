@@ -70,8 +70,10 @@ class DatasetUploadSerializer(serializers.Serializer):
     """A data set to upload: a zip with a folder for each class, or a table."""
 
     name = serializers.CharField(max_length=100)
-    task_type = serializers.ChoiceField(choices=TaskType.choices)
-    file = serializers.FileField()
+    task_type = serializers.ChoiceField(
+        choices=TaskType.choices, required=False, help_text="Known by the file where left out."
+    )
+    file = serializers.FileField(allow_empty_file=True)  # of which the reader says what to do
     input_column = serializers.CharField(required=False, help_text="Recognised by its name where left out.")
     label_column = serializers.CharField(required=False, help_text="Recognised by its name where left out.")
     corrections = CorrectionsField()
@@ -79,7 +81,7 @@ class DatasetUploadSerializer(serializers.Serializer):
     def columns(self) -> dict[str, str] | None:
         """Return the mapping of columns, for texts."""
         values: dict[str, Any] = self.validated_data
-        if values["task_type"] != TaskType.TEXT:
+        if values.get("task_type") == TaskType.IMAGE:
             return None
         given = {role: values.get(f"{role}_column") for role in ("input", "label")}
         return {role: column for role, column in given.items() if column}

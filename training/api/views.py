@@ -84,7 +84,7 @@ class DatasetViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.
         dataset = accept_dataset(
             owner=account_of(request.user),
             name=values["name"],
-            task_type=values["task_type"],
+            task_type=values.get("task_type", ""),
             file=values["file"],
             columns=upload.columns(),
             corrections=values.get("corrections"),

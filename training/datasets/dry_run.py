@@ -17,10 +17,17 @@ from django.core.files import File
 
 from control.selectors import require_operation
 from core.exceptions import InvalidRequest
-from models_registry.inputs import Corrections, DataError, Entry, Limits, NeedsMoreRoom
+from models_registry.inputs import (
+    Corrections,
+    DataError,
+    Entry,
+    Limits,
+    NeedsMoreRoom,
+    holds_tables_by_name,
+)
 from models_registry.models import TaskType
 
-from ..engine.data.plan import DataPlan, plan_archive_file, plan_names, plan_table_file
+from ..engine.data.plan import DataPlan, plan_archive_file, plan_names, plan_table_file, plan_unseen
 from .services import SUFFIXES, arrived, as_small_zip, require_task, sorted_out
 
 HEAD_BYTES = 2 << 20  # of a table's beginning
@@ -53,23 +60,33 @@ def plan_upload(upload: PlanUpload) -> DataPlan:
             raise InvalidRequest(
                 f"A plan is made of {MOST_ENTRIES:,} files at most. Send the data set itself."
             )
+        is_image = upload.task_type == TaskType.IMAGE
+        if not is_image and holds_tables_by_name(
+            [entry.name for entry in upload.entries if not entry.is_folder]
+        ):
+            return plan_unseen(upload.corrections)
         return plan_names(upload.entries, upload.corrections)
     task_type: str = upload.task_type or require_task(upload.name)
     with _at_hand(upload, task_type) as path:
         is_whole = not upload.part
-        if is_whole and not upload.task_type:
+        if upload.part != "head" and not upload.task_type:
             task_type, path = sorted_out(path)
-            path = _as_zip(path, task_type)
+            path = _as_zip(path, task_type) if is_whole else path
         if task_type == TaskType.IMAGE:
             return plan_archive_file(path, upload.corrections, limits, is_whole=is_whole)
-        ends_at = time.monotonic() + SECONDS
-        return plan_table_file(
-            path,
-            upload.corrections,
-            limits,
-            is_whole=is_whole,
-            patience=lambda: time.monotonic() < ends_at,
-        )
+        return plan_table_file(path, upload.corrections, limits, is_whole=is_whole, patience=_Patience())
+
+
+class _Patience:
+    """Says whether there is time for more rows, from the first one on: a workbook is opened before that."""
+
+    def __init__(self) -> None:
+        self._ends_at: float | None = None
+
+    def __call__(self) -> bool:
+        now = time.monotonic()
+        self._ends_at = self._ends_at or now + SECONDS
+        return now < self._ends_at
 
 
 def require_size(count: int) -> None:

@@ -3,7 +3,7 @@
 import contextlib
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +26,8 @@ from models_registry.inputs import (
     NeedsMoreRoom,
     Room,
     holds_photos,
+    holds_tables,
+    is_photo,
     repack,
 )
 from models_registry.models import TaskType
@@ -149,15 +151,29 @@ def require_task(filename: str) -> TaskType:
     """Return the task that a file's ending is for. Raises `InvalidRequest` for any other file."""
     task = task_of(filename)
     if task is None:
-        kinds = " or ".join(suffix for suffixes in SUFFIXES.values() for suffix in suffixes)
-        raise InvalidRequest(f"{filename or 'The file'} is not a {kinds} file.")
+        raise InvalidRequest(why_no_data(filename))
     return task
+
+
+def why_no_data(filename: str, expected: Sequence[str] = ()) -> str:
+    """Return why a file of another kind is no data set, and what to do; `expected` are the endings (default: all)."""
+    suffix = Path(filename).suffix.lower()
+    if suffix in (".7z", ".rar"):
+        return f"{filename} is an archive of a kind that is not read. Unpack it, zip the folders and send the zip."
+    if is_photo(filename):
+        return (
+            f"{filename} is a single image. Put the images of each class into a folder, and zip the folders."
+        )
+    kinds = expected or dict.fromkeys(one for suffixes in SUFFIXES.values() for one in suffixes)
+    return f"{filename or 'The file'} is not a {' or '.join(kinds)} file."
 
 
 def sorted_out(path: Path) -> tuple[TaskType, Path]:
     """Return which task a file that has arrived is for, by its ending and what is in it, and where it lies now."""
     if path.suffix in OF_PHOTOS_TOO and holds_photos(path):
         return TaskType.IMAGE, path.rename(path.with_suffix(".zip"))
+    if path.suffix == ".zip" and holds_tables(path, Limits()):
+        return TaskType.TEXT, path
     return require_task(path.name), path
 
 
@@ -183,7 +199,7 @@ def arrived(file: File, *, task_type: str) -> Iterator[Path]:
     require_operation()
     expected = suffixes_of(TaskType(task_type))
     if not (file.name or "").lower().endswith(expected):
-        raise InvalidRequest(f"{file.name or 'The file'} is not a {' or '.join(expected)} file.")
+        raise InvalidRequest(why_no_data(file.name or "", expected))
     is_image = task_type == TaskType.IMAGE
     suffix = ".zip" if is_image else Path(file.name or "").suffix.lower()
     with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:

@@ -99,7 +99,7 @@ def flags_of(suggestion: Suggestion) -> Iterator[str]:
     """Yield the flags that say what a suggestion means; what is taken back is said by leaving out its flag."""
     for key, value in suggestion.corrections.items():
         if value is None:
-            yield f"without --{'ignore-split' if key == 'use_split' else key.replace('_', '-')}"
+            yield f"without {_flag(key)}"
         elif key == "use_split":
             yield "--ignore-split"
         elif key == "merge":
@@ -109,8 +109,13 @@ def flags_of(suggestion: Suggestion) -> Iterator[str]:
         elif isinstance(value, bool):
             yield f"--{'' if value else 'no-'}{key}"
         else:
-            flag = TEXTS[key][0] if key in TEXTS else f"--{key.replace('_', '-')}"
-            yield f"{flag} {_quoted(str(value))}"
+            yield f"{_flag(key)} {_quoted(str(value))}"
+
+
+def _flag(key: str) -> str:
+    if key == "use_split":
+        return "--ignore-split"
+    return TEXTS[key][0] if key in TEXTS else f"--{key.replace('_', '-')}"
 
 
 def _quoted(value: str) -> str:

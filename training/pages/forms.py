@@ -21,7 +21,7 @@ from models_registry.inputs import Corrections, DataError
 from models_registry.models import TaskType
 
 from ..datasets.language import language_of
-from ..datasets.services import SUFFIXES, suffixes_of, task_of
+from ..datasets.services import suffixes_of, task_of, why_no_data
 from ..engine.catalogue import Architecture
 from ..engine.specs.hyperparameters import (
     ADVANCED,
@@ -161,8 +161,7 @@ class DataForm(forms.Form):
                 f"{file.name} is larger than the {filesizeformat(limit)} that a data set may have."
             )
         if task_of(file.name or "") is None:
-            kinds = " or ".join(suffix for suffixes in SUFFIXES.values() for suffix in suffixes)
-            raise forms.ValidationError(f"{file.name} is not a {kinds} file.")
+            raise forms.ValidationError(why_no_data(file.name or ""))
         return file
 
     def clean_corrections(self) -> Corrections:

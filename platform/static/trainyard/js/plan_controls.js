@@ -19,8 +19,10 @@ const HEADING = [[true, "Names of the columns"], [false, "An example"]];
 const SPLIT = [[true, "The split of the data"], [false, "Classes, or no matter"]];
 const LEVEL_NAMES = 3;
 
+const namedBy = (names) => names.map((name) => [name, name]);
+
 /** What can be said of images. */
-function imageControls({ levels, parts, corrections }, isZip) {
+function imageControls({ levels, parts, tables, columns, labels_from: labelsFrom, corrections }, isZip) {
   const named = levels.map((names, place) => {
     const more = names.length > LEVEL_NAMES ? " …" : "";
     return [place + 1, `${names.slice(0, LEVEL_NAMES).join(", ")}${more}`];
@@ -30,16 +32,28 @@ function imageControls({ levels, parts, corrections }, isZip) {
     (Object.keys(parts).length > 1 || corrections.use_split !== undefined) && {
       key: "use_split", label: "Folders train, valid, test are", choices: SPLIT,
     },
+    (tables.length > 0 || corrections.labels_from !== undefined) && {
+      key: "labels_from", label: "Labels come from", found: labelsFrom || "the folders",
+      choices: [["folders", "The folders"], ...namedBy(tables)],
+    },
+    (columns.length > 0 || corrections.label !== undefined) && {
+      key: "label", label: "Column of the labels", choices: namedBy(columns),
+    },
     isZip && { key: "name_encoding", label: "Names in the zip are in", choices: NAME_ENCODINGS },
   ];
 }
 
 /** What can be said of a table. */
-function tableControls({ columns, separator, encoding, heading, corrections }) {
-  const named = columns.map((name) => [name, name]);
+function tableControls({ columns, separator, encoding, heading, sheet, sheets, members, parts, corrections }) {
+  const named = namedBy(columns);
+  const isSplit = Object.keys(parts).length > 1 || corrections.split !== undefined;
   const isText = separator !== "" || encoding !== "";
   const isKnown = (choices, value) => choices.find(([one]) => one === value)?.[1] ?? value;
   return [
+    (members.length > 0 || corrections.member) && { key: "member", label: "Table of the zip", choices: namedBy(members) },
+    (sheets.length > 0 || corrections.sheet) && {
+      key: "sheet", label: "Sheet of the workbook", choices: namedBy([sheet, ...sheets].filter(Boolean)), found: sheet,
+    },
     named.length > 0 && { key: "input", label: "Column of the sentences", choices: named },
     named.length > 0 && { key: "label", label: "Column of the labels", choices: named },
     isText && { key: "separator", label: "Fields are separated by", choices: SEPARATORS, found: isKnown(SEPARATORS, separator) },
@@ -47,6 +61,7 @@ function tableControls({ columns, separator, encoding, heading, corrections }) {
     (columns.length > 0 || corrections.heading !== undefined) && {
       key: "heading", label: "The first row is", choices: HEADING, found: isKnown(HEADING, heading),
     },
+    isSplit && { key: "split", label: "Column of training, validation and test", choices: [["", "None"], ...named] },
   ];
 }
 

@@ -14,7 +14,8 @@ const IMAGES = "imageclassification";
 /** A plan with everything that the drawing relies on. */
 const whole = (plan) => ({
   task_type: "", examples: 0, classes: {}, parts: {}, left_out: [], notes: [], problem: "", is_complete: true, levels: [],
-  columns: [], rows: [], encoding: "", separator: "", heading: true, corrections: {}, suggestions: [], ...plan,
+  columns: [], rows: [], encoding: "", separator: "", heading: true, sheet: "", sheets: [], members: [], tables: [],
+  labels_from: "", label_columns: [], corrections: {}, suggestions: [], ...plan,
 });
 
 export class PlanPanel {

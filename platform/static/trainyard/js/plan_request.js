@@ -7,7 +7,6 @@ const MOST_WHOLE = 4 << 20; // bytes of a file that is sent whole only to be loo
 const MOST_TAIL = 64_000_000; // bytes of a zip's list of files
 const DELIMITED = /\.(csv|tsv|tab|txt|json|jsonl|ndjson)$/i;
 const ZIP = /\.zip$/i;
-const TEXTS = "textclassification";
 
 /** What is sent of a source to be looked at; null when there is too much of it, or it cannot be looked into. */
 async function partOf({ name, file, entries }) {
@@ -24,10 +23,7 @@ export async function askPlan(source, corrections, how) {
   const part = how.address ? await partOf(source) : null;
   if (part === null) return null;
   const said = { ...part, corrections: JSON.stringify(corrections) };
-  const plan = await post(said, how);
-  if (!plan?.problem || plan.isRefused || !said.file || said.part || !ZIP.test(source.name)) return plan;
-  const asTexts = await post({ ...said, task_type: TEXTS }, how); // a zip may hold a table
-  return asTexts && !asTexts.problem ? asTexts : plan;
+  return post(said, how);
 }
 
 async function post(fields, { address, token, signal }) {

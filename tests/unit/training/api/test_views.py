@@ -1,3 +1,4 @@
+import zipfile
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,16 @@ def test_upload_validates_and_keeps_the_data_set(client: APIClient, bucket: Path
     assert body["classes"] == ["x", "y"]
     assert body["report"]["examples"] == 24
     assert (bucket / Dataset.objects.get().key).read_text() == TABLE
+
+
+def test_file_says_which_task_it_is_for(client: APIClient, bucket: Path) -> None:
+    file = BytesIO()
+    file.name = "archive.zip"
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("all.csv", TABLE)
+    file.seek(0)
+    body = client.post("/api/v1/datasets/", {"name": "Mine", "file": file}).json()
+    assert (body["task_type"], body["examples"]) == ("textclassification", 24)
 
 
 @pytest.mark.parametrize(

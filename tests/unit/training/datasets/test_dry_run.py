@@ -85,6 +85,41 @@ def test_list_of_files_of_a_zip_is_enough(client: APIClient) -> None:
     assert body["left_out"] == [{"reason": "files that are no photos", "count": 1, "names": ["x.txt"]}]
 
 
+def test_zip_of_tables_is_known_by_the_names_in_it(client: APIClient) -> None:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("README.md", "Questions.")
+        archive.writestr("train.csv", TABLE)
+        archive.writestr("test.csv", TABLE[:500])
+    whole = content.getvalue()
+    body = ask(client, whole, name="archive.zip").json()
+    assert (body["task_type"], body["examples"], body["parts"]["train"]) == ("textclassification", 24, 24)
+    assert body["members"] == ["train.csv", "test.csv"]
+    tail = whole[whole.index(b"PK\1\2") :]
+    entries = json.dumps([["README.md", 9], ["train.csv", 900]])
+    for seen in (
+        ask(client, tail, name="archive.zip", part="tail", size=len(whole)),
+        client.post(ADDRESS, {"name": "archive.zip", "entries": entries}),
+    ):
+        body = seen.json()
+        assert (body["task_type"], body["problem"]) == ("textclassification", "")
+        assert "when all of it is there" in body["notes"][0]
+
+
+def test_rows_with_bytes_that_are_no_text_are_shown(client: APIClient) -> None:
+    body = ask(client, TABLE.encode().replace(b"text 1,", b"t\x96xt 1,", 1)).json()
+    assert body["rows"][1] == ["some t\ufffdxt 1", "y"]
+    assert body["left_out"][0]["names"] == ["row 3"]
+
+
+def test_workbook_that_takes_long_to_open_is_planned_all_the_same(
+    client: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.datasets.dry_run.SECONDS", 0.0)
+    body = ask(client, TABLE.encode()).json()
+    assert (body["is_complete"], body["problem"]) == (False, "")
+
+
 def test_folder_is_planned_by_its_names(client: APIClient) -> None:
     entries = [[f"top/{label}/{number}.jpg", 10] for label in ("cat", "dog") for number in range(12)]
     body = client.post(

@@ -2,6 +2,6 @@
 
 from .archives import plan_archive_file, plan_names
 from .base import DataPlan, Suggestion
-from .tables import plan_table_file
+from .tables import plan_table_file, plan_unseen
 
-__all__ = ["DataPlan", "Suggestion", "plan_archive_file", "plan_names", "plan_table_file"]
+__all__ = ["DataPlan", "Suggestion", "plan_archive_file", "plan_names", "plan_table_file", "plan_unseen"]

@@ -21,7 +21,7 @@ from models_registry.inputs import (
     reasons,
 )
 
-from ..archive_plans import FOLDERS, doubt_about_names, entries_of, plan_archive, why_no_groups
+from ..archive_plans import FOLDERS, MOST_TABLES, doubt_about_names, entries_of, plan_archive, why_no_groups
 from ..left_out import Reasons
 from .base import DataPlan, judge_classes, why_too_few
 from .suggestions import suggest_for_images, suggest_name_encodings
@@ -64,12 +64,14 @@ def plan_names(entries: Sequence[Entry], corrections: Corrections) -> DataPlan:
     """Plan a folder, or an archive of which no more is there than the names."""
     found = plan_images(entries, corrections)
     table = corrections.labels_from if corrections.labels_from != FOLDERS else None
-    if not table and found.wants_labels and found.tables and corrections.labels_from != FOLDERS:
+    is_said = corrections.labels_from == FOLDERS or corrections.class_level
+    if not table and found.wants_labels and found.tables and not is_said:
         table = entries[found.tables[0]].name
     if not table:
         return describe(entries, found, corrections)
     photos, left_out = photos_of(entries)
-    later = ImportPlan(left_out={**left_out, **dict.fromkeys(photos, LATER)})
+    undecided = {**left_out, **dict.fromkeys(photos, LATER)}
+    later = ImportPlan(left_out=undecided, tables=found.tables, labels_from=table)
     plan = describe(entries, later, corrections)
     plan.problem, plan.notes = "", [UNDECIDED.format(table), *plan.notes]
     return plan
@@ -93,5 +95,8 @@ def describe(entries: Sequence[Entry], found: ImportPlan, corrections: Correctio
         plan.notes.append(
             f"Photos in folders of one name at level {corrections.group} stay on one side of the split."
         )
+    plan.columns, plan.label_columns = list(found.columns), list(found.label_columns)
+    plan.labels_from = found.labels_from
+    plan.tables = [entries[index].name for index in found.tables][:MOST_TABLES]
     plan.suggestions = suggest_for_images(photos, plan, corrections)
     return plan

@@ -1,5 +1,6 @@
 """What a plan of a data set is: its examples, what is left out and why, and what could be meant instead."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -32,7 +33,10 @@ class DataPlan:
     `is_complete` is False for what was worked out from the beginning of a table or from names alone. `parts` are the
     examples of a split that the data set brings: nothing is learnt from the part "test", which is not among the
     `examples`. Images have `levels`, the first folders of each level; tables have
-    their `columns`, first `rows`, `encoding`, `separator`, `heading` and, of a workbook, `sheet`.
+    their `columns`, first `rows`, `encoding`, `separator`, `heading` and, of a workbook, `sheet`. `sheets` and
+    `members` are what of a workbook or a zip could be read instead, `tables` files beside images that may hold their
+    labels. `labels_from` is the one that these come from, `label_columns` its columns that may hold them, where that
+    is not clear.
     """
 
     task_type: str
@@ -50,6 +54,11 @@ class DataPlan:
     separator: str = ""
     heading: bool = True
     sheet: str = ""
+    sheets: list[str] = field(default_factory=list)
+    members: list[str] = field(default_factory=list)
+    tables: list[str] = field(default_factory=list)
+    labels_from: str = ""
+    label_columns: list[str] = field(default_factory=list)
     corrections: dict[str, Any] = field(default_factory=dict)
     suggestions: list[Suggestion] = field(default_factory=list)
 
@@ -104,5 +113,6 @@ def why_too_few(classes: Mapping[str, int]) -> str:
 
 
 def shortened(values: Sequence[str], most: int = 200) -> list[str]:
-    """Return texts for a table that is shown, cut where they are long."""
-    return [value if len(value) <= most else f"{value[:most]}…" for value in values]
+    """Return texts for a table that is shown, cut where they are long; what is no text is shown as U+FFFD."""
+    whole = [re.sub(r"[\ud800-\udfff]", "\ufffd", value) for value in values]
+    return [value if len(value) <= most else f"{value[:most]}…" for value in whole]

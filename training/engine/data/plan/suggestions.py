@@ -5,9 +5,19 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from models_registry.inputs import Corrections, DataError, Limits, by_level, open_table, split_part
+from models_registry.inputs import (
+    Corrections,
+    DataError,
+    Limits,
+    by_level,
+    likely_columns,
+    open_table,
+    split_part,
+)
+from models_registry.inputs.corrections import FOLDERS, NO_SPLIT
 from models_registry.inputs.layout import Parts
 
+from ..label_tables import is_to_be_filled_in
 from ..labels import names_alike
 from .base import DataPlan, Suggestion
 
@@ -15,6 +25,8 @@ FEW = 10  # examples, below which the validation of a class says little
 MOST = 12  # suggestions
 SHOWN = 3  # names in a label
 READINGS = 4  # encodings that are offered
+MOST_OTHERS = 4  # sheets or tables that are offered
+MOST_COLUMNS = 6  # columns, or pairs of them, that are offered
 MOST_MERGED = 4  # groups of names that are offered one by one
 SENSIBLE_CLASSES = 200
 OWNERS = """
@@ -30,6 +42,7 @@ def suggest_for_images(
 ) -> list[Suggestion]:
     """Return what may be meant of an archive."""
     found = [
+        *_labels(plan, corrections),
         *_levels(photos, plan, corrections),
         *_split(plan, corrections),
         *_folders_of_groups(plan, corrections),
@@ -43,16 +56,76 @@ def suggest_for_tables(
 ) -> list[Suggestion]:
     """Return what may be meant of a table."""
     found = [
+        *_columns(path, plan, corrections, limits),
+        *_others(plan, corrections),
         *_formats(path, plan, corrections, limits),
+        *_split_column(plan, corrections),
         *_columns_of_groups(plan, corrections),
         *_classes(plan, corrections),
     ]
     return found[:MOST]
 
 
+def _labels(plan: DataPlan, corrections: Corrections) -> Iterator[Suggestion]:
+    """Offer tables beside the photos, their columns, and the folders, as what knows the labels."""
+    for name in plan.label_columns[:MOST_COLUMNS]:
+        yield Suggestion(
+            f"{name!r} holds the labels", "Photos get the classes of this column.", {"label": name}
+        )
+    used = plan.labels_from
+    for table in plan.tables[:MOST_OTHERS]:
+        if table != used and not is_to_be_filled_in(table):
+            yield Suggestion(
+                f"Labels from {table}",
+                "Each photo gets the class that this table gives it.",
+                {"labels_from": table},
+            )
+    if used and plan.levels:
+        yield Suggestion(
+            "Labels from the folders", f"{used} is then left out.", {"labels_from": FOLDERS, "label": None}
+        )
+    elif corrections.labels_from:
+        yield Suggestion("Find the labels again", "What was named is forgotten.", {"labels_from": None})
+
+
+def _columns(path: Path, plan: DataPlan, corrections: Corrections, limits: Limits) -> Iterator[Suggestion]:
+    """Offer columns where it is not clear which are meant."""
+    if not plan.problem or not plan.columns or plan.classes:
+        return
+    try:
+        found = likely_columns(open_table(path, limits, corrections))
+    except DataError:
+        return
+    for text, label, *_ in found[:MOST_COLUMNS]:
+        yield Suggestion(
+            f"{text!r} are the texts, {label!r} the labels",
+            "The other columns are then left out.",
+            {"input": text, "label": label},
+        )
+
+
+def _others(plan: DataPlan, corrections: Corrections) -> Iterator[Suggestion]:
+    """Offer other sheets of a workbook and other tables of a zip."""
+    for key, names, kind in (("sheet", plan.sheets, "sheet"), ("member", plan.members, "table")):
+        for name in names[:MOST_OTHERS]:
+            yield Suggestion(f"Read the {kind} {name!r}", "The others are then left out.", {key: name})
+    if corrections.member:
+        yield Suggestion("Find the table again", "The one that was named is forgotten.", {"member": None})
+
+
+def _split_column(plan: DataPlan, corrections: Corrections) -> Iterator[Suggestion]:
+    """Offer to pass over the column of a split, or to heed it again."""
+    if corrections.split is not None:
+        yield Suggestion("Find the split again", "What was said of its column is forgotten.", {"split": None})
+    elif plan.parts:
+        yield Suggestion(
+            "Use all rows together", "The column of the split then counts for nothing.", {"split": NO_SPLIT}
+        )
+
+
 def _levels(photos: Mapping[int, Parts], plan: DataPlan, corrections: Corrections) -> Iterator[Suggestion]:
     """Offer folders of other levels as the classes, where they give a sensible plan of other classes."""
-    for level in range(1, len(plan.levels) + 1):
+    for level in range(1, len(plan.levels) + 1) if not plan.labels_from else ():
         if level == corrections.class_level or all(map(split_part, plan.levels[level - 1])):
             continue
         found = by_level(photos, level, use_split=corrections.use_split is not False)
@@ -107,7 +180,18 @@ def _split(plan: DataPlan, corrections: Corrections) -> Iterator[Suggestion]:
 
 def _classes(plan: DataPlan, corrections: Corrections) -> Iterator[Suggestion]:
     """Offer to merge classes whose names are alike, and to leave out small ones."""
-    for group in names_alike(plan.classes)[:MOST_MERGED]:
+    alike = names_alike(plan.classes)
+    every: dict[str, str] = {}
+    for group in alike:
+        target = max(group, key=lambda name: plan.classes[name])
+        every |= {name: target for name in group if name != target}
+    if len(alike) > 1:
+        yield Suggestion(
+            f"Merge all {len(alike):,} groups of names that are alike",
+            "Names that differ in case, blanks or hyphens only become one class each.",
+            {"merge": {**corrections.merge, **every}},
+        )
+    for group in alike[:MOST_MERGED]:
         target = max(group, key=lambda name: plan.classes[name])
         merge = {**corrections.merge, **{name: target for name in group if name != target}}
         listed = " and ".join(map(repr, group))
@@ -195,7 +279,7 @@ def _separators(path: Path, plan: DataPlan, corrections: Corrections, limits: Li
             columns = open_table(path, limits, Corrections.from_json(said)).columns()
         except DataError:
             continue
-        if len(columns) > 1:
+        if len(columns) > 1 + bool(plan.members and plan.parts) and columns != plan.columns:
             shown = ", ".join(name[:30] for name in columns[:SHOWN])
             yield Suggestion(
                 f"A {word} separates the fields",

@@ -47,17 +47,24 @@ def plan_table_file(
 ) -> DataPlan:
     """Plan a table, as far as there is time for it; what cannot be read at all is a plan with a problem."""
     plan = DataPlan(TEXT_CLASSIFICATION, corrections=corrections.to_json())
+    reader = None
     try:
         reader = open_table(path, limits, corrections)
         _describe_format(plan, reader)
         columns = find_columns_of(reader, corrections.columns)
     except DataError as error:
         _explain(plan, error, is_whole=is_whole)
-        plan.suggestions = suggest_for_tables(path, plan, corrections, limits)
-        return plan
-    _count(plan, reader, columns, is_whole=is_whole, patience=patience)
+    else:
+        _count(plan, reader, columns, is_whole=is_whole, patience=patience)
+    if reader is not None:
+        plan.sheets, plan.members = (reader.choices.get(key, []) for key in ("sheet", "member"))
     plan.suggestions = suggest_for_tables(path, plan, corrections, limits)
     return plan
+
+
+def plan_unseen(corrections: Corrections) -> DataPlan:
+    """Return the plan of tables of which no more is there than their names."""
+    return DataPlan(TEXT_CLASSIFICATION, notes=[UNKNOWN], corrections=corrections.to_json())
 
 
 def _explain(plan: DataPlan, error: DataError, *, is_whole: bool) -> None:
@@ -107,7 +114,7 @@ def _count(
         plan.notes.append(alike)
     if len(counts) > MOST_CLASSES:
         plan.problem = plan.problem or f"There are more than {MOST_CLASSES:,} classes, the limit."
-    if is_whole or counts:
+    if plan.is_complete or (counts and not is_whole):  # else there was no time for what may follow
         plan.problem = plan.problem or why_no_classes(counts) or why_too_few(plan.classes)
 
 

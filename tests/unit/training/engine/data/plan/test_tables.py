@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import tempfile
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models_registry.inputs import Corrections, Limits, open_table
+from models_registry.inputs import Corrections, DataError, Limits, open_table
+from tests.sheets import xlsx
 from training.engine.data.plan import DataPlan, plan_table_file
 
 CELLS = st.sampled_from(
@@ -112,6 +114,82 @@ def test_columns_that_have_to_be_named_are_there_to_choose_from() -> None:
     assert found.rows[0] == ["a b", "c d", "e f"]
     assert "no column 'input'" in found.problem
     assert plan(content, {"input": "one", "label": "two"}).classes == {"c d": 4}
+
+
+def test_columns_that_may_be_meant_are_offered() -> None:
+    rows = [[f"a title {n}", f"words of the text {n}", "xy"[n % 2]] for n in range(12)]
+    found = plan(written([["Title", "Description", "Kind"], *rows]))
+    assert "no column 'input'" in found.problem
+    offered = {suggestion.label: suggestion.corrections for suggestion in found.suggestions}
+    assert offered["'Description' are the texts, 'Kind' the labels"] == {
+        "input": "Description",
+        "label": "Kind",
+    }
+    assert plan(written([["Title", "Description", "Kind"], *rows]), found.suggestions[0].corrections).classes
+
+
+SHEETS = xlsx([("x", "y"), ("a", "b"), ("a", "c")], [("Read me",)], [tuple(row) for row in TABLE])
+
+
+def test_other_sheets_are_offered() -> None:
+    found = plan(SHEETS, name="book.xlsx")
+    assert (found.sheet, found.sheets) == ("Sheet1", ["Sheet3", "Sheet2"])
+    offered = {suggestion.label: suggestion.corrections for suggestion in found.suggestions}
+    assert offered["Read the sheet 'Sheet3'"] == {"sheet": "Sheet3"}
+    assert plan(SHEETS, {"sheet": "Sheet3"}, name="book.xlsx").classes == {"x": 15, "y": 15}
+
+
+def zipped(files: dict[str, bytes]) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+def test_other_tables_of_a_zip_and_another_split_are_offered() -> None:
+    tables = {"train": TABLE, "test": TABLE[:11], "other": [["a"], ["b"]]}
+    content = zipped({f"{name}.csv": written(rows) for name, rows in tables.items()})
+    found = plan(content, name="data.zip")
+    assert (found.examples, found.parts) == (30, {"train": 30, "test": 10})
+    assert found.members == ["train.csv", "test.csv", "other.csv"]
+    offered = {suggestion.label: suggestion.corrections for suggestion in found.suggestions}
+    together = plan(content, offered["Use all rows together"], name="data.zip")
+    assert (together.examples, together.parts) == (40, {})
+    alone = plan(content, offered["Read the table 'test.csv'"], name="data.zip")
+    assert (alone.examples, alone.parts) == (10, {})
+    assert alone.suggestions[0].label == "Read the table 'train.csv'"
+
+
+def read(content: bytes, name: str) -> tuple[int, str]:
+    """Return how many rows a table has, and what is said of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        path.write_bytes(content)
+        reader = open_table(path, Limits())
+        return sum(1 for _ in reader.rows(text=reader.columns()[0])), " ".join(reader.notes)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(TABLES, min_size=1, max_size=4),
+    st.permutations(["train", "test", "valid", "part 1"]),
+    st.sampled_from([["text", "label"], []]),
+)
+def test_each_row_of_each_table_of_a_zip_is_read_or_its_table_is_named(
+    tables: list[list[list[str]]], names: list[str], heading: list[str]
+) -> None:
+    files = {
+        name: written([heading, *rows] if heading else rows)
+        for name, rows in zip(names, tables, strict=False)
+    }
+    try:
+        count, said = read(zipped({f"{name}.csv": content for name, content in files.items()}), "data.zip")
+    except DataError:
+        return
+    left = said.partition("eft out are its other tables")[2]
+    used = [content for name, content in files.items() if f"'{name}.csv'" not in left]
+    assert count == sum(read(content, "data.csv")[0] for content in used)
 
 
 def test_doubtful_encodings_are_offered_by_how_a_word_reads() -> None:
