@@ -13,6 +13,7 @@ from typing import Literal
 
 TABLE = Path(__file__).with_name("cases.json")
 FILES = Path(os.environ.get("TRAINYARD_CASES", Path(__file__).parents[2] / "shared" / "cases"))
+OF_MODELS = ("I00-odd-images/", "I01-batch/", "T12-batch/")
 OF_PHOTOS = ("T11-parquet/hf_images.parquet",)  # by its ending a table's
 Verdict = Literal["well", "poorly", "wrongly"]
 
@@ -21,22 +22,28 @@ Verdict = Literal["well", "poorly", "wrongly"]
 class Expected:
     """What a person expects of a file: its classes and what is told of it, or why it is refused.
 
-    `classes` is empty for a file that is refused. `told` are words of the report's warnings.
+    `classes` is empty for a file that is refused. `told` are words of the report's warnings. Of a file that is handed
+    to a model `inputs` counts what is classified, and `told` are words of why the others are not.
     """
 
     classes: Mapping[str, int] = field(default_factory=dict)
     told: Sequence[str] = ()
     refused: str = ""
+    inputs: int = 0
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What was answered: the classes of an accepted file, and all that was said of it; `planned` by its plan."""
+    """What was answered: the classes of an accepted file, and all that was said of it; `planned` by its plan.
+
+    `inputs` are those of a batch, or of a single image, that were classified.
+    """
 
     classes: Mapping[str, int]
     words: str
     planned: Mapping[str, int] | None = None
     has_failed: bool = False  # a fault of the platform
+    inputs: int = 0
 
 
 def expectations() -> dict[str, Expected]:
@@ -50,6 +57,11 @@ def task_of(name: str) -> str:
     return "imageclassification" if is_image else "textclassification"
 
 
+def is_for_model(name: str) -> bool:
+    """Tell whether a file is no data set but what a model is to classify: an image, or a batch."""
+    return name.startswith(OF_MODELS)
+
+
 def judge(expected: Expected, answer: Answer) -> tuple[Verdict, str]:
     """Return how a file was handled, and what is wrong with it.
 
@@ -59,13 +71,13 @@ def judge(expected: Expected, answer: Answer) -> tuple[Verdict, str]:
     if answer.has_failed:
         return "wrongly", answer.words
     if expected.refused:
-        if answer.classes:
-            return "wrongly", f"accepted with {dict(answer.classes)}"
+        if answer.classes or answer.inputs:
+            return "wrongly", f"accepted with {dict(answer.classes) or answer.inputs}"
         return ("well", "") if expected.refused in answer.words else ("poorly", answer.words)
-    if not answer.classes:
+    if not (answer.classes or answer.inputs):
         return "poorly", f"refused: {answer.words}"
-    if answer.classes != expected.classes:
-        return "wrongly", f"classes {dict(answer.classes)}"
+    if answer.classes != expected.classes or answer.inputs != expected.inputs:
+        return "wrongly", f"classes {dict(answer.classes)}, inputs {answer.inputs}"
     if missing := [words for words in expected.told if words not in answer.words]:
         return "poorly", f"not told: {'; '.join(missing)}"
     if answer.planned is not None and answer.planned != answer.classes:

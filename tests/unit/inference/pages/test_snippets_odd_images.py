@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,14 @@ import pytest
 from django.test import Client
 
 from inference.pages.snippets import snippets_for
+from tests.cases import FILES, expectations
 from tests.odd_images import encoded, no_images, photo, readable
 from tests.tiny_models import colour_model, live_colour_model
 
 READABLE = readable()
 REFUSED = no_images()
 CLOSE = 1e-3
+IMAGES = "I00-odd-images/"
 
 
 def run_program(folder: Path, *names: str) -> "subprocess.CompletedProcess[str]":
@@ -27,22 +30,25 @@ def run_program(folder: Path, *names: str) -> "subprocess.CompletedProcess[str]"
     return subprocess.run(command, cwd=folder, capture_output=True, text=True)
 
 
-@pytest.fixture(scope="module")
-def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, float]]:
-    """What the program says of each image: a label and its probability."""
-    folder = tmp_path_factory.mktemp("photos")
-    for name, content in READABLE.items():
+def said_of(folder: Path, images: Mapping[str, bytes]) -> dict[str, tuple[str, float]]:
+    """Return what the program says of each image: a label and its probability."""
+    for name, content in images.items():
         (folder / name).write_bytes(content)
-    done = run_program(folder, *READABLE)
+    done = run_program(folder, *images)
     assert done.returncode == 0, done.stderr
     rows = [line.split() for line in done.stdout.splitlines()]
     return {name: (label, float(probability)) for name, label, probability in rows}
 
 
-def predict(content: bytes) -> Any:
+@pytest.fixture(scope="module")
+def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, float]]:
+    return said_of(tmp_path_factory.mktemp("photos"), READABLE)
+
+
+def predict(content: bytes, token: str = "") -> Any:
     file = BytesIO(content)
     file.name = "photo"
-    return Client().post(f"/api/v1/models/{live_colour_model().token}/predict/", {"file": file})
+    return Client().post(f"/api/v1/models/{token or live_colour_model().token}/predict/", {"file": file})
 
 
 @pytest.mark.django_db
@@ -54,6 +60,19 @@ def test_program_and_rest_agree(name: str, said: dict[str, tuple[str, float]]) -
     label, probability = said[name]
     assert label == prediction["label"]
     assert probability == pytest.approx(prediction["probability"], abs=CLOSE)
+
+
+@pytest.mark.skipif(not FILES.is_dir(), reason="the collection of files is not beside the checkout")
+@pytest.mark.django_db
+def test_program_and_rest_agree_on_what_people_bring(tmp_path: Path) -> None:
+    names = [name for name, one in expectations().items() if name.startswith(IMAGES) and one.inputs]
+    images = {name.removeprefix(IMAGES): (FILES / name).read_bytes() for name in names}
+    assert len(images) > 60
+    token = live_colour_model().token
+    for name, (label, probability) in said_of(tmp_path, images).items():
+        [prediction] = predict(images[name], token).json()["predictions"]
+        assert (name, label) == (name, prediction["label"])
+        assert probability == pytest.approx(prediction["probability"], abs=CLOSE), name
 
 
 @pytest.mark.django_db
