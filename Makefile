@@ -7,7 +7,7 @@ PORT ?= 8000
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint format bench lock screenshots schemas soak clean
+.PHONY: help run demo test lint lint-types lint-rest format bench lock screenshots schemas soak clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -36,10 +36,15 @@ soak: $(VENV)/dev  ## the tests that take long: the whole matrix of trainings, e
 	$(BIN)/python -m tests.run --soak
 
 lint: $(VENV)/dev  ## ruff, mypy, import-linter, djlint, migrations, deployment checks
+	@$(MAKE) --no-print-directory --jobs=2 lint-types lint-rest
+
+lint-types: $(VENV)/dev
+	PYTHONPATH=platform:. $(BIN)/mypy
+
+lint-rest: $(VENV)/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	PYTHONPATH=platform:. $(BIN)/lint-imports --no-cache
-	PYTHONPATH=platform:. $(BIN)/mypy
 	$(BIN)/djlint platform/templates --check --quiet
 	$(BIN)/djlint platform/templates --lint --quiet
 	DJANGO_SETTINGS_MODULE=config.settings.test $(MANAGE) makemigrations --check --dry-run

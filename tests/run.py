@@ -41,11 +41,11 @@ def main() -> int:
     return failed
 
 
-def _pytest(what: str, *arguments: str, **env: str) -> int:
+def _pytest(what: str, *arguments: str, **more: str) -> int:
     print(f"tests.run: {what}: pytest {' '.join(arguments)}", flush=True)
-    code = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", *arguments], env={**os.environ, **env}, check=False
-    ).returncode
+    env = {**os.environ, **more}
+    env.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of processes import the same modules
+    code = subprocess.run([sys.executable, "-m", "pytest", "-q", *arguments], env=env, check=False).returncode
     return int(code not in (0, 5))
 
 
