@@ -69,10 +69,10 @@ def test_huge_pngs_together_take_the_memory_of_one(
 )
 def test_what_takes_long_to_decode_is_refused_at_once(content: Any) -> None:
     hostile = content()
-    began = time.perf_counter()
+    began = time.thread_time()
     with pytest.raises(InvalidInput, match="ordinary JPEG"):
         PREPROCESSING.pixels(hostile)
-    assert time.perf_counter() - began < 0.1
+    assert time.thread_time() - began < 0.1
     assert len(hostile) < MB
 
 
@@ -244,10 +244,10 @@ def test_tile_larger_than_memory_is_refused() -> None:
     ids=["gif", "png", "jpeg"],
 )
 def test_a_hundred_thousand_parts_are_too_many(content: bytes) -> None:
-    began = time.perf_counter()
+    began = time.thread_time()
     with pytest.raises(InvalidInput, match="damaged"):
         PREPROCESSING.pixels(content)
-    assert time.perf_counter() - began < 1
+    assert time.thread_time() - began < 1
 
 
 def test_pixels_of_a_call_are_added_up_before_one_is_decoded() -> None:

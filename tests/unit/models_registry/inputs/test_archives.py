@@ -114,13 +114,13 @@ def test_declared_sizes_are_added_up_before_a_file_is_read(tmp_path: Path) -> No
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for number in range(5):
             archive.writestr(f"{number}.bin", b"\0" * MB)
-    began = time.perf_counter()
+    began = time.thread_time()
     with (
         pytest.raises(DataError, match="unpacks to 5,242,880 bytes"),
         open_archive(path, Limits(max_bytes=4 * MB)),
     ):
         pass
-    assert time.perf_counter() - began < 1
+    assert time.thread_time() - began < 1
 
 
 def test_small_archive_may_not_unpack_to_gigabytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,10 +83,10 @@ def icon(width: int, height: int, content: bytes) -> bytes:
     ids=["png in an icon", "bmp in an icon", "ppm", "digits", "no pixels", "comment", "numbers", "tga"],
 )
 def test_headers_that_promise_too_much_are_refused_at_once(content: bytes, words: str) -> None:
-    began = time.perf_counter()
+    began = time.thread_time()
     with pytest.raises(InvalidInput, match=words):
         inspect(content)
-    assert time.perf_counter() - began < 0.5
+    assert time.thread_time() - began < 0.5
 
 
 @pytest.mark.parametrize(

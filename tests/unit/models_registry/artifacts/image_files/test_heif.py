@@ -140,10 +140,10 @@ def test_parameters_among_the_picture_are_seen() -> None:
 def test_what_would_cost_too_much_is_refused_at_once(content: object, message: str) -> None:
     assert callable(content)
     hostile = content()
-    began = time.perf_counter()
+    began = time.thread_time()
     with pytest.raises(InvalidInput, match=message):
         PREPROCESSING.pixels(hostile)
-    assert time.perf_counter() - began < 2
+    assert time.thread_time() - began < 2
 
 
 @pytest.mark.parametrize("seed", range(3))
