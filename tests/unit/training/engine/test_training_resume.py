@@ -1,7 +1,9 @@
 """A training that dies anywhere goes on where it was, and ends as if nothing had happened."""
 
 import dataclasses
+import functools
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -101,9 +103,9 @@ def request_of(kind: str, make_request: MakeRequest, data: dict[str, Path], **mo
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(make_request: MakeRequest, data: dict[str, Path]) -> dict[str, Attempt]:
-    """Each kind of training without a checkpoint folder, as it ends when nothing happens."""
-    return {kind: Attempt(request_of(kind, make_request, data)) for kind in KINDS}
+def uninterrupted(make_request: MakeRequest, data: dict[str, Path]) -> Callable[[str], Attempt]:
+    """Return a kind of training without a checkpoint folder, as it ends when nothing happens; each is run once."""
+    return functools.cache(lambda kind: Attempt(request_of(kind, make_request, data)))
 
 
 def die_and_resume(request: TrainingRequest, fault: str, make_request: MakeRequest) -> Attempt:
@@ -124,13 +126,13 @@ def die_and_resume(request: TrainingRequest, fault: str, make_request: MakeReque
 def test_training_killed_at_any_point_ends_the_same(
     make_request: MakeRequest,
     data: dict[str, Path],
-    uninterrupted: dict[str, Attempt],
+    uninterrupted: Callable[[str], Attempt],
     point: str,
     tmp_path: Path,
 ) -> None:
     request = request_of("last stages", make_request, data, checkpoint_dir=str(tmp_path))
     resumed = die_and_resume(request, point, make_request)
-    expected = uninterrupted["last stages"]
+    expected = uninterrupted("last stages")
     assert resumed.metrics == expected.metrics
     assert resumed.probabilities([data[IMAGE].with_suffix(".png").read_bytes()]) == expected.probabilities(
         [data[IMAGE].with_suffix(".png").read_bytes()]
@@ -145,14 +147,14 @@ def test_training_killed_at_any_point_ends_the_same(
 def test_training_killed_in_a_later_epoch_ends_the_same(
     make_request: MakeRequest,
     data: dict[str, Path],
-    uninterrupted: dict[str, Attempt],
+    uninterrupted: Callable[[str], Attempt],
     kind: str,
     fault: str,
     tmp_path: Path,
 ) -> None:
     request = request_of(kind, make_request, data, checkpoint_dir=str(tmp_path))
     resumed = die_and_resume(request, fault, make_request)
-    assert resumed.metrics == uninterrupted[kind].metrics
+    assert resumed.metrics == uninterrupted(kind).metrics
     assert resumed.result["metrics"]["resumed_from_epoch"] >= 1
 
 
@@ -171,14 +173,14 @@ def test_features_are_not_extracted_twice(
 
 
 def test_checkpoint_of_another_request_is_deleted(
-    make_request: MakeRequest, data: dict[str, Path], uninterrupted: dict[str, Attempt], tmp_path: Path
+    make_request: MakeRequest, data: dict[str, Path], uninterrupted: Callable[[str], Attempt], tmp_path: Path
 ) -> None:
     other = request_of("last stages", make_request, data, checkpoint_dir=str(tmp_path), seed=4)
     assert Attempt(other, "epoch.begin:3").exitcode == fault_injection.EXIT_CODE
     assert (tmp_path / TRAINING).exists()
     ours = Attempt(request_of("last stages", make_request, data, checkpoint_dir=str(tmp_path)))
     assert "resumed_from_epoch" not in ours.result["metrics"]
-    assert ours.metrics == uninterrupted["last stages"].metrics
+    assert ours.metrics == uninterrupted("last stages").metrics
 
 
 def test_every_epoch_tells_of_the_files_that_belong_together(
