@@ -10,19 +10,15 @@ and exposures; `TRAINYARD_BENCH_SEEDS` says how many.
 
 import io
 import os
-import tempfile
 from collections import defaultdict
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from benchmarks.labelled_data import CACHE, DATA, Labelled, read_zip, write_zip
-from models_registry.artifacts import Predictor
-from training.engine.request import TrainingRequest
-from training.engine.training import train
+from benchmarks.labelled_data import DATA, Labelled, read_zip
+from benchmarks.trained_model import train_and_test
 
 SEEDS = int(os.environ.get("TRAINYARD_BENCH_SEEDS", "3"))
 
@@ -92,32 +88,13 @@ def _expose(content: bytes, generator: np.random.Generator) -> bytes:
 
 def _measure(learnt: Labelled, test: Labelled, seed: int) -> dict[str, float]:
     """Train, and return what is shown, what a naive split would have claimed, and what new objects say; percent."""
-    with tempfile.TemporaryDirectory(prefix="trainyard-bench-") as folder:
-        path = Path(folder, "objects.zip")
-        path.write_bytes(write_zip(learnt))
-        request = TrainingRequest(
-            public_id="benchmark",
-            name="Benchmark",
-            task_type="imageclassification",
-            architecture="efficientnet lite0",
-            strategy="frozen",
-            dataset_path=str(path),
-            dataset_sha256="",
-            columns={},
-            output_dir=folder,
-            cache_dir=str(CACHE),
-            seed=seed,
-        )
-        result = train(request, lambda _: None, should_stop=lambda: False)
-        predictor = Predictor.from_bytes(Path(folder, result.artifacts["onnx"]).read_bytes())
-        answers = predictor.predict([content for content, _ in test])
-    metrics = result.metrics
-    right = [answer.label == label for answer, (_, label) in zip(answers, test, strict=True)]
+    tested = train_and_test(learnt, test, "efficientnet lite0", seed=seed)
+    metrics = tested.metrics
     return {
         "shown": 100 * metrics["accuracy"],
         "low": 100 * metrics["accuracy_low"],
         "high": 100 * metrics["accuracy_high"],
-        "new_objects": 100 * float(np.mean(right)),
+        "new_objects": tested.accuracy,
         "naive": 100 * metrics.get("naive_accuracy", metrics["accuracy"]),
         "near_copies": 100 * metrics["near_copies"] / metrics["examples"],
     }
