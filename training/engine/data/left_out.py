@@ -1,7 +1,7 @@
 """Files and rows of a data set that are no examples, counted by the reason."""
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 from models_registry.inputs import Corrections, small_classes
 
@@ -11,6 +11,14 @@ MOST_REASONS = 20  # that are told apart
 OTHER_REASONS = "further reasons"
 
 
+class LeftOutFiles(TypedDict):
+    """A reason as plain data."""
+
+    reason: str
+    count: int
+    names: list[str]
+
+
 class Reason(NamedTuple):
     """Why some files or rows are no examples, how many they are, and the first of their names."""
 
@@ -18,7 +26,7 @@ class Reason(NamedTuple):
     number: int
     names: list[str]
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> LeftOutFiles:
         """Return plain data."""
         return {"reason": self.reason, "count": self.number, "names": self.names}
 
