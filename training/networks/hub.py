@@ -7,10 +7,9 @@ ends. HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE are the library's. Importing this
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx2
 import structlog
@@ -43,7 +42,7 @@ def look_up(repository: str, revision: str) -> HubFacts:
         info = HfApi(endpoint=hub_address()).model_info(
             repository, revision=revision, files_metadata=True, timeout=TIMEOUT
         )
-    card: dict[str, Any] = info.card_data.to_dict() if info.card_data else {}
+    card: dict[str, object] = info.card_data.to_dict() if info.card_data else {}
     tagged = [tag.removeprefix("license:") for tag in info.tags or () if tag.startswith("license:")]
     return HubFacts(
         repository=repository,
@@ -155,17 +154,21 @@ def check_safetensors(path: Path) -> None:
         raise HubRefusal(f"{path.name} is no safetensors file. Nothing was kept. Choose another network.")
 
 
-def _knows(card: dict[str, Any]) -> str:
-    languages = card.get("language") or []
-    named = [languages] if isinstance(languages, str) else [str(one) for one in languages]
-    datasets = card.get("datasets") or []
-    sets = [datasets] if isinstance(datasets, str) else [str(one) for one in datasets]
+def _knows(card: Mapping[str, object]) -> str:
+    named, sets = _words_of(card.get("language")), _words_of(card.get("datasets"))
     parts = []
     if named:
         parts.append(f"languages: {', '.join(named)}" if len(named) <= 10 else f"{len(named)} languages")
     if sets:
         parts.append(f"data: {', '.join(sets[:3])}")
     return "; ".join(parts)[:200]
+
+
+def _words_of(value: object) -> list[str]:
+    """Return what a card lists, where it is one word or several."""
+    if isinstance(value, list):
+        return [str(one) for one in value]
+    return [value] if isinstance(value, str) and value else []
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Adding networks of the hub, having them fetched, and removing them."""
 
-from typing import Any
+from typing import Any, TypedDict
 
 import structlog
 from django.core.exceptions import ValidationError
@@ -61,7 +61,15 @@ def note_network(*, name: str) -> HubNetwork:
     return _add(spelled, _curated_facts(spelled))
 
 
-def _add(name: str, facts: dict[str, Any], **more: Any) -> HubNetwork:
+class NetworkFacts(TypedDict, total=False):
+    """What is known of a network before it is fetched; `size` in bytes."""
+
+    license: str
+    size: int
+    knows: str
+
+
+def _add(name: str, facts: NetworkFacts, **more: Any) -> HubNetwork:
     network = HubNetwork(name=name, task_type=get_architecture(name).task_type, **facts, **more)
     try:
         network.full_clean()
@@ -73,13 +81,13 @@ def _add(name: str, facts: dict[str, Any], **more: Any) -> HubNetwork:
     return network
 
 
-def _curated_facts(name: str) -> dict[str, Any]:
+def _curated_facts(name: str) -> NetworkFacts:
     """Return licence, size and what a network knows as the curated list has them; nothing for any other network."""
     curated = find_curated(name)
     return {"license": curated.license, "size": curated.bytes, "knows": curated.knows} if curated else {}
 
 
-def _facts_of_hub(name: str, revision: str) -> dict[str, Any]:
+def _facts_of_hub(name: str, revision: str) -> NetworkFacts:
     """Return licence, size and what a network knows as the hub tells it; nothing where it cannot be asked now."""
     if is_offline():
         return {}
