@@ -122,14 +122,7 @@ def _import(token: str, entry: Any, *, is_gone: bool) -> str:
     """
     known = _locked(token)
     if known is not None and known.origin == RegisteredModel.Origin.TRAINED:
-        if is_gone:
-            return (
-                "The model cannot be restored: its files are not in the bucket any more. Put them back first."
-            )
-        if known.state == State.RETIRED and known.retired_by_document:
-            known.state, known.retired_at, known.retired_by_document = State.LIVE, None, False
-            known.save()
-        return ""  # otherwise the model was deleted here, and its entry has to go
+        return _restore_trained(known, is_gone=is_gone)
     if known is None and _give_back(token):
         return ""  # the entry follows the production version
     problem = _problem(token, entry)
@@ -151,6 +144,16 @@ def _import(token: str, entry: Any, *, is_gone: bool) -> str:
     _replace_files(model, described.files)
     logger.info("model.imported", model=model.pk, task_type=model.task_type)
     return ""
+
+
+def _restore_trained(model: RegisteredModel, *, is_gone: bool) -> str:
+    """Let a model of ours live again that a document had retired; returns what is wrong with its entry."""
+    if is_gone:
+        return "The model cannot be restored: its files are not in the bucket any more. Put them back first."
+    if model.state == State.RETIRED and model.retired_by_document:
+        model.state, model.retired_at, model.retired_by_document = State.LIVE, None, False
+        model.save()
+    return ""  # otherwise the model was deleted here, and its entry has to go
 
 
 def _await_check(model: RegisteredModel) -> None:
