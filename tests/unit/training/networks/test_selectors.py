@@ -29,7 +29,7 @@ def test_fetched_network_can_be_used_although_its_files_lie_elsewhere() -> None:
     assert "manage.py networks fetch hf/somebody/tiny" in find_network(name).unavailable_because("frozen")
     assert not is_allowed(name)
     ready(name)
-    assert find_network(name).available_strategies == ("frozen", "finetune", "scratch")
+    assert find_network(name).available_strategies == ("frozen", "finetune", "best", "scratch")
     assert is_allowed(name)
     assert [network.name for network in usable_networks(TEXT)] == ["minilm", "lstm", "gru", name]
 
