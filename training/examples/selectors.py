@@ -158,6 +158,18 @@ def near_copies_of(examples: Sequence[Example]) -> dict[str, list[Example]]:
     return dict(found)
 
 
+def further_copies(project: Project, wanted: Wanted) -> QuerySet[Example]:
+    """Return the wanted near copies, but the first of each group and class, which stands for the others."""
+    before = Example.objects.filter(
+        NEAR_COPY,
+        project=OuterRef("project"),
+        near_copy_of=OuterRef("near_copy_of"),
+        label=OuterRef("label"),
+        pk__lt=OuterRef("pk"),
+    )
+    return wanted.filter(project).filter(Exists(before))
+
+
 @dataclass(frozen=True)
 class Page:
     """Some examples, and the cursor of those after them; "" at the end."""

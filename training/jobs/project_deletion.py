@@ -39,7 +39,7 @@ def _due() -> QuerySet[Project]:
     kept = versions.exclude(state=RegisteredModel.State.DELETED)
     running = TrainingJob.objects.unfinished().filter(project=OuterRef("pk"))
     has_data = Q()
-    for kind in (Revision, Example, Findings):
+    for kind in (Revision, Example, Findings, FeatureFile):
         has_data |= Q(Exists(kind.objects.filter(project=OuterRef("pk"))))
     return Project.objects.filter(~Exists(kept), ~Exists(running), has_data, deleted_at__isnull=False)
 

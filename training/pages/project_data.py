@@ -1,5 +1,6 @@
 """The data of a project: look at its examples, mend them, take that back, train again."""
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -26,15 +27,21 @@ from ..examples.models import Edit, Example
 from ..examples.responses import download_response
 from ..examples.revisions import newest_revision, pending_edits
 from ..examples.selectors import (
+    ACROSS,
+    PAGE,
     SHOW,
     SOURCES,
+    Page,
     Wanted,
     authors_of,
     count_examples,
+    further_copies,
     page_of_examples,
 )
+from ..examples.similar import Similar, similar_to
 from ..jobs.models import TrainingJob
 from ..jobs.services import train_again
+from .example_notes import notes_of
 
 THUMBNAIL = 192  # pixels of the longer side
 KEEP_PHOTOS = 7 * 24 * 3600  # seconds, in the browser of whom it was shown to
@@ -170,6 +177,9 @@ def _edit(request: HttpRequest, project: Project) -> edits.Outcome:
     seen = _whole(given.get("seen"))
     if action == "take-all":
         least = _share(given.get("least", ""))
+        if wanted.show == "near_copy":
+            chosen = further_copies(project, wanted).filter(likeness__gte=least)
+            return edits.exclude(project=project, author=author, chosen=chosen, seen=seen)
         chosen = Wanted(label=wanted.label, split=wanted.split, show="doubt").filter(project)
         chosen = chosen.filter(doubt__gte=least)
         return edits.take_suggestions(project=project, author=author, chosen=chosen, seen=seen)
@@ -227,9 +237,24 @@ def _address(project: Project, wanted: Wanted, after: str = "") -> str:
     return reverse("training:project-data", args=[project.public_id]) + (f"?{query}" if query else "")
 
 
+def _page_of_similar(request: HttpRequest, project: Project, pk: int) -> tuple[Page, dict[int, float]]:
+    """Return an example with those most like it, and how alike each is; why there are none is a message."""
+    example = get_object_or_404(Example.objects.filter(project=project), pk=pk)
+    found: Sequence[Similar] = ()
+    with errors_as_messages(request, TrainyardError):
+        found = similar_to(example, PAGE)
+    others = [one.example for one in found]
+    return Page([example, *others], ""), {one.example.pk: one.likeness for one in found}
+
+
 def _shown(request: PageRequest, project: Project, after: str) -> HttpResponse:
     wanted = Wanted.of(request.GET.dict())
-    page = page_of_examples(project, wanted, after)
+    like = _whole(request.GET.get("like"))
+    page, alike = (
+        (page_of_examples(project, wanted, after), None)
+        if like is None
+        else _page_of_similar(request, project, like)
+    )
     counts = count_examples(project)
     labels = list(counts.classes)
     running = TrainingJob.objects.unfinished().filter(project=project).only("pk").order_by("pk").first()
@@ -240,6 +265,9 @@ def _shown(request: PageRequest, project: Project, after: str) -> HttpResponse:
         "wanted": wanted,
         "query": f"?{query}" if query else "?",
         "page": page,
+        "rows": list(zip(page.examples, notes_of(wanted.show, page.examples, alike), strict=True)),
+        "is_similar": alike is not None,
+        "across": ACROSS.items(),
         "after": after,
         "next": _address(project, wanted, page.after) if page.after else "",
         "first": _address(project, wanted) if after else "",

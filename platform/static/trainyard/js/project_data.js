@@ -47,6 +47,7 @@ const KEYS = {
   t: () => press("take"),
   c: () => press("keep"),
   e: typeClass,
+  s: () => examples()[at]?.querySelector("[data-like]")?.click(),
   x: () => press("exclude"),
   r: () => press("restore"),
   m: () => press("test"),

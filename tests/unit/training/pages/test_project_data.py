@@ -15,6 +15,8 @@ from tests.tiny_models import picture
 from training.examples import additions, edits
 from training.examples.downloads import COLUMNS
 from training.examples.models import Edit, Example
+from training.examples.similar import Similar
+from training.pages import project_data
 
 from ..conftest import MakeProject
 
@@ -301,3 +303,69 @@ def test_as_many_photos_as_a_camera_takes_are_added_at_once(
 
 def test_camera_is_for_photos(project: Project, client: Client) -> None:
     assert client.get(url(project, "camera")).status_code == 404
+
+
+@pytest.fixture
+def copies(project: Project) -> list[int]:
+    """Two roses and an iris that are near copies of one another; the iris is for validation."""
+    chosen = [*ids(project, label="rose", split="train")[:2], *ids(project, label="iris", split="validation")]
+    Example.objects.filter(pk__in=chosen).update(near_copy_of="a", likeness=0.97)
+    return chosen
+
+
+def test_near_copies_are_listed_side_by_side_with_what_differs(
+    project: Project, client: Client, copies: list[int]
+) -> None:
+    page = client.get(url(project), {"show": "near_copy"})
+    assert [one.pk for one in page.context["page"].examples] == copies
+    assert [note for _, note in page.context["rows"]] == [
+        ("copies in iris, on both sides of the split", 0.97),
+        ("copies in iris, on both sides of the split", 0.97),
+        ("copies in rose, on both sides of the split", 0.97),
+    ]
+    assert page.context["counts"].near_copies == 3
+    across = client.get(url(project), {"show": "near_copy", "across": "class"}).context["page"].examples
+    assert [one.pk for one in across] == copies
+
+
+def test_all_but_the_first_near_copy_of_each_class_are_excluded_at_once(
+    project: Project, client: Client, copies: list[int]
+) -> None:
+    address = url(project, "edit-data") + "?show=near_copy"
+    client.post(address, {"action": "take-all", "least": "98"})
+    assert not ids(project, excluded=True)
+    client.post(address, {"action": "take-all", "least": "95"})
+    assert ids(project, excluded=True) == copies[1:2]
+
+
+def test_odd_ones_are_listed_until_they_are_kept(project: Project, client: Client) -> None:
+    odd = ids(project, label="lily")[:2]
+    for pk, oddness in zip(odd, (0.3, 0.9), strict=True):
+        Example.objects.filter(pk=pk).update(oddness=oddness)
+    page = client.get(url(project), {"show": "odd_one"})
+    assert [(one.pk, note.words) for one, note in page.context["rows"]] == [
+        (odd[1], "unlike all others"),
+        (odd[0], "unlike all others"),
+    ]
+    client.post(url(project, "edit-data") + "?show=odd_one", {"action": "keep", "example": odd[1:]})
+    assert [one.pk for one in client.get(url(project), {"show": "odd_one"}).context["page"].examples] == odd[
+        :1
+    ]
+
+
+def test_what_is_like_an_example_is_listed_after_it(
+    project: Project, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, *others = Example.objects.filter(project=project).order_by("id")[:3]
+    nothing = client.get(url(project), {"like": str(first.pk)})
+    assert "No training has looked at this example yet" in nothing.content.decode()
+    assert [one.pk for one in nothing.context["page"].examples] == [first.pk]
+    found = [Similar(others[0], 0.9), Similar(others[1], 0.5)]
+    monkeypatch.setattr(project_data, "similar_to", lambda example, count: found if example == first else [])
+    page = client.get(url(project), {"like": str(first.pk)})
+    assert [(one.pk, note and note.certainty) for one, note in page.context["rows"]] == [
+        (first.pk, None),
+        (others[0].pk, 0.9),
+        (others[1].pk, 0.5),
+    ]
+    assert client.get(url(project), {"like": "999999"}).status_code == 404
