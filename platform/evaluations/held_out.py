@@ -67,7 +67,15 @@ def basis_of(project: Project) -> str:
 
 def require_measurable(model: RegisteredModel, basis: str) -> None:
     """Raise `InvalidRequest` for a version of which it is not known what it has learnt from."""
-    if basis == Evaluation.Basis.FILE or Findings.objects.filter(model=model).exists():
+    if basis == Evaluation.Basis.FILE:
+        return
+    findings = Findings.objects.filter(model=model).first()
+    if findings is not None and findings.awaited and basis == Evaluation.Basis.OUT_OF_FOLD:
+        raise InvalidRequest(
+            f"The data of version {model.version} are still being looked at. Ask again in a minute; if it is the same "
+            "in half an hour, train again."
+        )
+    if findings is not None:
         return
     raise InvalidRequest(
         f"It is not known what version {model.version} has learnt from, so that the project's own examples may not "

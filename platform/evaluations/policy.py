@@ -5,8 +5,11 @@ decision yet, no evaluations: begin them; all measured: decide. The decision and
 which somebody else's promotion meanwhile undoes.
 """
 
+from datetime import timedelta
+
 import structlog
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from control.selectors import is_halted
 from core.exceptions import Conflict, InvalidRequest
@@ -22,6 +25,7 @@ from .services import TooManyEvaluations, compare_versions
 logger = structlog.get_logger(__name__)
 
 LOOKED_AT = 1000  # projects
+LOOKED_AT_WITHIN = timedelta(minutes=30)  # a version's data, after it went live
 
 
 def apply_policies() -> int:
@@ -57,6 +61,7 @@ def _candidate(project: Project, production: RegisteredModel) -> RegisteredModel
     known = AliasMove.objects.filter(project=project, name=PRODUCTION, to_model__isnull=False)
     later = project.versions.serving().filter(version__gt=production.version, policy_decision=None)
     later = later.filter(unusable_because="").exclude(pk__in=known.values("to_model"))
+    later = later.exclude(findings__awaited=True, live_at__gt=timezone.now() - LOOKED_AT_WITHIN)
     return later.order_by("version").first()
 
 

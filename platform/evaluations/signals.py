@@ -5,6 +5,7 @@ from django.db.models.signals import post_save
 from django.dispatch import receiver
 
 from models_registry.models import RegisteredModel
+from training.examples.models import Findings
 from work.events import work_ended
 
 from .models import Evaluation
@@ -15,6 +16,13 @@ from .policy import apply_policy
 def version_went_live(instance: RegisteredModel, created: bool, **_: object) -> None:
     """Measure the new version against the one in production, where the project wants that."""
     if created:
+        transaction.on_commit(lambda: apply_policy(instance.project_id), robust=True)
+
+
+@receiver(post_save, sender=Findings)
+def version_was_looked_at(instance: Findings, **_: object) -> None:
+    """Measure a version now that models which have not learnt from its examples have answered to them."""
+    if not instance.awaited:
         transaction.on_commit(lambda: apply_policy(instance.project_id), robust=True)
 
 

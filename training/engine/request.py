@@ -88,7 +88,7 @@ class TrainingRequest:
 class TrainingResult:
     """A finished training. `accuracy` is percent of the validation part; `artifacts` maps kinds to files in
     the request's output folder; `accuracy_plot` is a base64 PNG; seconds are wall-clock. `examples` names the file
-    there that lists what was trained on (see `seen_examples`), "" where a manifest has; `features` the one with
+    there that lists what was trained on (see `seen_examples`); `features` the one with
     features that the request did not bring, "" for none; `fingerprint` says what computed them."""
 
     accuracy: float

@@ -93,9 +93,8 @@ def _finish(
     artifacts["evaluation"] = f"{request.public_id}_evaluation.json"
     evaluation = json.dumps({**json.loads(metadata.to_json()), "metrics": metrics}, ensure_ascii=False)
     write_atomically(Path(request.output_dir, artifacts["evaluation"]), evaluation.encode())
-    listed = "" if request.manifest else f"{request.public_id}_examples.parquet"
-    if listed:
-        write_seen_examples(Path(request.output_dir, listed), request, trained.examples, NOT_JUDGED)
+    listed = f"{request.public_id}_examples.parquet"
+    write_seen_examples(Path(request.output_dir, listed), request, trained.examples, NOT_JUDGED)
     crash_point("verify.done")
     progress.leave()
     return TrainingResult(

@@ -39,26 +39,33 @@ class StoredFindings:
 
 
 def record_listing(
-    *, model: RegisteredModel, dataset: Dataset, file: StoredFindings, counts: Mapping[str, int]
+    *,
+    model: RegisteredModel,
+    dataset: Dataset,
+    revision: Revision | None,
+    file: StoredFindings,
+    counts: Mapping[str, int],
 ) -> Revision | None:
-    """Note the examples of a project's first training, in the transaction that makes its model live.
+    """Note which examples a training has learnt from, in the transaction that makes its model live.
 
-    They are its first revision, which is returned; another training may have been quicker.
+    What is thought of them is still to come. Those of a project's first training are its first revision, which is
+    returned; else the revision that was trained on.
     """
     project = model.project
     lock(project)
-    if newest_revision(project) is not None:
-        return None
-    revision = Revision.objects.create(
-        project=project,
-        number=1,
-        **vars(file),
-        examples=sum(counts.values()) - counts.get("excluded", 0),
-        counts=dict(counts),
-        author_id=project.owner_id,
-        summary=FIRST,
+    if revision is None and newest_revision(project) is None:
+        revision = Revision.objects.create(
+            project=project,
+            number=1,
+            **vars(file),
+            examples=sum(counts.values()) - counts.get("excluded", 0),
+            counts=dict(counts),
+            author_id=project.owner_id,
+            summary=FIRST,
+        )
+    Findings.objects.create(
+        project=project, model=model, dataset=dataset, revision=revision, awaited=True, **vars(file)
     )
-    Findings.objects.create(project=project, model=model, dataset=dataset, revision=revision, **vars(file))
     return revision
 
 
@@ -72,7 +79,7 @@ def record_findings(
     naive_accuracy: float | None = None,
 ) -> None:
     """Note what the training of a live model has found in its data, in the place of the mere list of them."""
-    noted = {"project": model.project, "dataset": dataset, **vars(file), "applied_at": None}
+    noted = {"project": model.project, "dataset": dataset, **vars(file), "applied_at": None, "awaited": False}
     if revision is not None:
         noted["revision"] = revision
     Findings.objects.update_or_create(model=model, defaults=noted)
@@ -104,7 +111,12 @@ def apply_findings(pk: int) -> bool:
         lock(findings.project)
         if not Findings.objects.filter(pk=pk, applied_at=None).update(applied_at=timezone.now()):
             return False
-        if Example.objects.filter(project=findings.project_id).exists():
+        is_listed = Example.objects.filter(project=findings.project_id).exists()
+        if findings.awaited and is_listed:
+            changed = (
+                0  # the rows keep what an earlier model thought of them, until this one's findings are there
+            )
+        elif is_listed:
             changed = _update(findings, manifest, further)
         else:
             changed = _insert(findings, manifest, further)

@@ -52,6 +52,9 @@ class Findings(models.Model):
     size = models.PositiveBigIntegerField()
     sha256 = models.CharField(max_length=64)
     created_at = models.DateTimeField(auto_now_add=True)
+    awaited = models.BooleanField(
+        default=False, help_text="The examples are listed; what is thought of them is still to come."
+    )
     applied_at = models.DateTimeField(null=True, help_text="When the rows of the examples took it over.")
 
     class Meta:

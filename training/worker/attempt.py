@@ -50,7 +50,7 @@ from ..examples.findings import (
     record_listing,
     stored_counts,
 )
-from ..examples.revisions import newest_revision
+from ..examples.models import Revision
 from ..jobs.files import attempt_prefix, delete_checkpoints
 from ..jobs.models import TrainingJob
 from ..jobs.progress import JobProgress
@@ -298,9 +298,7 @@ def _publish(job: TrainingJob, result: TrainingResult, folder: Path, heartbeat: 
     began = time.monotonic()
     heartbeat.tell(progress=JobProgress("publish", message="Uploading and publishing").to_json())
     files = _upload_all(job, result, folder / "output", heartbeat)
-    # The examples of a project are listed once; later trainings learn from a list that is in the bucket.
-    is_first = bool(result.examples) and newest_revision(job.project) is None
-    listed = _store_seen(job, folder / "output" / result.examples, LISTED) if is_first else None
+    listed = _store_seen(job, folder / "output" / result.examples, LISTED) if result.examples else None
     phases = {**result.phase_seconds, "publish": round(time.monotonic() - began, 2)}
     with transaction.atomic():
         model = publish_model(description=_describe(job, result, phases), files=files)
@@ -308,14 +306,14 @@ def _publish(job: TrainingJob, result: TrainingResult, folder: Path, heartbeat: 
         revision = job.revision
         if listed:
             counts = stored_counts(folder / "output" / result.examples)
-            revision = record_listing(model=model, dataset=job.dataset, file=listed, counts=counts)
+            revision = record_listing(
+                model=model, dataset=job.dataset, revision=revision, file=listed, counts=counts
+            )
         transitions.succeed(job, registered_model_id=model.pk, progress=progress.to_json(), revision=revision)
     logger.info(
         "job.succeeded", job=job.pk, attempt=job.attempt, accuracy=round(result.accuracy, 2), **phases
     )
     with contextlib.suppress(Exception):  # what fails here, `reconcile` does
-        if listed and revision is None:  # another training of the project was quicker
-            get_bucket().delete(listed.key)
         apply_waiting(model)
     return model
 
@@ -338,8 +336,16 @@ def _complete(
                 naive_accuracy=event.naive_accuracy,
             )
             apply_waiting(model)
+            _forget_list(job)
     except Exception as error:
         logger.warning("findings.lost", job=job.pk, error=repr(error))
+
+
+def _forget_list(job: TrainingJob) -> None:
+    """Delete the list of examples in whose place findings are now, unless it is a revision."""
+    key = findings_key(job.project, job.pk, job.attempt, LISTED)
+    if not Revision.objects.filter(key=key).exists():
+        get_bucket().delete(key)
 
 
 def _findings_of(trainer: TrainerProcess) -> FindingsEvent | None:

@@ -58,7 +58,7 @@ def test_first_training_lists_the_examples_once(bucket: Path, tmp_path: Path) ->
     file = stored(tmp_path, bucket, manifest)
     model = RegisteredModelFactory()
     revision = findings.record_listing(
-        model=model, dataset=dataset, file=file, counts={"train": 1, "validation": 1}
+        model=model, dataset=dataset, revision=None, file=file, counts={"train": 1, "validation": 1}
     )
     assert revision is not None
     assert (revision.number, revision.examples) == (1, 2)
@@ -67,8 +67,24 @@ def test_first_training_lists_the_examples_once(bucket: Path, tmp_path: Path) ->
     assert list(found) == [(dataset.pk, "a.png", "x", "train"), (dataset.pk, "b.png", "y", "validation")]
     assert not findings.apply_findings(Findings.objects.get().pk)
     assert Example.objects.count() == 2
-    other = RegisteredModelFactory(project=model.project)
-    assert findings.record_listing(model=other, dataset=dataset, file=file, counts={}) is None
+
+
+def test_list_of_a_later_training_leaves_what_is_thought_of_the_examples(
+    make_project: MakeProject, bucket: Path, tmp_path: Path
+) -> None:
+    project = make_project()
+    first = Example.objects.filter(project=project).order_by("id")[0]
+    manifest = Manifest.of_upload(first.shard.sha256, [first.place], ["1"], ["rose"], ["train"])
+    model, revision = RegisteredModelFactory(project=project), Revision.objects.get(project=project)
+    file = stored(tmp_path, bucket, manifest)
+    noted = findings.record_listing(
+        model=model, dataset=first.shard, revision=revision, file=file, counts={"train": 1}
+    )
+    assert noted == revision
+    assert findings.apply_waiting() == 1
+    first.refresh_from_db()
+    assert first.doubt is not None
+    assert Revision.objects.filter(project=project).count() == 1
 
 
 def test_what_is_found_takes_the_place_of_the_list(bucket: Path, tmp_path: Path) -> None:
@@ -76,7 +92,10 @@ def test_what_is_found_takes_the_place_of_the_list(bucket: Path, tmp_path: Path)
     manifest = Manifest.of_upload("5" * 64, ["a", "b"], ["1", "2"], ["x", "y"], ["train", "validation"])
     model = RegisteredModelFactory(metrics={"accuracy": 0.9})
     file = stored(tmp_path, bucket, manifest)
-    revision = findings.record_listing(model=model, dataset=dataset, file=file, counts={"train": 2})
+    revision = findings.record_listing(
+        model=model, dataset=dataset, revision=None, file=file, counts={"train": 2}
+    )
+    assert Findings.objects.get().awaited
     findings.apply_waiting()
     found = manifest.table()
     for name, values in {"near_copy_of": ["1", "1"], "likeness": [0.9, 0.9], "oddness": [None, 0.5]}.items():
@@ -88,7 +107,7 @@ def test_what_is_found_takes_the_place_of_the_list(bucket: Path, tmp_path: Path)
     )
     findings.record_findings(model=model, dataset=dataset, revision=None, file=file, naive_accuracy=0.95)
     findings.apply_waiting()
-    assert Findings.objects.get().revision == revision
+    assert (Findings.objects.get().revision, Findings.objects.get().awaited) == (revision, False)
     rows = Example.objects.order_by("id").values_list("near_copy_of", "likeness", "oddness", "doubt")
     assert [(copy, round(likeness, 3), odd, doubt) for copy, likeness, odd, doubt in rows] == [
         ("1", 0.9, None, None),
