@@ -176,6 +176,21 @@ def test_no_difference_is_noted(work_off: WorkOff) -> None:
     assert (decision.outcome, in_production(project)) == ("kept", 1)
 
 
+def test_a_version_waits_for_the_look_at_its_data(worse_is_live: Project, work_off: WorkOff) -> None:
+    RegisteredModel.objects.filter(version=3).update(live_at=timezone.now())
+    findings = worse_is_live.versions.get(version=3).findings
+    findings.awaited = True
+    findings.save()
+    settle(work_off)
+    assert not Evaluation.objects.exists()
+    assert not PolicyDecision.objects.exists()
+    findings.awaited = False
+    findings.save()
+    assert Evaluation.objects.count() == 2, "looked at when the findings come, without the periodic task"
+    settle(work_off)
+    assert in_production(worse_is_live) == 3
+
+
 def test_what_cannot_be_measured_is_noted(worse_is_live: Project, work_off: WorkOff) -> None:
     RegisteredModel.objects.filter(version=3).update(live_at=timezone.now())
     worse_is_live.versions.get(version=2).findings.delete()
