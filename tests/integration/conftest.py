@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from devtools import servers
-from devtools.platform_process import PlatformProcess, WholePlatform
+from devtools.platform_process import WholePlatform
 
 FAST_RESCUE = {"LEASE_SECONDS": "3", "RECONCILE_SECONDS": "1"}
 
@@ -18,13 +18,6 @@ def backbones(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("backbones")
 
 
-@pytest.fixture
-def embedded(tmp_path: Path, backbones: Path) -> Iterator[PlatformProcess]:
-    """SQLite, a folder as bucket, a folder as broker; a lost worker is noticed within seconds."""
-    with PlatformProcess(tmp_path / "home", env=FAST_RESCUE, web=False, backbones=backbones) as platform:
-        yield platform
-
-
 PARTS = [
     pytest.param((), id="sqlite-folder-filesystem"),
     pytest.param(("postgres", "s3", "redis"), id="postgres-s3-redis", marks=pytest.mark.servers),
@@ -32,8 +25,10 @@ PARTS = [
 ]
 
 
-@pytest.fixture(params=PARTS)
-def platform(request: pytest.FixtureRequest, tmp_path: Path, backbones: Path) -> Iterator[WholePlatform]:
+@pytest.fixture(scope="module", params=PARTS)
+def platform(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, backbones: Path
+) -> Iterator[WholePlatform]:
     """A whole platform on the named parts, as `make run` starts it."""
     with contextlib.ExitStack() as stack:
         env: dict[str, str] = {}
@@ -45,4 +40,5 @@ def platform(request: pytest.FixtureRequest, tmp_path: Path, backbones: Path) ->
             env |= stack.enter_context(servers.redis_prefix())
         if "rabbitmq" in request.param:
             env |= stack.enter_context(servers.rabbitmq_vhost())
-        yield stack.enter_context(WholePlatform(tmp_path / "home", env=env, backbones=backbones))
+        home = tmp_path_factory.mktemp("whole") / "home"
+        yield stack.enter_context(WholePlatform(home, env=env, backbones=backbones))

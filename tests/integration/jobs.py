@@ -49,10 +49,16 @@ def submit(platform: PlatformProcess, *options: str, data_set: Path = SAMPLES / 
     return str(platform.manage_json("submit", *data, *options)["token"])
 
 
-def models_in(platform: PlatformProcess) -> int:
-    """Return how many models are registered."""
-    code = "from models_registry.models import RegisteredModel as M; print(M.objects.count())"
-    return int(platform.manage("shell", "-v0", "-c", code).stdout.splitlines()[-1])
+def assert_a_model_for_each_success(platform: PlatformProcess) -> None:
+    """Check that every job that succeeded has registered one model, and nothing else has."""
+    code = (
+        "import json; from models_registry.models import RegisteredModel as M; "
+        "from training.models import TrainingJob as J; "
+        "tokens = lambda rows: sorted(rows.values_list('token', flat=True)); "
+        "print(json.dumps([tokens(M.objects.all()), tokens(J.objects.filter(state='succeeded'))]))"
+    )
+    models, succeeded = json.loads(platform.manage("shell", "-v0", "-c", code).stdout.splitlines()[-1])
+    assert models == succeeded
 
 
 def document(platform: PlatformProcess, name: str) -> dict[str, Any]:
@@ -78,7 +84,7 @@ def kept_epoch(platform: PlatformProcess, token: str) -> int:
 def assert_ended_once(platform: PlatformProcess, job: dict[str, Any], *, attempt: int) -> None:
     """Check that a job succeeded in this attempt, and that nothing is left of any other."""
     assert (job["state"], job["attempt"]) == ("succeeded", attempt)
-    assert models_in(platform) == 1
+    assert_a_model_for_each_success(platform)
     assert platform.manage_json("reconcile")["rescue jobs"]["did"] == {}
     assert platform.manage_json("sync_documents", "--check") == {"documents": "ok"}
     assert document(platform, "status.json")["status"] == "sleeping"

@@ -3,11 +3,43 @@
 import os
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from devtools.platform_process import PlatformProcess
 
-from .jobs import PATIENCE, assert_ended_once, models_in, submit, trainers_of, wait_until
+from .conftest import FAST_RESCUE
+from .jobs import (
+    PATIENCE,
+    assert_a_model_for_each_success,
+    assert_ended_once,
+    submit,
+    trainers_of,
+    wait_until,
+)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, backbones: Path) -> Iterator[PlatformProcess]:
+    """SQLite, a folder as bucket, a folder as broker; a lost worker is noticed within seconds."""
+    home = tmp_path_factory.mktemp("killed") / "home"
+    with PlatformProcess(home, env=FAST_RESCUE, web=False, worker=False, backbones=backbones) as platform:
+        yield platform
+
+
+@pytest.fixture
+def embedded(shared: PlatformProcess) -> PlatformProcess:
+    """The same platform for all tests: each finds a worker that runs, and nothing to do."""
+    if shared.worker is None or shared.worker.poll() is not None:
+        shared.start_worker()
+    return shared
+
+
+def noticed(platform: PlatformProcess) -> int:
+    """Return how often a worker has said that its attempt is no longer the job's."""
+    return platform.log("worker", characters=1_000_000).count("job.attempt_stale")
 
 
 def test_killed_trainer_is_replaced(embedded: PlatformProcess) -> None:
@@ -48,7 +80,7 @@ def test_stopped_worker_hands_its_job_back_at_once(tmp_path: Path, backbones: Pa
 def test_worker_that_sleeps_past_its_lease_publishes_nothing(embedded: PlatformProcess) -> None:
     token = submit(embedded)
     wait_until("a trainer runs", lambda: trainers_of(embedded))
-    sleeper = embedded.worker
+    sleeper, before = embedded.worker, noticed(embedded)
     assert sleeper is not None
     os.killpg(sleeper.pid, signal.SIGSTOP)
     try:
@@ -56,9 +88,7 @@ def test_worker_that_sleeps_past_its_lease_publishes_nothing(embedded: PlatformP
         job = embedded.manage_json("job", token, "--wait", "--timeout", str(PATIENCE))
     finally:
         os.killpg(sleeper.pid, signal.SIGCONT)
-    wait_until(
-        "the sleeper gives up", lambda: "job.attempt_stale" in embedded.log("worker", characters=50_000)
-    )
+    wait_until("the sleeper gives up", lambda: noticed(embedded) > before)
     os.killpg(sleeper.pid, signal.SIGKILL)
     sleeper.wait()
     assert_ended_once(embedded, job, attempt=2)
@@ -76,5 +106,5 @@ def test_cancelled_job_stops_within_seconds(embedded: PlatformProcess) -> None:
     done = embedded.manage("job", token, "--wait", check=False)
     assert done.returncode == 1
     assert "cancelled" in done.stdout
-    assert models_in(embedded) == 0
+    assert_a_model_for_each_success(embedded)
     assert embedded.manage_json("sync_documents", "--check") == {"documents": "ok"}

@@ -11,20 +11,14 @@ import requests
 from devtools.platform_process import ROOT, PlatformProcess
 from devtools.published import published_content
 
+from .jobs import submit
 from .submissions import administrator, api_session, ended_job, seconds_to_claim, send_by_page, send_over_rest
 
 SAMPLES = ROOT / "samples"
 DIGIT = sorted((SAMPLES / "digits_new").glob("*.png"))[0]
 SENTENCE = "I am still waiting for my new card to arrive in the post"
-
-
+WORDS = ("up", "down")
 CLAIMED_WITHIN = 2.0  # seconds after it was accepted
-
-
-def submit(platform: PlatformProcess, task: str, data: Path, name: str) -> Any:
-    job = platform.manage_json("submit", "--task", task, "--data", str(data), "--name", name, "--wait")
-    assert job["state"] == "succeeded"
-    return job
 
 
 def claimed_and_ended(platform: PlatformProcess, api: requests.Session, number: int) -> Any:
@@ -39,13 +33,13 @@ def predict_over_rest(platform: PlatformProcess, token: str, **request: Any) -> 
     return answer.json()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def api(platform: PlatformProcess) -> Iterator[requests.Session]:
     with api_session(platform) as api:
         yield api
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def image_job(platform: PlatformProcess, api: requests.Session) -> Any:
     """A job that the page has sent."""
     with administrator(platform) as visitor:
@@ -53,16 +47,11 @@ def image_job(platform: PlatformProcess, api: requests.Session) -> Any:
     return claimed_and_ended(platform, api, number)
 
 
-@pytest.fixture
-def text_job_over_rest(platform: PlatformProcess, image_job: Any, api: requests.Session) -> Any:
+@pytest.fixture(scope="module")
+def text_job(platform: PlatformProcess, image_job: Any, api: requests.Session) -> Any:
     """A job that came over REST when the worker had nothing else to do."""
     number = send_over_rest(api, platform.base_url, "Banking")["id"]
     return claimed_and_ended(platform, api, number)
-
-
-@pytest.fixture
-def text_job(platform: PlatformProcess) -> Any:
-    return submit(platform, "textclassification", SAMPLES / "banking.csv", "Banking")
 
 
 def assert_no_file_tells(platform: PlatformProcess, token: str, folder: Path) -> None:
@@ -84,9 +73,8 @@ def assert_no_file_tells(platform: PlatformProcess, token: str, folder: Path) ->
 
 
 def test_both_tasks_from_data_to_prediction(
-    platform: PlatformProcess, image_job: Any, text_job_over_rest: Any, tmp_path: Path
+    platform: PlatformProcess, image_job: Any, text_job: Any, tmp_path: Path
 ) -> None:
-    text_job = text_job_over_rest
     assert image_job["accuracy"] > 80
     assert text_job["accuracy"] > 80
 
@@ -112,14 +100,16 @@ def test_both_tasks_from_data_to_prediction(
     assert (report["reason"], report["deleted"]) == ("", [])
 
 
-def test_model_that_expires_goes_with_its_files(platform: PlatformProcess, text_job: Any) -> None:
-    token = text_job["token"]
+def test_model_that_expires_goes_with_its_files(platform: PlatformProcess, tmp_path: Path) -> None:
+    table = tmp_path / "few.csv"
+    table.write_text("input,label\n" + "".join(f"{word} {n},{word}\n" for n in range(12) for word in WORDS))
+    token = submit(platform, "--wait", data_set=table)
     platform.manage(
         "shell",
         "-v0",
         "-c",
         "from models_registry.models import RegisteredModel; from django.utils import timezone; "
-        "RegisteredModel.objects.update(expires_at=timezone.now())",
+        f"RegisteredModel.objects.filter(token={token!r}).update(expires_at=timezone.now())",
     )
     assert platform.manage_json("cleanup")["deleted"] == [token]
     answer = requests.post(
