@@ -121,14 +121,14 @@ def test_large_data_survives_its_worker_and_costs_the_web_process_nothing(
         assert told["state"] == "validating", "It was ready before its worker could be killed."
         return bool(told["progress"]["done"])
 
-    wait_until("a worker reads", is_read)
+    wait_until("a worker reads", is_read, every=0.1)
     assert news()["progress"]["total"] == PHOTOS
     (reader,) = children_of(platform.worker.pid)
     os.kill(platform.worker.pid, signal.SIGKILL)
     platform.worker.wait()
     wait_until("its reader ends with it", lambda: not Path(f"/proc/{reader}").exists(), within=20)
     start_worker(platform)
-    wait_until("another worker has looked", lambda: news()["state"] != "validating")
+    wait_until("another worker has looked", lambda: news()["state"] != "validating", every=0.25)
     used = cpu_seconds(platform.web.pid) - used
     print(f"answered in {answered_in:.2f} s, web process used {used:.2f} s of CPU")
 
