@@ -46,6 +46,16 @@ def evaluate_version(
     return evaluate_versions(project=project, versions=[version], author=author, file=file)[0]
 
 
+def evaluate_on_upload(*, project: Project, version: int, author: User | None, file: File) -> Evaluation:
+    """Measure a version on a file that somebody hands in, and that is kept if it can. Raises what `bring_file` does."""
+    brought = bring_file(project=project, author=author, file=file)
+    try:
+        return evaluate_version(project=project, version=version, author=author, file=brought)
+    except InvalidRequest:
+        discard_file(brought)
+        raise
+
+
 def evaluate_versions(
     *,
     project: Project,
@@ -134,14 +144,18 @@ def delete_evaluation(*, evaluation: Evaluation) -> None:
         raise InvalidRequest("This evaluation is under way. Cancel it first.")
     get_bucket().delete_folder(f"{folder_of(evaluation.project)}{evaluation.identifier}/")
     file = evaluation.file
+    evaluation.delete()
+    if file is not None:
+        discard_file(file)
+
+
+def discard_file(file: LabelledFile) -> None:
+    """Delete a labelled file unless an evaluation is of it. Raises `BucketError`."""
     with transaction.atomic():
-        lock(evaluation.project)  # nobody measures with the file meanwhile
-        evaluation.delete()
-        is_spare = file is not None and not file.evaluations.exists()
-        if file is not None and is_spare:
-            file.delete()
-    if file is not None and is_spare:
-        get_bucket().delete(file.key)
+        lock(file.project)  # nobody measures with the file meanwhile
+        if file.evaluations.exists() or not LabelledFile.objects.filter(pk=file.pk).delete()[0]:
+            return
+    get_bucket().delete(file.key)
 
 
 def _measurable(project: Project, version: int, basis: str, file: LabelledFile | None) -> RegisteredModel:

@@ -24,10 +24,10 @@ from ..downloads import send_answers
 from ..models import Evaluation
 from ..selectors import find_evaluation, find_file
 from ..services import (
-    bring_file,
     cancel_evaluation,
     compare_versions,
     delete_evaluation,
+    evaluate_on_upload,
     evaluate_version,
     require_several,
 )
@@ -82,11 +82,12 @@ class EvaluationListView(APIView):
         project, author = _project(request, public_id), account_of(request.user)
         wish = EvaluationRequestSerializer(data=request.data)
         wish.is_valid(raise_exception=True)
-        file = find_file(project, wish.validated_data.get("file_id"))
-        if wish.upload is not None:
-            file = bring_file(project=project, author=author, file=wish.upload)
-        version = wish.validated_data["version"]
-        evaluation = evaluate_version(project=project, version=version, author=author, file=file)
+        version, upload = wish.validated_data["version"], wish.upload
+        if upload is not None:
+            evaluation = evaluate_on_upload(project=project, version=version, author=author, file=upload)
+        else:
+            file = find_file(project, wish.validated_data.get("file_id"))
+            evaluation = evaluate_version(project=project, version=version, author=author, file=file)
         answer = EvaluationSerializer(evaluation, context={"request": request}).data
         return Response(answer, status=status.HTTP_202_ACCEPTED, headers={"Location": answer["url"]})
 

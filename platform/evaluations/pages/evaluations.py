@@ -22,7 +22,7 @@ from ..downloads import send_answers
 from ..held_out import basis_of
 from ..models import MEASURED_ON, Evaluation, LabelledFile
 from ..selectors import find_evaluation, find_file, why_waiting
-from ..services import bring_file, cancel_evaluation, delete_evaluation, evaluate_version
+from ..services import cancel_evaluation, delete_evaluation, evaluate_on_upload, evaluate_version
 from .figures import accuracy_of, macro_f1_of
 from .projects import own_project, render_tab
 
@@ -129,10 +129,11 @@ def _begin(request: HttpRequest, project: Project) -> Evaluation:
     if not form.is_valid():
         raise InvalidRequest(" ".join(str(error) for errors in form.errors.values() for error in errors))
     author, wish = account_of(request.user), form.cleaned_data
+    version, upload = wish["version"], wish["file"]
+    if upload is not None:
+        return evaluate_on_upload(project=project, version=version, author=author, file=upload)
     file = find_file(project, wish["file_id"])
-    if wish["file"] is not None:
-        file = bring_file(project=project, author=author, file=wish["file"])
-    return evaluate_version(project=project, version=wish["version"], author=author, file=file)
+    return evaluate_version(project=project, version=version, author=author, file=file)
 
 
 def _context(project: Project, evaluation: Evaluation) -> dict[str, object]:

@@ -1,5 +1,8 @@
 """What a worker makes of an evaluation."""
 
+import hashlib
+import io
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +10,7 @@ import pytest
 from django.core.files.base import ContentFile
 from django.utils import timezone
 
+from bucket.factory import get_bucket
 from core.exceptions import InvalidRequest
 from evaluations import services
 from evaluations.attempts import EvaluationAttempt
@@ -14,11 +18,13 @@ from evaluations.comparison import answers_of
 from evaluations.models import Evaluation, LabelledFile
 from evaluations.reconcile import delete_stale_evaluations
 from models_registry.models import Project, RegisteredModel
+from tests.factories import DatasetFactory
+from tests.tiny_models import live_colour_model, picture
 from training.examples import edits
 from training.examples.models import Example, Findings
 from work.models import State
 
-from .conftest import TEXTS, project_of
+from .conftest import TEXTS, learnt, project_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 WorkOff = Callable[[], None]
@@ -111,6 +117,40 @@ def test_a_version_of_unknown_origin_is_measured_on_a_file_only(project: Project
         services.evaluate_version(project=project, version=2, author=None)
     file = brought(project, "text,label\nglad you,joy\n")
     assert evaluated(project, work_off, file, version=2).figures["right"] == 1
+
+
+def colours(*named: tuple[str, str]) -> bytes:
+    """A zip of pictures of one colour each: folder and colour."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as target:
+        for number, (folder, colour) in enumerate(named):
+            target.writestr(f"{folder}/{number}.png", picture(colour))
+    return buffer.getvalue()
+
+
+def test_photos_are_measured_too(work_off: WorkOff, bucket: Path) -> None:
+    """Those of a zip that somebody brings, and those of the test part, which lie in an upload of the project."""
+    model = live_colour_model(version=1)
+    project, content = model.project, colours(("red", "red"), ("green", "green"), ("blue", "#c01010"))
+    file = services.bring_file(
+        project=project, author=project.owner, file=ContentFile(content, "colours.zip")
+    )
+    found = evaluated(project, work_off, file)
+    assert (found.message, found.figures["examples"], found.figures["right"]) == ("", 3, 2)
+    [wrong] = [one for one in answers_of(found) if not one.is_right]
+    assert (wrong.label, wrong.predicted, wrong.place) == ("blue", "red", "blue/2.png")
+    shard = DatasetFactory(owner=project.owner, size=len(content), sha256=hashlib.sha256(content).hexdigest())
+    get_bucket().save(shard.key, io.BytesIO(content))
+    for place, label in (("red/0.png", "red"), ("green/1.png", "blue")):
+        with zipfile.ZipFile(io.BytesIO(content)) as source:
+            digest = hashlib.sha256(source.read(place)).hexdigest()
+        Example.objects.create(
+            project=project, shard=shard, place=place, sha256=digest, label=label, split="test"
+        )
+    learnt(model, shard, [])
+    found = evaluated(project, work_off)
+    assert (found.basis, found.message, found.figures["right"]) == ("test", "", 1)
+    assert {one.example for one in answers_of(found)} == set(Example.objects.values_list("pk", flat=True))
 
 
 def test_an_attempt_that_lost_its_lease_leaves_nothing(claimed: Evaluation, bucket: Path) -> None:

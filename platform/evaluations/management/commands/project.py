@@ -13,7 +13,7 @@ from core.exceptions import TrainyardError
 from evaluations.comparison import compare, standing_of
 from evaluations.models import Evaluation
 from evaluations.selectors import find_file
-from evaluations.services import bring_file, compare_versions, evaluate_version
+from evaluations.services import compare_versions, evaluate_on_upload, evaluate_version
 from models_registry.models import Project, RegisteredModel
 from models_registry.projects.aliases import note_on_version, remove_alias, set_alias
 from models_registry.projects.selectors import find_project
@@ -85,11 +85,13 @@ class Command(BaseCommand):
 
     def _evaluate(self, project: Project, options: dict[str, Any]) -> None:
         """Measure a version, and print its figures."""
-        file, path = None, options["file"]
-        if path is not None:
+        path, version = options["file"], options["version"]
+        if path is None:
+            found = evaluate_version(project=project, version=version, author=None)
+        else:
             with open_upload(path) as source:
-                file = bring_file(project=project, author=None, file=File(source, path.name))
-        found = evaluate_version(project=project, version=options["version"], author=None, file=file)
+                file = File(source, path.name)
+                found = evaluate_on_upload(project=project, version=version, author=None, file=file)
         _wait([found], options["timeout"])
         if found.state != Evaluation.State.SUCCEEDED:
             raise CommandError(f"Version {options['version']} could not be measured: {found.message}")

@@ -47,6 +47,7 @@ def test_an_unsuitable_file_is_told(project: Project, content: bytes, told: str)
     given = {"version": "1", "file": SimpleUploadedFile("mine.csv", content)}
     assert told in client_of(project).post(address, given, follow=True).content.decode()
     assert not Evaluation.objects.exists()
+    assert not LabelledFile.objects.exists(), "what measures nothing is not kept"
 
 
 def test_strangers_are_led_to_sign_in(project: Project) -> None:
