@@ -16,6 +16,7 @@ BENCHMARKS = {
     "few_shot": "few_shot:few_shot",
     "honest": "honest:honest",
     "label_issues": "label_issues:label_issues",
+    "int8": "eight_bits:int8",
     "finetune_throughput": "finetune:throughput",
     "serving": "serving:serving",
     "mirror": "mirror:mirror",

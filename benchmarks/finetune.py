@@ -29,10 +29,12 @@ from torch.nn import functional
 from benchmarks.labelled_data import CACHE, DATA, Labelled, hold_out, read_csv, read_zip, write_csv, write_zip
 from devtools.platform_process import ROOT
 from models_registry.artifacts import ImagePreprocessing, Predictor
+from models_registry.artifacts.machine import Measured
 from models_registry.artifacts.texts import TextEncoder, pad
 from training.engine.catalogue import Architecture, get_architecture
 from training.engine.data import parse_data_split, stratified_split
 from training.engine.events import Progress
+from training.engine.loop.arithmetic import KEPT_IN, MOST, ON_GPU, WORTH, Arithmetic, choose
 from training.engine.loop.checkpoints import Checkpoints
 from training.engine.loop.inputs import Pixels
 from training.engine.loop.loop import Classifier, RunContext, Task, fit
@@ -60,14 +62,16 @@ def throughput() -> dict[str, Any]:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     images = np.random.default_rng(0).integers(0, 256, (BATCH * STEPS, 224, 224, 3), np.uint8)
     labels = np.arange(len(images)) % 10
+    arithmetic = _arithmetic(images, device)
     ours, bare = [], []
     for _ in range(ROUNDS):  # in turn, so that a neighbour's load falls on both
-        ours.append(_loop_speed(images, labels, device))
+        ours.append(_loop_speed(images, labels, device, arithmetic))
         bare.append(_bare_speed(images, labels, device))
     return {
         "images_per_second": round(statistics.median(ours), 1),
         "bare_loop_images_per_second": round(statistics.median(bare), 1),
         "ratio": round(statistics.median(a / b for a, b in zip(ours, bare, strict=True)), 3),
+        "arithmetic": str(arithmetic),
         "rounds": ROUNDS,
     }
 
@@ -319,7 +323,22 @@ def _taker(
     return take_texts
 
 
-def _loop_speed(images: np.ndarray, labels: np.ndarray, device: torch.device) -> float:
+def _arithmetic(images: np.ndarray, device: torch.device) -> Arithmetic:
+    """Return what a training on this machine would be computed in."""
+    if device.type == "cuda":
+        return ON_GPU
+    network = _whole(get_architecture("efficientnet lite0"), 10)
+    classifier = Classifier(network.network, network.head, start=0, cut=0)
+    rows = np.arange(MOST)
+    batch = (*Pixels(images, "light", rows).batch(rows, device, None), torch.from_numpy(rows % 10))
+    return choose(
+        Measured(CACHE / KEPT_IN), "efficientnet lite0 from stage 0", classifier, batch, examples=WORTH
+    )
+
+
+def _loop_speed(
+    images: np.ndarray, labels: np.ndarray, device: torch.device, arithmetic: Arithmetic
+) -> float:
     """Return images per second of an epoch of the loop, with its augmentation, from the decoded images' file."""
     network = _whole(get_architecture("efficientnet lite0"), 10)
     rows = np.arange(len(images))
@@ -329,7 +348,7 @@ def _loop_speed(images: np.ndarray, labels: np.ndarray, device: torch.device) ->
         Classifier(network.network, network.head, start=0, cut=0),
         Task(Pixels(images, "light", rows), labels, 10, rows, rows[:BATCH]),
         TrainConfig("adamw", 1e-4, BATCH, 1, one_cycle=True, label_smoothing=0.1, mixed_precision=True),
-        RunContext(device, 0),
+        RunContext(device, 0, arithmetic=arithmetic),
         progress=progress,
         checkpoints=Checkpoints(request, progress),
     )

@@ -36,6 +36,7 @@ from benchmarks.ingest import draw, group_of, memory
 from devtools.platform_process import ROOT, PlatformProcess
 from devtools.servers import free_port
 from models_registry.artifacts import Predictor
+from models_registry.artifacts.eight_bits import eight_bits_pay
 
 CLIENTS = 8
 ROUNDS = 5
@@ -296,8 +297,12 @@ def train(platform: PlatformProcess) -> str:
 
 
 def model_file(platform: PlatformProcess, token: str) -> Path:
-    """Return where the model's .onnx lies."""
-    return next((platform.home / "bucket").glob(f"imageclassification/{token}/*/*.onnx"))
+    """Return where the .onnx lies that the platform answers with."""
+    files = [*(platform.home / "bucket").glob(f"imageclassification/{token}/*/*.onnx")]
+    smaller = platform.env.get("PREDICT_IN_EIGHT_BITS") == "true" and eight_bits_pay(
+        platform.home / "backbones"
+    )
+    return next(file for file in files if file.name.endswith(".int8.onnx") == smaller)
 
 
 @contextlib.contextmanager

@@ -112,7 +112,7 @@ class View:
 
 @dataclass(frozen=True)
 class FileParity:
-    """The largest difference between probabilities of the .onnx and the .pt, and the number of examples compared."""
+    """The largest difference between probabilities of two files of a model, and the number of examples compared."""
 
     samples: int | None
     changed_labels: int | None
@@ -138,7 +138,8 @@ class ModelCard:
     confusions: Sequence[Confusion]
     mistakes: Sequence[Mistake]
     calibration: Calibration | None
-    parity: FileParity | None
+    parity: FileParity | None  # of the .onnx and the .pt
+    eight_bits: FileParity | None  # of the .onnx and the smaller one
     training_seconds: float | None
     views: Sequence[View]
     compared: Sequence[View]  # the answers of Fast and Accurate, where both were at hand
@@ -167,6 +168,7 @@ def card_of(metrics: Mapping[str, object], classes: Sequence[str]) -> ModelCard:
         mistakes=_mistakes(metrics.get("worst_mistakes")),
         calibration=_calibration(metrics.get("calibration")),
         parity=_parity(metrics.get("parity")),
+        eight_bits=_parity(metrics.get("int8")),
         training_seconds=_total(metrics.get("phase_seconds")),
         views=_views(metrics.get("views"), metrics.get("view")),
         compared=_views(metrics.get("candidates"), metrics.get("kept")),

@@ -32,7 +32,7 @@ from ..access import may_have, may_manage, shown_models, visible_model
 from ..batches.sources import ImageSource, TextSource
 from ..downloads import download_name, find_download, send_file
 from ..predict.admission import before_form
-from ..predict.lookup import UnknownModel
+from ..predict.lookup import UnknownModel, answers_in_eight_bits
 from ..usage.statistics import usage_of
 from .forms import DescribeForm, try_form
 from .model_card import card_of
@@ -159,12 +159,17 @@ def _page_context(request: HttpRequest, model: RegisteredModel) -> dict[str, obj
     files = [file for file in model.artifacts.all() if may_have(file.kind, model, manages=manages)]
     files.sort(key=lambda file: FILE_ORDER.index(file.kind))
     plot = model.accuracy_plot
+    has_smaller = any(file.kind == Artifact.Kind.ONNX_INT8 for file in model.artifacts.all())
     kind = next((kind for start, kind in PLOT_TYPES.items() if plot.startswith(start)), "image/png")
     return {
         "model": model,
         "manages": manages,
         "form": try_form(model.task_type),
         "is_image": model.task_type == TaskType.IMAGE,
+        "has_smaller": has_smaller,
+        "answers_in_eight_bits": has_smaller
+        and model.task_type == TaskType.IMAGE
+        and answers_in_eight_bits(),
         "card": card_of(model.metrics or {}, model.classes),
         "plot": f"data:{kind};base64,{plot}" if plot else "",
         "files": files,

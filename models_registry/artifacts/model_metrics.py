@@ -115,8 +115,9 @@ class ModelMetrics(Evaluation, DataMetrics, total=False):
 
     `curve` has the figures of every epoch, or of every strength of a head's regularisation, and `chosen_point` an
     index of it; `settings` are the hyperparameters that were used, `unused_settings` names those that were given
-    for nothing. `candidates` are the answers of *Fast* and *Accurate* where both were compared, `kept` the name
-    of the one that was published. `phase_seconds` and `parity` are added when the model is published.
+    for nothing, `arithmetic` is what steps were computed in. `candidates` are the answers of *Fast* and *Accurate*
+    where both were compared, `kept` the name of the one that was published. `phase_seconds` and `parity` are added
+    when the model is published.
 
     With `cross_validated` the figures are those of every example, held out in turn. `naive_accuracy` is about what a
     split that draws each example on its own would have claimed.
@@ -132,6 +133,7 @@ class ModelMetrics(Evaluation, DataMetrics, total=False):
     refit_on_all: bool
     unreadable: int
     settings: dict[str, object]
+    arithmetic: str
     unused_settings: list[str]
     trained_stages: int
     views: list[ViewMetrics]

@@ -8,10 +8,12 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from models_registry.artifacts import ModelMetadata, Predictor
@@ -44,6 +46,7 @@ from .strategies.naive_split import claimed
 from .strategies.ngrams import join_ngrams
 
 LIBRARIES = ("torch", "onnx", "onnxruntime", "tokenizers", "numpy", "pillow")
+CALIBRATED_BY, AT_ONCE = 32, 4  # photos by which a trained network is brought to eight bits
 THUMBNAIL = 96  # pixels, of the longer side
 SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")  # it becomes a file's name
 
@@ -238,11 +241,27 @@ def _export(
         described = {**json.loads(metadata.to_json()), **classifier.described_inputs()}
         write_atomically(output / artifacts["metadata"], json.dumps(described, ensure_ascii=False).encode())
         progress.check()
-        if graph is not None:
+    if graph is not None:
+        photos = partial(_photos_to_calibrate_by, request, architecture, trained, progress)
+        smaller = quantized_network(architecture, trained.state, graph, cache, photos)
+        if smaller is not None:
             artifacts["onnx-int8"] = f"{request.public_id}.int8.onnx"
-            smaller = quantized_network(architecture, trained.state, graph, cache)
             write_atomically(output / artifacts["onnx-int8"], export_onnx(smaller, classifier))
     return artifacts, onnx
+
+
+def _photos_to_calibrate_by(
+    request: TrainingRequest, architecture: Architecture, trained: TrainedModel, progress: Progress
+) -> Iterator[npt.NDArray[np.float32]]:
+    """Yield some photos, whatever part they are of: their classes do not matter."""
+    preprocessing = architecture.image_preprocessing
+    drawn = np.random.default_rng(request.seed).permutation(len(trained.examples))[:CALIBRATED_BY]
+    for start in range(0, len(drawn), AT_ONCE):
+        progress.check()
+        contents = [trained.examples.raw(int(index)) for index in drawn[start : start + AT_ONCE]]
+        yield preprocessing.normalise(
+            [preprocessing.pixels(one) for one in contents if isinstance(one, bytes)]
+        )
 
 
 def _samples(request: TrainingRequest, trained: TrainedModel) -> list[bytes | str]:

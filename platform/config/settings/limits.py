@@ -43,6 +43,8 @@ TRAINYARD = {
     "PREDICTOR_CACHE_BYTES": env.int("PREDICTOR_CACHE_BYTES", default=1 * 2**30),
     # how often counts of predictions are added to the table
     "USAGE_EVERY": timedelta(seconds=env.float("USAGE_SECONDS", default=5)),
+    # whether images may be answered by a model's file of eight bits, on machines that are faster so
+    "PREDICT_IN_EIGHT_BITS": env.bool("PREDICT_IN_EIGHT_BITS", default=False),
     # threads within one prediction (fewer: more predictions a second), and predictions that a process runs at a time
     "PREDICTOR_THREADS": env.int("PREDICTOR_THREADS", default=1),
     "PREDICTOR_SLOTS": env.int("PREDICTOR_SLOTS", default=len(os.sched_getaffinity(0))),

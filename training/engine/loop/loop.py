@@ -23,12 +23,12 @@ from ..events import EpochMetrics, Progress, RunningMetrics, TrainingError
 from ..fault_injection import crash_point
 from ..networks.stages import Network, State
 from ..specs.hyperparameters import TrainConfig
+from .arithmetic import FLOAT32, Arithmetic
 from .augmentation import Draws
 from .checkpoints import Checkpoints
 from .distributed import ALONE, Distributed
 from .inputs import Inputs, Rows, Source
 from .optimization import LearningRate, balancing_weights, make_optimizer
-from .precision import half_pays
 
 BUCKETS = 32  # batches of texts among which alike lengths are gathered
 VALIDATION_BATCHES = 4  # times the training's batch size; nothing is kept for a backward pass
@@ -113,24 +113,29 @@ class Task:
 
 @dataclass(frozen=True)
 class RunContext:
-    """The device, seed and processes of a run; `unit` names what its speed counts, images or texts."""
+    """The device, seed, processes and arithmetic of a run; `unit` names what its speed counts, images or texts."""
 
     device: torch.device
     seed: int
     unit: str = "images"
     compile: bool = True
     ranks: Distributed = ALONE
+    arithmetic: Arithmetic = FLOAT32
 
 
 @dataclass
 class Fitted:
-    """A finished training; the classifier has the weights of the best epoch, numbered from 1."""
+    """A finished training; the classifier has the weights of the best epoch, numbered from 1.
+
+    `arithmetic` is that of the attempt which began it, wherever it went on.
+    """
 
     epochs: list[Epoch]
     best_epoch: int
     probabilities: npt.NDArray[np.float32]
     resumed_from_epoch: int
     examples_per_second: float
+    arithmetic: Arithmetic
 
 
 @dataclass
@@ -181,7 +186,8 @@ def fit(
     probabilities = loop.predict(task.validation).softmax(-1).cpu().numpy()
     crash_point("train.done")
     state = loop.train_state
-    return Fitted(state.epochs, state.best, probabilities, resumed, state.seen / max(state.seconds, 1e-9))
+    speed = state.seen / max(state.seconds, 1e-9)
+    return Fitted(state.epochs, state.best, probabilities, resumed, speed, loop.arithmetic)
 
 
 def epoch_seconds(
@@ -251,8 +257,8 @@ class _Loop:
         self.weights = balancing_weights(train_labels, task.classes) if config.class_weights else None
         self.train_state = TrainState()
         on_gpu = context.device.type == "cuda"
-        trained = nn.ModuleList([*classifier.network.stages[classifier.cut :], classifier.head])
-        self.half = config.mixed_precision and half_pays(context.device, trained)
+        self.arithmetic = context.arithmetic
+        self.arithmetic.lay_out(classifier)
         pays = on_gpu and context.compile and self.steps * config.epochs >= COMPILE_FROM
         forward: nn.Module = self.classifier
         if self.ranks.world_size > 1:
@@ -271,6 +277,7 @@ class _Loop:
         self.train_state.epochs = [Epoch(**values) for values in kept["epochs"]]
         losses = [epoch.validation_loss for epoch in self.train_state.epochs]
         self.rate = LearningRate(self.config, self.optimizer, self.steps, losses)
+        self.arithmetic = Arithmetic(**kept["arithmetic"])
         self.train_state.best, self.train_state.best_state = kept["best"], best["state"]
         self.train_state.seen, self.train_state.seconds = kept["seen"], kept["seconds"]
         return len(self.train_state.epochs)
@@ -304,8 +311,8 @@ class _Loop:
         size = self.config.batch_size * VALIDATION_BATCHES
         logits = torch.zeros(len(rows), self.task.classes, device=self.context.device)
         # On a processor as the exported files will compute it; on a GPU that would take longer than an epoch.
-        precision = self._precision() if self.context.device.type == "cuda" else contextlib.nullcontext()
-        with torch.inference_mode(), precision:
+        on_gpu = self.context.device.type == "cuda"
+        with torch.inference_mode(), self._autocast() if on_gpu else contextlib.nullcontext():
             for start in range(0, len(order), size):
                 self.progress.check()
                 places = order[start : start + size]
@@ -347,7 +354,7 @@ class _Loop:
         """
         mine, counts = _part(rows, self.ranks)
         truth = self.labels[torch.from_numpy(mine).to(self.context.device)]
-        with self._precision():
+        with self._autocast():
             logits = self.forward(value, mask)
             losses = functional.cross_entropy(
                 logits.float(),
@@ -390,9 +397,8 @@ class _Loop:
                 coming += [pool.submit(make, after) for after in batches[number + 1 : number + 2]]
                 yield rows, ready
 
-    def _precision(self) -> contextlib.AbstractContextManager[object]:
-        kind = self.context.device.type
-        return torch.autocast(kind, torch.bfloat16) if self.half else contextlib.nullcontext()
+    def _autocast(self) -> contextlib.AbstractContextManager[object]:
+        return self.arithmetic.autocast(self.context.device)
 
     def _keep(self, is_best: bool) -> None:
         if self.checkpoints is None or not self.checkpoints.enabled:
@@ -403,6 +409,7 @@ class _Loop:
             "optimizer": self.optimizer.state_dict(),
             "epochs": [asdict(epoch) for epoch in reached.epochs],
             "best": reached.best,
+            "arithmetic": asdict(self.arithmetic),
             "seen": reached.seen,
             "seconds": reached.seconds,
         }

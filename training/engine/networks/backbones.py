@@ -9,22 +9,26 @@ themselves.
 import contextlib
 import fcntl
 import hashlib
+import json
 import logging
 import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from ..catalogue import ARCHITECTURES, Architecture
 from ..events import TrainingError
 from ..export.onnx_graph import pour_weights, with_outputs
 from ..export.quantized import quantize
+from ..export.quantized_images import NotQuantizable, Range, calibrate, quantize_images
 from ..export.torchscript import load_script
 from ..specs.strategies import FROZEN, SCRATCH
 from ..weights_files import WeightsFile, read_verified
@@ -34,7 +38,8 @@ from .stages import Network, State
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 6  # raised when prepared files change, so that old ones in a cache are not used
+FORMAT = 7  # raised when prepared files change, so that old ones in a cache are not used
+RANGES = Path(__file__).parent / "ranges"
 
 
 @dataclass(frozen=True)
@@ -61,8 +66,13 @@ class PreparedBackbone:
 
     @property
     def quantized(self) -> Path:
-        """The same network as ONNX of eight bits, from its inputs to `features`; of texts only."""
+        """The same network as ONNX of eight bits, from its inputs to `features`; see `has_quantized`."""
         return self.folder / "backbone.int8.onnx"
+
+    @property
+    def has_quantized(self) -> bool:
+        """Whether there is one: of networks for texts, and of those for images whose ranges come along."""
+        return self.quantized.exists()
 
     def tokenizer(self) -> str | None:
         """Return the tokenizer's file; None for images."""
@@ -106,12 +116,24 @@ def exported_network(architecture: Architecture, state: State | None, cache_dir:
 
 
 def quantized_network(
-    architecture: Architecture, state: State | None, network: bytes, cache_dir: Path
-) -> bytes:
-    """Return a network for texts that `exported_network` returned as ONNX of eight bits."""
+    architecture: Architecture,
+    state: State | None,
+    network: bytes,
+    cache_dir: Path,
+    images: Callable[[], Iterable[npt.NDArray[np.float32]]],
+) -> bytes | None:
+    """Return a network that `exported_network` returned as ONNX of eight bits; None where there is none.
+
+    `images` gives batches of training examples, by which a network for images that has been trained is calibrated.
+    """
     if state is None:
-        return get_backbone(architecture, cache_dir).quantized.read_bytes()
-    return quantize(with_outputs(network, ["features"]))
+        backbone = get_backbone(architecture, cache_dir)
+        return backbone.quantized.read_bytes() if backbone.has_quantized else None
+    if not architecture.reads_images:
+        return quantize(with_outputs(network, ["features"]))
+    with contextlib.suppress(NotQuantizable, KeyError):  # layers, or constants, of an unknown kind
+        return quantize_images(network, calibrate(network, images()))
+    return None
 
 
 def prepare_all(cache_dir: Path) -> None:
@@ -128,7 +150,8 @@ def _fingerprint(architecture: Architecture, pretrained: bool) -> str:
     weights = _digest(architecture.weights) if pretrained else SCRATCH
     scale = (tuple(architecture.mean), tuple(architecture.std))
     built = (architecture.network, architecture.preprocessing.to_json(), scale)
-    parts = (FORMAT, torch.__version__, weights, *built)
+    ranges = packaged_ranges(architecture) if pretrained else None
+    parts = (FORMAT, torch.__version__, weights, *built, ranges)
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
 
 
@@ -158,7 +181,7 @@ def _prepare(architecture: Architecture, folder: Path, pretrained: bool) -> None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the exporters; the check below is what counts
-            _write_files(architecture, network.eval().requires_grad_(False), temporary)
+            _write_files(architecture, network.eval().requires_grad_(False), temporary, pretrained)
         if architecture.tokenizer:
             (temporary / "tokenizer.json").write_bytes(read_verified(architecture.tokenizer))
         for path in temporary.iterdir():
@@ -170,13 +193,32 @@ def _prepare(architecture: Architecture, folder: Path, pretrained: bool) -> None
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _write_files(architecture: Architecture, network: Network, folder: Path) -> None:
+def _write_files(architecture: Architecture, network: Network, folder: Path, pretrained: bool) -> None:
     family = get_family(architecture.family)
     exported = family.export(architecture, network)
     torch.jit.save(exported.torchscript, str(folder / "template.pt"))
     frozen = replace(exported, torchscript=torch.jit.freeze(exported.torchscript))
     check_exported(architecture, network, frozen, partial(family.example_inputs, architecture))
     (folder / "backbone.onnx").write_bytes(exported.onnx)
+    ranges = packaged_ranges(architecture) if pretrained else None
     if not architecture.reads_images:
         (folder / "backbone.int8.onnx").write_bytes(quantize(with_outputs(exported.onnx, ["features"])))
+    elif ranges is not None:
+        (folder / "backbone.int8.onnx").write_bytes(quantize_images(exported.onnx, ranges))
     torch.jit.save(frozen.torchscript, str(folder / "backbone.pt"))
+
+
+def ranges_file(architecture: Architecture) -> Path:
+    """Return where the ranges of a packaged network's tensors come along."""
+    return RANGES / f"{architecture.slug}.json"
+
+
+def packaged_ranges(architecture: Architecture) -> list[Range] | None:
+    """Return the ranges of a network's tensors with its pretrained weights; None where none come along."""
+    try:
+        found = json.loads(ranges_file(architecture).read_text())
+    except FileNotFoundError:
+        return None
+    if found["weights"] != _digest(architecture.weights):
+        return None
+    return [(low, high) for low, high in found["ranges"]]

@@ -41,7 +41,7 @@ from .features import decode, extract
 from .finetune import Fast, Feeding, claiming_naively, compact_table, prepare, tokens_of
 from .frozen import held_out_in_turn, publish
 from .linear_head import Array, Labels, refit_head
-from .network_training import Material, head_of, known_head, whole_state
+from .network_training import Material, choose_arithmetic, head_of, known_head, whole_state
 from .out_of_fold import OutOfFold, Rows, deal
 from .plot import draw_epochs
 
@@ -153,7 +153,7 @@ class _Training:
         parts, curves = [], []
         for turn in self.turns:
             material = self._material(recipe, turn)
-            task, context = self._task(material), self._context()
+            task, context = self._task(material), self._context(recipe, material)
             networks = []
             for member in range(recipe.members):
                 classifier = self._classifier(material)
@@ -177,7 +177,8 @@ class _Training:
         material = self._material(recipe, self.turns[0])
         shown = self._announced(recipe)
         classifier, task = self._classifier(material), self._task(material)
-        seconds = epoch_seconds(classifier, task, recipe.config, self._context(), progress=shown)
+        context = self._context(recipe, material)
+        seconds = epoch_seconds(classifier, task, recipe.config, context, progress=shown)
         return seconds * len(self.turns) * recipe.members
 
     def publish_seconds(self, recipe: Recipe, each: float) -> float:
@@ -219,7 +220,8 @@ class _Training:
         networks = []
         for member in range(best.recipe.members):
             classifier = self._classifier(material)
-            context = replace(self._context(), seed=assignment.request.seed + member)
+            context = self._context(best.recipe, material)
+            context = replace(context, seed=assignment.request.seed + member)
             refit(classifier, self._task(material), config, context, progress=shown, epochs=best.curve)
             networks.append(classifier)
         classifier, rows = _mean(networks), self.rows
@@ -262,9 +264,11 @@ class _Training:
         whole = self.assignment.progress
         return Announced(whole, self.clock, recipe.title, self.board, may_end_later=may_end_later)
 
-    def _context(self) -> RunContext:
-        unit = "images" if self.assignment.architecture.reads_images else "texts"
-        return RunContext(self.assignment.device, self.assignment.request.seed, unit)
+    def _context(self, recipe: Recipe, material: Material) -> RunContext:
+        assignment = self.assignment
+        unit = "images" if assignment.architecture.reads_images else "texts"
+        arithmetic = choose_arithmetic(assignment, material, self._classifier(material), recipe.config)
+        return RunContext(assignment.device, assignment.request.seed, unit, arithmetic=arithmetic)
 
     def _task(self, material: Material) -> Task:
         return Task(

@@ -8,16 +8,17 @@ import numpy as np
 import torch
 from torch import nn
 
+from models_registry.artifacts.machine import Measured
 from models_registry.artifacts.model_metrics import ModelMetrics
 
 from ..catalogue import Architecture
 from ..data import Split
 from ..examples import Examples
 from ..export.classifier import Head
+from ..loop.arithmetic import FLOAT32, KEPT_IN, MOST, ON_GPU, Arithmetic, choose
 from ..loop.evaluation import evaluate
 from ..loop.inputs import Source
 from ..loop.loop import Classifier, Fitted, RunContext, Task, fit, refit
-from ..loop.precision import half_pays
 from ..networks.factory import get_family
 from ..networks.stages import EMBEDDING, Network, State
 from ..specs.hyperparameters import TrainConfig
@@ -65,7 +66,8 @@ def train_network(assignment: Assignment, material: Material, config: TrainConfi
         train=np.array(material.split.train, np.int64),
         validation=np.array(material.split.validation, np.int64),
     )
-    context = RunContext(assignment.device, request.seed, unit, ranks=assignment.ranks)
+    arithmetic = choose_arithmetic(assignment, material, classifier, config)
+    context = RunContext(assignment.device, request.seed, unit, ranks=assignment.ranks, arithmetic=arithmetic)
     fitted = fit(classifier, task, config, context, progress=progress, checkpoints=assignment.checkpoints)
     metrics = _measure(material, fitted)
     again = material.start > 0 and len(examples) <= REFIT_UP_TO
@@ -76,13 +78,15 @@ def train_network(assignment: Assignment, material: Material, config: TrainConfi
         else:
             epochs = min(SHORT_REFIT_EPOCHS, max(1, config.epochs // 2))
         whole = replace(config, epochs=epochs, one_cycle=True, early_stopping=0)
+        context = replace(context, arithmetic=fitted.arithmetic)
         refit(classifier, task, whole, context, progress=progress, epochs=fitted.epochs)
     metrics |= {
         "refit_on_all": again,
         "unreadable": material.unreadable,
         "settings": asdict(config),
+        "arithmetic": str(fitted.arithmetic),
         "trained_stages": len(material.network.stages) - material.cut,
-        "unused_settings": unused_settings(assignment, material),
+        "unused_settings": unused_settings(assignment, material, fitted.arithmetic),
     }
     return TrainedModel(
         head=head_of(classifier),
@@ -95,6 +99,31 @@ def train_network(assignment: Assignment, material: Material, config: TrainConfi
         validation=material.split.validation,
         probabilities=fitted.probabilities,
     )
+
+
+def choose_arithmetic(
+    assignment: Assignment, material: Material, classifier: Classifier, config: TrainConfig
+) -> Arithmetic:
+    """Return what the network is trained in; all ranks do as the first one finds."""
+    if not config.mixed_precision:
+        return FLOAT32
+    if assignment.device.type == "cuda":
+        return ON_GPU
+    measured = Measured(assignment.cache_dir / KEPT_IN)
+    name = f"{assignment.architecture.name} from stage {material.cut}"
+    if material.start < material.cut:
+        name += f", fed at {material.start}"
+    train = np.array(material.split.train, np.int64)
+    rows = train[: min(MOST, config.batch_size)]
+    truth = torch.from_numpy(material.examples.labels[rows])
+    batch = (*material.source.batch(rows, assignment.device, None), truth)
+    examples = len(train) * config.epochs
+    if not assignment.ranks.is_first:
+        assignment.ranks.wait()
+        return choose(measured, name, classifier, batch, examples=0)
+    found = choose(measured, name, classifier, batch, examples=examples)
+    assignment.ranks.wait()
+    return found
 
 
 def _measure(material: Material, fitted: Fitted) -> ModelMetrics:
@@ -169,13 +198,13 @@ def without_unreadable(
     return examples.without(frozenset(unreadable)), source.only(kept)
 
 
-def unused_settings(assignment: Assignment, material: Material) -> list[str]:
+def unused_settings(assignment: Assignment, material: Material, arithmetic: Arithmetic) -> list[str]:
     """Return the names of the given settings that changed nothing."""
     given = assignment.request.hyperparameters
     unused = ["budget_minutes"] if given.budget_minutes else []
     if given.augmentation and material.tokenizer is not None:
         unused.append("augmentation")
-    if given.mixed_precision and not half_pays(assignment.device, material.network.stages[material.cut :]):
+    if given.mixed_precision and not arithmetic.half:
         unused.append("mixed_precision")
     if given.trainable and len(assignment.strategy.configs[assignment.architecture.kind]) == 1:
         unused.append("trainable")

@@ -13,6 +13,7 @@ from pytest_django.fixtures import Settings
 
 from accounts.models import User
 from control.models import PlatformStatus
+from inference.predict import lookup
 from models_registry.models import Alias, Artifact, RegisteredModel
 from models_registry.services import retire_model
 from tests.factories import (
@@ -344,3 +345,21 @@ def test_files_come_in_the_order_in_which_they_are_wanted() -> None:
         ArtifactFactory(model=model, kind=kind)
     files = as_(model.owner).get(address("model", model)).context["files"]
     assert [file.kind for file in files] == ["onnx", "onnx-int8", "torchscript", "metadata", "evaluation"]
+
+
+@pytest.mark.parametrize(
+    ("pays", "expected"),
+    [(True, "This machine answers with it"), (False, "this machine answers with the full file")],
+)
+def test_page_says_how_the_file_of_eight_bits_compares_and_whether_it_answers(
+    pays: bool, expected: str, monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    monkeypatch.setattr(lookup, "eight_bits_pay", lambda folder: pays)
+    settings.TRAINYARD = settings.TRAINYARD | {"PREDICT_IN_EIGHT_BITS": True}
+    figures = {"max_abs_difference": 0.034, "changed_labels": 2, "samples": 64, "published": True}
+    model = live_colour_model()
+    ArtifactFactory(model=model, kind=Artifact.Kind.ONNX_INT8)
+    RegisteredModel.objects.filter(pk=model.pk).update(metrics={"int8": figures})
+    page = " ".join(as_(model.owner).get(address("model", model)).content.decode().split())
+    assert "ran on the same 64 examples: 2 labels differ, probabilities by up to 0.03." in page
+    assert expected in page

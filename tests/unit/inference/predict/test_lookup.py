@@ -6,8 +6,9 @@ from django.utils import timezone
 
 from control.models import PlatformStatus
 from core.exceptions import BucketError, InvalidRequest, MaintenanceMode
+from inference.predict import lookup
 from inference.predict.lookup import UnknownModel, _statement, find_served_model
-from models_registry.models import Alias, RegisteredModel
+from models_registry.models import Alias, RegisteredModel, TaskType
 from tests.factories import ArtifactFactory, RegisteredModelFactory
 
 pytestmark = pytest.mark.django_db
@@ -28,6 +29,26 @@ def test_live_model_is_found_with_one_query(django_assert_num_queries) -> None:
         )
         assert served.model.task_type == file.model.task_type
     assert served.model.classes == file.model.classes  # comes when it is asked for
+
+
+@pytest.mark.parametrize(
+    ("pays", "may", "task_type", "expected"),
+    [
+        (True, True, TaskType.IMAGE, "onnx-int8"),
+        (True, True, TaskType.TEXT, "onnx"),  # only its weights are smaller: it is no faster
+        (True, False, TaskType.IMAGE, "onnx"),
+        (False, True, TaskType.IMAGE, "onnx"),
+    ],
+)
+def test_images_are_answered_in_eight_bits_where_that_is_faster(
+    pays: bool, may: bool, task_type: str, expected: str, settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.TRAINYARD = settings.TRAINYARD | {"PREDICT_IN_EIGHT_BITS": may}
+    monkeypatch.setattr(lookup, "eight_bits_pay", lambda folder: pays)
+    model = RegisteredModelFactory(task_type=task_type)
+    for kind in ("onnx", "onnx-int8", "torchscript"):
+        ArtifactFactory(model=model, kind=kind)
+    assert find_served_model(model.token).key.endswith(f"model.{expected}")
 
 
 @pytest.mark.parametrize("state", ["retired", "deleting", "deleted"])
@@ -62,7 +83,7 @@ def test_project_is_found_with_one_query_by_indexes_alone(django_assert_num_quer
     with django_assert_num_queries(1):
         served = find_served_model(project.token)
     assert (served.model, served.sha256) == (file.model, "a" * 64)
-    sql, parameters = _statement(connection.vendor)
+    sql, parameters = _statement(connection.vendor, True)
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
             cursor.execute(f"EXPLAIN QUERY PLAN {sql}", parameters)

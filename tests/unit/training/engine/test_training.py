@@ -16,7 +16,7 @@ from torchvision.transforms import v2
 
 from devtools.published import published_content
 from models_registry.artifacts import ImagePreprocessing, ModelMetadata, Predictor
-from models_registry.artifacts.explanations import WordImportance
+from models_registry.artifacts.explanations import ActivationMap, WordImportance
 from models_registry.artifacts.metadata import NGRAMS_KEY
 from models_registry.artifacts.ngrams import NgramVocabulary
 from training.engine import training
@@ -30,6 +30,7 @@ from training.engine.events import (
     TrainingStopped,
 )
 from training.engine.export.classifier import ExportedClassifier
+from training.engine.export.parity import Parity
 from training.engine.export.torchscript import load_torchscript
 from training.engine.request import TrainingRequest, TrainingResult
 from training.engine.seen_examples import read_seen_examples
@@ -410,6 +411,20 @@ def test_smaller_file_answers_alike(banking: Trained) -> None:
     assert [found.label for found in alone.predict(texts)] == [*SENTENCES.values()]
     assert alone.metadata == banking.predictor().metadata
     assert banking.predictor().probabilities(texts) == pytest.approx(alone.probabilities(texts), abs=0.1)
+
+
+def test_images_have_a_file_of_eight_bits(
+    make_request: MakeRequest, few_digits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alike = Parity(0.05, 0, 24, tolerance=0.1)  # digits lose more in eight bits than photos do
+    monkeypatch.setattr(training, "compare_quantized", lambda *answers: alike)
+    done = Trained(make_request(IMAGE, few_digits))
+    full, smaller = done.file("onnx"), done.file("onnx-int8")
+    assert smaller.stat().st_size < 0.3 * full.stat().st_size
+    alone = Predictor.from_bytes(smaller.read_bytes())
+    photos: list[bytes | str] = [new_digits()[name] for name in "012"]
+    assert [found.label for found in alone.predict(photos)] == ["0", "1", "2"]
+    assert isinstance(alone.explain(photos[:1])[0][1], ActivationMap)
 
 
 def test_evaluation_holds_the_figures_and_a_picture_of_each_mistake(trained: Trained) -> None:
