@@ -13,9 +13,11 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -24,6 +26,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from .commands import Commands
 from .servers import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -38,6 +41,7 @@ WARM_WITHIN = 600.0  # seconds; the first start in a home prepares the backbones
 STOPS_WITHIN = 20.0  # seconds; then it is killed
 CODE = ("platform", "training", "inference", "models_registry")
 VARIABLE = re.compile(r'(?:\benv\.\w+\(|environ(?:\.\w+\(|\[))\s*"([A-Z][A-Z0-9_]*)"')
+ELSEWHERE = {"DATABASE_URL", "S3_BUCKET"}  # name what of a platform does not lie in its home
 NEVER_INHERITED = ("AWS_", "CELERY_", "DJANGO_")  # what libraries read
 INHERITED = ("HF_",)  # where weights lie on this machine
 
@@ -67,6 +71,17 @@ def processes_of(home: Path) -> dict[int, str]:
             if f"TRAINYARD_HOME={home}".encode() in variables:
                 found[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
     return found
+
+
+@functools.cache
+def prepared_home() -> "tempfile.TemporaryDirectory[str]":
+    """Return a home of this process's own that `manage.py prepare` has made; nothing runs in it."""
+    folder = tempfile.TemporaryDirectory(prefix="trainyard-prepared-")
+    with Commands({**environment_of_a_person(), "TRAINYARD_HOME": folder.name}) as commands:
+        done = commands.run("prepare")
+    if done.returncode:
+        raise PlatformError(f"manage.py prepare ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+    return folder
 
 
 class PlatformError(Exception):
@@ -103,6 +118,7 @@ class PlatformProcess:
         self.logs = home / "logs"
         self.web: subprocess.Popen[bytes] | None = None
         self.worker: subprocess.Popen[bytes] | None = None
+        self._commands: Commands | None = None
         self._parts = (web, worker)
         self._backbones = backbones
         self.env = {
@@ -136,9 +152,16 @@ class PlatformProcess:
         return {**self.env, "DJANGO_SETTINGS_MODULE": "config.settings.local"}
 
     def prepare(self) -> None:
-        """Make the home, the tables, the documents and the first administrator."""
+        """Make the home, the tables, the documents and the first administrator.
+
+        A home that holds all of its platform is copied from one that this process has prepared once.
+        """
         self._make_home()
-        self.manage("prepare")
+        if ELSEWHERE & self.env.keys() or (self.home / "secret_key").exists():
+            self.manage("prepare")
+        else:
+            not_copied = shutil.ignore_patterns("backbones", "logs")
+            shutil.copytree(prepared_home().name, self.home, ignore=not_copied, dirs_exist_ok=True)
 
     def _make_home(self) -> None:
         self.logs.mkdir(parents=True, exist_ok=True)
@@ -170,17 +193,19 @@ class PlatformProcess:
         """Stop everything that runs; may be called twice."""
         self.stop_worker()
         self.stop_web()
+        self._end_commands()
 
-    def manage(self, *arguments: str, check: bool = True, **env: str) -> subprocess.CompletedProcess[str]:
+    def _end_commands(self) -> None:
+        commands, self._commands = self._commands, None
+        if commands is not None:
+            commands.close()
+
+    def manage(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run `manage.py` with these arguments; raises `PlatformError` when it fails and `check` is set."""
-        done = subprocess.run(
-            [sys.executable, "manage.py", *arguments],
-            cwd=ROOT,
-            env={**self.env, **env},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        if self._commands is None or self._commands.env != self.env:
+            self._end_commands()
+            self._commands = Commands(self.env)
+        done = self._commands.run(*arguments)
         if check and done.returncode:
             raise PlatformError(
                 f"manage.py {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
@@ -299,6 +324,7 @@ class WholePlatform(PlatformProcess):
 
     def stop(self) -> None:
         """Press Ctrl-C and wait; may be called twice."""
+        self._end_commands()
         launcher, self.launcher = self.launcher, None
         if launcher is None:
             return
