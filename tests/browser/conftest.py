@@ -11,9 +11,13 @@ from .chromium import open_browser
 
 
 @pytest.fixture(scope="session")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholePlatform]:
-    """All of it, as `make run` starts it."""
-    with WholePlatform(tmp_path_factory.mktemp("browser") / "home") as platform:
+def platform(
+    tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> Iterator[WholePlatform]:
+    """All of it, as `make run` starts it, with the backbones that tests have prepared."""
+    assert pytestconfig.cache is not None
+    home, backbones = tmp_path_factory.mktemp("browser") / "home", pytestconfig.cache.mkdir("backbones")
+    with WholePlatform(home, backbones=backbones) as platform:
         yield platform
 
 

@@ -13,9 +13,10 @@ FAST_RESCUE = {"LEASE_SECONDS": "3", "RECONCILE_SECONDS": "1"}
 
 
 @pytest.fixture(scope="session")
-def backbones(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Prepared once, used by every platform of the session."""
-    return tmp_path_factory.mktemp("backbones")
+def backbones(pytestconfig: pytest.Config) -> Path:
+    """Where prepared ones stay from run to run, those of the unit tests too."""
+    assert pytestconfig.cache is not None
+    return pytestconfig.cache.mkdir("backbones")
 
 
 PARTS = [

@@ -16,8 +16,9 @@ DIGIT = sorted((SAMPLES / "digits_new").glob("*.png"))[0]
 
 
 @pytest.fixture
-def whole(tmp_path: Path, backbones: Path) -> WholePlatform:
-    return WholePlatform(tmp_path / "home", backbones=backbones)
+def whole(tmp_path: Path) -> WholePlatform:
+    """A platform that prepares its backbones as one that is started for the first time."""
+    return WholePlatform(tmp_path / "home")
 
 
 def run(platform: PlatformProcess, folder: Path, *arguments: str, api_token: str = "") -> str:

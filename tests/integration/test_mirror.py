@@ -9,7 +9,6 @@ import contextlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,10 +31,10 @@ class Mirrored:
     processes: int
     saves: int
 
-    def orders(self, saves: int | None = None, **more: Any) -> list[Order]:
-        """Return an order for each process."""
+    def orders(self, name: str = "p", saves: int | None = None, **more: Any) -> list[Order]:
+        """Return an order for each process; those of another name make other models."""
         return [
-            Order(f"p{number}", saves or self.saves, seed=number, shared=SHARED, **more)
+            Order(f"{name}{number}", saves or self.saves, seed=number, shared=SHARED, **more)
             for number in range(self.processes)
         ]
 
@@ -50,17 +49,21 @@ PARTS = [
 ]
 
 
-@pytest.fixture(params=PARTS)
-def mirrored(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Mirrored]:
-    """SQLite has one writer at a time: half of the processes and of the saves say as much there."""
+@pytest.fixture(scope="module", params=PARTS)
+def mirrored(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirrored]:
+    """SQLite has one writer at a time: half of the processes and of the saves say as much there.
+
+    The control comes last: it leaves a document that lacks entries.
+    """
     with contextlib.ExitStack() as stack:
         env: dict[str, str] = {}
-        bucket: Bucket = FolderBucket(tmp_path / "home" / "bucket")
+        home = tmp_path_factory.mktemp("mirror") / "home"
+        bucket: Bucket = FolderBucket(home / "bucket")
         if request.param:
             server = stack.enter_context(servers.s3_server())
             env = {"DATABASE_URL": stack.enter_context(servers.postgres_database()), **server.env}
             bucket = S3Bucket(server)
-        platform = stack.enter_context(PlatformProcess(tmp_path / "home", env=env, web=False, worker=False))
+        platform = stack.enter_context(PlatformProcess(home, env=env, web=False, worker=False))
         console = stack.enter_context(Console(env=platform.django_env))
         size = (8, 50) if request.param else (4, 25)
         mirror = Mirrored(platform, console, bucket, *size)
@@ -154,7 +157,7 @@ def test_naive_publisher_loses_entries(mirrored: Mirrored) -> None:
     with contextlib.ExitStack() as stack:
         workers = [
             stack.enter_context(MirrorWorker(order, env=mirrored.platform.django_env))
-            for order in mirrored.orders(saves=10, publisher="naive")
+            for order in mirrored.orders("naive", saves=10, publisher="naive")
         ]
         for said, answer in (("ready", "go"), ("read", "")):
             for worker in workers:
