@@ -419,33 +419,21 @@ class WebWorker(Worker):
 
     def _run(self, connection: Connection, body: object, more: dict[str, object]) -> Next:
         """Call the application. In a thread; returns how it goes on."""
-        request, response, asks = connection.request, None, HEAD_ONLY in more
+        request, response = connection.request, None
         assert request is not None
-        expects, request._expected_100_continue = (
-            request._expected_100_continue,
-            False,
-        )  # answered by the loop
+        expects = request._expected_100_continue
+        request._expected_100_continue = False  # answered by the loop
         try:
             response, environ = create(
                 request, connection.outbox, connection.client, connection.server, self.cfg
             )
             environ |= {"wsgi.input": body, "wsgi.multithread": True, **more}
             self._count(response)
-            if asks or not self.alive or not self.cfg.keepalive:
+            if HEAD_ONLY in more or not self.alive or not self.cfg.keepalive:
                 response.force_close()
-            began = datetime.now()  # noqa: DTZ005 - as gunicorn's log has it
-            answer = self.wsgi(environ, response.start_response)
-            try:
-                if asks and response.status_code == 100:
-                    environ.pop(HEAD_ONLY)
-                    connection.carried = {k: v for k, v in environ.items() if k.startswith(CARRIED)}
-                    request._expected_100_continue = expects
-                    return self._go_on
-                _write(response, answer, environ["wsgi.file_wrapper"], connection.outbox)
-            finally:
-                self.log.access(response, request, environ, datetime.now() - began)  # noqa: DTZ005
-                if hasattr(answer, "close"):
-                    answer.close()
+            if not self._answer(connection, response, environ):
+                request._expected_100_continue = expects
+                return self._go_on
             connection.keep = not response.should_close()
         except OSError as error:
             if error.errno not in GONE:
@@ -457,6 +445,25 @@ class WebWorker(Worker):
                 return self._close
             return partial(self._fail, error=error)
         return self._send
+
+    def _answer(self, connection: Connection, response: Response, environ: dict[str, Any]) -> bool:
+        """Write what the application answers, and log it. In a thread.
+
+        False when it was shown the head alone and wants the body.
+        """
+        asks, began = HEAD_ONLY in environ, datetime.now()  # noqa: DTZ005 - as gunicorn's log has it
+        answer = self.wsgi(environ, response.start_response)
+        try:
+            if asks and response.status_code == 100:
+                environ.pop(HEAD_ONLY)
+                connection.carried = {k: v for k, v in environ.items() if k.startswith(CARRIED)}
+                return False
+            _write(response, answer, environ["wsgi.file_wrapper"], connection.outbox)
+        finally:
+            self.log.access(response, connection.request, environ, datetime.now() - began)  # noqa: DTZ005
+            if hasattr(answer, "close"):
+                answer.close()
+        return True
 
     def _count(self, response: Response) -> None:
         self.nr += 1
