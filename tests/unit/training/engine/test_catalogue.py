@@ -36,7 +36,7 @@ def test_unknown_names_list_the_known(name: str) -> None:
 def test_defaults_can_be_trained_by_every_strategy() -> None:
     for task_type in (IMAGE_CLASSIFICATION, TEXT_CLASSIFICATION):
         found = get_architecture(default_architecture(task_type))
-        assert found.available_strategies == found.strategies == ("frozen", "finetune", "scratch")
+        assert found.available_strategies == found.strategies == ("frozen", "finetune", "best", "scratch")
 
 
 def test_networks_without_weights_can_only_start_from_nothing() -> None:
@@ -62,7 +62,7 @@ def test_weights_in_the_hubs_cache_are_found(monkeypatch: pytest.MonkeyPatch, tm
     link = folder / "snapshots" / "1" / "model.safetensors"
     link.symlink_to(folder / "blobs" / digest)
     found = get_architecture("resnet18")
-    assert found.available_strategies == ("frozen", "finetune", "scratch")
+    assert found.available_strategies == ("frozen", "finetune", "best", "scratch")
     assert found.weights.path() == link
     assert found.weights.digest(link) == digest
 

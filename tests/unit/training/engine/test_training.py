@@ -324,7 +324,7 @@ def test_features_that_are_no_numbers_end_the_training(
     [
         ({"architecture": "resnet"}, "Known: efficientnet lite0, "),
         ({"architecture": "minilm"}, "is for textclassification"),
-        ({"strategy": "magic"}, "Known: frozen, finetune, scratch"),
+        ({"strategy": "magic"}, "Known: frozen, finetune, best, scratch"),
         ({"public_id": "../elsewhere"}, "public identifier"),
     ],
 )

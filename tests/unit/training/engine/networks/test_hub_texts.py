@@ -78,7 +78,7 @@ def test_encoder_is_trained_and_its_files_agree(
 
 
 def test_what_is_not_in_the_cache_is_said(hub: Path) -> None:
-    assert get_architecture(NAME).available_strategies == ("frozen", "finetune", "scratch")
+    assert get_architecture(NAME).available_strategies == ("frozen", "finetune", "best", "scratch")
     (hub / "config.json").unlink()
     found = get_architecture(NAME)
     assert found.available_strategies == ()
