@@ -39,6 +39,7 @@ from documents.models import OutboxEntry, OverruledChange, PublishedEntry
 from documents.publish import publish_waiting
 from inference.models import Batch, ModelUsage
 from models_registry.models import AliasMove
+from training.examples.models import Edit, Example, Revision
 from training.models import WorkerHeartbeat
 User.objects.create_superuser("root", "root@example.org", "{password}")
 User.objects.create_user("leaver")
@@ -53,6 +54,14 @@ TrainingJobFactory(
 )
 NetworkFetchFactory()
 AliasMove.objects.create(project=model.project, name="production", to_model=model, kind="first")
+project, owner = model.project, model.owner
+Revision.objects.create(
+    project=project, number=1, key="1.parquet", size=9, sha256="a" * 64, examples=1, summary="As it came"
+)
+Example.objects.create(project=project, shard=DatasetFactory(owner=owner), place="1.jpg", sha256="b" * 64, label="owl")
+Edit.objects.create(
+    project=project, number=1, author=owner, kind="relabel", summary="1 example now owl", examples=1, changes=[]
+)
 Batch.objects.create(model=model, source_name="a.zip", suffix=".zip", size=1, total=10, done=3)
 ModelUsage.objects.create(model=model, day=now.date(), calls=3, inputs=9, milliseconds=70, last_used_at=now)
 WorkerHeartbeat.objects.create(name="w1", queues=["cpu"], started_at=now, seen_at=now, ready=True)
