@@ -33,7 +33,7 @@ import json
 from datetime import timedelta
 from django.test import Client
 from knox.models import AuthToken
-from tests.factories import BatchFactory, DatasetFactory, TrainingJobFactory, UserFactory
+from tests.factories import BatchFactory, DatasetFactory, EvaluationFactory, TrainingJobFactory, UserFactory
 from tests.tiny_models import live_colour_model, live_mood_model
 user, root = UserFactory(), UserFactory(is_staff=True, is_superuser=True)
 model, text = live_colour_model(owner=user), live_mood_model(owner=user)
@@ -45,8 +45,11 @@ for one in (user, root):
     client.force_login(one)
     sessions.append(client.cookies["sessionid"].value)
 token = AuthToken.objects.create(user)[1]
-names = {"known": [model.token, text.token, str(job.pk), str(job.dataset.pk), batch.identifier, str(root.pk)]}
-print(json.dumps({**names, "sessions": sessions, "token": token}))
+evaluation = EvaluationFactory(model=text, author=user)
+project = text.project
+known = [model.token, text.token, str(job.pk), str(job.dataset.pk), batch.identifier, str(root.pk)]
+known += [str(project.public_id), project.token, str(evaluation.identifier)]
+print(json.dumps({"known": known, "sessions": sessions, "token": token}))
 """
 
 
