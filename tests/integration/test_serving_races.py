@@ -15,7 +15,9 @@ CLIENTS = 6
 TOKEN = "imageClassification-colours-0"
 RED = picture("red")
 
-MAKE = f"from tests.tiny_models import live_colour_model; live_colour_model(token={TOKEN!r})"
+# Use is noted seconds later, and would move an expiry on that a test has set meanwhile.
+MAKE = "from control.services import use_retention_preset as use; use('demo'); "
+MAKE += f"from tests.tiny_models import live_colour_model; live_colour_model(token={TOKEN!r})"
 # Another file under another key, as a second attempt of a training would publish it.
 REPLACE = f"""
 import hashlib
