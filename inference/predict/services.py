@@ -18,6 +18,7 @@ from models_registry.artifacts import (
     InvalidModel,
     Prediction,
     check_pixels,
+    inspected_once,
     is_big,
 )
 from models_registry.artifacts.explanations import Explanation
@@ -90,6 +91,7 @@ def explain(*, token: str, inputs: Sequence[bytes | str]) -> Answer:
     return Answer(model, predictions, milliseconds, [why for _, why in explained])
 
 
+@inspected_once()
 def _run(
     token: str, inputs: Sequence[bytes | str], work: Callable[[AnyPredictor], list[Found]], *, most: str
 ) -> tuple[RegisteredModel, list[Found], float]:

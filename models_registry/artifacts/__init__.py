@@ -4,7 +4,7 @@ Training writes them and inference reads them, so the format lives in neither. N
 torch or Django: a downloaded `.onnx` needs only this package's four small dependencies.
 """
 
-from .decoding import check_pixels, decode_image, is_big
+from .decoding import check_pixels, decode_image, inspected_once, is_big
 from .errors import BrokenLimit, InvalidInput, InvalidModel
 from .images import ImagePreprocessing
 from .metadata import ACTIVATION_MAP, METADATA_KEY, TOKENIZER_KEY, ModelMetadata
@@ -25,5 +25,6 @@ __all__ = [
     "TextPreprocessing",
     "check_pixels",
     "decode_image",
+    "inspected_once",
     "is_big",
 ]

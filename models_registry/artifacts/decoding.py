@@ -78,12 +78,41 @@ class _Budget:
 _big, _small = _Budget(1), _Budget(SMALL_AT_ONCE)
 
 
+class _Inspected(threading.local):
+    """What this thread has found of files, with their content, by its identity and the limit; None: nothing is kept."""
+
+    files: dict[tuple[int, int], tuple[bytes, ImageFile]] | None = None
+
+
+_inspected = _Inspected()
+
+
+@contextlib.contextmanager
+def inspected_once() -> Iterator[None]:
+    """Look at each file once in the block, in this thread, however often it is asked about: the files are kept."""
+    before, _inspected.files = _inspected.files, {}
+    try:
+        yield
+    finally:
+        _inspected.files = before
+
+
 def inspect(content: bytes, *, max_pixels: int = MAX_PIXELS) -> ImageFile:
     """Return what an image file says of its first picture, which is within the limits.
 
     Raises `InvalidInput` for what is no image, is damaged in its structure, or would take too much memory or time
     to decode. Nothing is decoded.
     """
+    files = _inspected.files
+    if files is None:
+        return _inspect(content, max_pixels)
+    key = (id(content), max_pixels)
+    if key not in files:
+        files[key] = (content, _inspect(content, max_pixels))
+    return files[key][1]
+
+
+def _inspect(content: bytes, max_pixels: int) -> ImageFile:
     file = _read(content)
     size = f"{file.width:,} × {file.height:,} pixels"
     most = MAX_SHRUNK_PIXELS * max_pixels // MAX_PIXELS if file.shrinks else max_pixels

@@ -19,7 +19,6 @@ import io
 import itertools
 import math
 import os
-import resource
 import selectors
 import shutil
 import socket
@@ -27,7 +26,6 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import datetime
-from enum import IntEnum
 from functools import partial
 from queue import Empty, SimpleQueue
 from types import FrameType
@@ -43,9 +41,10 @@ from gunicorn.workers.base import Worker
 
 from core.http.head_only import ASKED_ABOVE, CARRIED, HEAD_ONLY
 
+from .connections import HEAD_SECONDS, Connection, Stage, connections_at_once
+from .thread_pool import Task, ThreadPool
 from .transfers import CHUNK_BYTES, GONE, IN_MEMORY, Outbox, Progress, waiting_room
 
-HEAD_SECONDS = 10.0  # for the whole head of a request
 HEAD_BYTES = 2**16
 NOTIFIES_EVERY = (
     0.5  # seconds between two signs of life for gunicorn's master, each of which is a system call
@@ -53,54 +52,12 @@ NOTIFIES_EVERY = (
 LINGER_SECONDS = 2.0  # in which a client that was refused may still send, so that it gets to read the answer
 LINGER_BYTES = 4 * 2**20
 STOPPING_SECONDS = 2.0  # in which a stopping process still takes a request on a connection that it had kept
-FILES = 8192  # to ask the system for
-FILES_OF_OTHERS = 200  # models, database, logs
-FILES_OF_A_CONNECTION = 3  # the socket, its body, its answer
 ALIVE = "/health/live/"
 HEAD_END = b"\r\n\r\n"
 
 
-class Stage(IntEnum):
-    """What a connection is at; of those that wait for their clients, the first go first when there are too many."""
-
-    IDLE = 0  # kept after an answer, nothing of the next request has come
-    LINGERING = 1  # answered, about to be closed
-    HEAD = 2
-    BODY = 3
-    SENDING = 4
-    WORKING = 5  # a thread has it
-
-
-class Connection:
-    """A client's connection and the request that it is at."""
-
-    def __init__(self, sock: socket.socket, client: Any, server: Any, folder: str) -> None:
-        self.sock, self.client, self.server = sock, client, server
-        self.outbox = Outbox(sock, folder)
-        self.stage = Stage.HEAD
-        self.since = time.monotonic()  # of this stage
-        self.deadline = self.since + HEAD_SECONDS
-        self.buffer = bytearray()  # received and not used yet
-        self.requests = 0  # so far
-        self.request: Request | None = None
-        self.body: Any = None
-        self.length = self.missing = 0  # bytes of the body; -1 where the request does not say
-        self.carried: dict[str, Any] = {}
-        self.progress = Progress()
-        self.keep = False  # whether it is used again after the answer
-        self.watched = False  # by the loop
-
-    def forget_request(self) -> None:
-        """Let go of a request that was answered or given up."""
-        if self.body is not None:
-            self.body.close()
-        self.request, self.body, self.carried = None, None, {}
-        self.length = self.missing = 0
-
-
 Next = Callable[[Connection], None]  # how the loop goes on with a connection
 Work = Callable[[Connection], Next]  # what a thread does
-Tasks = SimpleQueue[Callable[[], None]]  # that threads take
 
 
 class WebWorker(Worker):
@@ -109,9 +66,7 @@ class WebWorker(Worker):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._connections: set[Connection] = set()
-        self._results: Tasks = SimpleQueue()  # for the loop
-        self._tasks: Tasks = SimpleQueue()
-        self._probes: Tasks = SimpleQueue()
+        self._results: SimpleQueue[Task] = SimpleQueue()  # for the loop
         self._lock = threading.Lock()  # held while a connection begins to wait, or is ended for having waited
         self._stopped = math.inf  # when this process has begun to stop
         self._accepts = False
@@ -132,7 +87,7 @@ class WebWorker(Worker):
         for number in (self._wake_read, self._wake_write):
             util.set_non_blocking(number)
             util.close_on_exec(number)
-        self._most = min(self.cfg.worker_connections, _files() // FILES_OF_A_CONNECTION)
+        self._most = min(self.cfg.worker_connections, connections_at_once())
         super().init_process()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -147,9 +102,7 @@ class WebWorker(Worker):
         from django.conf import settings
 
         self._folder = str(settings.FILE_UPLOAD_TEMP_DIR)
-        for tasks, threads in ((self._tasks, self.cfg.threads), (self._probes, 1)):
-            for _ in range(threads):
-                threading.Thread(target=_work_off, args=(tasks,), daemon=True).start()
+        self._threads, self._probes = ThreadPool(self.cfg.threads), ThreadPool(1)
         self._poller.register(self._wake_read, selectors.EVENT_READ, self._take_results)
         self._accept_more(True)
         while self.alive and self.ppid == os.getppid():
@@ -363,8 +316,8 @@ class WebWorker(Worker):
         assert connection.request is not None
         self._unwatch(connection)
         connection.stage = Stage.WORKING
-        tasks = self._probes if connection.request.path == ALIVE else self._tasks
-        tasks.put(partial(self._take_on, connection, work))
+        threads = self._probes if connection.request.path == ALIVE else self._threads
+        threads.put(partial(self._take_on, connection, work))
 
     def _take_on(self, connection: Connection, work: Work) -> None:
         """Work, and let the loop go on with what that returns. In a thread."""
@@ -549,12 +502,6 @@ class WebWorker(Worker):
                 self._close(connection)
 
 
-def _work_off(tasks: Tasks) -> None:
-    """Do one task after the other, for as long as the process lives."""
-    while True:
-        tasks.get()()
-
-
 def _write(response: Response, answer: Any, file_wrapper: type, outbox: Outbox) -> None:
     """Write an answer, its head and its first piece together: each packet wakes the client."""
     if isinstance(answer, file_wrapper):
@@ -567,14 +514,3 @@ def _write(response: Response, answer: Any, file_wrapper: type, outbox: Outbox) 
         for piece in pieces:
             response.write(piece)
     response.close()
-
-
-def _files() -> int:
-    """Return how many files connections may have open; asks the system for more than a shell usually gives."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-            soft = wanted
-    return max(64, (FILES if soft == resource.RLIM_INFINITY else soft) - FILES_OF_OTHERS)

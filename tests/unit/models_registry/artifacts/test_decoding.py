@@ -27,8 +27,17 @@ from devtools.bombs import (
     tiff_of_fields,
 )
 from devtools.costs import cost_of
-from models_registry.artifacts import ImagePreprocessing, InvalidInput, check_pixels, decode_image, decoding
+from models_registry.artifacts import (
+    ImagePreprocessing,
+    InvalidInput,
+    check_pixels,
+    decode_image,
+    decoding,
+    inspected_once,
+    is_big,
+)
 from models_registry.artifacts.decoding import inspect
+from models_registry.artifacts.image_files import ImageFile, read_image_file
 
 MB = 2**20
 PREPROCESSING = ImagePreprocessing(resize=24, crop=16)
@@ -286,3 +295,23 @@ def test_what_pillow_would_start_programs_for_is_no_image() -> None:
 
 def test_cost_is_json() -> None:
     assert json.loads(json.dumps(cost_of(len, "abc").__dict__))["result"] == 3
+
+
+def test_a_file_is_looked_at_once_in_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[bytes] = []
+
+    def look(content: bytes) -> ImageFile:
+        looks.append(content)
+        return read_image_file(content)
+
+    monkeypatch.setattr(decoding, "read_image_file", look)
+    first, second = blank_png(40, 40), blank_png(40, 40, GREY, 8)
+    with inspected_once():
+        check_pixels([first, second], 10_000)
+        assert not is_big(first)
+        PREPROCESSING.pixels(first)
+        with pytest.raises(InvalidInput, match="limit is 100 "):  # another limit is another question
+            inspect(first, max_pixels=100)
+    assert looks == [first, second, first]
+    PREPROCESSING.pixels(first)
+    assert looks == [first, second, first, first]
