@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import ceil, floor
 
 import pi_heif
-from PIL import AvifImagePlugin, Image
+from PIL import AvifImagePlugin, Image, UnidentifiedImageError
 
 from .colours import BAND, DEPTHS, rgb_converter
 from .errors import InvalidInput
@@ -21,16 +21,16 @@ from .image_files import DamagedImage, ExcessiveImage, ImageFile, UnknownFormat,
 from .image_files.base import USUAL_PASSES
 from .memory import return_freed_memory
 
-MAX_PIXELS = 50_000_000  # of a decoded picture
-MAX_SHRUNK_PIXELS = 200_000_000  # of a JPEG, which is scaled down while it is decoded
+MAX_PIXELS = 200_000_000  # of a picture
+SHRUNK_FROM = 4  # times fewer pixels than these, from which on a JPEG is scaled down while it is decoded
 MAX_PASSED_PIXELS = 1_000_000_000  # pixels times passes over them, of more than usual: about two seconds
-MAX_DECODING_BYTES = 400 << 20
+MAX_DECODING_BYTES = 448 << 20  # the 108 megapixels of a phone in RGB, which takes four bytes a pixel
 BIG = 64 << 20  # bytes that decoding takes, as 16 megapixels do; more is done one at a time
 SMALL_AT_ONCE = 256 << 20  # bytes of all smaller ones together
 SHRINKING = (1, 2, 4, 8)
 REACH = 3  # pixels of the result that the widest filter looks beyond its place, and one for rounding
 
-Image.MAX_IMAGE_PIXELS = MAX_SHRUNK_PIXELS  # Pillow's own check; what is said here says what to do
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS  # Pillow's own check; what is said here says what to do
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # as many pictures at a time as there are callers
 pi_heif.register_heif_opener(decode_threads=1, thumbnails=False, depth_images=False, aux_images=False)
 Box = tuple[float, float, float, float]
@@ -115,12 +115,8 @@ def inspect(content: bytes, *, max_pixels: int = MAX_PIXELS) -> ImageFile:
 def _inspect(content: bytes, max_pixels: int) -> ImageFile:
     file = _read(content)
     size = f"{file.width:,} × {file.height:,} pixels"
-    most = MAX_SHRUNK_PIXELS * max_pixels // MAX_PIXELS if file.shrinks else max_pixels
-    if file.pixels > most:
-        further = (
-            "" if file.shrinks else f"; a JPEG may have {MAX_SHRUNK_PIXELS * max_pixels // MAX_PIXELS:,}"
-        )
-        raise InvalidInput(f"The image has {size}; the limit is {most:,} in all{further}. Scale it down.")
+    if file.pixels > max_pixels:
+        raise InvalidInput(f"The image has {size}; the limit is {max_pixels:,} in all. Scale it down.")
     if file.passes > USUAL_PASSES and file.pixels * file.passes > MAX_PASSED_PIXELS:
         raise InvalidInput(
             f"The image has {size} in a form that takes too long to decode. Scale it down, or save it as an "
@@ -246,7 +242,7 @@ def _shrinking(file: ImageFile, max_pixels: int) -> int:
     fits = (
         step
         for step in SHRINKING
-        if file.pixels <= max_pixels * step**2 and file.memory(step) <= MAX_DECODING_BYTES
+        if SHRUNK_FROM * file.pixels <= max_pixels * step**2 and file.memory(step) <= MAX_DECODING_BYTES
     )
     return next(fits, SHRINKING[-1])
 
@@ -269,8 +265,20 @@ def _decoded(file: ImageFile, shrunk: int) -> Iterator[Image.Image]:
                     image.close()  # before the next one begins, whoever still has a reference
         except (InvalidInput, GeneratorExit):
             raise
+        except UnidentifiedImageError as error:  # its text holds an address in memory
+            raise InvalidInput(_why_unidentified(file)) from error
         except Exception as error:  # decoders raise all sorts of things on damaged or hostile bytes
             raise InvalidInput(f"The image file is damaged ({error}). Save it again.") from error
+
+
+def _why_unidentified(file: ImageFile) -> str:
+    """Say what is wrong with a file of which no decoder knows the header."""
+    if file.format == "TIFF":  # the only format whose numbers may be of any kind and any many
+        return (
+            "This TIFF holds pixels of a kind that is not read here, such as many channels, or fractions of 16 or 64 "
+            "bits. Save it as PNG or JPEG."
+        )
+    return f"The image file is damaged (its header is none of {file.format}). Save it again."
 
 
 @contextlib.contextmanager

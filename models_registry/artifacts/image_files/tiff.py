@@ -7,7 +7,7 @@ ones; further directories hang off it. So the fields that pixels need are put in
 import struct
 from typing import NamedTuple
 
-from .base import DamagedImage, ImageFile
+from .base import DamagedImage, ImageFile, UnknownFormat
 
 SIGNATURES = (b"II*\0", b"MM\0*", b"MM*\0", b"II\0*", b"II+\0", b"MM\0+")
 MOST_FIELDS = 1000
@@ -35,12 +35,13 @@ INTEGERS = {1: "B", 3: "H", 4: "I", 16: "Q"}
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 256, 257, 258, 259, 262
 SAMPLES, ROWS_A_STRIP, TILE_WIDTH, TILE_LENGTH, ORIENTATION = 277, 278, 322, 323, 274
 STRIPS, TILES = 273, 324
+PLANES = 284  # 2: the colours lie apart
 SUBFILE = 254  # what a page is
 PARTS = frozenset({STRIPS, 279, TILES, 325})
 # What decoding needs (TIFF 6.0 and its supplements): layout, compression, colours, sample formats.
 NEEDED = frozenset(
     {WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, 266, SAMPLES, ROWS_A_STRIP, TILE_WIDTH, TILE_LENGTH}
-    | {*PARTS, 284, 292, 293, 317, 320, 332, 338, 339, 347, *range(512, 522), 529, 530, 531, 532}
+    | {*PARTS, PLANES, 292, 293, 317, 320, 332, 338, 339, 347, *range(512, 522), 529, 530, 531, 532}
 )
 
 
@@ -70,7 +71,7 @@ class _Layout(NamedTuple):
 
 
 def read(content: bytes) -> ImageFile:
-    """Return the first page. Raises `DamagedImage`."""
+    """Return the first page. Raises `DamagedImage`, `UnknownFormat`."""
     layout = _Layout("<" if content[:2] == b"II" else ">", content[2:4] in (b"+\0", b"\0+"))
     try:
         (start,) = struct.unpack_from(layout.offset, content, 8 if layout.is_big else 4)
@@ -83,6 +84,10 @@ def read(content: bytes) -> ImageFile:
     if not width or not height:
         raise DamagedImage("it has no pixels")
     samples, bits = numbers.get(SAMPLES, 1), numbers.get(BITS, 1)
+    if samples > 1 and bits > 8 and numbers.get(PLANES) == 2:  # Pillow takes them for those of 8 bits
+        raise UnknownFormat(
+            f"This TIFF keeps its colours of {bits} bits apart, which is not read here. Save it as PNG or JPEG."
+        )
     return ImageFile(
         "TIFF",
         _with_directory(content, layout, fields),

@@ -124,8 +124,8 @@ def test_parameters_among_the_picture_are_seen() -> None:
     ("content", "message"),
     [
         (lambda: heic_of_tiles(200, 200, of_one=True, size=(64, 64)), "damaged"),
-        (lambda: heic(size=(60_000, 60_000)), "the limit is 50,000,000"),
-        (lambda: heic(size=(7000, 7000)), "400 MB"),
+        (lambda: heic(size=(60_000, 60_000)), "the limit is 200,000,000"),
+        (lambda: heic(size=(7000, 7000)), "448 MB"),
         (
             lambda: heic_of_tiles(2, 2, described=struct.pack(">BBBBHH", 0, 0, 1, 1, 60_000, 60_000)),
             "contradicts",
