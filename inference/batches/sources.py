@@ -18,6 +18,7 @@ from models_registry.inputs import (
     ImageTooLarge,
     Limits,
     TooManyPixels,
+    is_link,
     is_no_photo,
     open_archive,
     open_table,
@@ -29,6 +30,7 @@ TEXTS_AT_ONCE = 256
 
 
 NO_PHOTO = "is no photo, by its name"
+LINK = "is a link to another file; put the file itself into the archive"
 
 
 class Item(NamedTuple):
@@ -81,6 +83,9 @@ class ImageSource(Source):
         with open_archive(self.path, self.limits) as (archive, members):
             budget = ArchiveBudget(archive, members, self.limits)
             for member in members[start:]:
+                if is_link(member):
+                    yield Item(member.filename, "", LINK)
+                    continue
                 if is_no_photo(member.filename):  # however well it packs, it is not unpacked
                     yield Item(member.filename, "", NO_PHOTO)
                     continue

@@ -4,7 +4,7 @@ Training reads data sets with it and inference batches, so it lies below both. K
 torch. Nothing is believed that a header claims: limits are checked on what really comes out.
 """
 
-from .archives import Listing, count_entries, iter_member, open_archive, open_listing, read_member
+from .archives import Listing, count_entries, is_link, iter_member, open_archive, open_listing, read_member
 from .budgets import ArchiveBudget, TooManyPixels
 from .corrections import Corrections, small_classes
 from .entry_names import other_readings
@@ -83,6 +83,7 @@ __all__ = [
     "holds_photos",
     "holds_tables",
     "holds_tables_by_name",
+    "is_link",
     "is_litter",
     "is_no_photo",
     "is_photo",

@@ -9,7 +9,6 @@ import contextlib
 import copy
 import io
 import lzma
-import re
 import stat
 import struct
 import zipfile
@@ -61,7 +60,6 @@ OTHER_FILES = (
     (b"PAR1", "a Parquet table"),
     (b"%PDF", "a PDF"),
 )
-DRIVE = re.compile(r"[A-Za-z]:/")
 TAR_MAGIC, TAR_MAGIC_AT = b"ustar", 257
 
 
@@ -69,12 +67,14 @@ class Listing(NamedTuple):
     """An open zip with all its entries, folders and what systems leave included, in its order.
 
     `filename` of each is its decoded name with "/" between folders: read files by the entry, not by its name.
-    `code_page` is the one that was guessed for names without the flag of UTF-8; empty when none was.
+    `code_page` is the one that was guessed for names without the flag of UTF-8; empty when none was. Of files with the
+    same name, which are `repeated`, the last one is there, as when such an archive is unpacked.
     """
 
     archive: zipfile.ZipFile
     entries: list[zipfile.ZipInfo]
     code_page: str
+    repeated: list[str]
 
 
 @contextlib.contextmanager
@@ -82,14 +82,15 @@ def open_listing(path: Path, limits: Limits, name_encoding: str | None = None) -
     """Open a zip; nothing is unpacked yet. `name_encoding` is the code page of names that do not say theirs.
 
     Raises `DataError` for an archive that is no zip (found here or while it is read), is encrypted, names
-    files outside itself or twice, holds links or too many files.
+    files outside itself, or holds too many.
     """
     try:
         with _GuardedFile(path, limits) as file, zipfile.ZipFile(file) as archive:
             entries = archive.infolist()
             code_page = name_entries(entries, name_encoding)
             _check_entries(entries, limits, path.stat().st_size)
-            yield Listing(archive, entries, code_page)
+            kept, repeated = _last_of_each(entries)
+            yield Listing(archive, kept, code_page, repeated)
     except UNREADABLE_ARCHIVE as error:
         raise DataError(_why_unreadable(path, error)) from error
 
@@ -100,7 +101,7 @@ def open_archive(path: Path, limits: Limits) -> Iterator[tuple[zipfile.ZipFile, 
 
     Raises what `open_listing` raises, and `DataError` for an archive without files.
     """
-    with open_listing(path, limits) as (archive, entries, _):
+    with open_listing(path, limits) as (archive, entries, *_):
         members = [entry for entry in entries if not entry.filename.endswith("/") and not _is_hidden(entry)]
         if not members:
             raise DataError("The archive holds no files. Put the images into it.")
@@ -197,14 +198,23 @@ def _check_entries(entries: list[zipfile.ZipInfo], limits: Limits, size: int) ->
     declared = sum(entry.file_size for entry in entries)
     if declared > limits.max_bytes:
         raise DataError(f"The archive unpacks to {declared:,} bytes; the limit is {limits.max_bytes:,}.")
-    seen = set()
     for entry in entries:
-        if entry.filename.endswith("/") or _is_hidden(entry):
-            continue
-        _check_name(entry, PurePosixPath(entry.filename))
-        if entry.filename in seen:
-            raise DataError(f"{entry.filename!r} is in the archive twice. Remove or rename one.")
-        seen.add(entry.filename)
+        if not entry.filename.endswith("/") and not _is_hidden(entry):
+            _check_name(entry, PurePosixPath(entry.filename))
+
+
+def _last_of_each(entries: list[zipfile.ZipInfo]) -> tuple[list[zipfile.ZipInfo], list[str]]:
+    """Return the entries without those that a later one of the same name stands for, and these names."""
+    last = {entry.filename: entry for entry in entries}
+    if len(last) == len(entries):
+        return entries, []
+    repeated = [entry.filename for entry in entries if last[entry.filename] is not entry]
+    return [entry for entry in entries if last[entry.filename] is entry], repeated
+
+
+def is_link(entry: zipfile.ZipInfo) -> bool:
+    """Say whether an entry is a symbolic link, whose content is a path and no photo or table."""
+    return stat.S_ISLNK(entry.external_attr >> 16)
 
 
 def _is_hidden(entry: zipfile.ZipInfo) -> bool:
@@ -213,11 +223,8 @@ def _is_hidden(entry: zipfile.ZipInfo) -> bool:
 
 
 def _check_name(info: zipfile.ZipInfo, name: PurePosixPath) -> None:
-    has_drive = "\\" in info.orig_filename and DRIVE.match(info.filename)
-    if name.is_absolute() or ".." in name.parts or has_drive or "\0" in info.filename:
+    if ".." in name.parts or "\0" in info.filename:
         raise DataError(f"{info.filename!r} points outside the archive. Use plain folders and file names.")
-    if stat.S_ISLNK(info.external_attr >> 16):
-        raise DataError(f"{info.filename!r} is a symbolic link. Put the file itself into the archive.")
     if info.flag_bits & 0x1:
         raise DataError(
             f"{info.filename!r} is encrypted: the archive has a password. Make it anew without one; it is sent over an "

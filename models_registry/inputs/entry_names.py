@@ -4,6 +4,7 @@ Only names with the flag of UTF-8 are certain (APPNOTE, section 4.4.4, bit 11). 
 that made the archive took for granted: UTF-8 for macOS and Linux, some code page of Windows for the rest.
 """
 
+import re
 import struct
 import unicodedata
 import zipfile
@@ -13,6 +14,7 @@ from functools import cache
 
 UTF8_FLAG = 0x800
 UNICODE_PATH = 0x7075  # Info-ZIP's extra field: APPNOTE, section 4.6.9
+ROOT = re.compile(r"\A([A-Za-z]:)?/+(?=.)")  # of a disk, before a path; nothing is ever unpacked to it
 SCORED = 2_000  # names that are looked at; all are decoded
 # Those of DOS and Windows, in the order in which they are preferred when they fit alike.
 CODE_PAGES = ("cp437", "cp850", "cp1252", "cp866", "cp932", "gbk", "cp949", "big5", "cp1251", "cp852")
@@ -32,7 +34,7 @@ KOREAN = frozenset(
 
 
 def name_entries(entries: Sequence[zipfile.ZipInfo], named: str | None = None) -> str:
-    """Set `filename` of each entry to its decoded name with "/" between folders.
+    """Set `filename` of each entry to its decoded name with "/" between folders, without the root of a disk.
 
     Returns the code page that had to be guessed; empty when all names were certain. `named` is the code page that a
     person has named, for the names that are not certain; what is none of it is shown as U+FFFD.
@@ -40,7 +42,7 @@ def name_entries(entries: Sequence[zipfile.ZipInfo], named: str | None = None) -
     unknown: list[tuple[zipfile.ZipInfo, bytes]] = []
     for entry in entries:
         entry.filename = entry.orig_filename
-        if _is_certain(entry):
+        if is_certain(entry):
             continue
         raw = _raw(entry)
         unicode_path = _unicode_path(entry.extra, raw)
@@ -53,7 +55,9 @@ def name_entries(entries: Sequence[zipfile.ZipInfo], named: str | None = None) -
         entry.filename = raw.decode(page, "replace")
     for entry in entries:
         if "\\" in entry.filename:  # older .NET and PowerShell write these between folders
-            entry.filename = entry.filename.replace("\\", "/")
+            entry.filename = ROOT.sub("", entry.filename.replace("\\", "/"), count=1)
+        elif entry.filename.startswith("/"):
+            entry.filename = ROOT.sub("", entry.filename, count=1)
     return "" if page == "utf-8" or named else page
 
 
@@ -63,7 +67,7 @@ def other_readings(entries: Sequence[zipfile.ZipInfo], used: str) -> list[tuple[
     Likely ones first; `used` and those that read like another one are left out. To be called with what
     `name_entries` has named.
     """
-    raw = [_raw(entry) for entry in entries if not _is_certain(entry)]
+    raw = [_raw(entry) for entry in entries if not is_certain(entry)]
     names = list(dict.fromkeys(part for name in raw for part in _parts(name)))[:SCORED]
     if not names:
         return []
@@ -78,7 +82,8 @@ def other_readings(entries: Sequence[zipfile.ZipInfo], used: str) -> list[tuple[
     return found
 
 
-def _is_certain(entry: zipfile.ZipInfo) -> bool:
+def is_certain(entry: zipfile.ZipInfo) -> bool:
+    """Say whether an entry's name is in a known encoding: ASCII, or UTF-8 by its flag."""
     return bool(entry.flag_bits & UTF8_FLAG) or entry.orig_filename.isascii()
 
 

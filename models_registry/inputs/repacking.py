@@ -1,10 +1,11 @@
-"""Archives of other kinds, made into the zip that is read: tar, zips whose photos lie in zips, Deflate64, Parquet.
+"""Archives of other kinds, made into the zip that is read: tar, archives inside archives, Deflate64, Parquet.
 
 Entries are copied one after the other in memory of some kilobytes; nothing is extracted to a path made from a
 name, and what comes out of a decompressor is counted.
 """
 
 import contextlib
+import stat
 import tarfile
 import tempfile
 import zipfile
@@ -12,9 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, cast
 
-from .archives import DEFLATE64, Listing, iter_member, open_listing
+from .archives import DEFLATE64, Listing, is_link, iter_member, open_listing
 from .compression import open_unpacked
-from .entry_names import guess_code_page
+from .entry_names import is_certain
 from .errors import DataError
 from .layout import Entry, is_hidden_file, may_hold_labels, plan_images
 from .limits import Limits
@@ -24,7 +25,8 @@ TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz
 CHUNK = 1 << 20  # bytes
 SMALL = 1 << 30  # bytes that any archive may unpack to; more only in proportion to its size
 LONGEST_HEADER = 1 << 20  # bytes of one extended header of a tar, which is read in one piece
-MOST_ENTRIES_AROUND = 5_000  # of a zip that holds zips: one a class, and what lies beside them
+MOST_ENTRIES_AROUND = 5_000  # of a zip that holds archives: one a class, and what lies beside them
+DEEPEST = 3  # archives inside archives
 TAR_BLOCK = 512  # bytes; an archive that ends within one was cut off
 SAMPLES = "-samples"  # Teachable Machine calls the download of a class so
 HEADERS = (
@@ -50,12 +52,24 @@ class NeedsMoreRoom(DataError):
 def repack(path: Path, target: Path, limits: Limits, room: Room | None = None) -> bool:
     """Write what an archive of another kind holds to `target`, a zip; return False, and nothing, for others.
 
-    Raises `DataError` for an archive that is damaged, holds links, or more than the limits allow, and for what
+    Raises `DataError` for an archive that is damaged, or holds more than the limits allow, and for what
     `open_listing` raises of a zip inside a zip; `NeedsMoreRoom` when it does not fit into `room`.
     """
     most = _most_bytes(path, limits)
     given = room or Room(most, limits.max_entries)
     given = Room(min(most, given.bytes), min(limits.max_entries, given.files))
+    if not _repack_once(path, target, limits, given):
+        return False
+    with tempfile.TemporaryDirectory(dir=target.parent) as temporary:
+        further = Path(temporary) / "further.zip"
+        for _ in range(DEEPEST - 1):
+            if not _repack_once(target, further, limits, given):
+                break
+            further.replace(target)
+    return True
+
+
+def _repack_once(path: Path, target: Path, limits: Limits, given: Room) -> bool:
     if _is_tar(path):
         _repack_tar(path, target, limits, given)
         return True
@@ -67,14 +81,14 @@ def repack(path: Path, target: Path, limits: Limits, room: Room | None = None) -
             return False
         with open_listing(path, limits) as listing:
             is_deflate64 = any(entry.compress_type == DEFLATE64 for entry in listing.entries)
-            inner = _inner_zips(listing)
+            inner = _inner_archives(listing)
     except DataError:  # no zip, or one that may not be read: who reads it says so
         return False
     if not inner and not is_deflate64:
         return False
     with open_listing(path, limits) as listing, _written(target, given) as writer:
         if inner:
-            _copy_zips(listing, _inner_zips(listing), writer, limits, given, target.parent)
+            _copy_archives(listing, _inner_archives(listing), writer, limits, given, target.parent)
         else:
             _copy_entries(listing, "", writer)
     return True
@@ -94,8 +108,7 @@ class _Writer:
     def add(self, name: str, pieces: Iterator[bytes]) -> None:
         """Copy a file. Raises `NeedsMoreRoom`."""
         self._count_file()
-        info = zipfile.ZipInfo(name)
-        with self._archive.open(info, "w", force_zip64=True) as file:
+        with self._archive.open(_entry(name), "w", force_zip64=True) as file:
             for piece in pieces:
                 self._left -= len(piece)
                 if self._left < 0:
@@ -107,12 +120,35 @@ class _Writer:
     def add_folder(self, name: str) -> None:
         """Add a folder, which may be empty."""
         self._count_file()
-        self._archive.writestr(zipfile.ZipInfo(f"{name.rstrip('/')}/"), b"")
+        self._archive.writestr(_entry(f"{name.rstrip('/')}/"), b"")
+
+    def add_link(self, name: str, path: str) -> None:
+        """Add a symbolic link, which whoever reads the zip tells a person of."""
+        self._count_file()
+        info = _entry(name)
+        info.create_system = 3  # Unix
+        info.external_attr = (stat.S_IFLNK | 0o777) << 16
+        self._archive.writestr(info, path.encode("utf-8", "replace"))
 
     def _count_file(self) -> None:
         self._files += 1
         if self._files > self._room.files:
             raise NeedsMoreRoom(f"The archive has more than {self._room.files:,} entries, the limit.")
+
+
+class _UnknownName(zipfile.ZipInfo):
+    """An entry whose name is not UTF-8: written as it came, so that who reads the zip guesses, tells and asks."""
+
+    def _encodeFilenameFlags(self) -> tuple[bytes, int]:  # noqa: N802 - the name that zipfile calls
+        return self.filename.encode("utf-8", "surrogateescape"), self.flag_bits
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return _UnknownName(name)
+    return zipfile.ZipInfo(name)
 
 
 @contextlib.contextmanager
@@ -151,15 +187,6 @@ def _repack_parquet(path: Path, target: Path, limits: Limits, room: Room) -> Non
 
 
 def _repack_tar(path: Path, target: Path, limits: Limits, room: Room) -> None:
-    names = _copy_tar(path, target, limits, room, "utf-8")
-    if not all(name.isascii() or _is_text(name) for name in names):
-        page = guess_code_page([name.encode("utf-8", "surrogateescape") for name in names])
-        _copy_tar(path, target, limits, room, page)
-
-
-def _copy_tar(path: Path, target: Path, limits: Limits, room: Room, encoding: str) -> list[str]:
-    """Copy a tar's files and return their names; bytes that are no text in the encoding stand as surrogates."""
-    names: list[str] = []
     try:
         with (
             open_unpacked(path, _most_bytes(path, limits) + limits.max_entries * TAR_BLOCK) as file,
@@ -167,45 +194,36 @@ def _copy_tar(path: Path, target: Path, limits: Limits, room: Room, encoding: st
                 fileobj=file,
                 mode="r|",
                 tarinfo=_BoundedHeaders,
-                encoding=encoding,
+                encoding="utf-8",
                 errors="surrogateescape",
                 ignore_zeros=False,
             ) as archive,
             _written(target, room) as writer,
         ):
             for member in archive:
-                names.append(member.name)
                 _copy_member(archive, member, writer)
     except (tarfile.TarError, EOFError) as error:
         raise DataError(f"This tar archive cannot be read ({error}). Make it anew.") from error
-    return names
 
 
 def _copy_member(archive: tarfile.TarFile, member: tarfile.TarInfo, writer: _Writer) -> None:
-    name = member.name.encode("utf-8", "replace").decode()
+    name = member.name.removeprefix("./")
     if member.isdir():
         writer.add_folder(name)
     elif member.issym() or member.islnk():
-        raise DataError(f"{name!r} is a link. Put the file itself into the archive.")
+        writer.add_link(name, member.linkname)
     elif not member.isreg() or member.issparse():
-        raise DataError(f"{name!r} is no plain file. Remove it from the archive.")
+        shown = name.encode("utf-8", "replace").decode()
+        raise DataError(f"{shown!r} is no plain file. Remove it from the archive.")
     else:
         content = archive.extractfile(member)
         assert content is not None  # of a regular file
         writer.add(name, iter(lambda: content.read(CHUNK), b""))
 
 
-def _is_text(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _inner_zips(listing: Listing) -> list[zipfile.ZipInfo]:
-    """Return the zips inside a zip when all photos must lie in them: there are none beside them."""
-    inner = [info for info in listing.entries if _is_inner_zip(info.filename)]
+def _inner_archives(listing: Listing) -> list[zipfile.ZipInfo]:
+    """Return the zips and tars inside a zip when all photos must lie in them: there are none beside them."""
+    inner = [info for info in listing.entries if _is_inner(info.filename)]
     if not inner or len(listing.entries) > MOST_ENTRIES_AROUND:
         return []
     entries = [Entry(info.filename, info.file_size, info.is_dir()) for info in listing.entries]
@@ -213,22 +231,30 @@ def _inner_zips(listing: Listing) -> list[zipfile.ZipInfo]:
     return [] if plan.examples or plan.is_flat else inner
 
 
-def _is_inner_zip(name: str) -> bool:
-    return name.lower().endswith(".zip") and not is_hidden_file(tuple(name.split("/")))
+def _is_inner(name: str) -> bool:
+    return name.lower().endswith((".zip", *TAR_SUFFIXES)) and not is_hidden_file(tuple(name.split("/")))
 
 
-def _copy_zips(
+def _folder_of(name: str) -> str:
+    """Return the folder that an inner archive becomes: its name without suffixes."""
+    suffix = next(one for one in (*TAR_SUFFIXES[1:], ".tar", ".zip") if name.lower().endswith(one))
+    return name[: -len(suffix)].removeprefix("./")
+
+
+def _copy_archives(
     listing: Listing, inner: list[zipfile.ZipInfo], writer: _Writer, limits: Limits, room: Room, place: Path
 ) -> None:
-    """Copy the files of the zips inside a zip, each into a folder called as its zip is, and tables beside them."""
-    folders = [str(PurePosixPath(info.filename).with_suffix("")) for info in inner]
+    """Copy the files of the archives in a zip, each into a folder called as it is, and tables beside them."""
+    folders = [_folder_of(info.filename) for info in inner]
     if all(folder.endswith(SAMPLES) for folder in folders):
         folders = [folder.removesuffix(SAMPLES) for folder in folders]
     with tempfile.TemporaryDirectory(dir=place) as temporary:
-        unpacked = Path(temporary) / "inner.zip"
+        unpacked, plain = Path(temporary) / "inner.zip", Path(temporary) / "plain.zip"
         for info, folder in zip(inner, folders, strict=True):
             _copy_bounded(iter_member(listing.archive, info), unpacked, room.bytes, info.filename)
-            _copy_zip(unpacked, folder, writer, limits)
+            if is_tar := _is_tar(unpacked):
+                _repack_tar(unpacked, plain, limits, room)
+            _copy_zip(plain if is_tar else unpacked, folder, writer, limits)
     for info in listing.entries:
         if may_hold_labels(info.filename) and not is_hidden_file(tuple(info.filename.split("/"))):
             writer.add(info.filename, iter_member(listing.archive, info))
@@ -256,7 +282,17 @@ def _copy_zip(path: Path, folder: str, writer: _Writer, limits: Limits) -> None:
 
 def _copy_entries(listing: Listing, folder: str, writer: _Writer) -> None:
     for info in listing.entries:
+        name = f"{folder}{_as_written(info, listing.code_page) if folder.isascii() else info.filename}"
         if info.filename.endswith("/"):
-            writer.add_folder(f"{folder}{info.filename}")
+            writer.add_folder(name)
+        elif is_link(info):
+            writer.add_link(name, "")
         else:
-            writer.add(f"{folder}{info.filename}", iter_member(listing.archive, info))
+            writer.add(name, iter_member(listing.archive, info))
+
+
+def _as_written(info: zipfile.ZipInfo, code_page: str) -> str:
+    """Return an entry's name, undone to what it was before a code page had to be guessed."""
+    if not code_page or is_certain(info):
+        return info.filename
+    return info.filename.encode(code_page, "replace").decode("utf-8", "surrogateescape")

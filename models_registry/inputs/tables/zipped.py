@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO, ClassVar, NamedTuple, cast
 
-from ..archives import count_entries, iter_member, open_listing, read_member
+from ..archives import count_entries, is_link, iter_member, open_listing, read_member
 from ..bounded_file import buffered
 from ..corrections import Corrections
 from ..errors import DataError
@@ -271,7 +271,9 @@ def _sizes(path: Path, limits: Limits) -> dict[str, int]:
         found = {
             entry.filename: entry.file_size
             for entry in listing.entries
-            if not entry.filename.endswith("/") and not is_hidden_file(_parts(entry.filename))
+            if not entry.filename.endswith("/")
+            and not is_hidden_file(_parts(entry.filename))
+            and not is_link(entry)
         }
     if not found:
         raise DataError("The archive holds no files. Put a table into it.")

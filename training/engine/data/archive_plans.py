@@ -23,7 +23,7 @@ from models_registry.inputs import (
     plan_labels,
     reasons,
 )
-from models_registry.inputs.layout import UNLABELLED, path_of
+from models_registry.inputs.layout import UNLABELLED, listed, path_of
 
 from .label_tables import LabelTable, rank_of, read_label_table
 
@@ -122,8 +122,11 @@ def plan_archive(
         plan = plan_images(entries, corrections)
         if plan.wants_labels and corrections.labels_from != FOLDERS and not corrections.class_level:
             plan = _plan_by_tables(listing, entries, plan, limits, corrections) or plan
-    doubt = doubt_about_names(listing.code_page, [placed.label for placed in plan.examples])
-    return plan.with_notes(doubt) if doubt else plan
+    doubts = [
+        doubt_about_names(listing.code_page, [placed.label for placed in plan.examples]),
+        _doubt_about_repeated(listing.repeated),
+    ]
+    return plan.with_notes(*filter(None, doubts))
 
 
 def doubt_about_names(code_page: str, labels: Sequence[str]) -> str:
@@ -135,6 +138,12 @@ def doubt_about_names(code_page: str, labels: Sequence[str]) -> str:
         f"The archive does not say how its names are written; {code_page} was taken"
         f"{f', as in {example!r}' if example else ''}. When names look wrong, zip the folders anew in UTF-8."
     )
+
+
+def _doubt_about_repeated(names: Sequence[str]) -> str:
+    if not names:
+        return ""
+    return f"In the archive more than once, of which the last is taken: {listed(list(dict.fromkeys(names)))}."
 
 
 def _plan_by_named_table(

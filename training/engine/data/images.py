@@ -23,6 +23,7 @@ from models_registry.inputs import (
     ImageTooLarge,
     Limits,
     Part,
+    is_link,
     is_litter,
     iter_member,
     open_listing,
@@ -37,6 +38,7 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 CHECKERS = min(4, os.cpu_count() or 1)  # threads that decode
 FILES_AHEAD = 8 * CHECKERS
 BYTES_AHEAD = 16 << 20
+LINK = "is a link to another file; put the file itself into the archive"
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,9 @@ def _checks(
     held = 0
     budget = ArchiveBudget(archive, [member.member for member in members], limits)
     for member in members:
+        if is_link(member.member):
+            ahead.append(_Check(member, 0, _known(LINK)))
+            continue
         try:
             content = budget.read(member.member)
         except ImageTooLarge as error:
@@ -188,7 +193,7 @@ def open_by_name(
 ) -> Iterator[Callable[[str], bytes]]:
     """Open a zip that has been checked; yields what reads an example by its name in the plan."""
     name_encoding = corrections.name_encoding if corrections else None
-    with open_listing(path, limits or Limits(), name_encoding) as (archive, entries, _):
+    with open_listing(path, limits or Limits(), name_encoding) as (archive, entries, *_):
         members = {entry.filename: entry for entry in entries}
         yield lambda name: b"".join(iter_member(archive, members[name]))
 
@@ -206,7 +211,7 @@ def locate_members(
 ) -> dict[str, MemberBytes]:
     """Return where each file of a zip lies, so that one can be read without the others. Raises `DataError`."""
     name_encoding = corrections.name_encoding if corrections else None
-    with open_listing(path, limits or Limits(), name_encoding) as (_, entries, _):
+    with open_listing(path, limits or Limits(), name_encoding) as (_, entries, *_):
         return {
             entry.filename: MemberBytes(entry.header_offset, entry.compress_size, entry.compress_type)
             for entry in entries
