@@ -17,7 +17,12 @@ UNICODE_PATH = 0x7075  # Info-ZIP's extra field: APPNOTE, section 4.6.9
 ROOT = re.compile(r"\A([A-Za-z]:)?/+(?=.)")  # of a disk, before a path; nothing is ever unpacked to it
 SCORED = 2_000  # names that are looked at; all are decoded
 # Those of DOS and Windows, in the order in which they are preferred when they fit alike.
-CODE_PAGES = ("cp437", "cp850", "cp1252", "cp866", "cp932", "gbk", "cp949", "big5", "cp1251", "cp852")
+CODE_PAGES = (
+    "cp437", "cp850", "cp1252", "cp866", "cp932", "gbk", "cp949", "big5", "cp1251", "cp852",
+    "cp857", "cp737", "cp1250", "cp775", "cp862", "cp720", "cp874",
+)  # fmt: skip
+# Scripts that a single page has.
+SCRIPT_OF = {"cp737": "GREEK", "cp862": "HEBREW", "cp720": "ARABIC"}
 LEVEL_1: dict[str, tuple[str, range]] = {  # encoding, lead bytes of its most used characters
     "gbk": ("gb2312", range(0xB0, 0xD8)),
     "cp932": ("shift_jis", range(0x88, 0x98)),
@@ -181,7 +186,11 @@ def _points(character: str, before: str, page: str) -> float:
     if character == "ー":
         return 1.0
     if script in ("LATIN", "CYRILLIC"):
-        return 1.0
+        return 0.5 if character in "çÇ" and page == "cp852" else 1.0  # of Turkish, which cp857 is for
+    if script == SCRIPT_OF.get(page):
+        return (
+            1.0 if script == "GREEK" else 0.9
+        )  # the others' letters have no case that would tell a misreading
     if script == "GREEK":
         return 0.2
     if unicodedata.category(character)[0] in "CSN":  # controls, boxes, fractions

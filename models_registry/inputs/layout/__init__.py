@@ -21,6 +21,7 @@ from .names import (
     split_part,
 )
 from .plan import (
+    LAYOUT,
     NOT_WANTED,
     OUTSIDE,
     SYSTEM_FILES,
@@ -33,6 +34,7 @@ from .plan import (
 )
 
 __all__ = [
+    "LAYOUT",
     "NOT_WANTED",
     "OUTSIDE",
     "SYSTEM_FILES",

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from .names import FILLERS, NAMED, Parts, listed, name_prefix, suffix_of
 from .plan import LAYOUT, NO_PHOTOS, Entry
 
+ARCHIVES = frozenset(("zip", "rar", "7z", "tar", "gz", "tgz", "bz2", "xz", "zst"))
 TEACHABLE_MACHINE = re.compile(r".+-!-\d+\.")  # a photo's name in its projects: "Class 1-!-0.jpg"
 
 
@@ -32,9 +33,9 @@ def why_nothing(entries: Sequence[Entry], left_out: Mapping[int, str]) -> str:
     if not others:
         return f"The archive holds no files. Put the images into it. {LAYOUT}"
     kinds = Counter(f".{suffix_of(entry.name)}" if suffix_of(entry.name) else "others" for entry in others)
-    if kinds[".zip"] and kinds[".zip"] >= len(others) - 2:
-        inner = listed([entry.name for entry in others if suffix_of(entry.name) == "zip"])
-        return f"The archive holds other zips ({inner}) and no photos. Unpack these. {LAYOUT}"
+    archives = [entry.name for entry in others if suffix_of(entry.name) in ARCHIVES]
+    if archives and len(archives) >= len(others) - 2:
+        return f"The archive holds other archives ({listed(archives)}) and no photos. Unpack these. {LAYOUT}"
     found = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common(NAMED))
     return f"The archive holds no photos (found: {found}). {LAYOUT}"
 
@@ -52,14 +53,30 @@ def why_flat(entries: Sequence[Entry], photos: Mapping[int, Parts]) -> str:
         if where == [""]
         else f"directly in {listed([name or 'the archive' for name in where])}"
     )
-    prefixes = Counter(name_prefix(parts[-1]) for parts in photos.values())
-    hint = ""
-    if 2 <= len(prefixes) <= len(photos) / 2 and "" not in prefixes:
-        hint = f" The file names seem to hold the class: {listed(sorted(prefixes))}."
+    prefixes = classes_of_names(photos)
+    hint = f" The file names seem to hold the class: {listed(prefixes)}." if prefixes else ""
     first = next(iter(photos.values()))
     return (
         f"The photos lie {place} ({'/'.join(first)!r} does not lie in a class folder), so their classes are not "
         f"known.{hint} {LAYOUT}"
+    )
+
+
+def classes_of_names(photos: Mapping[int, Parts]) -> list[str]:
+    """Return the words before the numbers in the photos' names, where there are a few and most photos have one."""
+    prefixes = Counter(filter(None, (name_prefix(parts[-1]) for parts in photos.values())))
+    is_so = 2 <= len(prefixes) <= prefixes.total() / 2 and 2 * prefixes.total() >= len(photos)
+    return sorted(prefixes) if is_so else []
+
+
+def why_one_folder(photos: Mapping[int, Parts], labels: set[str]) -> str:
+    """Say that photos of several classes seem to lie in one folder; "" where it is not so."""
+    prefixes = classes_of_names(photos) if len(labels) == 1 else []
+    if not prefixes:
+        return ""
+    return (
+        f"All photos lie in one folder, {next(iter(labels))!r}, and the file names seem to hold the class: "
+        f"{listed(prefixes)}. {LAYOUT}"
     )
 
 

@@ -6,13 +6,15 @@ from typing import NamedTuple
 
 from ..corrections import Corrections
 from .classes import wanted
-from .explanations import near_names, why_boxes, why_flat, why_not_so_deep, why_nothing
+from .explanations import near_names, why_boxes, why_flat, why_not_so_deep, why_nothing, why_one_folder
 from .levels import by_level
 from .names import (
     TOO_DEEP,
     Part,
     Parts,
+    are_dates,
     are_of_one_dataset,
+    are_pieces,
     is_litter,
     listed,
     may_hold_labels,
@@ -53,7 +55,7 @@ def plan_images(entries: Sequence[Entry], corrections: Corrections | None = None
         tests=tuple(sorted(tests)),
         left_out=left_out,
         notes=(*notes, *near_names(labels)),
-        problem=why_boxes(entries, labels)
+        problem=why_boxes(entries, labels) or why_one_folder(photos, labels)
         if placed.examples
         else why_not_so_deep(photos, corrections.class_level or 1),
         tables=tables,
@@ -84,6 +86,14 @@ def _by_folders(photos: Mapping[int, Parts], corrections: Corrections) -> _Place
     use_split = corrections.use_split is not False
     if kinds:
         examples, notes = _by_split(below, kinds, use_split=use_split)
+    elif pieces := _pieces_of_one(below):
+        inside = {index: parts[1:] for index, parts in below.items()}
+        examples, notes = _by_class(inside, use_split=use_split)
+        notes = [
+            f"These folders are taken as parts of one, those inside as the classes: {listed(pieces)}.",
+            *notes,
+        ]
+        root = (*root, pieces[0])
     else:
         labelled = {index: parts for index, parts in below.items() if len(parts) > 1}
         examples, notes = _by_class(labelled, use_split=use_split)
@@ -131,6 +141,21 @@ def _split_folders(below: Mapping[int, Parts]) -> dict[str, Part]:
     if others and not all(len(_class_names(below, top)) >= 2 for top in kinds if kinds[top] == "train"):
         return {}
     return kinds
+
+
+def _pieces_of_one(below: Mapping[int, Parts]) -> list[str]:
+    """Return the folders that hold the same class folders each, and are called as pieces of one or by dates."""
+    inner: dict[str, set[str]] = defaultdict(set)
+    for parts in below.values():
+        if len(parts) < 3:
+            return []
+        inner[parts[0]].add(parts[1])
+    if not (are_pieces(inner) or are_dates(inner)):
+        return []
+    names = set.union(*inner.values())
+    shared = set.intersection(*inner.values())
+    is_alike = 2 * len(shared) >= len(names) and len(shared) >= 2
+    return sorted(inner) if is_alike and not (are_pieces(names) or are_dates(names)) else []
 
 
 def _class_names(below: Mapping[int, Parts], top: str) -> set[str]:

@@ -4,11 +4,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
 
 from ..corrections import Corrections
 from .classes import wanted
 from .explanations import near_names
-from .names import Part, Parts, listed, normalised, path_of, split_part
+from .names import PHOTO_SUFFIXES, Part, Parts, listed, normalised, path_of, split_part
 from .plan import LAYOUT, UNLABELLED, Entry, ImportPlan, Placed, photos_of
 
 
@@ -90,6 +91,25 @@ def _notes_of_labels(tables: str, *, missing: int, conflicting: int) -> list[str
     return notes
 
 
+def path_in_table(cell: str) -> str:
+    """Return what a table calls a photo as a path, with "/" between folders: of an address the part behind the host."""
+    path = cell.strip().replace("\\", "/")
+    return unquote(urlsplit(path).path) if "://" in path else path
+
+
+def forms_of(file: str) -> list[str]:
+    """Return by what a photo's file is found: its name, and that without the suffix, whatever their case."""
+    name = normalised(file).casefold()
+    stem, dot, suffix = name.rpartition(".")
+    return [name, stem] if dot and stem and suffix in PHOTO_SUFFIXES else [name]
+
+
+def _shared_end(one: Parts, other: Parts) -> int:
+    """Return how many last folders two paths have in common."""
+    pairs = zip(reversed(one), reversed(other), strict=False)
+    return next((count for count, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
+
+
 class _Place(NamedTuple):
     """Where a table lies, what it is called without its suffix, and the part of a split that this says."""
 
@@ -111,22 +131,38 @@ class _Finder:
         self._photos = photos
         self._names: dict[str, list[int]] = defaultdict(list)
         for index, parts in photos.items():
-            for name in {parts[-1], PurePosixPath(parts[-1]).stem}:
-                self._names[normalised(name)].append(index)
+            for form in forms_of(parts[-1]):
+                self._names[form].append(index)
+        self._is_one_folder = len({parts[:-1] for parts in photos.values()}) == 1
 
     def __call__(self, name: str, place: _Place) -> int | None:
-        parts = path_of(name.strip().replace("\\", "/"))
+        path = path_in_table(name)
+        parts = path_of(path)
         if not parts:
             return None
-        for path in (parts, (*place.folders, *parts)):
-            if path in self._paths:
-                return self._paths[path]
-        found = [
-            index
-            for index in self._names.get(normalised(parts[-1]), ())
-            if len(parts) == 1 or self._photos[index][-len(parts) : -1] == parts[:-1]
-        ]
+        for whole in (parts, (*place.folders, *parts)):
+            if whole in self._paths:
+                return self._paths[whole]
+        called = next((self._names[form] for form in forms_of(parts[-1]) if form in self._names), [])
+        folders = parts[:-1]
+        if ":" in parts[0] or path.startswith("/"):
+            found = self._from_elsewhere(called, folders)
+        else:
+            found = [index for index in called if self._photos[index][-len(parts) : -1] == folders]
+        found = [index for index in found if self._photos[index][-1] == parts[-1]] or found
         return self._one_of(found, place) if len(found) > 1 else next(iter(found), None)
+
+    def _from_elsewhere(self, called: list[int], folders: Parts) -> list[int]:
+        """Return those of some photos that a path of another computer may mean: most of its last folders are theirs."""
+        if self._is_one_folder:
+            return called
+        part, shared = _part_of_folders(folders), {}
+        for index in called:
+            own = self._photos[index][:-1]
+            if _part_of_folders(own) in ("", part) or not part:
+                shared[index] = _shared_end(own, folders)
+        most = max(shared.values(), default=0)
+        return [index for index, count in shared.items() if most and count == most]
 
     def _one_of(self, found: list[int], place: _Place) -> int | None:
         """Return the one of several photos of a name that a table means; None where that is not clear."""

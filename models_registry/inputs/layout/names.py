@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Literal
 
@@ -36,18 +36,34 @@ LISTS = re.compile(
     r"(?i).*(label|train|class|annot|list|ground.?truth|target).*\.txt"
 )  # of files and their classes
 SPLIT_NAMES: tuple[tuple[Part, str], ...] = (
-    ("train", "train training trn trainset traindata trainingset entrenamiento entrainement addestramento"),
-    ("valid", "val valid validation validate dev eval evaluation valset validierung validacion validazione"),
-    ("test", "test testing tst testset testdata holdout pred prediction predict prueba"),
+    (
+        "train",
+        "train training trn entrenamiento entrainement apprentissage addestramento treino treinamento trening "
+        "trenowanie uczenie egitim обучение обучающая тренировка тренировочная 训练 訓練 学習 훈련 학습 تدريب",
+    ),
+    (
+        "valid",
+        "val valid validation validate vld dev eval evaluation validierung validacion validacao validazione "
+        "walidacja dogrulama проверка валидация валидационная проверочная 验证 驗證 検証 검증 تحقق",
+    ),
+    (
+        "test",
+        "test testing tst holdout pred prediction predict prueba teste тест тестовая тестирование 测试 測試 テスト "
+        "테스트 시험 اختبار",
+    ),
 )
-SPLIT_WORDS = {word: part for part, words in SPLIT_NAMES for word in words.split()}
-FILLER_WORDS = (
-    "data set sets dataset datasets image images img imgs photo photos picture pics folder split part"
-)
-FILLERS = frozenset(FILLER_WORDS.split())
-PIECE_WORDS = "batch chunk piece parts volume vol dir archive shard section"
-PIECES = frozenset(PIECE_WORDS.split())
+FILLER_WORDS = """
+data set sets dataset datasets image images img imgs photo photos picture pictures pics folder split part daten satz
+menge bilder fotos donnees datos imagenes dati immagini dados imagens dane данные выборка набор фото 数据 數據 集 图片
+圖片 图像 圖像 データ セット 画像 데이터 데이터셋 세트 이미지 용
+"""
+PIECE_WORDS = """
+batch chunk piece parts volume vol dir archive shard section fold folds session round day run camera cam user annotator
+subject patient scene site
+"""
+DATE = re.compile(r"(19|20)\d\d([-_. ]?[01]\d([-_. ]?[0-3]\d)?)?")  # a year, a month or a day
 
+WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[^\W\d_a-zA-Z]+")  # of "trainSet", two
 TOO_DEEP: Parts = ("",) * (DEEPEST + 1)  # stands for a path that is not looked at
 
 
@@ -78,8 +94,25 @@ def is_photo(name: str) -> bool:
 
 def split_part(name: str) -> Part:
     """Return the part that a folder's name stands for: "seg_train", "Validation", "test_set"; "" for none."""
-    found = {SPLIT_WORDS[word] for word in name_words(name) if word in SPLIT_WORDS}
+    found = {part for word in name_words(name) if (part := part_of_word(word))}
     return found.pop() if len(found) == 1 else ""
+
+
+def part_of_word(word: str) -> Part:
+    """Return the part that a word stands for, or what a compound begins with: "trainset", "Testdaten"; "" for none."""
+    for known in (word, *_beginnings(word)):
+        if part := SPLIT_WORDS.get(known):
+            return part
+    return ""
+
+
+def _beginnings(word: str) -> Iterator[str]:
+    """Yield what a compound begins with whose end says nothing: "training" of "trainingsdaten"."""
+    rest = word
+    while end := next((end for end in FILLER_ENDS if rest.endswith(end) and rest != end), ""):
+        rest = rest.removesuffix(end)
+        yield rest
+        yield rest.removesuffix("s")
 
 
 def normalised(name: str) -> str:
@@ -104,7 +137,7 @@ def suffix_of(name: str) -> str:
 def are_of_one_dataset(kinds: Mapping[str, Part]) -> bool:
     """Say whether the rest of the folders' names is alike: "seg_train" and "seg_test", no "test tube"."""
     rests = {
-        frozenset(word for word in name_words(top) if word not in SPLIT_WORDS and word not in FILLERS)
+        frozenset(word for word in name_words(top) if not part_of_word(word) and word not in FILLERS)
         for top in kinds
     }
     return len(rests - {frozenset()}) <= 1
@@ -114,12 +147,30 @@ def are_pieces(names: Collection[str]) -> bool:
     """Say whether folders are numbered pieces of one: "photos_1" and "photos_2", "images_part_1", "batch 03"."""
     stems = {re.sub(r"\d+", "", name) for name in names}
     words = {word for stem in stems for word in name_words(stem)}
-    return len(names) > 1 and len(stems) == 1 and bool(words & (FILLERS | PIECES | SPLIT_WORDS.keys()))
+    is_about_data = bool(words & (FILLERS | PIECES)) or any(map(part_of_word, words))
+    return len(names) > 1 and len(stems) == 1 and is_about_data
+
+
+def are_dates(names: Collection[str]) -> bool:
+    """Say whether all names are years, months or days."""
+    return len(names) > 1 and all(map(DATE.fullmatch, names))
 
 
 def name_words(name: str) -> list[str]:
-    """Return the words of a name, in small letters, also those of "trainSet"."""
-    return [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name)]
+    """Return the words of a name, in small letters and without accents, also those of "trainSet"."""
+    return [word.lower() for word in WORDS.findall(name if name.isascii() else _plain(name))]
+
+
+def _plain(name: str) -> str:
+    return "".join(
+        sign for sign in unicodedata.normalize("NFKD", name) if unicodedata.category(sign) not in ("Mn", "Cf")
+    ).replace("ı", "i")
+
+
+SPLIT_WORDS: dict[str, Part] = {_plain(word): part for part, words in SPLIT_NAMES for word in words.split()}
+FILLERS = frozenset(map(_plain, FILLER_WORDS.split()))
+FILLER_ENDS = tuple(sorted(FILLERS, key=len, reverse=True))
+PIECES = frozenset(PIECE_WORDS.split())
 
 
 def name_prefix(file: str) -> str:

@@ -2,15 +2,15 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
-from ..layout.names import FILLERS, SPLIT_WORDS, Part
+from ..layout.names import FILLERS, Part, name_words, part_of_word
 
 USUAL_NAMES = """
 split splits subset partition fold set part phase usage data_split dataset_split split_name data_set dataset
 train_test train_test_split is_train_or_test aufteilung teilmenge
 """
 NAMES = frozenset(USUAL_NAMES.split())
-_words = re.compile(r"[^\W\d_]+").findall
 
 
 def is_name_of_split(name: str) -> bool:
@@ -18,14 +18,13 @@ def is_name_of_split(name: str) -> bool:
     return re.sub(r"[\s\-]+", "_", name.strip().casefold()) in NAMES
 
 
+@lru_cache(1024)
 def part_of_cell(value: str) -> Part | None:
     """Return the part that a cell names in any usual spelling; "" for an empty cell, None for another word."""
-    words = [word.casefold() for word in _words(value)]
     if not value.strip():
         return ""
-    found = {SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS}
-    is_plain = all(word in SPLIT_WORDS or word in FILLERS for word in words)
-    return found.pop() if is_plain and len(found) == 1 else None
+    parts = [part_of_word(word) for word in name_words(value) if word not in FILLERS]
+    return parts[0] if len(set(parts)) == 1 and parts[0] else None
 
 
 def is_split(name: str, values: Sequence[str]) -> bool:

@@ -22,6 +22,7 @@ from models_registry.inputs import (
     open_table,
     part_of_cell,
 )
+from models_registry.inputs.layout.labels import forms_of, path_in_table
 
 USUAL_HEADINGS = (
     "label labels class class_name classname category target breed species diagnosis dx tag label_name"
@@ -199,11 +200,17 @@ def _of_json(content: bytes) -> tuple[Row, list[list[str]]]:
         return ("file_name", "label"), _of_coco(value)
     if isinstance(value, dict) and all(isinstance(label, str | int) for label in value.values()):
         return ("file", "label"), [[file, str(label)] for file, label in value.items()]
+    if isinstance(value, dict) and len(value) > 1 and all(map(_are_names, value.values())):
+        return ("file", "label"), [[file, label] for label, files in value.items() for file in files]
     if isinstance(value, dict):  # a list below one key, or an object for each file
         lists = [part for part in value.values() if isinstance(part, list)]
         named = [{"file": name, **part} for name, part in value.items() if isinstance(part, dict)]
         value = lists[0] if len(lists) == 1 else named
     return _of_objects(value)
+
+
+def _are_names(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
 
 
 def _of_objects(objects: Sequence[Mapping[str, object]]) -> tuple[Row, list[list[str]]]:
@@ -225,5 +232,4 @@ def _of_coco(value: Mapping[str, Sequence[Mapping[str, object]]]) -> list[list[s
 
 
 def _forms(name: str) -> set[str]:
-    file = name.strip().replace("\\", "/").rpartition("/")[2]
-    return {file, PurePosixPath(file).stem} - {""}
+    return {*forms_of(path_in_table(name).rpartition("/")[2])} - {""}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from models_registry.inputs import Limits, open_archive
-from models_registry.inputs.entry_names import guess_code_page, name_entries
+from models_registry.inputs.entry_names import guess_code_page, name_entries, other_readings
 
 
 def entry(raw: bytes, extra: bytes = b"") -> zipfile.ZipInfo:
@@ -34,6 +34,9 @@ def entry(raw: bytes, extra: bytes = b"") -> zipfile.ZipInfo:
         ("cp949", ["해바라기", "데이지"]),
         ("cp949", ["강아지", "고양이"]),
         ("big5", ["向日葵", "雛菊"]),
+        ("cp852", ["Růže", "Slunečnice"]),
+        ("cp857", ["Gül", "Papatya çiçeği"]),
+        ("cp737", ["Τριαντάφυλλο", "Κρίνος"]),
         ("utf-8", ["Löwenzahn", "向日葵"]),
     ],
 )
@@ -51,6 +54,12 @@ def test_unicode_path_counts_when_its_checksum_is_that_of_the_name(fits: bool) -
     info = entry(raw, struct.pack("<HHB", 0x9999, 1, 0) + struct.pack("<HH", 0x7075, len(field)) + field)
     assert name_entries([info]) == ("" if fits else "cp437")
     assert info.filename == ("Löwenzahn/0.jpg" if fits else "L?wenzahn ö/0.jpg")
+
+
+@pytest.mark.parametrize(("page", "word"), [("cp862", "חמנית"), ("cp720", "وردة")])
+def test_scripts_that_cannot_be_told_from_another_are_offered(page: str, word: str) -> None:
+    entries = [entry(f"{word}/0.jpg".encode(page))]
+    assert (page, word) in other_readings(entries, name_entries(entries))
 
 
 def test_ascii_needs_no_guess() -> None:

@@ -85,6 +85,20 @@ def test_test_part_is_kept_apart_by_class() -> None:
         ("contest", ""),
         ("train_test", ""),
         ("valley", ""),
+        ("Trainingsdaten", "train"),
+        ("Testbilder", "test"),
+        ("entraînement", "train"),
+        ("Validação", "valid"),
+        ("обучающая выборка", "train"),
+        ("проверка", "valid"),
+        ("训练集", "train"),
+        ("验证集", "valid"),
+        ("測試圖片", "test"),
+        ("検証データ", "valid"),
+        ("학습용", "train"),
+        ("dataset", ""),
+        ("Testament", ""),
+        ("trains", ""),
     ],
 )
 def test_split_part_of_a_name(name: str, part: str) -> None:
@@ -112,7 +126,11 @@ def test_empty_class_folder_is_told(empty: str) -> None:
     [
         ([], "no files"),
         (["a/1.pdf", "b/2.docx"], "1 .pdf, 1 .docx"),
-        (["a.zip", "b.zip"], "other zips"),
+        (["a.zip", "b.7z"], "other archives (a.zip, b.7z)"),
+        (
+            ["train/cat.1.jpg", "train/cat.2.jpg", "train/dog.1.jpg", "train/dog.2.jpg", "test/1.jpg"],
+            "hold the class: cat, dog",
+        ),
         (["cat_1.jpg", "cat_2.jpg", "dog_1.jpg", "dog_2.jpg"], "hold the class: cat, dog"),
         (photos("train", "test"), "directly in test, train"),
         (["manifest.json", "Class 1-!-0.jpg", "Class 2-!-0.jpg"], "Teachable Machine"),
@@ -169,6 +187,58 @@ def test_folders_are_pieces_of_one_where_only_numbers_tell_them_apart() -> None:
     assert not are_pieces(["1", "2"])
     assert not are_pieces(["class_1", "class_2"])
     assert not are_pieces(["photos_1", "cats_2"])
+
+
+def test_one_folder_of_photos_that_are_called_after_their_classes() -> None:
+    found = plan("images/cat_1.jpg", "images/cat_2.jpg", "images/dog_1.jpg", "images/dog_2.jpg")
+    assert found.problem.startswith("All photos lie in one folder, 'images', and the file names seem to hold")
+    assert "cat, dog" in found.problem
+
+
+@pytest.mark.parametrize(
+    ("tops", "inner", "classes"),
+    [
+        (("fold1", "fold2", "fold3"), ("cat", "dog"), {"cat", "dog"}),
+        (("2022", "2023"), ("cat", "dog"), {"cat", "dog"}),
+        (("2024-05-01", "2024-05-02"), ("cat", "dog"), {"cat", "dog"}),
+        (("session 1", "session 2"), ("ok", "broken"), {"ok", "broken"}),
+        (("cat", "dog"), ("2022", "2023"), {"cat", "dog"}),
+        (("cat", "dog"), ("fold1", "fold2"), {"cat", "dog"}),
+        (("anna", "ben"), ("cat", "dog"), {"anna", "ben"}),
+        (("1", "2"), ("cat", "dog"), {"1", "2"}),
+    ],
+)
+def test_classes_inside_pieces_of_one(
+    tops: tuple[str, ...], inner: tuple[str, ...], classes: set[str]
+) -> None:
+    found = plan(*photos(*(f"{top}/{name}" for top in tops for name in inner)))
+    assert set(found.classes) == classes
+    assert len(found.examples) == 2 * len(tops) * len(inner)
+    [note] = found.notes
+    assert tops[0] in note or inner[0] in note
+
+
+@pytest.mark.parametrize(
+    ("name", "photo"),
+    [
+        ("C:\\data\\cat\\1.jpg", "set/cat/1.jpg"),
+        ("/home/ann/set/dog/1.jpg", "set/dog/1.jpg"),
+        ("https://example.com/dog/1.JPG", "set/dog/1.jpg"),
+        ("cat/1.png", "set/cat/1.jpg"),
+        ("/data/bird/1.jpg", ""),
+        ("/data/val/cat/1.jpg", "set/cat/1.jpg"),
+        ("bird/1.jpg", ""),
+        ("1.jpg", ""),
+    ],
+)
+def test_photo_that_a_table_names_on_another_computer(name: str, photo: str) -> None:
+    entries = [Entry("set/cat/1.jpg"), Entry("set/dog/1.jpg"), Entry("set/dog/2.jpg")]
+    found = plan_labels(entries, {"labels.csv": [LabelRow(name, "x")]})
+    assert [entries[one.place].name for one in found.examples] == [photo] * bool(photo)
+
+
+def test_dates_without_the_same_folders_inside_are_classes() -> None:
+    assert set(plan(*photos("2022/cat", "2023/dog")).classes) == {"2022", "2023"}
 
 
 def test_name_prefix_is_what_stands_before_the_number() -> None:

@@ -20,6 +20,7 @@ from models_registry.inputs import (
     plan_images,
     reasons,
 )
+from models_registry.inputs.layout import LAYOUT
 
 from ..archive_plans import FOLDERS, MOST_TABLES, doubt_about_names, entries_of, plan_archive, why_no_groups
 from ..left_out import Reasons
@@ -90,7 +91,7 @@ def describe(entries: Sequence[Entry], found: ImportPlan, corrections: Correctio
     photos, _ = photos_of(entries)
     plan.levels = levels_of(photos, most=MOST_LEVELS, names=NAMES_OF_A_LEVEL)
     names = [entries[placed.place].name for placed in found.examples]
-    plan.problem = found.problem or why_too_few(plan.classes) or why_no_groups(names, corrections)
+    plan.problem = found.problem or why_too_few(plan.classes, LAYOUT) or why_no_groups(names, corrections)
     if corrections.group and not plan.problem:
         plan.notes.append(
             f"Photos in folders of one name at level {corrections.group} stay on one side of the split."

@@ -96,12 +96,13 @@ def judge_classes(
     plan.left_out = reasons.listed()
 
 
-def why_too_few(classes: Mapping[str, int]) -> str:
-    """Return why these are no classes to tell apart; "" when they are."""
+def why_too_few(classes: Mapping[str, int], advice: str = "") -> str:
+    """Return why these are no classes to tell apart, with advice for a single one; "" when they are."""
     if not classes:
         return "There are no examples; a classifier needs two classes or more."
     if len(classes) < 2:
-        return f"There is only one class, {next(iter(classes))!r}; a classifier needs two classes or more."
+        one = f"There is only one class, {next(iter(classes))!r}; a classifier needs two classes or more."
+        return f"{one} {advice}".rstrip()
     lone = [name for name, count in classes.items() if count < FEWEST]
     if lone:
         more = f" and {len(lone) - LISTED:,} more" if len(lone) > LISTED else ""

@@ -3,8 +3,9 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from models_registry.artifacts.metadata import TEXT_CLASSIFICATION
+from models_registry.artifacts.metadata import IMAGE_CLASSIFICATION, TEXT_CLASSIFICATION
 from models_registry.inputs import Corrections, Limits
+from models_registry.inputs.layout import LAYOUT
 
 from ..duplicates import Copies
 from ..left_out import FEWEST, leave_out_small, of_small_classes
@@ -93,9 +94,10 @@ def judge(report: DataReport, copies: Copies, limits: Limits, conflicts: Conflic
     if len(few) > NAMED:
         report.problems.append(f"So have {len(few) - NAMED:,} more classes.")
     if len(counts) < 2:
+        advice = f" {LAYOUT}" if counts and report.task_type == IMAGE_CLASSIFICATION else ""
         report.problems.append(
             f"There {f'is only one class, {next(iter(counts))!r}' if counts else 'are no readable examples'}; "
-            "a classifier needs two classes or more."
+            f"a classifier needs two classes or more.{advice}"
         )
         return
     if any(len(name) > limits.max_class_name_chars for name in counts):

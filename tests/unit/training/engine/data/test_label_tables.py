@@ -8,7 +8,7 @@ import pyarrow.parquet
 import pytest
 from PIL import Image
 
-from models_registry.inputs import Corrections, LabelRow
+from models_registry.inputs import Corrections, Entry, LabelRow, plan_labels
 from tests.sheets import xlsx
 from training.engine.data import build_report
 from training.engine.data.label_tables import rank_of, read_label_table
@@ -51,6 +51,13 @@ TABLES: dict[str, bytes | str] = {
     "labels.xlsx": xlsx([("Photo", "Kind"), *((Path(name).name, label) for name, label in PAIRS)]),
     "train_list.txt": "".join(f"{name} {label}\n" for name, label in PAIRS),
     "no heading.csv": "".join(f"{Path(name).name},{label}\n" for name, label in PAIRS),
+    "windows.csv": "path,label\n"
+    + "".join(f"C:\\Users\\ann\\{n.replace('/', chr(92))},{c}\n" for n, c in PAIRS),
+    "addresses.csv": "url,label\n"
+    + "".join(f"https://example.com/shop/{Path(n).name}?size=9,{c}\n" for n, c in PAIRS),
+    "capitals.csv": "file,label\n" + "".join(f"{Path(n).name.upper()},{c}\n" for n, c in PAIRS),
+    "converted.csv": "file,label\n" + "".join(f"{Path(n).stem}.png,{c}\n" for n, c in PAIRS),
+    "classes.json": json.dumps({label: [n for n, c in PAIRS if c == label] for label in ("cat", "dog")}),
     "old page.csv": "Küche;Art\n".encode("cp1252") + "".join(f"{n};{c}\n" for n, c in PAIRS).encode(),
 }
 
@@ -63,8 +70,9 @@ def as_bytes(content: bytes | str) -> bytes:
 def test_labels_are_read_from_what_lies_beside_the_photos(table: str) -> None:
     read = read_label_table(table, as_bytes(TABLES[table]), [*PHOTOS, table])
     assert read is not None
-    found = {Path(row.file).stem: row.label for row in read.rows}
-    assert found == {Path(name).stem: label for name, label in PAIRS}
+    entries = [Entry(name) for name in PHOTOS]
+    planned = plan_labels(entries, {table: read.rows})
+    assert [(entries[one.place].name, one.label) for one in planned.examples] == PAIRS
 
 
 @pytest.mark.parametrize(
