@@ -17,7 +17,7 @@ from accounts.models import User
 from accounts.quota import Kept, require_room, take_room
 from bucket.factory import get_bucket
 from core.exceptions import BucketError, InvalidRequest
-from models_registry.inputs import DataError, NeedsMoreRoom, Room, repack
+from models_registry.inputs import DataError, NeedsMoreRoom, Room, is_tar, repack
 from models_registry.models import RegisteredModel, TaskType
 from work import transitions
 from work.queue import announce
@@ -42,7 +42,7 @@ def create_batch(*, token: str, file: File, owner: User | None = None, column: s
     with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:
         path = Path(folder) / f"input{_suffix(file)}"
         _copy_bounded(file, path)
-        if model.task_type == TaskType.IMAGE:
+        if model.task_type == TaskType.IMAGE or is_tar(path):
             path = _as_zip(path)
         size, sha256 = path.stat().st_size, _hash(path)
         require_room(owner, size)

@@ -29,7 +29,7 @@ from .layout import (
     split_part,
 )
 from .limits import Limits
-from .repacking import TAR_SUFFIXES, NeedsMoreRoom, Room, repack
+from .repacking import TAR_SUFFIXES, NeedsMoreRoom, Room, is_tar, repack, tar_names
 from .tables import (
     BLANK,
     TABLE_SUFFIXES,
@@ -87,6 +87,7 @@ __all__ = [
     "is_litter",
     "is_no_photo",
     "is_photo",
+    "is_tar",
     "iter_member",
     "levels_of",
     "likely_columns",
@@ -106,4 +107,5 @@ __all__ = [
     "resolve_text_column",
     "small_classes",
     "split_part",
+    "tar_names",
 ]

@@ -25,6 +25,8 @@ CODE_PAGES = (
 SCRIPT_OF = {"cp737": "GREEK", "cp862": "HEBREW", "cp720": "ARABIC"}
 LEVEL_1: dict[str, tuple[str, range]] = {  # encoding, lead bytes of its most used characters
     "gbk": ("gb2312", range(0xB0, 0xD8)),
+    "gb18030": ("gb2312", range(0xB0, 0xD8)),
+    "euc_jp": ("euc_jp", range(0xB0, 0xD0)),
     "cp932": ("shift_jis", range(0x88, 0x98)),
     "big5": ("big5", range(0xA4, 0xC7)),
 }
@@ -79,7 +81,7 @@ def other_readings(entries: Sequence[zipfile.ZipInfo], used: str) -> list[tuple[
     joined, known = b"\n".join(names), {_decoded(names[0], used)}
     pages = [page for page in CODE_PAGES if page != used and _decodes(joined, page)]
     found = []
-    for page in sorted(pages, key=lambda page: -_score(_decoded(joined, page), page)):
+    for page in sorted(pages, key=lambda page: -likeness(_decoded(joined, page), page)):
         reading = _decoded(names[0], page)
         if reading not in known and reading.isprintable():
             known.add(reading)
@@ -122,7 +124,7 @@ def guess_code_page(names: Sequence[bytes]) -> str:
     words = list(dict.fromkeys(part for name in names for part in _parts(name)))[:SCORED]
     sample = b"\n".join(words)
     pages = [page for page in CODE_PAGES if _decodes(joined, page)]
-    return max(pages, key=lambda page: (_score(_decoded(sample, page), page), -CODE_PAGES.index(page)))
+    return max(pages, key=lambda page: (likeness(_decoded(sample, page), page), -CODE_PAGES.index(page)))
 
 
 def _parts(name: bytes) -> Iterable[bytes]:
@@ -141,8 +143,11 @@ def _decoded(content: bytes, page: str) -> str:
     return content.decode(page, "replace")
 
 
-def _score(text: str, page: str) -> float:
-    """Return how much a text looks like words, from -3 to 1.2, as a mean over its characters that are not ASCII."""
+def likeness(text: str, page: str) -> float:
+    """Return how much a text, read in a code page, looks like words, from -3 to 1.2.
+
+    It is a mean over its characters that are not ASCII.
+    """
     points, count = 0.0, 0
     before = " "
     for word in _words(text):

@@ -70,7 +70,7 @@ def repack(path: Path, target: Path, limits: Limits, room: Room | None = None) -
 
 
 def _repack_once(path: Path, target: Path, limits: Limits, given: Room) -> bool:
-    if _is_tar(path):
+    if is_tar(path):
         _repack_tar(path, target, limits, given)
         return True
     if is_parquet(path):
@@ -166,7 +166,23 @@ class _BoundedHeaders(tarfile.TarInfo):
         return cast("tarfile.TarInfo", super()._proc_member(archive))  # type: ignore[misc]
 
 
-def _is_tar(path: Path) -> bool:
+def tar_names(path: Path, most: int) -> list[str]:
+    """Return the names of the first files of a tar, `most` of them; of a damaged one those before the damage."""
+    names: list[str] = []
+    with (
+        contextlib.suppress(DataError, tarfile.TarError, EOFError),
+        open_unpacked(path, SMALL) as file,
+        tarfile.open(fileobj=file, mode="r|", tarinfo=_BoundedHeaders, errors="replace") as archive,
+    ):
+        for member in archive:
+            if member.isfile():
+                names.append(member.name)
+            if len(names) == most:
+                break
+    return names
+
+
+def is_tar(path: Path) -> bool:
     """Tell whether the first block is that of a tar archive, packed as a whole or not at all."""
     try:
         with open_unpacked(path, 1 << 20) as file:
@@ -252,9 +268,9 @@ def _copy_archives(
         unpacked, plain = Path(temporary) / "inner.zip", Path(temporary) / "plain.zip"
         for info, folder in zip(inner, folders, strict=True):
             _copy_bounded(iter_member(listing.archive, info), unpacked, room.bytes, info.filename)
-            if is_tar := _is_tar(unpacked):
+            if is_packed := is_tar(unpacked):
                 _repack_tar(unpacked, plain, limits, room)
-            _copy_zip(plain if is_tar else unpacked, folder, writer, limits)
+            _copy_zip(plain if is_packed else unpacked, folder, writer, limits)
     for info in listing.entries:
         if may_hold_labels(info.filename) and not is_hidden_file(tuple(info.filename.split("/"))):
             writer.add(info.filename, iter_member(listing.archive, info))

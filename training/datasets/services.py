@@ -27,8 +27,11 @@ from models_registry.inputs import (
     Room,
     holds_photos,
     holds_tables,
+    holds_tables_by_name,
     is_photo,
+    is_tar,
     repack,
+    tar_names,
 )
 from models_registry.models import TaskType
 from work.queue import announce
@@ -41,6 +44,7 @@ from .size import Patience, TakesTooLong, has_many_entries, is_large
 logger = structlog.get_logger(__name__)
 
 SUFFIXES = {TaskType.IMAGE: (".zip", *TAR_SUFFIXES), TaskType.TEXT: (*TABLE_SUFFIXES, ".zip")}
+NAMES_IN_TAR = 1_000  # by which it shows what an archive holds
 OF_PHOTOS_TOO = (".parquet",)  # by their ending a table's, and of photos where these are asked for or in it
 
 
@@ -138,7 +142,7 @@ def discard_dataset(dataset: Dataset) -> None:
 
 def suffixes_of(task_type: TaskType) -> tuple[str, ...]:
     """Return the endings of the files that are read for a task."""
-    return SUFFIXES[task_type] + (OF_PHOTOS_TOO if task_type == TaskType.IMAGE else ())
+    return SUFFIXES[task_type] + (OF_PHOTOS_TOO if task_type == TaskType.IMAGE else TAR_SUFFIXES)
 
 
 def task_of(filename: str) -> TaskType | None:
@@ -173,6 +177,8 @@ def sorted_out(path: Path) -> tuple[TaskType, Path]:
     if path.suffix in OF_PHOTOS_TOO and holds_photos(path):
         return TaskType.IMAGE, path.rename(path.with_suffix(".zip"))
     if path.suffix == ".zip" and holds_tables(path, Limits()):
+        return TaskType.TEXT, path
+    if is_tar(path) and holds_tables_by_name(tar_names(path, NAMES_IN_TAR)):
         return TaskType.TEXT, path
     return require_task(path.name), path
 
@@ -209,9 +215,9 @@ def arrived(file: File, *, task_type: str) -> Iterator[Path]:
 
 
 def as_zip(path: Path, *, task_type: str) -> Path:
-    """Return an archive of images as a plain zip, which takes its place. Raises `InvalidRequest`."""
+    """Return an archive of images, or a tar of tables, as a plain zip in its place. Raises `InvalidRequest`."""
     try:
-        return _repacked(path, None) if task_type == TaskType.IMAGE else path
+        return _repacked(path, None) if task_type == TaskType.IMAGE or is_tar(path) else path
     except DataError as error:
         raise InvalidRequest(str(error)) from error
 
@@ -221,7 +227,7 @@ def as_small_zip(path: Path, *, task_type: str) -> Path:
 
     Raises `DataError`, and `NeedsMoreRoom` for what a worker has to repack.
     """
-    if task_type != TaskType.IMAGE or has_many_entries(path):
+    if has_many_entries(path) or not (task_type == TaskType.IMAGE or is_tar(path)):
         return path
     limits = settings.TRAINYARD
     return _repacked(path, Room(limits["VALIDATE_IN_WEB_BYTES"], limits["VALIDATE_IN_WEB_FILES"]))

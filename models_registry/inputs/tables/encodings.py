@@ -3,10 +3,13 @@
 Decided on a sample from all over the file, in bounded memory. What is guessed is told as a doubt.
 """
 
+import codecs
 import io
 import re
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
+
+from ..entry_names import likeness
 
 # The longer marks first: UTF-32's begins with UTF-16's.
 BYTE_ORDER_MARKS = {
@@ -32,10 +35,12 @@ WINDOWS = {
 }
 # What systems and programs have really written; the Windows pages hold ISO 8859's.
 OLD_ENCODINGS = [
-    "cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "koi8_r", "mac_roman",
+    "cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "koi8_r", "cp866", "mac_roman",
     "gb18030", "big5", "cp932", "euc_jp", "cp949",
 ]  # fmt: skip
 
+# Of two bytes a character, which statistics mix up in short texts; the first of those that fit alike.
+OF_TWO_BYTES = ("cp932", "euc_jp", "gb18030", "big5", "cp949")
 _symbols_in_words = re.compile(r"(?<=[^\W\d_])[¹³¿](?=[^\W\d_])").findall
 
 
@@ -88,7 +93,7 @@ def other_readings(pieces: list[bytes], used: str) -> list[tuple[str, str]]:
     known, found = {word.decode(used, "replace")}, []
     for name in OLD_ENCODINGS:
         try:
-            reading = word.decode(name)
+            reading = codecs.getincrementaldecoder(name)().decode(word)  # which may be cut within a character
             sample.decode(name)
         except UnicodeDecodeError:
             continue
@@ -158,7 +163,24 @@ def _guess(sample: bytes) -> str:
 
     found = charset_normalizer.from_bytes(sample, cp_isolation=OLD_ENCODINGS, enable_fallback=False).best()
     name = WINDOWS.get(found.encoding, found.encoding) if found else "cp1252"
+    if name in OF_TWO_BYTES:
+        fitting = [one for one in OF_TWO_BYTES if _decodes(sample, one)]
+        if "euc_jp" in fitting and not _has_kana(sample.decode("euc_jp")):
+            fitting.remove("euc_jp")  # Chinese in gb2312 reads as some Japanese, too, but for these
+        return max(fitting, key=lambda one: likeness(sample.decode(one), one), default=name)
     return _of_latin(sample) if name in ("cp1252", "cp1250", "cp1254") else name
+
+
+def _has_kana(text: str) -> bool:
+    return any("\u3041" <= sign <= "\u30fe" for sign in text)
+
+
+def _decodes(sample: bytes, name: str) -> bool:
+    try:
+        sample.decode(name)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _of_latin(sample: bytes) -> str:

@@ -1,6 +1,7 @@
 """Which reader reads a file."""
 
-from codecs import BOM_UTF8
+import re
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from pathlib import Path
 
 from ..compression import is_packed
@@ -23,6 +24,8 @@ READERS: dict[str, type[TableReader]] = {
     for suffix in reader.suffixes
 }
 TABLE_SUFFIXES = tuple(READERS)
+JSON = re.compile(rb'\s*(\[\s*)?\{\s*"|\s*\[\s*\["')  # a list of lists, too
+MARKUP = re.compile(rb"(?i)\s*<(\?xml|!doctype|html|table|head|body|style|meta)")
 ZIP, XLS, PARQUET = b"PK\3\4", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"PAR1"
 SHEETS_IN_ZIP = (b"xl/workbook", b"application/vnd.oasis.opendocument.spreadsheet")
 
@@ -52,9 +55,30 @@ def open_table(
         return open_packed(path, limits, corrections)
     if start.startswith(PARQUET):
         return ParquetReader(path, limits, corrections=corrections)
-    if issubclass(READERS[suffix], CsvReader) and start.removeprefix(BOM_UTF8).lstrip().startswith(FASTTEXT):
-        return FastTextReader(path, limits, corrections=corrections)
-    return READERS[suffix](path, limits, corrections=corrections)
+    return _reader_of_text(suffix, start)(path, limits, corrections=corrections)
+
+
+def _reader_of_text(suffix: str, start: bytes) -> type[TableReader]:
+    """Return the reader of a file that is no archive: what programs write under another's suffix is read as what it is.
+
+    Raises `DataError` for a page of the web that is called as a spreadsheet.
+    """
+    reader, text = READERS[suffix], start.removeprefix(BOM_UTF8)
+    if issubclass(reader, SheetReader):
+        if MARKUP.match(text):
+            raise DataError(
+                f"This is no spreadsheet but a web page that is called {suffix}, as some programs write it. Open it in "
+                'your spreadsheet program and save it as "CSV UTF-8".'
+            )
+        is_text = b"\0" not in start or start.startswith((BOM_UTF16_LE, BOM_UTF16_BE))
+        return CsvReader if start and is_text else reader
+    if issubclass(reader, CsvReader):
+        if text.lstrip().startswith(FASTTEXT):
+            return FastTextReader
+        return JsonReader if JSON.match(text) else reader
+    if issubclass(reader, JsonReader) and suffix == ".json" and text.strip():
+        return reader if text.lstrip()[:1] in (b"{", b"[", b'"') or b"\0" in text else CsvReader
+    return reader
 
 
 def _is_sheet(path: Path, start: bytes) -> bool:

@@ -7,6 +7,7 @@ from ..layout.names import split_part
 from .columns import USUAL_NAMES
 
 DEEPEST = 6  # objects around a list of rows
+FEWEST_TEXTS = 4  # keys of an object, from which on they may be texts
 SEVERAL = frozenset({"patterns", "examples", "utterances", "texts", "sentences", "questions"})
 Rows = list[Mapping[str, object]]
 
@@ -14,8 +15,8 @@ Rows = list[Mapping[str, object]]
 def rows_of_object(entry: Mapping[str, object]) -> Rows:
     """Return the rows that an object stands for; itself, as the only one, where it is none of a table.
 
-    A table is {column: {row: value}} and {column: [values]}, as pandas writes them, {class: [texts]}, {part of a split:
-    [rows]}, or a list of rows somewhere below, if there is one only.
+    A table is {column: {row: value}} and {column: [values]}, as pandas writes them, {class: [texts]}, {text: class},
+    {part of a split: [rows]}, or a list of rows somewhere below, if there is one only.
     """
     parts = list(entry.values())
     if _are_columns_by_row(parts):
@@ -23,6 +24,8 @@ def rows_of_object(entry: Mapping[str, object]) -> Rows:
         return [{name: column[key] for name, column in zip(entry, parts, strict=True)} for key in keys]
     if _are_classes(entry):
         return [{"text": text, "label": name} for name, texts in entry.items() for text in _listed(texts)]
+    if _are_texts_with_labels(entry):
+        return [{"text": text, "label": label} for text, label in entry.items()]
     if _are_columns(parts):
         return [dict(zip(entry, row, strict=True)) for row in zip(*parts, strict=True)]
     if len(entry) > 1 and all(_are_rows(part) and split_part(name) for name, part in entry.items()):
@@ -61,6 +64,17 @@ def _are_classes(entry: Mapping[str, object]) -> bool:
         and not any(name.strip().casefold() in known for name in entry)
         and len({text for texts in entry.values() for text in _listed(texts)})
         > sum(len(_listed(texts)) for texts in entry.values()) / 2
+    )
+
+
+def _are_texts_with_labels(entry: Mapping[str, object]) -> bool:
+    """Tell whether each key is a text of words with its label, of which there are a few."""
+    labels = {label for label in entry.values() if isinstance(label, str | int)}
+    return (
+        len(entry) >= FEWEST_TEXTS
+        and all(isinstance(label, str | int) for label in entry.values())
+        and 1 < len(labels) <= len(entry) / 2
+        and 2 * sum(" " in text.strip() or not text.isascii() for text in entry) > len(entry)
     )
 
 

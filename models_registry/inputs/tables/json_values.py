@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar, NamedTuple, NoReturn
 
 from ..errors import DataError
 from .base import Row, TableFormat, row_of
@@ -27,12 +27,18 @@ DEEPEST = 12  # levels of objects whose keys become columns
 HEADS = 100  # objects whose keys are the columns
 
 
+class _Bad(NamedTuple):
+    """A line that is no JSON, below others that are, and why."""
+
+    reason: str
+
+
 @dataclass(frozen=True)
 class JsonReader(TextFile):
-    """Objects, one a line or in a list; null is a missing value.
+    """Objects, one a line or in a list; null is a missing value, as is NaN, which pandas writes.
 
     Keys of objects inside are columns with a dot ("data.text"); of a list with one value, the value counts.
-    A list of texts is a table with the column "text".
+    A list of texts is a table with the column "text", one of lists has the columns "column 1" and so on.
     """
 
     suffixes: ClassVar[tuple[str, ...]] = (".json", ".jsonl", ".ndjson")
@@ -57,7 +63,10 @@ class JsonReader(TextFile):
         wanted = [name for name in (text, label, *also) if name is not None]
         for count, (number, row) in enumerate(self._objects(), start=1):
             self.check_count(count)
-            yield row_of(f"row {number}", [_as_text(row.get(name)) for name in wanted], also=len(also))
+            if isinstance(row, _Bad):
+                yield Row(f"row {number}", "", problem=row.reason)
+            else:
+                yield row_of(f"row {number}", [_as_text(row.get(name)) for name in wanted], also=len(also))
 
     def format(self) -> TableFormat:
         """Return the encoding."""
@@ -68,32 +77,43 @@ class JsonReader(TextFile):
         heads: list[dict[str, object]] = []
         with contextlib.closing(self._objects()) as objects:
             try:
-                heads.extend(row for _, row in islice(objects, HEADS))
+                heads.extend(row for _, row in islice(objects, HEADS) if not isinstance(row, _Bad))
             except DataError:  # further on, of which who reads the rows is told
                 if not heads:
                     raise
         return heads
 
-    def _objects(self) -> Generator[tuple[int, dict[str, object]]]:
+    def _objects(self) -> Generator[tuple[int, dict[str, object] | _Bad]]:
         with self.lines() as lines:
             start = lines.peek()
-        if re.match(r"\s*\[\s*[{\"\]]", start):
+        if re.match(r"\s*\[\s*[\[{\"\]]", start):
             found = self._listed()
         elif (whole := self._whole(start)) is not None:
             found = iter(whole)
         else:
             found = self._lined()
         for number, entry in found:
+            if isinstance(entry, _Bad):
+                yield number, entry
+                continue
             for row in each_of_several(self._checked(entry, number)):
                 yield number, _flat(row)
 
     def _lined(self) -> Iterator[tuple[int, object]]:
-        """Yield (line number, value) of every line that is not blank."""
+        """Yield (line number, value) of every line that is not blank. Raises `DataError` when the first is no JSON."""
+        is_json = False
         with self.lines() as lines:
             for number, line in enumerate(lines, start=1):
                 self.check_count(number)
-                if line.strip():
+                if not line.strip():
+                    continue
+                try:
                     yield number, _decode(line, number)
+                except DataError as error:
+                    if not is_json:
+                        raise
+                    yield number, _Bad(f"is no JSON, {error.__cause__}")
+                is_json = True
 
     def _listed(self) -> Iterator[tuple[int, object]]:
         """Yield (number, value) of a list, of which no more than a value is in memory."""
@@ -143,12 +163,14 @@ class JsonReader(TextFile):
         try:
             entry = _decoder.decode(text)
         except (ValueError, RecursionError):
-            return None  # lines of objects
+            return _one_after_the_other(text)
         return list(enumerate(rows_of_object(entry), start=1))
 
     def _checked(self, entry: object, number: int) -> dict[str, object]:
         if isinstance(entry, str):
             return {"text": entry}
+        if isinstance(entry, list):
+            return {f"column {place}": value for place, value in enumerate(entry[: MOST_FLAT + 1], start=1)}
         if not isinstance(entry, dict):
             raise DataError(f'Row {number} is no JSON object. Write {{"input": "…", "label": "…"}}.')
         if len(entry) > self.limits.max_columns:
@@ -163,9 +185,34 @@ class JsonReader(TextFile):
         return entry
 
 
+def _one_after_the_other(text: str) -> Sequence[tuple[int, object]] | None:
+    """Return objects that follow one another, each over several lines; None for a line each, or what is no JSON."""
+    if _is_json(text.partition("\n")[0].strip().rstrip(",")):
+        return None
+    found: list[tuple[int, object]] = []
+    at = len(text) - len(text.lstrip())
+    while at < len(text):
+        try:
+            value, at = _decoder.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            return None
+        found.append((len(found) + 1, value))
+        while at < len(text) and text[at] in WHITE:
+            at += 1
+    return found
+
+
+def _is_json(line: str) -> bool:
+    try:
+        _decoder.decode(line)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
 def _decode(line: str, number: int) -> object:
     try:
-        return _decoder.decode(line)
+        return _decoder.decode(line.rstrip().removesuffix(","))
     except RecursionError as error:
         raise DataError(f"Row {number} is nested too deeply. Each line should hold one object.") from error
     except ValueError as error:
@@ -208,6 +255,10 @@ def _as_text(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
+def _missing(name: str) -> None:
+    """Read NaN, which Python writes for a missing value, and infinities as null."""
+
+
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON value")
 
@@ -227,4 +278,4 @@ def _float(digits: str) -> float:
     return value if math.isfinite(value) else _refuse_constant(digits)
 
 
-_decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_int=_int, parse_float=_float)
+_decoder = json.JSONDecoder(parse_constant=_missing, parse_int=_int, parse_float=_float)

@@ -15,6 +15,7 @@ from .columns import is_usual_name
 from .records import Dialect, Record, read_records, trimmed
 
 DELIMITERS = (",", ";", "\t", "|")
+RARE_DELIMITERS = ("^", "~", "\x01", "¦")  # of programs that avoid those
 NO_DELIMITER = "\x1f"  # of a table with one column
 CONSISTENT = 0.5  # share of the rows that have the same number of fields, at least
 TITLES = 10  # lines before the heading, at most
@@ -42,7 +43,8 @@ def find_dialect(
     elif lines and (named := re.fullmatch(r'"?sep=(.)"?', lines[0].strip("\r\n"), re.IGNORECASE)):
         best = Dialect(named[1])
     else:
-        order = [preferred, *(one for one in DELIMITERS if one != preferred)]
+        rare = [one for one in RARE_DELIMITERS if 2 * sum(one in line for line in lines) > len(lines)]
+        order = [preferred, *(one for one in (*DELIMITERS, *rare) if one != preferred)]
         scores = {Dialect(one): _consistency(lines, Dialect(one), longest) for one in order}
         best = max(scores, key=lambda one: scores[one])  # the first of the best
         if scores[best] < CONSISTENT:
@@ -51,6 +53,19 @@ def find_dialect(
         escaped = best._replace(escapes=True)
         if _consistency(lines, escaped, longest) > _consistency(lines, best, longest) + MUCH_BETTER:
             return escaped
+    return _with_other_quotes(lines, best, longest)
+
+
+def _with_other_quotes(lines: Sequence[str], best: Dialect, longest: int) -> Dialect:
+    """Return the dialect with single quotes, or quotes behind blanks, where half of the lines are written so."""
+    sign = re.escape(best.delimiter)
+    for dialect, begins in (
+        (best._replace(skips_blanks=True), re.compile(rf'{sign} +"')),
+        (best._replace(quote="'"), re.compile(rf"(^|{sign})'[^']*'({sign}|\s*$)")),
+    ):
+        is_usual = 2 * sum(bool(begins.search(line)) for line in lines) > len(lines)
+        if is_usual and _consistency(lines, dialect, longest) >= _consistency(lines, best, longest):
+            return dialect
     return best
 
 

@@ -154,6 +154,7 @@ class ParquetReader(TableReader):
                     *_kinds_of_text(),
                     types.is_integer,
                     types.is_floating,
+                    types.is_decimal,
                     types.is_boolean,
                     types.is_null,
                 )

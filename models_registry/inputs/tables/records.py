@@ -12,10 +12,15 @@ RESCANNED = 256_000_000  # characters that are read once more because of stray q
 
 
 class Dialect(NamedTuple):
-    """How fields are told apart; `escapes` says that a backslash stands before a quote."""
+    """How fields are told apart; `escapes` says that a backslash stands before a quote.
+
+    `skips_blanks` says that blanks ahead of a field are none of it, so that a quote may follow them.
+    """
 
     delimiter: str
     escapes: bool = False
+    quote: str = '"'
+    skips_blanks: bool = False
 
 
 class Record(NamedTuple):
@@ -128,8 +133,12 @@ def _plain(line: str, dialect: Dialect) -> list[str]:
 
 
 def _reader(source: Iterator[str], dialect: Dialect) -> Iterator[list[str]]:
-    if dialect.escapes:
-        return csv.reader(
-            source, delimiter=dialect.delimiter, escapechar="\\", doublequote=False, strict=True
-        )
-    return csv.reader(source, delimiter=dialect.delimiter, strict=True)
+    return csv.reader(
+        source,
+        delimiter=dialect.delimiter,
+        quotechar=dialect.quote,
+        escapechar="\\" if dialect.escapes else None,
+        doublequote=not dialect.escapes,
+        skipinitialspace=dialect.skips_blanks,
+        strict=True,
+    )

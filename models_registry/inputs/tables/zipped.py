@@ -5,7 +5,7 @@ import io
 import tempfile
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -16,9 +16,10 @@ from ..bounded_file import buffered
 from ..corrections import Corrections
 from ..errors import DataError
 from ..layout import Entry, ImportPlan, is_hidden_file, is_no_photo, is_photo, plan_images
-from ..layout.names import Part, listed, split_part
+from ..layout.names import Part, are_dates, are_pieces, listed, split_part
 from ..limits import Limits
 from .base import SAMPLE_ROWS, Row, TableFormat, TableReader, row_of
+from .columns import UnclearColumns, find_columns_of, likely_columns, resolve_text_column
 from .delimited import CsvReader
 from .encodings import find_encoding
 from .json_values import JsonReader
@@ -37,7 +38,8 @@ ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar")
 MOST_UNPACKED = 16 << 20  # bytes of one of these
 MOST_TABLES, MOST_ENTRIES = 30, 1_000  # that are read as one; of a zip in which they are looked for
 OpenTable = Callable[[Path, Limits, Corrections], TableReader]
-SPLIT = "split"  # the column of the parts that tables are called after
+SPLIT, LABEL, TEXT = "split", "label", "text"  # columns of what tables are called after, and of their texts
+FEWEST_ROWS = 2  # of a table of one class
 
 
 class _Member(io.RawIOBase):
@@ -96,33 +98,33 @@ class ZippedJsonReader(JsonReader):
 
 
 class _Piece(NamedTuple):
-    """One of several tables, and the part of a split that it is called after."""
+    """One of several tables; `said` is what its name says of all its rows, by column: a part of a split, or a class."""
 
     name: str
-    part: Part
     reader: TableReader
+    said: Mapping[str, str] = {}  # never changed
 
 
 @dataclass(frozen=True)
 class SeveralTables(TableReader):
     """Tables of a zip with the same columns, read one after the other.
 
-    Where their names are those of a split's parts (train.csv, test.csv), a further column says the part of each row.
+    Where their names are those of a split's parts (train.csv, test.csv) or of classes (pos.txt, neg.txt), a further
+    column says it of each row.
     """
 
     suffixes: ClassVar[tuple[str, ...]] = ()
     pieces: Sequence[_Piece] = field(kw_only=True)
 
     def columns(self) -> list[str]:
-        """Return the columns of all, and that of the parts."""
-        own = self.pieces[0].reader.columns()
-        return [*own, SPLIT] if self._has_parts else own
+        """Return the columns of all, and that of what their names say."""
+        return [*self._own, *self.pieces[0].said]
 
     def sample(self) -> list[dict[str, str]]:
         """Return some of the first rows of each."""
         each = max(1, SAMPLE_ROWS // len(self.pieces))
         return [
-            {**row, SPLIT: piece.part} if self._has_parts else row
+            {**{name: row.get(own, "") for name, own in self._own.items()}, **piece.said}
             for piece in self.pieces
             for row in piece.reader.sample()[:each]
         ]
@@ -130,17 +132,18 @@ class SeveralTables(TableReader):
     def rows(self, *, text: str, label: str | None = None, also: Sequence[str] = ()) -> Iterator[Row]:
         """Yield the rows of all, each named by its table and its place there."""
         wanted = [name for name in (text, label, *also) if name is not None]
-        own = [name for name in dict.fromkeys(wanted) if not (self._has_parts and name == SPLIT)]
+        own = [name for name in dict.fromkeys(wanted) if name in self._own]
         count = 0
         for piece in self.pieces:
-            for row in piece.reader.rows(text=own[0], also=own[1:]):
+            first, *others = (self._own[name] for name in own or self._own)
+            for row in piece.reader.rows(text=first, also=others):
                 count += 1
                 self.check_count(count)
                 place = f"{piece.name}, {row.place}"
                 if row.problem:
                     yield Row(place, "", problem=row.problem)
                 else:
-                    cells = {**dict(zip(own, (row.text, *row.also), strict=True)), SPLIT: piece.part}
+                    cells = {**dict(zip(own, (row.text, *row.also), strict=False)), **piece.said}
                     yield row_of(place, [cells[name] for name in wanted], also=len(also))
 
     def format(self) -> TableFormat:
@@ -153,8 +156,11 @@ class SeveralTables(TableReader):
         return self.pieces[0].reader.other_readings()
 
     @cached_property
-    def _has_parts(self) -> bool:
-        return any(piece.part for piece in self.pieces)
+    def _own(self) -> dict[str, str]:
+        """What the columns of the tables are called here; the only one of tables of a class each holds its texts."""
+        own = self.pieces[0].reader.columns()
+        is_texts = len(own) == 1 and LABEL in self.pieces[0].said
+        return {TEXT: own[0]} if is_texts else {name: name for name in own}
 
 
 @dataclass(frozen=True)
@@ -232,11 +238,17 @@ def open_zip(path: Path, limits: Limits, corrections: Corrections, open_table: O
     chosen = wanted or max(tables, key=lambda name: (_is_for_training(name), sizes[name]))
     opening = _Opening(path, limits, replace(corrections, member=None), open_table)
     reader = opening.reader_of(chosen)
-    pieces = [] if wanted else opening.with_same_columns(chosen, reader, tables)
+    pieces = (
+        [] if wanted else opening.of_a_class_each(tables) or opening.with_same_columns(chosen, reader, tables)
+    )
     if len(pieces) > 1:
         reader = SeveralTables(path, limits, corrections=corrections, notes=reader.notes, pieces=pieces)
-        named = listed([f"{piece.name} ({piece.part})" if piece.part else piece.name for piece in pieces])
+        named = listed(
+            [f"{piece.name} ({''.join(piece.said.values())})".removesuffix(" ()") for piece in pieces]
+        )
         reader.note(f"Read are {len(pieces)} tables of the zip that have the same columns: {named}.")
+        if LABEL in pieces[0].said:
+            reader.note("They have no column of labels: the name of each is the class of its rows.")
     used = {chosen, *(piece.name for piece in pieces)}
     if others := [name for name in tables if name not in used]:
         read = "" if len(pieces) > 1 else f"Read is {chosen!r} of the zip; "
@@ -320,13 +332,30 @@ class _Opening(NamedTuple):
             with contextlib.suppress(DataError):
                 reader = first if name == chosen else self.reader_of(name)
                 if reader.columns() == first.columns() and reader.sample():
-                    pieces.append(_Piece(name, _part_of(name), reader))
-        parts = Counter(piece.part for piece in pieces)
-        has_parts = "train" in parts and len(parts) > 1 and SPLIT not in first.columns()
-        pieces = [piece for piece in pieces if piece.part or not has_parts]
+                    pieces.append(_Piece(name, reader))
+        parts = Counter(_part_of(piece.name) for piece in pieces)
+        if "train" in parts and len(parts) > 1 and SPLIT not in first.columns():
+            named = [(piece, _part_of(piece.name)) for piece in pieces]
+            pieces = [piece._replace(said={SPLIT: part}) for piece, part in named if part]
         for piece in pieces:
             first.notes.extend(note for note in piece.reader.notes if note not in first.notes)
-        return pieces if has_parts else [piece._replace(part="") for piece in pieces]
+        return pieces
+
+    def of_a_class_each(self, tables: Sequence[str]) -> list[_Piece]:
+        """Return the tables when each holds the texts of a class that it is called after; none when they do not."""
+        names = [PurePosixPath(name).stem for name in tables]
+        if not 1 < len(set(names)) == len(tables) <= MOST_TABLES or count_entries(self.path) > MOST_ENTRIES:
+            return []
+        if any(map(_part_of, tables)) or are_pieces(names) or are_dates(names):
+            return []
+        for corrections in (self.corrections, replace(self.corrections, heading=False)):  # of lists of texts
+            readers = [self._replace(corrections=corrections).reader_of(name) for name in tables]
+            if _are_unlabelled(readers):
+                return [
+                    _Piece(name, reader, {LABEL: label})
+                    for name, reader, label in zip(tables, readers, names, strict=True)
+                ]
+        return []
 
     def reader_of(self, name: str) -> TableReader:
         """Return the reader of one table. Raises `DataError` for a large one that has to be unpacked."""
@@ -353,6 +382,22 @@ class _Opening(NamedTuple):
                         "Send it as it is, without the zip."
                     )
                 file.write(piece)
+
+
+def _are_unlabelled(readers: Sequence[TableReader]) -> bool:
+    """Tell whether tables have the same columns, one of texts among them and none that may hold their labels."""
+    try:
+        if len({tuple(reader.columns()) for reader in readers}) != 1:
+            return False
+        if any(len(reader.sample()) < FEWEST_ROWS for reader in readers):
+            return False
+        resolve_text_column(readers[0].columns(), sample=readers[0].sample())
+        find_columns_of(readers[0], {})
+    except UnclearColumns:
+        return len(readers[0].columns()) == 1 or not likely_columns(readers[0])
+    except DataError:
+        return False
+    return False
 
 
 def _wanted(names: list[str], member: str | None) -> str:

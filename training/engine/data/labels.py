@@ -13,6 +13,8 @@ from models_registry.inputs import are_measures
 
 SEVERAL = 0.2  # share of the examples with several labels, from which they are meant so
 SHOWN = 5  # groups of names that are listed
+MANY, DIFFERENT = 20, 0.6  # labels, and of the examples, from which on they tell no classes apart
+SHOWN_CHARACTERS = 40
 PARTS = 20_000  # labels that are looked at
 
 
@@ -36,6 +38,12 @@ def why_no_classes(counts: Mapping[str, int]) -> str:
             f"The labels are {len(counts):,} different numbers, such as {next(iter(counts))!r}, so they "
             "measure something. A model here tells classes apart and estimates no numbers: make a few ranges of them "
             "(low, medium, high)."
+        )
+    total = sum(counts.values())
+    if len(counts) >= MANY and len(counts) > DIFFERENT * total:
+        return (
+            f"The labels are nearly all different ({len(counts):,} of {total:,} examples), such as "
+            f"{next(iter(counts))[:SHOWN_CHARACTERS]!r}, so they are no classes. Name the column whose values repeat."
         )
     return ""
 

@@ -8,6 +8,7 @@ import json
 import lzma
 import zipfile
 from collections import Counter
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -67,6 +68,20 @@ TEXTS, LABELS = ([row[place] for row in ROWS] for place in (0, 1))
 CLASS_LABEL = json.dumps(
     {"info": {"features": {"label": {"names": ["card", "rate"], "_type": "ClassLabel"}}}}
 )
+
+
+RUSSIAN = [
+    *((f"Как мне вернуть деньги за заказ {n}, если товар сломан?", "возврат") for n in range(9)),
+    *((f"Когда приедет курьер с посылкой {n}, я жду неделю", "доставка") for n in range(9)),
+]
+JAPANESE = [
+    *((f"注文番号{n}の商品が壊れていました。返品したいです。", "返品") for n in range(9)),
+    *((f"荷物{n}はいつ届きますか。一週間待っています。", "配送") for n in range(9)),
+]
+TAIWANESE = [
+    *((f"我的新卡片什麼時候會寄到？已經等了{n}天", "卡片") for n in range(9)),
+    *((f"今天歐元的匯率是多少？我要換{n}百元", "匯率") for n in range(9)),
+]
 
 
 class Case(NamedTuple):
@@ -287,6 +302,64 @@ CASES = [
         "several labels",
     ),
     Case("zero width.csv", table([*ROWS, ("\u200b", "card")]), left_out="row 8: no text"),
+    Case("caret.csv", table(separator="^")),
+    Case("control sign.txt", table(separator="\x01")),
+    Case("quotes behind blanks.csv", "text, label\n" + "".join(f'"{t}", "{c}"\n' for t, c in ROWS)),
+    Case("single quotes.csv", "text,label\n" + "".join(f"'{t}','{c}'\n" for t, c in ROWS)),
+    Case(
+        "apostrophes.csv",
+        table([(f"{t}, it's 'odd'", c) for t, c in ROWS]),
+        first=f"{TEXTS[0]}, it's 'odd'",
+    ),
+    Case("list.csv", json.dumps(objects())),
+    Case("lines.txt", "\n".join(map(json.dumps, objects()))),
+    Case("table.json", table()),
+    Case("table.xls", table(separator="\t")),
+    Case("wide.xls", table(separator="\t").encode("utf-16")),
+    Case("page.xls", "<html><table><tr><td>text</td></tr></table>", {}, "a web page that is called .xls"),
+    Case("over lines.json", "\n".join(json.dumps(one, indent=1) for one in objects())),
+    Case("not a number.json", json.dumps([{**one, "score": float("nan")} for one in objects()])),
+    Case("pairs.json", json.dumps(ROWS), says="Taken as the texts: 'column 1'"),
+    Case("texts as keys.json", json.dumps(dict(ROWS))),
+    Case(
+        "ids as labels.csv", table([(f"text {n}", f"id {n}") for n in range(30)]), {}, "nearly all different"
+    ),
+    Case(
+        "decimal.parquet",
+        parquet({"text": TEXTS, "label": pyarrow.array([Decimal(c == "rate") for c in LABELS])}),
+        {"0": 3, "1": 3},
+    ),
+    Case(
+        "table of a class each.zip",
+        zipped(**{f"{c}.csv": "text\n" + "".join(f'"{t}"\n' for t, d in ROWS if d == c) for c in CLASSES}),
+        says="the name of each is the class of its rows",
+    ),
+    Case(
+        "list of a class each.zip",
+        zipped(**{f"x/{c}.txt": "\n".join(t for t, d in ROWS if d == c) for c in CLASSES}),
+        says="the name of each is the class of its rows",
+    ),
+    Case(
+        "pieces without labels.zip",
+        zipped(**{f"part{n}.csv": "text\n" + "\n".join(f'"{t}"' for t in TEXTS) for n in (1, 2)}),
+        {},
+        "There is no column 'label'",
+    ),
+    *(
+        Case(
+            f"{page}.csv",
+            table(rows).encode(page),
+            {a: 9, b: 9},
+            f"read as {page}, a guess",
+            first=rows[0][0],
+        )
+        for page, rows, a, b in (
+            ("cp866", RUSSIAN, "возврат", "доставка"),
+            ("cp932", JAPANESE, "返品", "配送"),
+            ("euc_jp", JAPANESE, "返品", "配送"),
+            ("big5", TAIWANESE, "卡片", "匯率"),
+        )
+    ),
 ]
 
 

@@ -132,9 +132,8 @@ def test_columns_that_are_not_clear_are_asked_for(
     ("content", "message"),
     [
         (b"", "empty"),
-        (b'{"input": "a", "label": "x"}\nnot json\n', "Row 2 is no JSON"),
-        (b'{"input": "a", "label": "x"}\n[1, 2]\n', "Row 2 is no JSON object"),
-        (b'{"input": "a", "label": NaN}\n', "Row 1 is no JSON"),
+        (b'not json\n{"input": "a", "label": "x"}\n', "Row 1 is no JSON"),
+        (b"1\n", "Row 1 is no JSON object"),
         (b'{"input": "a"}\n', "no column 'label'"),
         (b"[" * 100_000 + b"\n", "Row 1 is nested too deeply"),
         (b'{"input": "' + b"x" * 1_100_000 + b'"}\n', "1,000,000 characters"),
@@ -146,6 +145,27 @@ def test_bad_json_lines_name_the_row(tmp_path: Path, content: bytes, message: st
     path.write_bytes(content)
     with pytest.raises(DataError, match=message):
         read_text_table(path)
+
+
+def test_lines_below_others_that_are_no_json_are_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "data.jsonl"
+    lines = [
+        '{"input": "a", "label": "x"},',
+        "not json",
+        "[1, 2]",
+        '{"input": "b", "label": NaN}',
+        '{"input": "c',
+    ]
+    path.write_text("\n".join(lines))
+    read = read_text_table(path)
+    assert (read.texts, read.labels) == (("a",), ("x",))
+    reasons = dict(read.unreadable)
+    assert {row: reason[:10] for row, reason in reasons.items()} == {
+        "row 2": "is no JSON",
+        "row 3": "no input",
+        "row 4": "no label",
+        "row 5": "is no JSON",
+    }
 
 
 def test_what_no_database_can_keep_is_left_out(tmp_path: Path) -> None:
