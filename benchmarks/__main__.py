@@ -24,6 +24,7 @@ BENCHMARKS = {
     "ingest_text": "ingest:text",
     "folder_upload": "folder_upload:folder_upload",
     "cases": "cases:cases",
+    "cases_by_shell": "cases:by_shell",
     "registry_pages": "registry_pages:registry_pages",
     "project_pages": "project_pages:project_pages",
     "retrain": "retrain:retrain",

@@ -1,15 +1,17 @@
-"""The files that people really bring, through REST: how many are handled well, poorly and wrongly.
+"""The files that people really bring, through REST and the shell: how many are handled well, poorly and wrongly.
 
 Each file is planned and handed in as a data set of a platform of its own, or to one of its models when it is an image
-or a batch; `tests/cases.json` says what is expected.
+or a batch (over REST alone); `tests/cases.json` says what is expected.
 """
 
 import csv
 import io
+import json
 import os
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +32,7 @@ POLL = 0.2
 
 
 def cases() -> dict[str, Any]:
-    """Count the verdicts, and name all but those that are good."""
-    counts, found = Counter[str](), {}
+    """Hand all files in over REST."""
     with (
         tempfile.TemporaryDirectory(prefix="trainyard-bench-") as folder,
         PlatformProcess(Path(folder) / "home", env={"THROTTLE_RATES": RATES}, worker=False) as platform,
@@ -40,14 +41,49 @@ def cases() -> dict[str, Any]:
         client = requests.Session()
         client.headers["Authorization"] = f"Token {api_token(platform)}"
         models = Models(client, platform.base_url)
-        for name, expected in expectations().items():
-            is_known = is_for_model(name)
-            answer = models.ask(name) if is_known else hand_in(client, platform.base_url, name, expected)
-            verdict, why = judge(expected, answer)
-            counts[verdict] += 1
-            if verdict != "well":
-                found[name] = f"{verdict}: {why[:200]}"
+
+        def answer_of(name: str, expected: Expected) -> Answer:
+            if is_for_model(name):
+                return models.ask(name)
+            return hand_in(client, platform.base_url, name, expected)
+
+        return judged(expectations(), answer_of)
+
+
+def by_shell() -> dict[str, Any]:
+    """Submit the data sets from a shell, after a dry run of each."""
+    files = {name: expected for name, expected in expectations().items() if not is_for_model(name)}
+    with (
+        tempfile.TemporaryDirectory(prefix="trainyard-bench-") as folder,
+        PlatformProcess(Path(folder) / "home", web=False, worker=False) as platform,
+    ):
+        return judged(files, lambda name, expected: submit(platform, name, expected))
+
+
+def judged(files: Mapping[str, Expected], ask: Callable[[str, Expected], Answer]) -> dict[str, Any]:
+    """Count the verdicts on what is answered for each file, and name all but those that are good."""
+    counts, found = Counter[str](), {}
+    for name, expected in files.items():
+        verdict, why = judge(expected, ask(name, expected))
+        counts[verdict] += 1
+        if verdict != "well":
+            found[name] = f"{verdict}: {why[:200]}"
     return {"files": counts.total(), "well": 0, "poorly": 0, "wrongly": 0, **counts, **found}
+
+
+def submit(platform: PlatformProcess, name: str, expected: Expected) -> Answer:
+    """Plan a file and submit it from a shell; returns what was printed."""
+    command = ("submit", "--task", task_of(name), "--data", str(FILES / name), "--json")
+    plan = platform.manage(*command, "--dry-run", check=False)
+    done = platform.manage(*command, "--name", "Case", check=False)
+    if "Traceback" in plan.stderr + done.stderr:
+        return Answer({}, f"{plan.stderr}{done.stderr}"[-500:], has_failed=True)
+    if done.returncode:
+        return Answer({}, done.stderr)
+    said = json.loads(done.stdout.splitlines()[-1])
+    is_comparable = not expected.refused and not said["unreadable"]
+    planned = json.loads(plan.stdout.splitlines()[-1])["classes"] if is_comparable else None
+    return Answer(said["classes"], done.stderr, planned)
 
 
 def hand_in(client: requests.Session, address: str, name: str, expected: Expected) -> Answer:

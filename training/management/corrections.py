@@ -2,7 +2,7 @@
 
 import argparse
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -12,6 +12,7 @@ from models_registry.inputs import Corrections, DataError
 from ..engine.data.plan import DataPlan, Suggestion
 
 CLASSES_SHOWN = 20
+UNREADABLE_SHOWN = 20
 TEXTS = {  # flags with one text each, by the correction that they are
     "labels_from": (
         "--labels-from",
@@ -93,6 +94,17 @@ def plan_lines(plan: DataPlan) -> Iterator[str]:
     yield from plan.notes
     for suggestion in plan.suggestions:
         yield f"Or else: {suggestion.label} ({' '.join(flags_of(suggestion))})"
+
+
+def report_lines(report: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a report warns of, and some of the examples that could not be read."""
+    yield from report.get("warnings", [])
+    unreadable = report.get("unreadable", [])
+    for one in unreadable[:UNREADABLE_SHOWN]:
+        yield f"  {one['name']}: {one['reason']}"
+    more = report.get("unreadable_count", 0) - UNREADABLE_SHOWN
+    if more > 0:
+        yield f"  and {more:,} more"
 
 
 def flags_of(suggestion: Suggestion) -> Iterator[str]:

@@ -12,7 +12,7 @@ from core.exceptions import TrainyardError
 from models_registry.inputs import Corrections
 from models_registry.models import TaskType
 from models_registry.projects.selectors import find_project
-from training.management.corrections import add_corrections, corrections_of, plan_lines
+from training.management.corrections import add_corrections, corrections_of, plan_lines, report_lines
 from training.management.watching import describe, fail_unless_succeeded, watch
 
 from ...datasets.dry_run import PlanUpload, plan_upload
@@ -65,14 +65,15 @@ class Command(BaseCommand):
             job = self._submit(options, corrections)
         except TrainyardError as error:
             raise CommandError(str(error)) from error
-        warnings = job.dataset.report.get("warnings", [])
-        for words in warnings:
+        report = job.dataset.report
+        for words in report_lines(report):
             self.stderr.write(words, style_func=str)
         self.stdout.write(f"Queued {job.name} as {job.token}")
         if options["wait"]:
             job = watch(job, timeout=options["timeout"], stdout=self.stdout, stderr=self.stderr)
         if options["json"]:
-            self.stdout.write(json.dumps({**describe(job), "plan": plan.to_json(), "warnings": warnings}))
+            data = {key: report.get(key) for key in ("classes", "warnings", "unreadable")}
+            self.stdout.write(json.dumps({**describe(job), "plan": plan.to_json(), **data}))
         fail_unless_succeeded(job)
         return None
 

@@ -11,6 +11,7 @@ from django.core.management import CommandError, call_command
 from core.queue.app import app
 from training.datasets.models import Dataset
 from training.jobs.models import TrainingJob
+from training.management.corrections import report_lines
 
 pytestmark = pytest.mark.django_db
 
@@ -89,3 +90,14 @@ def test_submit_trains_on_what_was_said_and_tells_every_warning(table: Path) -> 
 def test_what_cannot_be_said_is_refused(table: Path, options: tuple[str, ...], message: str) -> None:
     with pytest.raises(CommandError, match=message):
         run(table, *options, *(("--dry-run",) if options else ()))
+
+
+def test_what_could_not_be_read_is_listed_and_counted() -> None:
+    unreadable = [{"name": f"row {number}", "reason": "no label"} for number in range(50)]
+    report = {"warnings": ["Left out: 70."], "unreadable": unreadable, "unreadable_count": 70}
+    lines = list(report_lines(report))
+    assert lines[:2] == ["Left out: 70.", "  row 0: no label"]
+    assert lines[-1] == "  and 50 more"
+    assert list(report_lines({"unreadable": unreadable[:2], "unreadable_count": 2}))[1:] == [
+        "  row 1: no label"
+    ]
