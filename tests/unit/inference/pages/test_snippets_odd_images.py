@@ -62,7 +62,6 @@ def test_program_and_rest_agree(name: str, said: dict[str, tuple[str, float]]) -
     assert probability == pytest.approx(prediction["probability"], abs=CLOSE)
 
 
-@pytest.mark.skipif(not FILES.is_dir(), reason="the collection of files is not beside the checkout")
 @pytest.mark.django_db
 def test_program_and_rest_agree_on_what_people_bring(tmp_path: Path) -> None:
     names = [name for name, one in expectations().items() if name.startswith(IMAGES) and one.inputs]

@@ -1,5 +1,6 @@
 """The files that people really bring, read as the platform reads them; and how an answer is judged."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,8 @@ import pytest
 from inference.batches.limits import limits
 from inference.batches.sources import open_source
 from models_registry.inputs import Limits, repack
-from tests.cases import FILES, Answer, Expected, expectations, is_for_model, judge, task_of
+from tests.cases import FILES, TABLE, Answer, Expected, expectations, is_for_model, judge, task_of
+from tests.small_cases import unpacked
 from training.engine.data import DataError, build_report
 from training.engine.data.images import why_unreadable
 
@@ -48,10 +50,16 @@ def answer_of(name: str, folder: Path) -> Answer:
     return Answer(report.classes, "\n".join([*report.warnings, *left]))
 
 
-@pytest.mark.skipif(not FILES.is_dir(), reason="the collection of files is not beside the checkout")
 @pytest.mark.parametrize("name", EXPECTED)
 def test_file_is_handled_well(name: str, tmp_path: Path) -> None:
     assert judge(EXPECTED[name], answer_of(name, tmp_path)) == ("well", "")
+
+
+def test_small_collection_is_nearly_all_of_it() -> None:
+    names = json.loads(TABLE.read_text())
+    missing = [name for name in names if not (unpacked() / name).exists()]
+    assert len(names) > 250
+    assert len(missing) < 10, missing
 
 
 @pytest.mark.parametrize(
