@@ -190,6 +190,12 @@ def _reads_like_labels(sample: Sample, name: str) -> bool:
     )
 
 
+def _are_words(sample: Sample, name: str) -> bool:
+    """Tell whether a column reads like labels, and none is a list, of which one may hold several."""
+    is_plain = not any(value.startswith(("[", "{")) for value in _values(sample, name))
+    return is_plain and _reads_like_labels(sample, name)
+
+
 def _reads_like_texts(sample: Sample, name: str) -> bool:
     values = _values(sample, name)
     return (
@@ -201,9 +207,12 @@ def _reads_like_texts(sample: Sample, name: str) -> bool:
 
 
 def _guess(names: list[str], sample: Sample) -> Columns | None:
-    """Return the only column that reads like texts, and the only one like labels."""
+    """Return the only column that reads like texts, and that of labels: by its name, or the only one like them."""
     counting = [name for name in names if _values(sample, name) and not is_split(name, _values(sample, name))]
     texts = [name for name in counting if _reads_like_texts(sample, name)]
+    usual = [name for name in counting if name.strip().casefold() in USUAL_NAMES["label"]]
+    if len(texts) == len(usual) == 1 and _are_words(sample, usual[0]):
+        return Columns(texts[0], usual[0])  # whatever else is there: times, addresses
     labels = [name for name in counting if _reads_like_labels(sample, name)]
     if len(texts) != 1 or len(labels) != 1:
         return None

@@ -14,17 +14,22 @@ from .encodings import Encoding, find_encoding, named_encoding, open_text, other
 from .layout import NO_DELIMITER, SAMPLE_AGAIN, Layout, fields_of, find_dialect, find_layout
 from .records import Dialect, Record, read_records, trimmed
 
+FAULTY = 0.02  # share of lines with NUL, up to which these are faults of a text
+NUL = "\udc80"  # as a byte that is no text is kept
 SAMPLE_LINES = 1000
 PEEKED = 1000  # blank lines before the first
 SAMPLE_CHARS = 1 << 18
 
 
 class BoundedLines:
-    """The lines of a text file; `DataError` for one longer than `longest` characters or with NUL."""
+    """The lines of a text file; `DataError` for one longer than `longest` characters, and for many with NUL.
+
+    NUL in a few lines becomes half a character, for which their rows are left out.
+    """
 
     def __init__(self, file: io.TextIOBase, longest: int) -> None:
         self.file, self._longest = file, longest
-        self._number = 0
+        self._number = self._with_nul = 0
 
     def peek(self) -> str:
         """Return what the first line that is not blank begins with; to be called before all others."""
@@ -49,11 +54,14 @@ class BoundedLines:
                 f"Row {self._number} has more than {self._longest:,} characters. Break it into several, and "
                 "check its quotes."
             )
-        if "\0" in line:
+        if "\0" not in line:
+            return line
+        self._with_nul += 1
+        if self._with_nul > max(1, FAULTY * self._number):
             raise DataError(
                 f"Row {self._number} holds NUL characters, so this is no text file. Save it in UTF-8."
             )
-        return line
+        return line.replace("\0", NUL)
 
 
 @dataclass(frozen=True)

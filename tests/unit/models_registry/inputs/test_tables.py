@@ -302,6 +302,22 @@ CASES = [
         "several labels",
     ),
     Case("zero width.csv", table([*ROWS, ("\u200b", "card")]), left_out="row 8: no text"),
+    Case(
+        "form.csv",
+        table(
+            [(n, t, c, f"{n}@x.org") for n, (t, c) in enumerate(ROWS)],
+            heading=("time", "what", "category", "mail"),
+        ),
+        says="Taken as the texts: 'what'; as their labels: 'category'",
+    ),
+    Case(
+        "one row with NUL.csv",
+        table(ROWS * 20) + "My card\0,card\n",
+        {"card": 60, "rate": 60},
+        left_out="row 122: holds bytes that are no text",
+    ),
+    Case("NUL behind the end.csv", table(ROWS) + "\0" * 512, left_out="row 8: no label"),
+    Case("NUL all over.csv", table(ROWS).replace(" ", "\0"), {}, "holds NUL characters"),
     Case("caret.csv", table(separator="^")),
     Case("control sign.txt", table(separator="\x01")),
     Case("quotes behind blanks.csv", "text, label\n" + "".join(f'"{t}", "{c}"\n' for t, c in ROWS)),
