@@ -29,7 +29,7 @@ from .layout import (
     split_part,
 )
 from .limits import Limits
-from .repacking import TAR_SUFFIXES, NeedsMoreRoom, Room, is_tar, repack, tar_names
+from .repacking import TAR_SUFFIXES, NeedsMoreRoom, Room, is_tar, repack, tar_holds_tables
 from .tables import (
     BLANK,
     TABLE_SUFFIXES,
@@ -107,5 +107,5 @@ __all__ = [
     "resolve_text_column",
     "small_classes",
     "split_part",
-    "tar_names",
+    "tar_holds_tables",
 ]

@@ -17,8 +17,9 @@ from .archives import DEFLATE64, Listing, is_link, iter_member, open_listing
 from .compression import open_unpacked
 from .entry_names import is_certain
 from .errors import DataError
-from .layout import Entry, is_hidden_file, may_hold_labels, plan_images
+from .layout import Entry, is_hidden_file, is_photo, may_hold_labels, plan_images
 from .limits import Limits
+from .tables import holds_tables_by_name
 from .tables.parquet_images import ParquetImages, is_parquet
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tzst")
@@ -27,6 +28,7 @@ SMALL = 1 << 30  # bytes that any archive may unpack to; more only in proportion
 LONGEST_HEADER = 1 << 20  # bytes of one extended header of a tar, which is read in one piece
 MOST_ENTRIES_AROUND = 5_000  # of a zip that holds archives: one a class, and what lies beside them
 DEEPEST = 3  # archives inside archives
+LOOKED_AT, NAMES_LOOKED_AT = 64 << 20, 1_000  # bytes and files of a tar, by which it shows what it holds
 TAR_BLOCK = 512  # bytes; an archive that ends within one was cut off
 SAMPLES = "-samples"  # Teachable Machine calls the download of a class so
 HEADERS = (
@@ -166,20 +168,22 @@ class _BoundedHeaders(tarfile.TarInfo):
         return cast("tarfile.TarInfo", super()._proc_member(archive))  # type: ignore[misc]
 
 
-def tar_names(path: Path, most: int) -> list[str]:
-    """Return the names of the first files of a tar, `most` of them; of a damaged one those before the damage."""
+def tar_holds_tables(path: Path) -> bool:
+    """Tell by the names of its first files whether a tar holds tables or texts, and nothing that may be a photo."""
     names: list[str] = []
     with (
         contextlib.suppress(DataError, tarfile.TarError, EOFError),
-        open_unpacked(path, SMALL) as file,
+        open_unpacked(path, LOOKED_AT) as file,
         tarfile.open(fileobj=file, mode="r|", tarinfo=_BoundedHeaders, errors="replace") as archive,
     ):
         for member in archive:
+            if is_photo(member.name):
+                return False
             if member.isfile():
                 names.append(member.name)
-            if len(names) == most:
+            if len(names) == NAMES_LOOKED_AT:
                 break
-    return names
+    return holds_tables_by_name(names)
 
 
 def is_tar(path: Path) -> bool:

@@ -27,11 +27,10 @@ from models_registry.inputs import (
     Room,
     holds_photos,
     holds_tables,
-    holds_tables_by_name,
     is_photo,
     is_tar,
     repack,
-    tar_names,
+    tar_holds_tables,
 )
 from models_registry.models import TaskType
 from work.queue import announce
@@ -44,7 +43,6 @@ from .size import Patience, TakesTooLong, has_many_entries, is_large
 logger = structlog.get_logger(__name__)
 
 SUFFIXES = {TaskType.IMAGE: (".zip", *TAR_SUFFIXES), TaskType.TEXT: (*TABLE_SUFFIXES, ".zip")}
-NAMES_IN_TAR = 1_000  # by which it shows what an archive holds
 OF_PHOTOS_TOO = (".parquet",)  # by their ending a table's, and of photos where these are asked for or in it
 
 
@@ -178,7 +176,7 @@ def sorted_out(path: Path) -> tuple[TaskType, Path]:
         return TaskType.IMAGE, path.rename(path.with_suffix(".zip"))
     if path.suffix == ".zip" and holds_tables(path, Limits()):
         return TaskType.TEXT, path
-    if is_tar(path) and holds_tables_by_name(tar_names(path, NAMES_IN_TAR)):
+    if is_tar(path) and tar_holds_tables(path):
         return TaskType.TEXT, path
     return require_task(path.name), path
 

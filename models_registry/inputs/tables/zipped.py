@@ -1,31 +1,31 @@
-"""Tables in a zip, one or several, and a text file for each example in folders."""
+"""Tables in a zip, one or several: which are read, and how each is opened."""
 
 import contextlib
 import io
 import tempfile
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO, ClassVar, NamedTuple, cast
 
-from ..archives import count_entries, is_link, iter_member, open_listing, read_member
+from ..archives import count_entries, is_link, iter_member, open_listing
 from ..bounded_file import buffered
 from ..corrections import Corrections
 from ..errors import DataError
-from ..layout import Entry, ImportPlan, is_hidden_file, is_no_photo, is_photo, plan_images
+from ..layout import is_hidden_file, is_no_photo, is_photo
 from ..layout.names import Part, are_dates, are_pieces, listed, split_part
 from ..limits import Limits
-from .base import SAMPLE_ROWS, Row, TableFormat, TableReader, row_of
+from .base import TableReader
 from .columns import UnclearColumns, find_columns_of, likely_columns, resolve_text_column
 from .delimited import CsvReader
-from .encodings import find_encoding
 from .json_values import JsonReader
 from .packed import PackedCsvReader
 from .parquet import ParquetReader
+from .several import LABEL, SPLIT, Piece, SeveralTables
 from .sheets import SheetReader
+from .text_folders import TextFolderReader
 
 OF_LINES = (".txt", ".tab")  # tables only where there are no others: a README is one, too
 STREAMED = (*CsvReader.suffixes, *JsonReader.suffixes)
@@ -38,7 +38,6 @@ ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar")
 MOST_UNPACKED = 16 << 20  # bytes of one of these
 MOST_TABLES, MOST_ENTRIES = 30, 1_000  # that are read as one; of a zip in which they are looked for
 OpenTable = Callable[[Path, Limits, Corrections], TableReader]
-SPLIT, LABEL, TEXT = "split", "label", "text"  # columns of what tables are called after, and of their texts
 FEWEST_ROWS = 2  # of a table of one class
 
 
@@ -95,132 +94,6 @@ class ZippedJsonReader(JsonReader):
     member: str = field(kw_only=True)
     open_bytes = ZippedCsvReader.open_bytes
     bytes_count = ZippedCsvReader.bytes_count
-
-
-class _Piece(NamedTuple):
-    """One of several tables; `said` is what its name says of all its rows, by column: a part of a split, or a class."""
-
-    name: str
-    reader: TableReader
-    said: Mapping[str, str] = {}  # never changed
-
-
-@dataclass(frozen=True)
-class SeveralTables(TableReader):
-    """Tables of a zip with the same columns, read one after the other.
-
-    Where their names are those of a split's parts (train.csv, test.csv) or of classes (pos.txt, neg.txt), a further
-    column says it of each row.
-    """
-
-    suffixes: ClassVar[tuple[str, ...]] = ()
-    pieces: Sequence[_Piece] = field(kw_only=True)
-
-    def columns(self) -> list[str]:
-        """Return the columns of all, and that of what their names say."""
-        return [*self._own, *self.pieces[0].said]
-
-    def sample(self) -> list[dict[str, str]]:
-        """Return some of the first rows of each."""
-        each = max(1, SAMPLE_ROWS // len(self.pieces))
-        return [
-            {**{name: row.get(own, "") for name, own in self._own.items()}, **piece.said}
-            for piece in self.pieces
-            for row in piece.reader.sample()[:each]
-        ]
-
-    def rows(self, *, text: str, label: str | None = None, also: Sequence[str] = ()) -> Iterator[Row]:
-        """Yield the rows of all, each named by its table and its place there."""
-        wanted = [name for name in (text, label, *also) if name is not None]
-        own = [name for name in dict.fromkeys(wanted) if name in self._own]
-        count = 0
-        for piece in self.pieces:
-            first, *others = (self._own[name] for name in own or self._own)
-            for row in piece.reader.rows(text=first, also=others):
-                count += 1
-                self.check_count(count)
-                place = f"{piece.name}, {row.place}"
-                if row.problem:
-                    yield Row(place, "", problem=row.problem)
-                else:
-                    cells = {**dict(zip(own, (row.text, *row.also), strict=False)), **piece.said}
-                    yield row_of(place, [cells[name] for name in wanted], also=len(also))
-
-    def format(self) -> TableFormat:
-        """Return how the first is understood, with the titles of all."""
-        titles = sum(piece.reader.format().titles for piece in self.pieces)
-        return self.pieces[0].reader.format()._replace(titles=titles)
-
-    def other_readings(self) -> list[tuple[str, str]]:
-        """Return those of the first."""
-        return self.pieces[0].reader.other_readings()
-
-    @cached_property
-    def _own(self) -> dict[str, str]:
-        """What the columns of the tables are called here; the only one of tables of a class each holds its texts."""
-        own = self.pieces[0].reader.columns()
-        is_texts = len(own) == 1 and LABEL in self.pieces[0].said
-        return {TEXT: own[0]} if is_texts else {name: name for name in own}
-
-
-@dataclass(frozen=True)
-class TextFolderReader(TableReader):
-    """A zip of text files in a folder for each class, planned as folders of photos are."""
-
-    suffixes: ClassVar[tuple[str, ...]] = ()
-
-    def columns(self) -> list[str]:
-        """Return the names that such a table would have."""
-        return ["text", "label", SPLIT] if self._plan.parts.keys() - {""} else ["text", "label"]
-
-    def sample(self) -> list[dict[str, str]]:
-        """Return the parts of a split, where there is one: what texts are is known."""
-        if SPLIT not in self.columns():
-            return []
-        return [{SPLIT: part} for part in ("train", *self._plan.parts)]
-
-    def rows(self, *, text: str, label: str | None = None, also: Sequence[str] = ()) -> Iterator[Row]:
-        """Yield the files, each with its class."""
-        examples = sorted((*self._plan.examples, *self._plan.tests))
-        with open_listing(self.path, self.limits, self.corrections.name_encoding) as listing:
-            for count, placed in enumerate(examples, start=1):
-                self.check_count(count)
-                member = listing.entries[placed.place]
-                content = read_member(listing.archive, member, self.limits)
-                encoding = find_encoding([content])
-                values = {
-                    "text": content.decode(encoding.name, "surrogateescape").removeprefix("\ufeff"),
-                    "label": placed.label,
-                    SPLIT: placed.part,
-                }
-                fields = [values[name] for name in (text, label, *also) if name is not None]
-                yield row_of(member.filename, fields, also=len(also))
-
-    @cached_property
-    def _plan(self) -> ImportPlan:
-        """The files by their folders. Raises `DataError` for none."""
-        said = self.corrections
-        own = Corrections(class_level=said.class_level, use_split=said.use_split)
-        with open_listing(self.path, self.limits, said.name_encoding) as listing:
-            names = [entry.filename for entry in listing.entries]
-        found = plan_images([_as_example(name) for name in names], own)
-        if found.problem:
-            raise DataError(
-                "The texts lie in no class folders. Make one folder for each class, and zip these folders."
-            )
-        outside = [names[place] for place in sorted(found.left_out) if names[place].lower().endswith(".txt")]
-        if outside:
-            self.note(f"Text files outside the class folders are left out: {listed(outside)}.")
-        return found
-
-
-def _as_example(name: str) -> Entry:
-    """Return a file as a plan of photos counts it: a text is one, whatever else there is is none."""
-    folder, slash, file = name.rpartition("/")
-    stem, _, suffix = file.rpartition(".")
-    if stem and suffix.lower() == "txt":
-        return Entry(f"{folder}{slash}{stem.replace('.', '_')}")
-    return Entry(name if not file else f"{name}.txt", is_folder=not file)
 
 
 def open_zip(path: Path, limits: Limits, corrections: Corrections, open_table: OpenTable) -> TableReader:
@@ -323,7 +196,7 @@ class _Opening(NamedTuple):
     corrections: Corrections
     open_table: OpenTable
 
-    def with_same_columns(self, chosen: str, first: TableReader, tables: Sequence[str]) -> list[_Piece]:
+    def with_same_columns(self, chosen: str, first: TableReader, tables: Sequence[str]) -> list[Piece]:
         """Return the tables that can be read as one with the chosen one, in the zip's order."""
         if not 1 < len(tables) <= MOST_TABLES or count_entries(self.path) > MOST_ENTRIES:
             return []  # each is opened, and the zip's list of files read for it
@@ -332,7 +205,7 @@ class _Opening(NamedTuple):
             with contextlib.suppress(DataError):
                 reader = first if name == chosen else self.reader_of(name)
                 if reader.columns() == first.columns() and reader.sample():
-                    pieces.append(_Piece(name, reader))
+                    pieces.append(Piece(name, reader))
         parts = Counter(_part_of(piece.name) for piece in pieces)
         if "train" in parts and len(parts) > 1 and SPLIT not in first.columns():
             named = [(piece, _part_of(piece.name)) for piece in pieces]
@@ -341,7 +214,7 @@ class _Opening(NamedTuple):
             first.notes.extend(note for note in piece.reader.notes if note not in first.notes)
         return pieces
 
-    def of_a_class_each(self, tables: Sequence[str]) -> list[_Piece]:
+    def of_a_class_each(self, tables: Sequence[str]) -> list[Piece]:
         """Return the tables when each holds the texts of a class that it is called after; none when they do not."""
         names = [PurePosixPath(name).stem for name in tables]
         if not 1 < len(set(names)) == len(tables) <= MOST_TABLES or count_entries(self.path) > MOST_ENTRIES:
@@ -352,7 +225,7 @@ class _Opening(NamedTuple):
             readers = [self._replace(corrections=corrections).reader_of(name) for name in tables]
             if _are_unlabelled(readers):
                 return [
-                    _Piece(name, reader, {LABEL: label})
+                    Piece(name, reader, {LABEL: label})
                     for name, reader, label in zip(tables, readers, names, strict=True)
                 ]
         return []

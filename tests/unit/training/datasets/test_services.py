@@ -1,6 +1,7 @@
 """What is validated at once, and what is left to a worker."""
 
 import io
+import tarfile
 import zipfile
 from datetime import timedelta
 from pathlib import Path
@@ -120,6 +121,21 @@ def test_what_is_no_zip_is_refused_at_once(file: ContentFile, bucket: Path) -> N
         accept(file)
     assert not Dataset.objects.exists()
     assert files_in(bucket) == []
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+@pytest.mark.parametrize("task", ["", "textclassification"])
+def test_tar_of_tables_is_one_of_texts(task: str, mode: str) -> None:
+    content, rows = io.BytesIO(), table(24).read()
+    with tarfile.open(fileobj=content, mode=mode) as archive:  # type: ignore[call-overload]
+        for name, inside in (("data/README", b"Rows."), ("data/train.csv", rows)):
+            info = tarfile.TarInfo(name)
+            info.size = len(inside)
+            archive.addfile(info, io.BytesIO(inside))
+    file = ContentFile(content.getvalue(), name="texts.tar.gz" if mode == "w:gz" else "texts.tar")
+    dataset = accept(file, task)
+    assert (dataset.task_type, dataset.state) == ("textclassification", Dataset.State.READY)
+    assert sum(dataset.report["classes"].values()) == 24
 
 
 def test_columns_of_a_large_table_are_asked_for_at_once(bucket: Path) -> None:
