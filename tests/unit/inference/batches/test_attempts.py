@@ -374,7 +374,6 @@ def test_expired_batch_goes_with_its_files(model: RegisteredModel) -> None:
     [
         ({}, "no files"),
         ({"../a.png": b"x"}, "outside"),
-        ({"/a.png": b"x"}, "outside"),
         ({"a/../../b.png": b"x"}, "outside"),
     ],
 )

@@ -55,7 +55,7 @@ def test_rows_without_text_or_label_are_listed(tmp_path: Path) -> None:
     [
         ("", "empty"),
         ("words,label\nhello,x\n", "no column 'input'"),
-        ("input,label\nhel\0lo,x\n", "Row 2 holds NUL"),
+        ("input,label\nhel\0lo,x\nhel\0lo,y\n", "Row 3 holds NUL"),
         ("input,label\n" + "x" * 1_100_000 + ",x\n", "1,000,000 characters"),
     ],
 )
