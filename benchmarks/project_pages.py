@@ -43,19 +43,23 @@ def _main() -> None:
 
     django.setup()
     from django.db import connection
-    from django.test import Client
 
-    from training.examples import edits
     from training.examples.models import Example
-    from training.examples.revisions import next_revision
 
     small, project = _project(few=True), _project()
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE")
+    middle = Example.objects.filter(project=project).order_by("pk")[EXAMPLES // 2].pk
+    print(json.dumps({**_of_pages(small, project, middle), **_of_edits(project, middle)}), flush=True)
+
+
+def _of_pages(small: Any, project: Any, middle: int) -> dict[str, Any]:
+    """Return the milliseconds and queries of each page of a large project; `middle` is one of its examples."""
+    from django.test import Client
+
     client = Client(SERVER_NAME="localhost")
     client.force_login(project.owner)
-    middle = Example.objects.filter(project=project).order_by("pk")[EXAMPLES // 2].pk
     pages = _pages(project, middle)
     few = {name: _queries(client, address) for name, address in _pages(small, 0).items()}
     figures: dict[str, Any] = {}
@@ -64,14 +68,24 @@ def _main() -> None:
         figures[f"{name}_queries"] = _queries(client, address)
     figures["slowest_ms"], figures["slowest"] = max((figures[f"{name}_ms"], name) for name in pages)
     figures["constant"] = all(figures[f"{name}_queries"] <= few[name] for name in pages)
+    return figures
+
+
+def _of_edits(project: Any, middle: int) -> dict[str, Any]:
+    """Return the seconds of an edit of many examples, of its undo, and of the revision that has it."""
+    from training.examples import edits
+    from training.examples.models import Example
+    from training.examples.revisions import next_revision
+
     chosen = Example.objects.filter(project=project, pk__lt=middle, pk__gte=middle - EDITED)
     who = {"project": project, "author": project.owner}
+    figures: dict[str, Any] = {}
     figures["relabel_s"] = _seconds(lambda: edits.relabel(**who, chosen=chosen, label="another"))
     figures["undo_s"] = _seconds(lambda: edits.undo(**who))
     edits.relabel(**who, chosen=chosen, label="another")
     figures["revision_s"] = _seconds(lambda: next_revision(**who))
     figures["revision_bytes"] = project.revisions.first().size
-    print(json.dumps(figures), flush=True)
+    return figures
 
 
 def _pages(project: Any, middle: int) -> dict[str, str]:
@@ -97,6 +111,9 @@ def _pages(project: Any, middle: int) -> dict[str, str]:
             name: page + (f"{name}/" if name != "overview" else "")
             for name in ("overview", "versions", "use", "settings")
         },
+        "evaluations": f"{page}versions/evaluations/",
+        "compare": f"{page}versions/compare/",
+        "expiring": "/expiring/",
         "projects": "/projects/",
         "rest_projects": "/api/v1/projects/",
         "rest_project": rest,
@@ -109,68 +126,68 @@ def _project(*, few: bool = False) -> Any:
     """Make a project of a person; `few` makes a small one of the same person."""
     from accounts.models import User
     from models_registry.models import Project
+
+    owner, _ = User.objects.get_or_create(username="owner")
+    kept = {"owner": owner, "task_type": "textclassification"}
+    if not few:
+        Project.objects.bulk_create(
+            Project(token=f"text-{number}", name=f"Project {number}", **kept) for number in range(2, PROJECTS)
+        )
+    number, name = (0, "Small") if few else (1, "Large")
+    project = Project.objects.create(token=f"text-{number}", name=name, **kept)
+    _versions(project, 3 if few else VERSIONS)
+    _edits(project, 3 if few else EDITS)
+    _examples(project, 100 if few else EXAMPLES)
+    return project
+
+
+def _examples(project: Any, number: int) -> None:
+    """Give a project examples that lie in one upload, and the revision that lists them."""
     from training.datasets.models import Dataset
     from training.examples.models import Example, Revision
 
-    examples = 100 if few else EXAMPLES
-    owner, _ = User.objects.get_or_create(username="owner")
-    if not few:
-        Project.objects.bulk_create(
-            Project(
-                token=f"text-{number}", name=f"Project {number}", owner=owner, task_type="textclassification"
-            )
-            for number in range(2, PROJECTS)
-        )
-    project = Project.objects.create(
-        token="text-0" if few else "text-1",
-        name="Small" if few else "Large",
-        owner=owner,
-        task_type="textclassification",
-    )
-    _versions(project, 3 if few else VERSIONS)
-    _edits(project, 3 if few else EDITS)
     shard = Dataset.objects.create(
         name=project.name,
-        owner=owner,
-        task_type="textclassification",
+        owner=project.owner,
+        task_type=project.task_type,
         key=f"training/{project.pk}",
         original_name="large.csv",
         size=9,
         sha256="5" * 64,
-        examples=examples,
+        examples=number,
     )
-    splits = ("train", "train", "validation")
-    Example.objects.bulk_create(
-        (
-            Example(
-                project=project,
-                shard=shard,
-                place=str(number),
-                sha256=f"{number:064x}",
-                label=f"class {number % CLASSES}",
-                split=splits[number % 3],
-                text=f"Sentence {number}: why does my card not work in the machine at the corner?",
-                given=0.2,
-                suggested="class 1",
-                likely=0.7,
-                doubt=number / EXAMPLES if number % 20 == 0 else None,
-                version=number % EDITS if number % 7 == 0 else 0,
-                excluded=number % 50 == 1,
-            )
-            for number in range(examples)
-        ),
-        batch_size=2_000,
-    )
+    rows = (_example(project, shard, one) for one in range(number))
+    Example.objects.bulk_create(rows, batch_size=2_000)
     Revision.objects.create(
         project=project,
         number=1,
         key=f"projects/{project.pk}",
         size=1,
         sha256="0" * 64,
-        examples=examples,
+        examples=number,
         summary="x",
     )
-    return project
+
+
+def _example(project: Any, shard: Any, number: int) -> Any:
+    """Return an example: one of 7 was edited, one of 20 looks wrong, one of 50 is excluded."""
+    from training.examples.models import Example
+
+    return Example(
+        project=project,
+        shard=shard,
+        place=str(number),
+        sha256=f"{number:064x}",
+        label=f"class {number % CLASSES}",
+        split=("train", "train", "validation")[number % 3],
+        text=f"Sentence {number}: why does my card not work in the machine at the corner?",
+        given=0.2,
+        suggested="class 1",
+        likely=0.7,
+        doubt=number / EXAMPLES if number % 20 == 0 else None,
+        version=number % EDITS if number % 7 == 0 else 0,
+        excluded=number % 50 == 1,
+    )
 
 
 def _versions(project: Any, number: int) -> None:

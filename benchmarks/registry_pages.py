@@ -38,6 +38,8 @@ NARROWED = {  # lists with a filter or a search; the others are as they open
     "everybodys_jobs_searched_in_vain",
 }
 PLOT = "iVBORw0KGgo" * 500  # as long as the plots that training draws
+NETWORK = "efficientnet lite0"
+TOKEN_OF_COPY = "'imageClassification-copy-' || i"  # noqa: S105 - of a row
 
 
 def registry_pages() -> dict[str, Any]:
@@ -110,138 +112,139 @@ def _main() -> None:
 
 def _first_rows() -> tuple[Any, Any, str]:
     """Make the people, and one of each kind to copy; returns an administrator, an owner, a model's token."""
-    from django.utils import timezone
-
     from accounts.models import User
-    from models_registry.models import Alias, Artifact, Project, RegisteredModel
-    from training.datasets.models import Dataset
-    from training.jobs.models import TrainingJob
 
     User.objects.bulk_create(User(username=f"owner{number}") for number in range(OWNERS))
     owner = User.objects.order_by("pk").first()
     root = User.objects.create_superuser("root", password="only for this benchmark")  # noqa: S106 - gone at the end
-    task, network, now = "imageclassification", "efficientnet lite0", timezone.now()
-    classes = [f"class {number}" for number in range(12)]
     for number in range(770, 774):  # which the searches find, as they find some of the many
-        token = f"imageClassification-model-{number:032x}"
-        project = Project.objects.create(
-            token=f"project-{number}", name=f"Model {number}", owner=owner, task_type=task
-        )
-        model = RegisteredModel.objects.create(
-            project=project,
-            version=1,
-            token=token,
-            name=f"Model {number}",
-            owner=owner,
-            task_type=task,
-            architecture=network,
-            strategy="frozen",
-            classes=classes,
-            accuracy=90,
-            accuracy_plot=PLOT,
-            metrics={"per_class": [{"label": label, "precision": 0.9} for label in classes]},
-        )
-        Alias.objects.create(project=project, name="production", model=model)
-        for kind in ("onnx", "torchscript"):
-            Artifact.objects.create(model=model, kind=kind, key=f"{token}/{kind}", size=9, sha256="0" * 64)
-        dataset = Dataset.objects.create(
-            name=f"Data {number}",
-            owner=owner,
-            task_type=task,
-            key=f"training/{number}",
-            original_name="data.zip",
-            size=9,
-            sha256=f"{number:064x}",
-            classes=classes,
-            examples=720,
-            report={"samples": [PLOT]},
-        )
-        TrainingJob.objects.create(
-            project=project,
-            token=token,
-            name=f"Job {number}",
-            owner=owner,
-            dataset=dataset,
-            task_type=task,
-            architecture=network,
-            state="succeeded",
-            registered_model=model,
-            started_at=now,
-            finished_at=now,
-            log_tail="epoch\n" * 300,
-        )
-    return root, owner, token
+        model = _first_model(owner, number)
+        _first_job(model, _first_dataset(model, number), number)
+    return root, owner, model.token
+
+
+def _first_model(owner: Any, number: int) -> Any:
+    """Return a model with its files, in production in a project of its own."""
+    from models_registry.models import Alias, Artifact, Project, RegisteredModel
+
+    token = f"imageClassification-model-{number:032x}"
+    whose = {"name": f"Model {number}", "owner": owner, "task_type": "imageclassification"}
+    classes = [f"class {one}" for one in range(12)]
+    project = Project.objects.create(token=f"project-{number}", **whose)
+    model = RegisteredModel.objects.create(
+        **whose,
+        project=project,
+        version=1,
+        token=token,
+        architecture=NETWORK,
+        strategy="frozen",
+        classes=classes,
+        accuracy=90,
+        accuracy_plot=PLOT,
+        metrics={"per_class": [{"label": label, "precision": 0.9} for label in classes]},
+    )
+    Alias.objects.create(project=project, name="production", model=model)
+    for kind in ("onnx", "torchscript"):
+        Artifact.objects.create(model=model, kind=kind, key=f"{token}/{kind}", size=9, sha256="0" * 64)
+    return model
+
+
+def _first_dataset(model: Any, number: int) -> Any:
+    """Return what a model was trained on."""
+    from training.datasets.models import Dataset
+
+    return Dataset.objects.create(
+        name=f"Data {number}",
+        owner=model.owner,
+        task_type=model.task_type,
+        key=f"training/{number}",
+        original_name="data.zip",
+        size=9,
+        sha256=f"{number:064x}",
+        classes=model.classes,
+        examples=720,
+        report={"samples": [PLOT]},
+    )
+
+
+def _first_job(model: Any, dataset: Any, number: int) -> None:
+    """Make the job that trained a model."""
+    from django.utils import timezone
+
+    from training.jobs.models import TrainingJob
+
+    TrainingJob.objects.create(
+        project=model.project,
+        token=model.token,
+        name=f"Job {number}",
+        owner=model.owner,
+        dataset=dataset,
+        task_type=model.task_type,
+        architecture=NETWORK,
+        state="succeeded",
+        registered_model=model,
+        started_at=timezone.now(),
+        finished_at=timezone.now(),
+        log_tail="epoch\n" * 300,
+    )
 
 
 def _fill() -> None:
     """Copy the first row of each table as often as it takes: the database does that by itself."""
     from django.db import connection
 
-    when = (
-        "now() - i * interval '40 seconds'"
-        if connection.vendor == "postgresql"
-        else "strftime('%Y-%m-%d %H:%M:%f', 'now', '-' || (i * 40) || ' seconds')"
-    )
-    who = f"(SELECT MIN(id) FROM accounts_user) + i % {OWNERS}"  # noqa: S608 - nobody's words but ours
-    token = "'imageClassification-copy-' || i"  # noqa: S105 - of a row
-    uuid = "gen_random_uuid()" if connection.vendor == "postgresql" else "lower(hex(randomblob(16)))"
-    _copy(
-        "models_registry_project",
-        MODELS,
-        id="1000 + i",
-        public_id=uuid,
-        token="'project-copy-' || i",  # noqa: S106 - of a row
-        name="'Model ' || i",
-        owner_id=who,
-        created_at=when,
-    )
+    is_postgresql = connection.vendor == "postgresql"
+    shared = {
+        "id": "1000 + i",
+        "owner_id": f"(SELECT MIN(id) FROM accounts_user) + i % {OWNERS}",  # noqa: S608 - nobody's words but ours
+        "created_at": "now() - i * interval '40 seconds'"
+        if is_postgresql
+        else "strftime('%Y-%m-%d %H:%M:%f', 'now', '-' || (i * 40) || ' seconds')",
+    }
+    uuid = "gen_random_uuid()" if is_postgresql else "lower(hex(randomblob(16)))"
+    _fill_models(shared, uuid)
+    _fill_jobs(shared, uuid)
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM ANALYZE" if is_postgresql else "ANALYZE")
+
+
+def _fill_models(shared: Mapping[str, str], uuid: str) -> None:
+    """Copy models, each with its project, its files and its data set."""
+    named = {**shared, "public_id": uuid, "name": "'Model ' || i"}
+    _copy("models_registry_project", MODELS, **{**named, "token": "'project-copy-' || i"})
     _copy(
         "models_registry_registeredmodel",
         MODELS,
-        id="1000 + i",
-        public_id=uuid,
-        project_id="1000 + i",
-        token=token,
-        name="'Model ' || i",
-        owner_id=who,
-        created_at=when,
+        **{**named, "project_id": "1000 + i", "token": TOKEN_OF_COPY},
     )
     models = "(SELECT id, id - 1000 AS i FROM models_registry_registeredmodel WHERE id > 1000)"
     _copy("models_registry_alias", 0, rows=models, id="1000 + i", model_id="1000 + i", project_id="1000 + i")
     _copy("models_registry_artifact", 0, rows=models, id="1000 + i", model_id="1000 + i", key="'file-' || i")
-    _copy(
-        "training_dataset",
-        MODELS,
-        id="1000 + i",
-        key="'data-' || i",
-        owner_id=who,
-        created_at=when,
-        name="'Data ' || i",
-        sha256="'sha-' || i",
-    )
+    own = {"key": "'data-' || i", "name": "'Data ' || i", "sha256": "'sha-' || i"}
+    _copy("training_dataset", MODELS, **shared, **own)
+
+
+def _fill_jobs(shared: Mapping[str, str], uuid: str) -> None:
+    """Copy jobs: one for each model, some that wait, and the rest without a model."""
     state = (
         f"CASE WHEN i <= {MODELS} THEN 'succeeded' WHEN i <= {MODELS} + 200 THEN 'queued' "
         "WHEN i % 9 = 0 THEN 'cancelled' ELSE 'failed' END"
     )
-    waits = f"i > {MODELS} AND i <= {MODELS} + 200"
+    waits, when = f"i > {MODELS} AND i <= {MODELS} + 200", shared["created_at"]
     _copy(
         "training_trainingjob",
         JOBS,
-        id="1000 + i",
+        **shared,
         public_id=uuid,
         project_id=f"1001 + i % {MODELS}",
-        token=token,
+        token=TOKEN_OF_COPY,
         name="'Job ' || i",
-        owner_id=who,
         dataset_id=f"1001 + i % {MODELS}",
-        created_at=when,
         queued_at=when,
         finished_at=f"CASE WHEN {waits} THEN NULL ELSE {when} END",
         state=state,
         registered_model_id=f"CASE WHEN i <= {MODELS} THEN 1000 + i ELSE NULL END",
     )
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE" if connection.vendor == "sqlite" else "VACUUM ANALYZE")
 
 
 def _copy(table: str, number: int, *, rows: str = "", **changes: str) -> None:
