@@ -12,9 +12,9 @@ from django import forms
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.db.models import Max, Prefetch, QuerySet
+from django.db.models import F, Max, Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -24,6 +24,7 @@ from core.exceptions import InvalidRequest
 from core.pages.error_messages import errors_as_messages
 from core.pages.lists import list_context
 from core.pages.search import ListSearch, choice
+from models_registry.artifacts.model_metrics import interval_of
 from models_registry.models import (
     LONGEST_RETENTION,
     PRODUCTION,
@@ -34,7 +35,7 @@ from models_registry.models import (
     TaskType,
 )
 from models_registry.projects.aliases import note_on_version, remove_alias, set_alias
-from models_registry.projects.selectors import with_lineage
+from models_registry.projects.selectors import own_project, with_lineage
 from models_registry.projects.services import change_project, delete_project, serve_again
 from models_registry.projects.versions import previous_version, promote_version, roll_back
 from models_registry.selectors import production_of
@@ -118,7 +119,7 @@ def project_list(request: HttpRequest) -> HttpResponse:
 @require_GET
 def overview(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     """Show what answers the token, what is being trained, and where to go on."""
-    project = _own_project(request, public_id)
+    project = own_project(request.user, public_id)
     jobs = project.training_jobs.select_related("dataset", "registered_model").defer(
         "log_tail", "dataset__report"
     )
@@ -136,9 +137,9 @@ def overview(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
 @require_GET
 def versions(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     """Show the versions, the latest first and a page at a time, and how production moved."""
-    project = _own_project(request, public_id)
-    shown = with_lineage(_shown(project)).prefetch_related("aliases").defer(None)
-    shown = shown.defer("accuracy_plot", "training_job__log_tail", "training_job__progress")
+    project = own_project(request.user, public_id)
+    shown = with_lineage(_shown(project)).prefetch_related("aliases")
+    shown = shown.annotate(low=F("metrics__accuracy_low"), high=F("metrics__accuracy_high"))
     moves = project.alias_moves.select_related("from_model", "to_model", "by").only(
         *("project", "name", "kind", "why", "created_at", "by__username"),
         *("from_model__version", "to_model__version"),
@@ -147,8 +148,10 @@ def versions(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     if below.isdecimal() and len(below) < LONGEST_NUMBER:
         shown = shown.filter(version__lt=int(below))
     found = list(shown.order_by("-version")[: VERSIONS_SHOWN + 1])
+    intervals = [interval_of({"accuracy_low": one.low, "accuracy_high": one.high}) for one in found]
     context: dict[str, object] = {
         "versions": found[:VERSIONS_SHOWN],
+        "rows": list(zip(found, intervals, strict=True))[:VERSIONS_SHOWN],
         "older": found[VERSIONS_SHOWN - 1].version if len(found) > VERSIONS_SHOWN else None,
         "moves": moves[:MOVES_SHOWN],
         "previous": previous_version(project),
@@ -162,7 +165,7 @@ def versions(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
 @require_GET
 def use(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     """Show the token, and programs that use it."""
-    project = _own_project(request, public_id)
+    project = own_project(request.user, public_id)
     model = production_of(project)
     context: dict[str, object] = {
         "page_address": request.build_absolute_uri(_address(project)),
@@ -180,7 +183,7 @@ def use(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def project_settings(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     """Change a project's name and description, and who promotes its versions."""
-    project = _own_project(request, public_id)
+    project = own_project(request.user, public_id)
     days = {"retention_days": project.retention_days}
     form = SettingsForm(request.POST or None, instance=copy(project), initial=days)
     if request.method == "POST" and form.is_valid():
@@ -197,7 +200,7 @@ def project_settings(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse
 @require_POST
 def promote(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     """Put a version into production."""
-    project, form = _own_project(request, public_id), MoveForm(request.POST)
+    project, form = own_project(request.user, public_id), MoveForm(request.POST)
     with errors_as_messages(request):
         if not form.is_valid() or not form.cleaned_data["version"]:
             raise InvalidRequest("Choose a version.")
@@ -210,7 +213,7 @@ def promote(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
 @require_POST
 def go_back(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     """Put the version before into production again."""
-    project, form = _own_project(request, public_id), MoveForm(request.POST)
+    project, form = own_project(request.user, public_id), MoveForm(request.POST)
     with errors_as_messages(request):
         expected = form.cleaned_data["expected"] if form.is_valid() else None
         model = roll_back(project=project, by=account_of(request.user), expected=expected)
@@ -222,7 +225,7 @@ def go_back(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
 @require_POST
 def name_version(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     """Let a name stand for a version, or take it off; or note what is new in a version."""
-    project, form = _own_project(request, public_id), NameForm(request.POST)
+    project, form = own_project(request.user, public_id), NameForm(request.POST)
     with errors_as_messages(request):
         if not form.is_valid():
             raise InvalidRequest("Choose a version and a name of 1 to 40 small letters, digits and hyphens.")
@@ -243,7 +246,7 @@ def name_version(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
 @require_POST
 def give_back(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     """Let the token answer again."""
-    project = _own_project(request, public_id)
+    project = own_project(request.user, public_id)
     with errors_as_messages(request):
         serve_again(project=project)
         messages.success(request, "The token is in service again.")
@@ -254,19 +257,11 @@ def give_back(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
 @require_POST
 def delete(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     """Delete a project."""
-    project = _own_project(request, public_id)
+    project = own_project(request.user, public_id)
     with errors_as_messages(request):
         delete_project(project=project)
         messages.success(request, f"{project.name} is deleted.")
     return redirect("inference:projects")
-
-
-def _own_project(request: HttpRequest, public_id: uuid.UUID) -> Project:
-    """Return a project that this user manages. Raises `Http404`."""
-    project: Project = get_object_or_404(
-        Project.objects.current().owned_by(request.user), public_id=public_id
-    )
-    return project
 
 
 def _shown(project: Project) -> QuerySet[RegisteredModel]:

@@ -2,8 +2,11 @@
 
 import uuid
 
+from django.contrib.auth.models import AnonymousUser
 from django.db.models import QuerySet
+from django.http import Http404
 
+from accounts.models import User
 from core.exceptions import NotFound
 
 from ..models import Project, RegisteredModel
@@ -18,6 +21,14 @@ def find_project(named: str) -> Project:
     if found is None:
         raise NotFound(f"There is no project {named!r}. `manage.py project list` shows them.")
     return found
+
+
+def own_project(user: User | AnonymousUser, public_id: uuid.UUID) -> Project:
+    """Return a project that this person manages. Raises `Http404`: anybody else's does not exist for them."""
+    project: Project | None = Project.objects.current().owned_by(user).filter(public_id=public_id).first()
+    if project is None:
+        raise Http404
+    return project
 
 
 def with_lineage(versions: QuerySet[RegisteredModel]) -> QuerySet[RegisteredModel]:

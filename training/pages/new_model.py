@@ -5,7 +5,6 @@ queued, and stays chosen by its address (`/new/?dataset=7`) whatever happens to 
 """
 
 import json
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -30,7 +29,7 @@ from core.http.throttles import peek, require_rate
 from core.pages.requests import PageRequest
 from core.templatetags.durations import about
 from models_registry.inputs import UnclearColumns
-from models_registry.models import Project
+from models_registry.projects.selectors import own_project
 
 from ..datasets.language import language_of
 from ..datasets.models import Dataset
@@ -171,29 +170,21 @@ def _start(request: PageRequest) -> HttpResponse:
     form = NewModelForm(request.POST, task_type=dataset.task_type)
     if not form.is_valid():
         return _show_model(request, dataset, form, status=REFUSED)
+    named = form.cleaned_data["project"]
+    project = own_project(request.user, named) if named else None
     try:
         job = submit_job(
             owner=account_of(request.user),
             dataset=dataset,
             name=form.cleaned_data["name"],
             choice=form.job_settings,
-            project=_project_of(request, form.cleaned_data["project"]),
+            project=project,
         )
     except TrainyardError as error:
         form.add_error(None, str(error))
         return _show_model(request, dataset, form, status=status_of(error))
     address = reverse("training:job", args=[job.pk])
     return HttpResponseClientRedirect(address) if request.htmx else redirect(address)
-
-
-def _project_of(request: HttpRequest, public_id: uuid.UUID | None) -> Project | None:
-    """Return the project that a form names, where it is this person's; None for a form that names none."""
-    if public_id is None:
-        return None
-    project: Project = get_object_or_404(
-        Project.objects.current().owned_by(request.user), public_id=public_id
-    )
-    return project
 
 
 def _dataset_of(request: HttpRequest, given: str) -> Dataset:
