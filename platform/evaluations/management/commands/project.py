@@ -1,4 +1,4 @@
-"""Projects from a shell: list them, show their versions, measure and compare them, put one into production."""
+"""Projects from a shell: their examples, their versions measured and compared, the one in production."""
 
 import json
 import time
@@ -20,14 +20,15 @@ from models_registry.projects.selectors import find_project
 from models_registry.projects.services import change_project
 from models_registry.projects.versions import promote_version, roll_back
 from models_registry.selectors import production_of
+from training.management import examples
 
 LOOK = 0.2  # seconds between two looks at what a worker does
 
 
 class Command(BaseCommand):
-    """`manage.py project list | show | promote | rollback | evaluate | compare`; `--help` says what each takes."""
+    """`manage.py project list | show | examples | promote | …`; `--help` lists the calls and what each takes."""
 
-    help = "List projects and their versions, measure and compare them, and choose the version in production."
+    help = "List projects, mend their examples, measure and compare their versions, choose the one in production."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="print JSON")
@@ -42,6 +43,7 @@ class Command(BaseCommand):
         note = calls.add_parser("note", help="note what is new in a version")
         policy = calls.add_parser("policy", help="choose who promotes new versions")
         compare = calls.add_parser("compare", help="measure what is missing, and compare versions")
+        examples.add_calls(calls.add_parser("examples", help="list, mend, add and download its examples"))
         for call in (show, promote, back, evaluate, compare, policy, alias, note, keep):
             call.add_argument("project", help="its identifier or its token")
         alias.add_argument("name")
@@ -69,6 +71,9 @@ class Command(BaseCommand):
             return
         try:
             project = find_project(options["project"])
+            if options["call"] == "examples":
+                self._print(examples.carry_out(project, options), as_json=options["json"])
+                return
             if options["call"] == "evaluate":
                 self._evaluate(project, options)
                 return
@@ -77,7 +82,7 @@ class Command(BaseCommand):
                 return
             if options["call"] in CHANGES:
                 CHANGES[options["call"]](project, options)
-        except TrainyardError as error:
+        except (TrainyardError, OSError) as error:
             raise CommandError(str(error)) from error
         versions = project.versions.exclude(state=RegisteredModel.State.DELETED).order_by("-version")
         told = [_described(project), *(_of_version(one) for one in versions.prefetch_related("aliases"))]

@@ -1,25 +1,23 @@
-"""The examples of a project from a shell: list them, mend them, take that back, add more, write them to a file."""
+"""The calls of `manage.py project examples`: list, mend, take that back, add more, write to a file."""
 
-import json
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from django.core.files import File
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandParser
 from django.db.models import QuerySet
 
-from core.exceptions import InvalidRequest, TrainyardError
+from core.exceptions import InvalidRequest
 from models_registry.models import Project, TaskType
-from models_registry.projects.selectors import find_project
 
-from ...engine.data.manifest import TEST
-from ...examples import edits
-from ...examples.additions import add_uploads
-from ...examples.downloads import photos_of, table_of
-from ...examples.models import Example
-from ...examples.selectors import SHOW, SOURCES, Wanted, page_of_examples
+from ..engine.data.manifest import TEST
+from ..examples import edits
+from ..examples.additions import add_uploads
+from ..examples.downloads import photos_of, table_of
+from ..examples.models import Example
+from ..examples.selectors import SHOW, SOURCES, Wanted, page_of_examples
 
 Options = Mapping[str, Any]
 Rows = list[dict[str, object]]
@@ -49,46 +47,27 @@ DONE_ALIKE = {
 }
 
 
-class Command(BaseCommand):
-    """`manage.py examples [--json] CALL PROJECT …`; `manage.py examples CALL --help` says what each call takes."""
-
-    help = "List and mend the examples of a project, add more, or write them to a file."
-
-    def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--json", action="store_true", help="print JSON")
-        calls = parser.add_subparsers(dest="call", required=True)
-        for name, words in HELP.items():
-            call = calls.add_parser(name, help=words)
-            call.add_argument("project", help="its identifier or its token")
-            if name in (*CHOOSE, "list", "download"):
-                _add_filters(call)
-            if name in CHOOSE:
-                call.add_argument("--ids", help="these examples alone: 17,18")
-                call.add_argument("--all", action="store_true", help="every example of the project")
-        calls.choices["list"].add_argument(
-            "--limit", type=int, default=SHOWN, help=f"{SHOWN} unless told otherwise"
-        )
-        calls.choices["relabel"].add_argument("label", metavar="CLASS")
-        calls.choices["rename"].add_argument("old")
-        calls.choices["rename"].add_argument("new")
-        calls.choices["undo"].add_argument(
-            "--edit", type=int, help="its number; else the newest of the shell"
-        )
-        calls.choices["add"].add_argument("files", nargs="+", type=Path, metavar="FILE")
-        calls.choices["add"].add_argument("--label", metavar="CLASS", default="", help="of photos")
-        calls.choices["download"].add_argument("output", type=Path)
-
-    def handle(self, *args: object, **options: Any) -> None:
-        try:
-            rows = carry_out(options["call"], find_project(options["project"]), options)
-        except (TrainyardError, OSError) as error:
-            raise CommandError(str(error)) from error
-        if options["json"]:
-            self.stdout.write(json.dumps(rows, ensure_ascii=False))
-            return
-        for row in rows:
-            told = (f"{name} {value}" for name, value in row.items() if value not in ("", None))
-            self.stdout.write("  ".join(told))
+def add_calls(parser: CommandParser) -> None:
+    """Let a parser read the calls about examples: `examples_call`, the project, and what each takes."""
+    calls = parser.add_subparsers(dest="examples_call", required=True)
+    for name, words in HELP.items():
+        call = calls.add_parser(name, help=words)
+        call.add_argument("project", help="its identifier or its token")
+        if name in (*CHOOSE, "list", "download"):
+            _add_filters(call)
+        if name in CHOOSE:
+            call.add_argument("--ids", help="these examples alone: 17,18")
+            call.add_argument("--all", action="store_true", help="every example of the project")
+    calls.choices["list"].add_argument(
+        "--limit", type=int, default=SHOWN, help=f"{SHOWN} unless told otherwise"
+    )
+    calls.choices["relabel"].add_argument("label", metavar="CLASS")
+    calls.choices["rename"].add_argument("old")
+    calls.choices["rename"].add_argument("new")
+    calls.choices["undo"].add_argument("--edit", type=int, help="its number; else the newest of the shell")
+    calls.choices["add"].add_argument("files", nargs="+", type=Path, metavar="FILE")
+    calls.choices["add"].add_argument("--label", metavar="CLASS", default="", help="of photos")
+    calls.choices["download"].add_argument("output", type=Path)
 
 
 def _add_filters(parser: CommandParser) -> None:
@@ -100,8 +79,12 @@ def _add_filters(parser: CommandParser) -> None:
     parser.add_argument("--by", default="", metavar="USERNAME", help="whose newest change is this person's")
 
 
-def carry_out(call: str, project: Project, options: Options) -> Rows:
-    """Do it; returns what to tell. Raises `InvalidRequest`, `QuotaExceeded`, `BucketError`, OSError."""
+def carry_out(project: Project, options: Options) -> Rows:
+    """Do what `add_calls` has read; returns what to tell.
+
+    Raises `InvalidRequest`, `QuotaExceeded`, `BucketError`, OSError.
+    """
+    call = options["examples_call"]
     if call in CHOOSE:
         return _told(_edited(call, project, options))
     others: dict[str, Callable[[], Rows]] = {

@@ -26,7 +26,7 @@ def ask(project: Project, capsys: pytest.CaptureFixture[str]) -> Any:
     """Run a call; returns the rows that it tells."""
 
     def run(call: str, *arguments: str) -> list[dict[str, Any]]:
-        call_command("examples", "--json", call, str(project.public_id), *arguments)
+        call_command("project", "--json", "examples", call, str(project.public_id), *arguments)
         return list(json.loads(capsys.readouterr().out))
 
     return run
