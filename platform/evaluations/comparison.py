@@ -179,12 +179,15 @@ def compare_answers(answers: Mapping[int, Sequence[Answered]]) -> Comparison:
     )
 
 
-def answers_of(evaluation: Evaluation) -> list[Answered]:
-    """Return the answers of an evaluation that has succeeded. Raises `BucketError`, `WrongFile`."""
+def answers_of(evaluation: Evaluation, *, of: str | None = None) -> list[Answered]:
+    """Return the answers of an evaluation that has succeeded; `of` is the SHA-256 of one example, else all.
+
+    Raises `BucketError`, `WrongFile`.
+    """
     with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:
         path = Path(folder, "answers.parquet")
         download(evaluation.result_key, path, sha256=evaluation.result_sha256, limit=evaluation.result_size)
-        return read_answers(path)
+        return read_answers(path, of=of)
 
 
 def in_words(p: float) -> str:

@@ -17,7 +17,8 @@ class Answered:
 
     Both are 0…1; `own` is None where it is not known: of a class that the version has not, or that is not among its
     likeliest. `example` is the key of the project's example, 0 of one that came in a file. `group` is equal for
-    examples that belong together, "" for one alone. `text` is the beginning of a text.
+    examples that belong together, "" for one alone. `text` is the beginning of a text. `offset`, `packed` and `method`
+    say where a photo lies in the zip that was brought.
     """
 
     sha256: str
@@ -29,6 +30,9 @@ class Answered:
     example: int = 0
     group: str = ""
     text: str = ""
+    offset: int | None = None
+    packed: int | None = None
+    method: int | None = None
 
     @property
     def is_right(self) -> bool:
@@ -54,22 +58,26 @@ def write_answers(path: Path, answers: Sequence[Answered]) -> None:
     pyarrow.parquet.write_table(table, path, compression="zstd")
 
 
-def read_answers(path: Path) -> list[Answered]:
-    """Read what `write_answers` wrote. Raises `DataError` for another file."""
+def read_answers(path: Path, *, of: str | None = None) -> list[Answered]:
+    """Read what `write_answers` wrote; `of` is the SHA-256 of one example, else all. Raises `DataError`."""
     import pyarrow
     import pyarrow.parquet
 
+    filters = None if of is None else [("sha256", "=", of)]
     try:
-        table = pyarrow.parquet.read_table(path, columns=list(COLUMNS))
-    except (pyarrow.ArrowException, OSError, KeyError, ValueError) as error:
+        written = pyarrow.parquet.read_schema(path).names
+        columns = [name for name in COLUMNS if name in written]  # older files lack the last ones
+        table = pyarrow.parquet.read_table(path, columns=columns, filters=filters)
+        values = [table.column(name).to_pylist() for name in columns]
+        return [Answered(**dict(zip(columns, row, strict=True))) for row in zip(*values, strict=True)]
+    except (pyarrow.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"The answers cannot be read ({error}).") from error
-    columns = [table.column(name).to_pylist() for name in COLUMNS]
-    return [Answered(*row) for row in zip(*columns, strict=True)]
 
 
 def _schema() -> object:
     import pyarrow
 
     words = {name: pyarrow.string() for name in COLUMNS}
-    numbers = {"probability": pyarrow.float32(), "own": pyarrow.float32(), "example": pyarrow.int64()}
+    numbers = {"probability": pyarrow.float32(), "own": pyarrow.float32()}
+    numbers |= {name: pyarrow.int64() for name in ("example", "offset", "packed", "method")}
     return pyarrow.schema(list((words | numbers).items()))

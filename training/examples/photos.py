@@ -1,8 +1,9 @@
-"""One photo of a project, read out of its upload without the rest of it."""
+"""One photo of an upload, read without the rest of it."""
 
 import struct
 import zipfile
 import zlib
+from typing import NamedTuple
 
 from bucket.factory import get_bucket
 from core.exceptions import BucketError
@@ -20,29 +21,52 @@ class NoPhoto(BucketError):
     """The photo cannot be shown: its upload is gone, or packed in a way that only a reader of the whole knows."""
 
 
+class PhotoPlace(NamedTuple):
+    """Where a photo lies: the zip's key in the bucket and its bytes; None where that is not known of the photo.
+
+    `offset` is where its header begins, `packed` how many bytes it takes, `method` of the zip's compression.
+    """
+
+    key: str
+    size: int
+    offset: int | None
+    packed: int | None
+    method: int | None
+
+
 def photo_of(example: Example) -> bytes:
+    """Return the file of a photo of a project. Raises `NoPhoto`, `BucketError`."""
+    return photo_at(_place_of(example))
+
+
+def photo_at(place: PhotoPlace) -> bytes:
     """Return the file of a photo. Raises `NoPhoto`, `BucketError`."""
-    if example.offset is None or example.packed is None or example.packed > LARGEST:
+    begin, length = place.offset, place.packed
+    if begin is None or length is None or length > LARGEST:
         raise NoPhoto("It is not known where this photo lies in its upload.")
-    begin = example.offset
-    whole = range(begin, min(begin + HEADER + LONGEST_EXTRA + example.packed, example.shard.size))
-    with get_bucket().open(example.shard.key, whole) as source:
-        content = b"".join(source)
+    content = _read(place.key, begin, min(begin + HEADER + LONGEST_EXTRA + length, place.size))
     if not content.startswith(SIGNATURE):
         raise NoPhoto("The upload is not the one that was looked at.")
     name, extra = struct.unpack_from("<HH", content, 26)
     start = HEADER + name + extra
-    packed = content[start : start + example.packed]
-    if len(packed) < example.packed:  # with a very long name
-        with get_bucket().open(
-            example.shard.key, range(begin + start, begin + start + example.packed)
-        ) as source:
-            packed = b"".join(source)
-    if example.method == zipfile.ZIP_STORED:
+    packed = content[start : start + length]
+    if len(packed) < length:  # with a very long name
+        packed = _read(place.key, begin + start, begin + start + length)
+    if place.method == zipfile.ZIP_STORED:
         return packed
-    if example.method == zipfile.ZIP_DEFLATED:
+    if place.method == zipfile.ZIP_DEFLATED:
         return _inflated(packed)
     raise NoPhoto("The archive's compression cannot be read in part.")
+
+
+def _place_of(example: Example) -> PhotoPlace:
+    shard = example.shard
+    return PhotoPlace(shard.key, shard.size, example.offset, example.packed, example.method)
+
+
+def _read(key: str, begin: int, end: int) -> bytes:
+    with get_bucket().open(key, range(begin, end)) as source:
+        return b"".join(source)
 
 
 def _inflated(packed: bytes) -> bytes:
@@ -56,6 +80,6 @@ def _inflated(packed: bytes) -> bytes:
     return content
 
 
-def small_photo(example: Example, side: int) -> bytes:
-    """Return a photo as a small JPEG. Raises what `photo_of` raises, and `InvalidInput`."""
-    return thumbnail(photo_of(example), side)
+def small_photo(place: PhotoPlace | Example, side: int) -> bytes:
+    """Return a photo as a small JPEG. Raises what `photo_at` raises, and `InvalidInput`."""
+    return thumbnail(photo_at(_place_of(place) if isinstance(place, Example) else place), side)

@@ -16,6 +16,7 @@ from accounts.requests import account_of
 from core.exceptions import TrainyardError
 from core.pages.error_messages import errors_as_messages
 from models_registry.models import Project, TaskType
+from models_registry.projects.selectors import own_project
 from models_registry.selectors import production_of
 
 from ..comparison import Comparison, Standing, compare, standing_of
@@ -23,7 +24,7 @@ from ..models import LabelledFile
 from ..selectors import find_file, why_waiting
 from ..services import compare_versions, require_several
 from .figures import accuracy_of, macro_f1_of
-from .projects import own_project, render_tab
+from .projects import render_tab
 
 
 @login_required
@@ -31,7 +32,7 @@ from .projects import own_project, render_tab
 @require_http_methods(["GET", "HEAD", "POST"])
 def compare_page(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """Show a comparison as far as it is; POST measures what is missing first."""
-    project = own_project(request, public_id)
+    project = own_project(request.user, public_id)
     if request.method == "POST":
         return _start(request, project)
     versions, file = _asked(request.GET, project)
@@ -58,7 +59,7 @@ def compare_page(request: HttpRequest, public_id: UUID) -> HttpResponse:
 @require_GET
 def compare_fragment(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """Return the part of the page that is polled; the whole page once there is something to show."""
-    project = own_project(request, public_id)
+    project = own_project(request.user, public_id)
     versions, file = _asked(request.GET, project)
     standing = standing_of(project, versions, file)
     if not standing.is_under_way:
@@ -144,6 +145,7 @@ def _shown(project: Project, standing: Standing, found: Comparison) -> dict[str,
         "columns": columns,
         "classes": classes,
         "rows": rows,
+        "pictured_by": next(iter(standing.evaluations.values())),
         "is_image": project.task_type == TaskType.IMAGE,
         "why": " ".join(pair.words for pair in found.pairs)[:500],
     }

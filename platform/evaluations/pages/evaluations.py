@@ -7,7 +7,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
-from django.views.decorators.cache import never_cache
+from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.quota import require_room
@@ -16,15 +16,17 @@ from core.exceptions import InvalidRequest, TrainyardError
 from core.http.admission import admits, claimed_by_file, require_sign_in
 from core.pages.error_messages import errors_as_messages
 from models_registry.models import Project, TaskType
+from models_registry.projects.selectors import own_project
+from training.pages.project_data import KEEP_PHOTOS, THUMBNAIL
 
 from ..comparison import answers_of
-from ..downloads import send_answers
+from ..downloads import send_answers, small_photo_of
 from ..held_out import basis_of
 from ..models import MEASURED_ON, Evaluation, LabelledFile
 from ..selectors import find_evaluation, find_file, why_waiting
 from ..services import cancel_evaluation, delete_evaluation, evaluate_on_upload, evaluate_version
 from .figures import accuracy_of, macro_f1_of
-from .projects import own_project, render_tab
+from .projects import render_tab
 
 SHOWN = 100
 MISTAKES_SHOWN = 24
@@ -42,7 +44,7 @@ def _before_file(request: HttpRequest, public_id: UUID) -> HttpResponseBase | No
     """Look at the head of a request that brings a file."""
     stranger = require_sign_in(request)
     if stranger is None:
-        require_room(own_project(request, public_id).owner, claimed_by_file(request))
+        require_room(own_project(request.user, public_id).owner, claimed_by_file(request))
     return stranger
 
 
@@ -52,7 +54,7 @@ def _before_file(request: HttpRequest, public_id: UUID) -> HttpResponseBase | No
 @require_http_methods(["GET", "HEAD", "POST"])
 def evaluation_list(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """Show a project's evaluations, and the form for another one; POST begins it."""
-    project = own_project(request, public_id)
+    project = own_project(request.user, public_id)
     if request.method == "POST":
         with errors_as_messages(request, TrainyardError):
             found = _begin(request, project)
@@ -62,7 +64,7 @@ def evaluation_list(request: HttpRequest, public_id: UUID) -> HttpResponse:
     context: dict[str, object] = {
         "evaluations": [(one, accuracy_of(one.figures) if one.figures else None) for one in rows[:SHOWN]],
         "files": LabelledFile.objects.filter(project=project)[:SHOWN],
-        "serving": project.versions.serving().order_by("-version").only("version")[:SHOWN],
+        "serving": project.versions.serving().order_by("-version").values_list("version", flat=True)[:SHOWN],
         "chosen": request.GET.get("version", ""),
         "measured_on": MEASURED_ON[basis_of(project)],
         "is_image": project.task_type == TaskType.IMAGE,
@@ -75,7 +77,7 @@ def evaluation_list(request: HttpRequest, public_id: UUID) -> HttpResponse:
 @require_GET
 def evaluation_page(request: HttpRequest, public_id: UUID, identifier: UUID) -> HttpResponse:
     """Show an evaluation, live while it has not ended."""
-    project = own_project(request, public_id)
+    project = own_project(request.user, public_id)
     return render_tab(
         request,
         project,
@@ -89,7 +91,7 @@ def evaluation_page(request: HttpRequest, public_id: UUID, identifier: UUID) -> 
 @require_GET
 def evaluation_fragment(request: HttpRequest, public_id: UUID, identifier: UUID) -> HttpResponse:
     """Return the part of the page that is polled."""
-    project = own_project(request, public_id)
+    project = own_project(request.user, public_id)
     context = _context(project, find_evaluation(project, identifier))
     return render(request, "evaluations/evaluation_fragment.html", context)
 
@@ -99,14 +101,23 @@ def evaluation_fragment(request: HttpRequest, public_id: UUID, identifier: UUID)
 @require_GET
 def answers(request: HttpRequest, public_id: UUID, identifier: UUID) -> FileResponse:
     """Return the table of answers as a download."""
-    return send_answers(find_evaluation(own_project(request, public_id), identifier))
+    return send_answers(find_evaluation(own_project(request.user, public_id), identifier))
+
+
+@login_required
+@cache_control(private=True, max_age=KEEP_PHOTOS, immutable=True)
+@require_GET
+def photo(request: HttpRequest, public_id: UUID, identifier: UUID, sha256: str) -> HttpResponse:
+    """Return a photo of the file that was brought, small."""
+    evaluation = find_evaluation(own_project(request.user, public_id), identifier)
+    return HttpResponse(small_photo_of(evaluation, sha256, THUMBNAIL), content_type="image/jpeg")
 
 
 @login_required
 @require_POST
 def cancel(request: HttpRequest, public_id: UUID, identifier: UUID) -> HttpResponse:
     """End an evaluation."""
-    evaluation = find_evaluation(own_project(request, public_id), identifier)
+    evaluation = find_evaluation(own_project(request.user, public_id), identifier)
     with errors_as_messages(request):
         cancel_evaluation(evaluation=evaluation)
     return redirect("evaluations:evaluation", public_id=public_id, identifier=identifier)
@@ -116,7 +127,7 @@ def cancel(request: HttpRequest, public_id: UUID, identifier: UUID) -> HttpRespo
 @require_POST
 def delete(request: HttpRequest, public_id: UUID, identifier: UUID) -> HttpResponse:
     """Delete an evaluation that has ended."""
-    evaluation = find_evaluation(own_project(request, public_id), identifier)
+    evaluation = find_evaluation(own_project(request.user, public_id), identifier)
     with errors_as_messages(request, TrainyardError):
         delete_evaluation(evaluation=evaluation)
         messages.success(request, "The evaluation is deleted.")
@@ -140,6 +151,7 @@ def _context(project: Project, evaluation: Evaluation) -> dict[str, object]:
     context: dict[str, object] = {
         "project": project,
         "evaluation": evaluation,
+        "pictured_by": evaluation,
         "figures": evaluation.figures,
         "unheard": why_waiting(evaluation),
         "is_image": project.task_type == TaskType.IMAGE,

@@ -18,6 +18,7 @@ urlpatterns = [
     path(f"{ONE}/", evaluations.evaluation_page, name="evaluation"),
     path(f"{ONE}/news/", evaluations.evaluation_fragment, name="evaluation-fragment"),
     path(f"{ONE}/answers/", evaluations.answers, name="answers"),
+    path(f"{ONE}/photo/<str:sha256>/", evaluations.photo, name="photo"),
     path(f"{ONE}/cancel/", evaluations.cancel, name="cancel"),
     path(f"{ONE}/delete/", evaluations.delete, name="delete"),
 ]

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 from django.core.files.base import ContentFile
+from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
+from PIL import Image
 
 from bucket.factory import get_bucket
 from core.exceptions import InvalidRequest
@@ -18,7 +21,7 @@ from evaluations.comparison import answers_of
 from evaluations.models import Evaluation, LabelledFile
 from evaluations.reconcile import delete_stale_evaluations
 from models_registry.models import Project, RegisteredModel
-from tests.factories import DatasetFactory
+from tests.factories import DatasetFactory, UserFactory
 from tests.tiny_models import live_colour_model, picture
 from training.examples import edits
 from training.examples.models import Example, Findings
@@ -151,6 +154,26 @@ def test_photos_are_measured_too(work_off: WorkOff, bucket: Path) -> None:
     found = evaluated(project, work_off)
     assert (found.basis, found.message, found.figures["right"]) == ("test", "", 1)
     assert {one.example for one in answers_of(found)} == set(Example.objects.values_list("pk", flat=True))
+
+
+def test_photos_of_a_file_that_was_brought_are_shown_to_who_brought_it(
+    work_off: WorkOff, bucket: Path, client: Client
+) -> None:
+    project = live_colour_model(version=1).project
+    content = ContentFile(colours(("red", "red"), ("blue", "#c01010")), "colours.zip")
+    found = evaluated(project, work_off, services.bring_file(project=project, author=None, file=content))
+    page = reverse("evaluations:evaluation", args=[project.public_id, found.identifier])
+    [wrong] = [one for one in answers_of(found) if not one.is_right]
+    photo = f"{page}photo/{wrong.sha256}/"
+    client.force_login(project.owner)
+    assert f'src="{photo}"' in client.get(page).content.decode()
+    shown = client.get(photo)
+    with Image.open(io.BytesIO(shown.content)) as image:
+        red, green, blue = image.convert("RGB").getpixel((0, 0))
+    assert red > 180 > 40 > max(green, blue)
+    assert client.get(f"{page}photo/{'0' * 64}/").status_code == 404
+    client.force_login(UserFactory())
+    assert client.get(photo).status_code == 404
 
 
 def test_an_attempt_that_lost_its_lease_leaves_nothing(claimed: Evaluation, bucket: Path) -> None:
