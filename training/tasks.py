@@ -20,12 +20,12 @@ def run_training_job(self: Task, job_id: int) -> None:
 
 @app.task(bind=True, name=VALIDATE_DATASET, ignore_result=True)
 def validate_dataset(self: Task, validation_id: int) -> None:
-    """Validate the data set whose turn it is."""
+    """Read the upload whose turn it is."""
     from work.attempt import run_next
 
-    from .datasets.attempts import ValidationAttempt
+    from .examples.attempts import UploadAttempt
 
-    run_next(ValidationAttempt, validation_id, self.request)
+    run_next(UploadAttempt, validation_id, self.request)
 
 
 @app.task(bind=True, name=FETCH_NETWORK, ignore_result=True)

@@ -20,10 +20,10 @@ from models_registry.artifacts import InvalidModel, Prediction
 from models_registry.inputs import DataError, Limits
 from models_registry.models import TaskType
 from training.datasets.models import Dataset
+from training.engine.data.labelled import read_labelled
 from training.engine.data.manifest import Manifest
 from training.engine.data.revision import open_images, read_texts
 from training.engine.request import Shard
-from training.examples.additions import read_labelled
 from training.worker.shards import provide_upload
 from work import transitions
 from work.attempt import Attempt
@@ -138,16 +138,22 @@ class EvaluationAttempt(Attempt[Evaluation]):
         assert file is not None
         path = self.folder / f"labelled{Path(file.key).suffix}"
         download(file.key, path, sha256=file.sha256, limit=file.size, check=self.heartbeat.check)
-        upload_ = Dataset(task_type=self.work.project.task_type)
-        found, unreadable = read_labelled(upload_, path)
+        read = read_labelled(path, task_type=self.work.project.task_type)
         answers = [
-            Answered(one.sha256, one.label, "", 0.0, None, one.place, text=one.text[:SHOWN]) for one in found
+            Answered(
+                *(one.sha256, one.label, "", 0.0, None, one.place),
+                text=one.text[:SHOWN],
+                offset=one.offset,
+                packed=one.packed,
+                method=one.method,
+            )
+            for one in read.examples
         ]
         return Chosen(
             answers,
             _manifest([file.sha256] * len(answers), answers),
-            [Shard(file.sha256, str(path), upload_.columns)],
-            unreadable=len(unreadable),
+            [Shard(file.sha256, str(path), read.columns)],
+            unreadable=len(read.unreadable),
         )
 
     def _answered(self, chosen: Chosen) -> list[Answered]:

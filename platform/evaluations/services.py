@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import structlog
+from django.conf import settings
 from django.core.files import File
 from django.db import transaction
+from django.template.defaultfilters import filesizeformat
 
 from accounts.models import User
 from accounts.quota import require_room, take_room
@@ -15,9 +17,8 @@ from core.exceptions import BucketError, InvalidRequest
 from models_registry.inputs import DataError
 from models_registry.models import Project, RegisteredModel
 from training.datasets.files import hash_file
-from training.datasets.models import Dataset
 from training.datasets.services import arrived, as_zip
-from training.examples.additions import FoundExample, read_labelled, require_small
+from training.engine.data.labelled import Labelled, read_labelled
 from training.examples.edits import lock, newest_edit
 from work import transitions
 from work.models import UNFINISHED, State
@@ -102,7 +103,7 @@ def bring_file(*, project: Project, author: User | None, file: File) -> Labelled
 
     Raises `InvalidRequest` with what to mend, `QuotaExceeded`, `BucketError`.
     """
-    require_small(file.size or 0)
+    _require_small(file.size or 0)
     with arrived(file, task_type=project.task_type) as path:
         path = as_zip(path, task_type=project.task_type)
         sha256, size = hash_file(path), path.stat().st_size
@@ -110,8 +111,7 @@ def bring_file(*, project: Project, author: User | None, file: File) -> Labelled
         if known is not None:
             return known
         require_room(project.owner, size)
-        shard = Dataset(task_type=project.task_type)
-        found = _read(shard, path)
+        found = _read(path, project.task_type)
         row = LabelledFile(
             project=project,
             author=author,
@@ -119,9 +119,9 @@ def bring_file(*, project: Project, author: User | None, file: File) -> Labelled
             key=file_key(project, path.suffix),
             size=size,
             sha256=sha256,
-            columns=shard.columns,
-            classes=sorted({one.label for one in found}),
-            examples=len(found),
+            columns=found.columns,
+            classes=sorted({one.label for one in found.examples}),
+            examples=len(found.examples),
         )
         return _kept(row, path)
 
@@ -207,14 +207,23 @@ def _queued(
     return evaluation
 
 
-def _read(shard: Dataset, path: Path) -> list[FoundExample]:
-    """Return the readable examples of a labelled file. Raises `InvalidRequest`."""
+def _require_small(size: int) -> None:
+    """Raise `InvalidRequest` for what a web process does not read."""
+    most = settings.TRAINYARD["VALIDATE_IN_WEB_BYTES"]
+    if size > most:
+        raise InvalidRequest(
+            f"A labelled file has at most {filesizeformat(most)}. Bring some of its examples."
+        )
+
+
+def _read(path: Path, task_type: str) -> Labelled:
+    """Return what a labelled file holds. Raises `InvalidRequest`."""
     try:
-        found, unreadable = read_labelled(shard, path)
+        found = read_labelled(path, task_type=task_type)
     except DataError as error:
         raise InvalidRequest(str(error)) from error
-    if not found:
-        first = f" The first: {unreadable[0][0]} {unreadable[0][1]}." if unreadable else ""
+    if not found.examples:
+        first = f" The first: {found.unreadable[0][0]} {found.unreadable[0][1]}." if found.unreadable else ""
         raise InvalidRequest(f"The file has no labelled example that can be read.{first}")
     return found
 

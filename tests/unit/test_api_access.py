@@ -23,13 +23,14 @@ from models_registry.projects.versions import promote_version
 from models_registry.services import retire_model
 from tests.factories import (
     DatasetFactory,
+    DatasetValidationFactory,
     EvaluationFactory,
     ProjectFactory,
     TrainingJobFactory,
     UserFactory,
 )
 from tests.tiny_models import live_colour_model, picture
-from training.examples.models import Edit, Example
+from training.examples.models import Addition, Edit, Example
 from training.jobs.models import TrainingJob
 
 pytestmark = pytest.mark.django_db
@@ -123,6 +124,12 @@ def example(owner: User) -> str:
     return str(found.public_id)
 
 
+def addition(owner: User) -> str:
+    found = ProjectFactory(owner=owner)
+    Addition.objects.create(pk=1, project=found, validation=DatasetValidationFactory(dataset__owner=owner))
+    return str(found.public_id)
+
+
 def api_token(owner: User) -> str:
     return AuthToken.objects.create(user=owner)[0].token_key
 
@@ -171,6 +178,7 @@ CASES = [
     ("GET", "projects/{}/examples/", project, None, MINE),
     ("GET", "projects/{}/examples/download/", project, None, MINE),
     ("PATCH", "projects/{}/examples/", project, {"ids": [], "excluded": True}, MINE),
+    ("GET", "projects/{}/additions/1/", addition, None, MINE),
     ("GET", "projects/{}/examples/1/similar/", example, None, (401, 404, 400, 400)),
     ("POST", "projects/{}/undo/", edited_project, {"edit": 1}, MINE),
     ("GET", "projects/{}/revisions/", project, None, MINE),

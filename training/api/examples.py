@@ -5,29 +5,34 @@ from typing import Any
 from django.http.response import HttpResponseBase
 from django.urls import path
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers, status
 from rest_framework.generics import get_object_or_404
+from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 from rest_framework.views import APIView
 
+from accounts.quota import require_room
 from accounts.requests import account_of
-from core.http.parsers import FirstRenderer
+from control.selectors import require_operation
+from core.http.admission import claimed_by_file
+from core.http.parsers import BoundedJSONParser, FirstRenderer
 from core.http.schema import problems
 from models_registry.models import Project
 
 from ..engine.data.manifest import TEST
 from ..examples import edits
-from ..examples.additions import add_uploads
-from ..examples.models import Example, Revision
+from ..examples.additions import Added, accept_uploads
+from ..examples.models import Addition, Example, Revision
 from ..examples.responses import download_response
 from ..examples.selectors import FLAGS, SOURCES, Wanted, page_of_examples
 from ..examples.similar import MOST as MOST_SIMILAR
 from ..examples.similar import similar_to
 from ..jobs.models import TrainingJob
 from ..jobs.services import train_again
+from .addition_serializers import AddedSerializer, AdditionRequestSerializer, AdditionSerializer
 from .serializers import JobSerializer
 
 MOST = 1_000  # examples of an answer
@@ -133,23 +138,6 @@ class OutcomeSerializer(serializers.Serializer):
     overtaken = serializers.IntegerField()
 
 
-class AdditionSerializer(serializers.Serializer):
-    """Examples to append."""
-
-    file = serializers.FileField(required=False, help_text="May be sent several times, with a class.")
-    texts = serializers.ListField(child=serializers.CharField(), required=False, max_length=10_000)
-    class_name = serializers.CharField(required=False, max_length=edits.LONGEST_LABEL)
-
-
-class AddedSerializer(serializers.Serializer):
-    """What became of it: how many are new, how many were there already, and what could not be read, with the reason."""
-
-    edit = serializers.IntegerField(source="edit.number", default=None, allow_null=True)
-    added = serializers.IntegerField()
-    known = serializers.IntegerField()
-    unreadable = serializers.ListField(child=serializers.ListField(child=serializers.CharField()))
-
-
 class UndoSerializer(serializers.Serializer):
     """Which edit to take back; your last one where none is named."""
 
@@ -192,9 +180,23 @@ FILTERS = [
     OpenApiParameter("since", OpenApiTypes.DATE, description="Whose newest change is of this day or later."),
 ]
 
+LOCATION = OpenApiParameter(
+    "Location",
+    location=OpenApiParameter.HEADER,
+    response=[202],
+    description="Where to ask how far the worker is.",
+)
+
 
 class ExamplesView(APIView):
     """The examples of a project."""
+
+    parser_classes = (BoundedJSONParser, MultiPartParser)
+
+    def admit(self, request: Request, public_id: str) -> None:
+        """Refuse a file for another's project, and one over the quota, from the request's head."""
+        require_operation()
+        require_room(_project(request, public_id).owner, claimed_by_file(request._request))
 
     @extend_schema(
         responses=ExamplePageSerializer,
@@ -213,24 +215,42 @@ class ExamplesView(APIView):
         answer = {"results": page.examples, "next": following, "newest_edit": newest}
         return Response(ExamplePageSerializer(answer).data)
 
-    @extend_schema(request=AdditionSerializer, responses={201: AddedSerializer, **problems(413)})
+    @extend_schema(
+        request=AdditionRequestSerializer,
+        responses={
+            201: OpenApiResponse(AddedSerializer, description="They are appended."),
+            202: OpenApiResponse(
+                AdditionSerializer,
+                description="They are kept, and a worker appends them. Ask the address in `Location` until the state "
+                "is `succeeded` or `failed`.",
+            ),
+            **problems(413),
+        },
+        parameters=[LOCATION],
+    )
     def post(self, request: Request, public_id: str) -> Response:
         """Append examples: photos (`file`, several) or `texts` with their `class_name`, or one labelled zip or table.
 
-        Returns how many are new. What the project has already is not doubled. 400: nothing in it can be read, or the
-        project has no version yet; 413: the quota is used up.
+        Returns how many are new; a large upload is left to a worker. What the project has already is not doubled. 400:
+        nothing in it can be read, or the project has no version yet; 413: the quota is used up.
         """
         project = _project(request, public_id)
-        asked = AdditionSerializer(data=request.data)
+        asked = AdditionRequestSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
-        found = add_uploads(
+        found = accept_uploads(
             project=project,
             author=account_of(request.user),
             files=request.FILES.getlist("file"),
             texts=asked.validated_data.get("texts", ()),
             label=asked.validated_data.get("class_name", ""),
         )
-        return Response(AddedSerializer(found).data, status=status.HTTP_201_CREATED)
+        if isinstance(found, Added):
+            return Response(AddedSerializer(found).data, status=status.HTTP_201_CREATED)
+        return Response(
+            AdditionSerializer(found).data,
+            status=status.HTTP_202_ACCEPTED,
+            headers={"Location": reverse("api-addition", args=[public_id, found.pk], request=request)},
+        )
 
     @extend_schema(request=EditRequestSerializer, responses=OutcomeSerializer)
     def patch(self, request: Request, public_id: str) -> Response:
@@ -266,6 +286,17 @@ class ExamplesDownloadView(APIView):
         wanted = Wanted.of(request.query_params.dict())
         as_zip = request.query_params.get("format") == "zip"
         return download_response(_project(request, public_id), wanted, as_zip=as_zip)
+
+
+class AdditionView(APIView):
+    """What a worker appends to a project."""
+
+    @extend_schema(responses=AdditionSerializer)
+    def get(self, request: Request, public_id: str, pk: int) -> Response:
+        """Tell how far a worker is with a large upload of examples, and what became of it. 404: it is unknown."""
+        rows = Addition.objects.filter(project=_project(request, public_id))
+        found = get_object_or_404(rows.select_related("validation__dataset", "edit"), pk=pk)
+        return Response(AdditionSerializer(found).data)
 
 
 class SimilarView(APIView):
@@ -333,6 +364,11 @@ urlpatterns = [
         "projects/<str:public_id>/examples/download/",
         ExamplesDownloadView.as_view(),
         name="api-examples-download",
+    ),
+    path(
+        "projects/<str:public_id>/additions/<int:pk>/",
+        AdditionView.as_view(),
+        name="api-addition",
     ),
     path(
         "projects/<str:public_id>/examples/<int:pk>/similar/",

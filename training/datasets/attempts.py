@@ -1,6 +1,7 @@
 """One attempt of a worker at validating a data set, from claim to outcome."""
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import structlog
@@ -13,7 +14,15 @@ from work.attempt import Attempt, HopelessAttempt
 from work.heartbeat import Heartbeat
 
 from ..engine.data import DataReport
-from ..engine.data.validation_events import ExamplesRead, Validated, ValidationFailed
+from ..engine.data.validation import Wanted
+from ..engine.data.validation_events import (
+    AllExamplesFound,
+    ExamplesFound,
+    ExamplesRead,
+    Found,
+    Validated,
+    ValidationFailed,
+)
 from . import outcomes
 from .models import DatasetValidation
 from .process import ValidationProcess
@@ -36,17 +45,17 @@ class ValidationAttempt(Attempt[DatasetValidation]):
 
     def run(self) -> None:
         """Read the data set, and make it ready or unusable."""
-        path = _fetch(self.work, self.folder, self.heartbeat)
+        path = fetch_upload(self.work, self.folder, self.heartbeat)
         report = _read(self.work, path, self.heartbeat)
-        if report.problems or path.name == ARRIVED.format(path.suffix):
+        if report.problems or is_as_uploaded(path):
             outcomes.conclude(self.work, report)
         else:
             outcomes.conclude_repacked(self.work, report, path)
         logger.info("validation.ended", dataset=self.work.dataset_id, problems=len(report.problems))
 
 
-def _fetch(validation: DatasetValidation, folder: Path, heartbeat: Heartbeat) -> Path:
-    """Return the file, of images as a plain zip."""
+def fetch_upload(validation: DatasetValidation, folder: Path, heartbeat: Heartbeat) -> Path:
+    """Return the file, of images as a plain zip. Raises `HopelessAttempt`, `BucketError`."""
     dataset = validation.dataset
     path = folder / ARRIVED.format(Path(dataset.key).suffix)
     try:
@@ -59,27 +68,43 @@ def _fetch(validation: DatasetValidation, folder: Path, heartbeat: Heartbeat) ->
         raise HopelessAttempt(storable(error)) from error
 
 
-def _read(validation: DatasetValidation, path: Path, heartbeat: Heartbeat) -> DataReport:
-    """Let a child process read the file; returns the report. Raises `HopelessAttempt`, `ReaderDied`."""
+def is_as_uploaded(path: Path) -> bool:
+    """Tell whether `fetch_upload` has left the file as it came."""
+    return path.name == ARRIVED.format(path.suffix)
+
+
+def read_in_a_child(
+    validation: DatasetValidation, path: Path, heartbeat: Heartbeat, wanted: Wanted
+) -> Iterator[Found]:
+    """Let a child process read the file; yields what it finds. Raises `HopelessAttempt`, `ReaderDied`."""
     dataset = validation.dataset
     with ValidationProcess(
         path,
+        wanted=wanted,
         task_type=dataset.task_type,
         columns=dataset.columns,
         corrections=dataset.corrections,
         folder=path.parent / "empty",
         memory=settings.TRAINYARD["VALIDATION_MEMORY_BYTES"],
     ) as child:
-        report = _follow(child, heartbeat)
-        if report is not None:
-            return report
+        for found in _followed(child, heartbeat):
+            yield found
+            if isinstance(found, Validated | AllExamplesFound):
+                return
         end = child.describe_end()
         logger.warning("validation.reader_died", dataset=dataset.pk, end=end, printed=child.printed())
     raise ReaderDied(f"the process that reads it died ({end})")
 
 
-def _follow(child: ValidationProcess, heartbeat: Heartbeat) -> DataReport | None:
-    """Pass the child's progress on and return its report; None if it ended without one. Raises `HopelessAttempt`."""
+def _read(validation: DatasetValidation, path: Path, heartbeat: Heartbeat) -> DataReport:
+    """Return the report of a file. Raises `HopelessAttempt`, `ReaderDied`."""
+    *_, last = read_in_a_child(validation, path, heartbeat, "report")
+    assert isinstance(last, Validated)
+    return last.report
+
+
+def _followed(child: ValidationProcess, heartbeat: Heartbeat) -> Iterator[Found]:
+    """Pass the child's progress on and yield what it finds. Raises `HopelessAttempt`."""
     allowed = settings.TRAINYARD["VALIDATION_DEADLINE"]
     deadline = time.monotonic() + allowed.total_seconds()
     for event in child.events(pause=POLL):
@@ -89,13 +114,12 @@ def _follow(child: ValidationProcess, heartbeat: Heartbeat) -> DataReport | None
                 f"Reading it took longer than the {allowed} that it may take. Send less at a time."
             )
         match event:
-            case Validated(report):
-                return report
             case ValidationFailed():
                 raise HopelessAttempt(_reason(event))
             case ExamplesRead(done, total):
                 heartbeat.tell(done=done, total=total)
-    return None
+            case Validated() | ExamplesFound() | AllExamplesFound():
+                yield event
 
 
 def _reason(failure: ValidationFailed) -> str:

@@ -20,7 +20,7 @@ DELETED = "Its file was deleted; upload it again to train on it."
 def delete_dataset(*, dataset: Dataset) -> None:
     """Delete a data set for good; one that jobs were made of keeps its row, which tells where they came from.
 
-    Raises `InvalidRequest` while such a job has not ended.
+    Raises `InvalidRequest` while such a job has not ended, and for what a project learns from.
     """
     try:
         discard_dataset(dataset)
@@ -39,6 +39,12 @@ def _delete_file(dataset: Dataset) -> None:
         return
     if row.jobs.unfinished().exists():
         raise InvalidRequest(f"{row.name} is used by a job that has not ended. Wait for it, or cancel it.")
+    project = row.learnt_by
+    if project is not None:
+        raise InvalidRequest(
+            f"The project {project} learns from {row.name}: photos and texts of it lie in this file alone. Delete the "
+            "project; when the clean-up has deleted its versions, the file can be deleted as well."
+        )
     Dataset.objects.make_unusable(row.pk, DELETED)
     ended = {"state": State.SUCCEEDED, "finished_at": timezone.now()}
     validation, _ = DatasetValidation.objects.get_or_create(dataset=row, defaults=ended)

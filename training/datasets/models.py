@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from core.indexes import PrefixIndex
 from core.models import OwnedQuerySet, TimestampedModel
-from models_registry.models import TaskType
+from models_registry.models import Project, TaskType
 from work.models import LeasedQuerySet, LeasedWork, State, WorkState
 
 from ..task_names import VALIDATE_DATASET
@@ -83,6 +83,13 @@ class Dataset(TimestampedModel):
     def is_ready(self) -> bool:
         """Whether it can be trained on."""
         return self.state == self.State.READY
+
+    @property
+    def learnt_by(self) -> Project | None:
+        """A project whose examples lie in it; None where there is none."""
+        for example in self.project_examples.order_by().select_related("project")[:1]:
+            return example.project
+        return None
 
 
 class DatasetValidationQuerySet(LeasedQuerySet):

@@ -1,6 +1,7 @@
 """The end of a validation: writes its outcome and sends `dataset_ready`."""
 
 import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from django.db import transaction
@@ -21,13 +22,23 @@ from .signals import dataset_ready
 
 def conclude_repacked(validation: DatasetValidation, report: DataReport, path: Path) -> None:
     """Keep a data set's file in another form, and end its validation. Raises `StaleAttempt`, `BucketError`."""
+    with file_in_other_form(validation, path) as file:
+        conclude(validation, report, **file)
+
+
+@contextlib.contextmanager
+def file_in_other_form(validation: DatasetValidation, path: Path) -> Iterator[dict[str, str | int]]:
+    """Let a file take the place of the one that was uploaded, if what it is for succeeds; yields its columns.
+
+    Raises `HopelessAttempt` where there is no room for it, `BucketError`.
+    """
     dataset, bucket = validation.dataset, get_bucket()
     old, key, size = dataset.key, repacked_key(dataset.key, validation.attempt), path.stat().st_size
     try:
         require_room(dataset.owner, size - dataset.size)
         with path.open("rb") as file:
             bucket.save(key, file)
-        conclude(validation, report, key=key, size=size, sha256=hash_file(path))
+        yield {"key": key, "size": size, "sha256": hash_file(path)}
     except BaseException as error:
         with contextlib.suppress(BucketError):
             bucket.delete(key)

@@ -1,4 +1,4 @@
-"""The child process that validates a data set: a hostile file harms that process only."""
+"""The child process that reads an upload: a hostile file harms that process only."""
 
 import json
 import os
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from multiprocessing.connection import wait
 from pathlib import Path
 
-from ..engine.data.validation import Request
+from ..engine.data.validation import Request, Wanted
 from ..engine.data.validation_events import ValidationEvent, validation_event
 
 EVENT_BYTES = 65_536  # bytes of events
@@ -17,7 +17,7 @@ KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH")  # of the e
 
 
 class ValidationProcess:
-    """One validation in a child process, which ends when this object is closed or its process dies.
+    """One reading in a child process, which ends when this object is closed or its process dies.
 
     `folder` is its working directory, empty but for what it writes to standard error; it may address
     `memory` bytes.
@@ -27,6 +27,7 @@ class ValidationProcess:
         self,
         path: Path,
         *,
+        wanted: Wanted = "report",
         task_type: str,
         columns: dict[str, str],
         corrections: dict[str, object],
@@ -39,7 +40,12 @@ class ValidationProcess:
         self._process = _start(folder, self._log)
         assert self._process.stdin is not None
         request = Request(
-            path=str(path), task_type=task_type, columns=columns, corrections=corrections, memory=memory
+            wanted=wanted,
+            path=str(path),
+            task_type=task_type,
+            columns=columns,
+            corrections=corrections,
+            memory=memory,
         )
         try:
             self._process.stdin.write(json.dumps(request).encode() + b"\n")

@@ -3,7 +3,7 @@
 import contextlib
 import tempfile
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -296,17 +296,22 @@ def _read_now(dataset: Dataset, path: Path, *, progress: Progress | None = None)
     dataset.examples, dataset.report = report.examples, report.to_json()
 
 
-def keep_shard(dataset: Dataset, path: Path) -> None:
-    """Keep further examples of a project, which somebody has read already, as a data set of their own.
+def keep_shard(
+    dataset: Dataset, path: Path, *, noted: Callable[[DatasetValidation], object] | None = None
+) -> None:
+    """Keep further examples of a project as a data set of their own.
 
-    Raises `InvalidRequest`, `QuotaExceeded`, `BucketError`.
+    `noted` is for what nobody has read yet: a worker will, and `noted` writes down what it is read for, in the same
+    transaction. Raises `InvalidRequest`, `QuotaExceeded`, `BucketError`.
     """
     dataset.key = dataset_key(uuid.uuid4().hex, path.suffix)
     dataset.size, dataset.sha256 = path.stat().st_size, hash_file(path)
-    _keep(dataset, path)
+    if noted is not None:
+        dataset.state, dataset.examples = Dataset.State.VALIDATING, 0
+    _keep(dataset, path, noted)
 
 
-def _keep(dataset: Dataset, path: Path) -> None:
+def _keep(dataset: Dataset, path: Path, noted: Callable[[DatasetValidation], object] | None = None) -> None:
     """Put a data set's file into the bucket and its row into the table: both, or neither."""
     check_fields(dataset, exclude=["owner"])
     bucket = get_bucket()
@@ -318,6 +323,8 @@ def _keep(dataset: Dataset, path: Path) -> None:
             dataset.save()
             if dataset.state == Dataset.State.VALIDATING:
                 validation = DatasetValidation.objects.create(dataset=dataset)
+                if noted is not None:
+                    noted(validation)
                 transaction.on_commit(lambda: announce(validation))
     except BaseException:
         if not Dataset.objects.filter(key=dataset.key).exists():  # else somebody made the same one meanwhile

@@ -24,6 +24,7 @@ from models_registry.artifacts.metadata import TEXT_CLASSIFICATION
 from models_registry.inputs import Corrections
 
 from .data.images import locate_members
+from .data.labelled import SHOWN
 from .data.manifest import NAMED, TRAIN, VALIDATION, Manifest, manifest_of
 from .examples import Examples
 from .label_issues import LabelIssue
@@ -32,7 +33,6 @@ from .request import TrainingRequest
 if TYPE_CHECKING:
     import pyarrow
 
-SHOWN = 1_000  # characters of a text
 DIRECTION = "direction"  # a column
 ID = 16  # characters that tell a group of examples from others
 

@@ -22,8 +22,8 @@ from models_registry.inputs import Corrections, Row
 from models_registry.models import Project, TaskType
 
 from ..datasets.models import Dataset
+from ..engine.data.labelled import SHOWN
 from ..engine.data.texts import iter_text_table
-from ..engine.seen_examples import SHOWN
 from .models import Example
 from .photos import photo_of
 from .selectors import Wanted, page_of_examples

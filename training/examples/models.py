@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from models_registry.models import Project, RegisteredModel
 
-from ..datasets.models import Dataset
+from ..datasets.models import Dataset, DatasetValidation
 from ..engine.data.manifest import TEST, TRAIN, UPLOAD, VALIDATION
 
 
@@ -232,3 +232,33 @@ class Example(models.Model):
 
     def __str__(self) -> str:
         return f"{self.label}: {self.text[:40] or self.place}"
+
+
+class Addition(models.Model):
+    """An upload with more examples for a project that a worker reads, as it is too large for a web process.
+
+    How far that is stands in the validation, why it failed in the upload's `reason`.
+    """
+
+    validation = models.OneToOneField(DatasetValidation, on_delete=models.CASCADE, related_name="addition")
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="additions")
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
+    source = models.CharField(max_length=12, default=UPLOAD)
+    edit = models.OneToOneField(
+        Edit, on_delete=models.SET_NULL, null=True, related_name="addition", help_text="Which appended them."
+    )
+    known = models.PositiveIntegerField(default=0, help_text="Examples that the project had already.")
+    unreadable = models.PositiveIntegerField(default=0, help_text="What could not be read.")
+
+    class Meta:
+        ordering = ("-id",)
+
+    def __str__(self) -> str:
+        return self.validation.dataset.original_name
+
+    @property
+    def added(self) -> int:
+        """How many examples are new."""
+        return self.edit.examples if self.edit else 0

@@ -50,6 +50,7 @@ def dataset_page(request: HttpRequest, pk: int) -> HttpResponse:
         "report": summarise(dataset.report, dataset.classes),
         "jobs": jobs[:JOBS_SHOWN],
         "in_use": dataset.jobs.unfinished().exists(),
+        "project": dataset.learnt_by,
         **checking_context(dataset),
     }
     return render(request, "training/dataset.html", context)

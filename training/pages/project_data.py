@@ -7,22 +7,20 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from core.exceptions import BucketError, InvalidRequest, TrainyardError
-from core.http import csp
 from core.pages.error_messages import errors_as_messages
 from core.pages.requests import PageRequest
 from models_registry.artifacts import InvalidInput
 from models_registry.models import Project, TaskType
+from models_registry.projects.selectors import own_project
 
-from ..engine.data.manifest import CAMERA, UPLOAD
 from ..examples import edits
-from ..examples.additions import Added, add_uploads
 from ..examples.models import Edit, Example
 from ..examples.responses import download_response
 from ..examples.revisions import newest_revision, pending_edits
@@ -41,6 +39,7 @@ from ..examples.selectors import (
 from ..examples.similar import Similar, similar_to
 from ..jobs.models import TrainingJob
 from ..jobs.services import train_again
+from .additions import additions_context
 from .example_notes import notes_of
 
 THUMBNAIL = 192  # pixels of the longer side
@@ -62,14 +61,14 @@ ACTIONS = {
 @require_GET
 def data_page(request: PageRequest, public_id: UUID) -> HttpResponse:
     """Show a page of a project's examples; to htmx the part with the examples alone."""
-    return _shown(request, _project_of(request, public_id), request.GET.get("after", ""))
+    return _shown(request, own_project(request.user, public_id), request.GET.get("after", ""))
 
 
 @login_required
 @require_POST
 def edit_data(request: PageRequest, public_id: UUID) -> HttpResponse:
     """Do to the chosen examples what the pressed button says."""
-    project = _project_of(request, public_id)
+    project = own_project(request.user, public_id)
     with errors_as_messages(request):
         outcome = _edit(request, project)
         messages.success(request, _words(outcome))
@@ -79,47 +78,10 @@ def edit_data(request: PageRequest, public_id: UUID) -> HttpResponse:
 
 
 @login_required
-@require_POST
-def add_data(request: HttpRequest, public_id: UUID) -> HttpResponse:
-    """Append the examples that are handed in."""
-    project = _project_of(request, public_id)
-    by_camera = request.POST.get("source") == CAMERA
-    with errors_as_messages(request, TrainyardError):
-        found = add_uploads(
-            project=project,
-            author=_author(request),
-            files=request.FILES.getlist("file"),
-            texts=request.POST.get("texts", "").splitlines(),
-            label=request.POST.get("label", "").strip(),
-            source=CAMERA if by_camera else UPLOAD,
-        )
-        messages.success(request, _words_of_added(found))
-    return redirect("training:camera" if by_camera else "training:project-data", public_id=public_id)
-
-
-@login_required
-@never_cache
-@require_GET
-def camera(request: HttpRequest, public_id: UUID) -> HttpResponse:
-    """Take photos of a class with the camera of a phone or laptop: the one page that may use it."""
-    project = _project_of(request, public_id)
-    if project.task_type != TaskType.IMAGE:
-        raise Http404
-    context = {
-        "project": project,
-        "labels": list(count_examples(project).classes),
-        "revision": newest_revision(project),
-    }
-    response = render(request, "training/camera.html", context)
-    response[csp.PERMISSIONS] = csp.CAMERA
-    return response
-
-
-@login_required
 @require_GET
 def download_data(request: HttpRequest, public_id: UUID) -> StreamingHttpResponse:
     """Send the examples that are shown: a table, or with `format=zip` the photos in a folder for each class."""
-    project = _project_of(request, public_id)
+    project = own_project(request.user, public_id)
     return download_response(
         project, Wanted.of(request.GET.dict()), as_zip=request.GET.get("format") == "zip"
     )
@@ -129,7 +91,7 @@ def download_data(request: HttpRequest, public_id: UUID) -> StreamingHttpRespons
 @require_POST
 def train(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """Train the examples as they are now; shows the job."""
-    project = _project_of(request, public_id)
+    project = own_project(request.user, public_id)
     with errors_as_messages(request, TrainyardError):
         job = train_again(project=project, author=_author(request))
         return redirect("training:job", pk=job.pk)
@@ -143,20 +105,13 @@ def photo(request: HttpRequest, public_id: UUID, pk: int) -> HttpResponse:
     """Return a photo, small."""
     from ..examples.photos import small_photo
 
-    rows = Example.objects.filter(project=_project_of(request, public_id)).select_related("shard")
+    rows = Example.objects.filter(project=own_project(request.user, public_id)).select_related("shard")
     example = get_object_or_404(rows.defer("shard__report"), pk=pk)
     try:
         content = small_photo(example, THUMBNAIL)
     except (BucketError, InvalidInput):
         return HttpResponse(status=404)
     return HttpResponse(content, content_type="image/jpeg")
-
-
-def _project_of(request: HttpRequest, public_id: UUID) -> Project:
-    """Return a project that this person may see; anybody else's does not exist for them."""
-    projects = Project.objects.current().owned_by(request.user)
-    project: Project = get_object_or_404(projects, public_id=public_id)
-    return project
 
 
 def _author(request: HttpRequest) -> Any:
@@ -205,16 +160,6 @@ def _words(outcome: edits.Outcome) -> str:
             f" {outcome.overtaken:,} left as they are: somebody has edited them since this page was shown."
             " Look at them again."
         )
-    return said
-
-
-def _words_of_added(found: Added) -> str:
-    said = f"{found.added:,} added."
-    if found.known:
-        said += f" {found.known:,} are here already and were not doubled."
-    if found.unreadable:
-        name, reason = found.unreadable[0]
-        said += f" {len(found.unreadable):,} cannot be read, such as {name} ({reason})."
     return said
 
 
@@ -285,6 +230,7 @@ def _shown(request: PageRequest, project: Project, after: str) -> HttpResponse:
         "pending": pending_edits(project),
         "revision": newest_revision(project),
         "running": running,
+        **additions_context(project),
     }
     template = "training/data_examples.html" if request.htmx else "training/data.html"
     return render(request, template, context)

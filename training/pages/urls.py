@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from . import datasets, jobs, new_model, project_data
+from . import additions, datasets, jobs, new_model, project_data
 
 app_name = "training"
 
@@ -16,8 +16,9 @@ urlpatterns = [
     path("datasets/<int:pk>/delete/", datasets.delete, name="delete-dataset"),
     path("projects/<uuid:public_id>/data/", project_data.data_page, name="project-data"),
     path("projects/<uuid:public_id>/data/edit/", project_data.edit_data, name="edit-data"),
-    path("projects/<uuid:public_id>/data/add/", project_data.add_data, name="add-data"),
-    path("projects/<uuid:public_id>/data/camera/", project_data.camera, name="camera"),
+    path("projects/<uuid:public_id>/data/add/", additions.add_data, name="add-data"),
+    path("projects/<uuid:public_id>/data/additions/", additions.additions, name="additions"),
+    path("projects/<uuid:public_id>/data/camera/", additions.camera, name="camera"),
     path("projects/<uuid:public_id>/data/download/", project_data.download_data, name="download-data"),
     path("projects/<uuid:public_id>/data/train/", project_data.train, name="train-again"),
     path("projects/<uuid:public_id>/data/<int:pk>/photo/", project_data.photo, name="example-photo"),

@@ -28,12 +28,16 @@ LIMITS = {  # settings by the addresses' names; other addresses take what a pred
     "training:upload": "MAX_DATASET_BYTES",
     "api-dataset-list": "MAX_DATASET_BYTES",
     "api-dataset-plan": "MAX_DATASET_BYTES",
+    "training:add-data": "MAX_DATASET_BYTES",
+    "api-examples": "MAX_DATASET_BYTES",
     "flash:train": "MAX_DATASET_BYTES",
     "flash:check": "MAX_FLASH_CALL_BYTES",
     "flash:download": "MAX_FLASH_CALL_BYTES",
     "flash:status": "MAX_FLASH_CALL_BYTES",
     "inference:batches": "MAX_BATCH_BYTES",
     "api-batch-list": "MAX_BATCH_BYTES",
+    "evaluations:evaluations": "VALIDATE_IN_WEB_BYTES",
+    "api-evaluations": "VALIDATE_IN_WEB_BYTES",
 }
 WITHOUT_FILES = frozenset({"MAX_FLASH_CALL_BYTES"})  # of the whole form
 UTF_8 = "utf-8"

@@ -7,7 +7,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
 from rest_framework.generics import get_object_or_404
-from rest_framework.parsers import JSONParser, MultiPartParser
+from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -15,7 +15,7 @@ from rest_framework.views import APIView
 from accounts.quota import require_room
 from accounts.requests import account_of
 from core.http.admission import claimed_by_file
-from core.http.parsers import FirstRenderer
+from core.http.parsers import BoundedJSONParser, FirstRenderer
 from core.http.schema import problems
 from models_registry.models import Project
 
@@ -53,7 +53,7 @@ def _project(request: Request, public_id: UUID) -> Project:
 class EvaluationListView(APIView):
     """The evaluations of a project."""
 
-    parser_classes = (MultiPartParser, JSONParser)
+    parser_classes = (MultiPartParser, BoundedJSONParser)
 
     def admit(self, request: Request, public_id: UUID) -> None:
         """Refuse a file for another's project, and one over the quota, from the request's head."""

@@ -75,11 +75,15 @@ class ImageExamples:
 
 
 def read_image_archive(
-    path: Path, limits: Limits | None = None, corrections: Corrections | None = None
+    path: Path,
+    limits: Limits | None = None,
+    corrections: Corrections | None = None,
+    *,
+    progress: Progress | None = None,
 ) -> ImageExamples:
     """Read and check every image of a zip. Raises what `iter_image_archive` raises."""
     examples, unreadable = [], []
-    for found in iter_image_archive(path, limits, corrections=corrections):
+    for found in iter_image_archive(path, limits, corrections=corrections, progress=progress):
         if isinstance(found, Unreadable):
             unreadable.append((found.name, found.reason))
         else:

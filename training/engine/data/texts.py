@@ -17,7 +17,7 @@ from models_registry.inputs import (
     part_of_cell,
 )
 
-from .examples import LeftOut, Unreadable
+from .examples import LeftOut, Progress, Unreadable
 from .labels import alone
 
 SHOWN = 40  # characters of a cell in a message
@@ -132,12 +132,19 @@ def read_text_table(
     columns: Mapping[str, str] | None = None,
     limits: Limits | None = None,
     corrections: Corrections | None = None,
+    *,
+    progress: Progress | None = None,
 ) -> TextExamples:
-    """Read a table whole. Raises what `iter_text_table` raises."""
+    """Read a table whole. Raises what `iter_text_table` raises.
+
+    `progress` is told of each row, and may raise to stop.
+    """
     rows, unreadable = [], []
     reader = open_table(path, limits, corrections)
     found = find_columns_of(reader, columns or {})
-    for row in iter_rows(reader, found):
+    for done, row in enumerate(iter_rows(reader, found), start=1):
+        if progress is not None:
+            progress(done, 0)
         if isinstance(row, Unreadable):
             unreadable.append((row.name, row.reason))
         elif isinstance(row, Row):

@@ -1,9 +1,14 @@
 """The examples of a project over REST."""
 
+from typing import Any
+
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from models_registry.models import Project
+from tests.factories import UserFactory
+from tests.tiny_models import picture
 from training.examples.models import Example
 
 from ..conftest import MakeProject
@@ -62,3 +67,22 @@ def test_revisions_are_listed(project: Project, client: Client) -> None:
     assert [(one["number"], one["examples"], one["summary"]) for one in found] == [
         (1, 12, "As it was uploaded")
     ]
+
+
+def test_photos_are_sent_as_a_form(make_project: MakeProject, client: Client) -> None:
+    project = make_project(task_type="imageclassification")
+    client.force_login(project.owner)
+    files = [SimpleUploadedFile(f"{name}.png", picture(name)) for name in ("red", "green")]
+    answer = client.post(address(project), {"file": files, "class_name": "colour"})
+    assert (answer.status_code, answer.json()["added"]) == (201, 2)
+    assert Example.objects.filter(project=project, label="colour").count() == 2
+
+
+def test_a_large_upload_is_left_to_a_worker(project: Project, client: Client, settings: Any) -> None:
+    settings.TRAINYARD = {**settings.TRAINYARD, "VALIDATE_IN_WEB_BYTES": 2**20}
+    content = b"text,label\n" + b"".join(b"%040d,many\n" % number for number in range(30_000))
+    answer = client.post(address(project), {"file": SimpleUploadedFile("many.csv", content)})
+    assert (answer.status_code, answer.json()["state"]) == (202, "queued")
+    assert client.get(answer["Location"]).json() == answer.json()
+    client.force_login(UserFactory())
+    assert client.get(answer["Location"]).status_code == 404

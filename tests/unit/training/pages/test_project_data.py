@@ -2,16 +2,19 @@ import csv
 import io
 import zipfile
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from models_registry.models import Project
 from tests.factories import UserFactory
 from tests.tiny_models import picture
+from training.datasets.models import DatasetValidation
 from training.examples import additions, edits
 from training.examples.downloads import COLUMNS
 from training.examples.models import Edit, Example
@@ -237,7 +240,7 @@ def test_what_is_shown_is_downloaded_as_a_table(project: Project, client: Client
 
 def test_texts_of_which_the_beginning_is_shown_are_downloaded_whole(project: Project, client: Client) -> None:
     text = "word " * 500
-    added = additions.add_texts(project=project, author=None, texts=["short", text], label="rose")
+    added = additions.add_uploads(project=project, author=None, files=[], texts=["short", text], label="rose")
     assert added.added == 2
     answer = client.get(url(project, "download-data"), {"class": "rose"})
     rows = list(csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode())))
@@ -249,7 +252,7 @@ def test_photos_are_downloaded_in_a_folder_for_each_class(make_project: MakeProj
     Example.objects.filter(project=project).delete()
     for label in ("red", "..", "a/b"):
         photo = SimpleUploadedFile("x.png", picture("red" if label == "red" else label_colour(label)))
-        additions.add_photos(project=project, author=None, photos=[photo], label="new")
+        additions.add_uploads(project=project, author=None, files=[photo], label="new")
         Example.objects.filter(label="new").update(label=label)
     Example.objects.filter(label="a/b").update(offset=None)
     client.force_login(project.owner)
@@ -369,3 +372,17 @@ def test_what_is_like_an_example_is_listed_after_it(
         (others[1].pk, 0.5),
     ]
     assert client.get(url(project), {"like": "999999"}).status_code == 404
+
+
+def test_what_a_worker_adds_is_shown_as_far_as_it_is(project: Project, client: Client, settings: Any) -> None:
+    settings.TRAINYARD = {**settings.TRAINYARD, "VALIDATE_IN_WEB_BYTES": 2**20}
+    content = b"text,label\n" + b"".join(b"%040d,many\n" % number for number in range(30_000))
+    file = SimpleUploadedFile("many.csv", content)
+    page = client.post(url(project, "add-data"), {"file": file}, follow=True).content.decode()
+    assert "Examples are being added" in page
+    assert "waiting for a worker" in page
+    assert "many.csv" in client.get(url(project, "additions")).content.decode()
+    DatasetValidation.objects.update(
+        state="failed", finished_at=timezone.now(), message="", lease_expires_at=None
+    )
+    assert client.get(url(project, "additions"))["HX-Refresh"] == "true"

@@ -7,7 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training.engine.data import DataReport
+from training.engine.data.labelled import FoundExample
 from training.engine.data.validation_events import (
+    AllExamplesFound,
+    ExamplesFound,
     ExamplesRead,
     FailureKind,
     Validated,
@@ -30,9 +33,17 @@ REPORTS = st.builds(
     warnings=st.lists(WORDS, max_size=2),
     problems=st.lists(WORDS, max_size=2),
 )
+FOUND = st.builds(FoundExample, WORDS, WORDS, WORDS, st.sampled_from(["", "train"]), WORDS, WORDS)
 EVENTS: st.SearchStrategy[ValidationEvent] = (
     st.builds(ExamplesRead, done=st.integers(0), total=st.integers(0))
     | st.builds(Validated, report=REPORTS)
+    | st.builds(ExamplesFound, examples=st.lists(FOUND, max_size=2).map(tuple))
+    | st.builds(
+        AllExamplesFound,
+        columns=st.dictionaries(WORDS, WORDS, max_size=2),
+        unreadable=st.lists(st.tuples(WORDS, WORDS), max_size=2).map(tuple),
+        unreadable_count=st.integers(0),
+    )
     | st.builds(ValidationFailed, kind=st.sampled_from(get_args(FailureKind)), message=st.text())
 )
 
@@ -47,7 +58,7 @@ def test_any_event_crosses_the_pipe_as_one_line_of_json(event: ValidationEvent) 
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        ({"done": 1, "total": 2}, "unknown event, None. Known: read, report, error"),
+        ({"done": 1, "total": 2}, "unknown event, None. Known: read, report, examples, listed, error"),
         ({"event": "read", "done": 1}, "total as None, which is no int"),
         ({"event": "read", "done": 1, "total": 2, "bytes": 3}, "ExamplesRead does not have: bytes"),
         ({"event": "report", "report": {"examples": 3}}, "incomplete or of another release"),
