@@ -97,10 +97,11 @@ def find_layout(found: Sequence[Sequence[str]], *, heading: bool | None = None) 
     usual = Counter(count for count in filled if count).most_common(1)
     if not usual:
         raise ValueError("no rows")
-    start = next(
-        (number for number, count in enumerate(filled[: TITLES + 1]) if count >= min(2, usual[0][0])),
-        next(number for number, count in enumerate(filled) if count),
-    )
+    likely = [number for number, count in enumerate(filled[: TITLES + 1]) if count >= min(2, usual[0][0])]
+    named = (
+        number for number in likely if sum(map(is_usual_name, rows[number])) > 1
+    )  # "by, Ann" may be above it
+    start = next(named, next(iter(likely), next(number for number, count in enumerate(filled) if count)))
     first, rest = rows[start], [row for row in rows[start + 1 :] if any(row)]
     titles = sum(map(bool, filled[:start]))
     if _is_heading(first, rest) if heading is None else heading:

@@ -303,6 +303,11 @@ CASES = [
     ),
     Case("zero width.csv", table([*ROWS, ("\u200b", "card")]), left_out="row 8: no text"),
     Case(
+        "titles of two fields.csv",
+        "Report,\nExported by,Ann\n,\n" + table(),
+        says="first 2 rows above the table's heading are left out",
+    ),
+    Case(
         "form.csv",
         table(
             [(n, t, c, f"{n}@x.org") for n, (t, c) in enumerate(ROWS)],
