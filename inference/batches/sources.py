@@ -4,6 +4,7 @@ An input that cannot be used is passed on with the reason, so that its row in th
 """
 
 import contextlib
+import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -30,6 +31,7 @@ TEXTS_AT_ONCE = 256
 
 
 NO_PHOTO = "is no photo, by its name"
+REPEATED = "is in the archive more than once; the last one is classified"
 LINK = "is a link to another file; put the file itself into the archive"
 
 
@@ -74,9 +76,10 @@ class ImageSource(Source):
 
     def count(self) -> int:
         """Return how many files the zip has."""
-        with open_archive(self.path, self.limits) as (_, members):
-            _check_rows(len(members), self.limits)
-            return len(members)
+        with open_archive(self.path, self.limits) as (archive, members):
+            count = len(members) + len(_repeated(archive, members))
+            _check_rows(count, self.limits)
+            return count
 
     def items(self, start: int) -> Iterator[Item]:
         """Yield the files; those that are no images are found when they are classified."""
@@ -84,18 +87,26 @@ class ImageSource(Source):
             budget = ArchiveBudget(archive, members, self.limits)
             for member in members[start:]:
                 if is_link(member):
-                    yield Item(member.filename, "", LINK)
+                    yield Item(member.filename, b"", LINK)
                     continue
                 if is_no_photo(member.filename):  # however well it packs, it is not unpacked
-                    yield Item(member.filename, "", NO_PHOTO)
+                    yield Item(member.filename, b"", NO_PHOTO)
                     continue
                 try:
                     content = budget.read(member)
                     budget.count_pixels(content)
                 except (ImageTooLarge, TooManyPixels) as error:
-                    yield Item(member.filename, "", str(error))
+                    yield Item(member.filename, b"", str(error))
                 else:
                     yield Item(member.filename, content)
+            for name in _repeated(archive, members)[max(0, start - len(members)) :]:
+                yield Item(name, b"", REPEATED)
+
+
+def _repeated(archive: zipfile.ZipFile, members: Sequence[zipfile.ZipInfo]) -> list[str]:
+    """Return the names of files for which a later one of the same name is read."""
+    last = {member.filename: member for member in members}
+    return [entry.filename for entry in archive.infolist() if last.get(entry.filename, entry) is not entry]
 
 
 class TextSource(Source):

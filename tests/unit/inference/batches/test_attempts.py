@@ -340,6 +340,13 @@ def test_bucket_that_is_away_costs_an_attempt(
     assert (batch.state, batch.failures, len(result_of(batch))) == ("succeeded", 0, 10)
 
 
+def test_what_is_no_photo_is_told_in_the_column_of_problems(model: RegisteredModel) -> None:
+    services.create_batch(token=model.token, file=archive({"a.png": picture("red"), "labels.csv": b"a,b"}))
+    first, last = result_of(run_next())
+    assert (first["file"], first["label"], first["problem"]) == ("a.png", "red", "")
+    assert (last["file"], last["label"], last["problem"]) == ("labels.csv", "", "is no photo, by its name")
+
+
 def test_batches_take_turns(model: RegisteredModel, settings: Any) -> None:
     settings.TRAINYARD = {**settings.TRAINYARD, "BATCH_TURN": timedelta(0)}
     first = services.create_batch(token=model.token, file=colours(8))

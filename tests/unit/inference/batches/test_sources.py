@@ -3,6 +3,8 @@
 import zipfile
 from pathlib import Path
 
+import pytest
+
 from devtools.bombs import GREY, blank_png
 from inference.batches.sources import ImageSource
 from models_registry.inputs import Limits
@@ -30,13 +32,18 @@ def test_files_that_are_no_photos_are_told_and_cost_nothing(tmp_path: Path) -> N
         archive.writestr("labels.csv", b"0" * 5_000_000)  # packs far better than a photo
         archive.writestr("a/LICENSE", b"free")
         archive.writestr("Thumbs.db", b"of a system")
+        with pytest.warns(UserWarning, match="Duplicate"):
+            archive.writestr("small.png", blank_png(9, 9))
         archive.writestr("last.png", blank_png(8, 8))
     source = ImageSource(path, Limits())
-    told = {item.place: item.problem for item in source.items(0)}
-    assert told == {
-        "small.png": "",
-        "labels.csv": "is no photo, by its name",
-        "a/LICENSE": "is no photo, by its name",
-        "last.png": "",
-    }
+    told = [(item.place, item.problem) for item in source.items(0)]
+    assert told == [
+        ("labels.csv", "is no photo, by its name"),
+        ("a/LICENSE", "is no photo, by its name"),
+        ("small.png", ""),
+        ("last.png", ""),
+        ("small.png", "is in the archive more than once; the last one is classified"),
+    ]
     assert source.count() == len(told)
+    assert [(item.place, item.problem) for item in source.items(4)] == told[4:]
+    assert list(source.items(5)) == []
