@@ -1,5 +1,6 @@
 """Training a network, whole or its last stages: the part that fine-tuning and scratch have in common."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import cast
@@ -17,12 +18,14 @@ from ..examples import Examples
 from ..export.classifier import Head
 from ..loop.arithmetic import FLOAT32, KEPT_IN, MOST, ON_GPU, Arithmetic, choose
 from ..loop.evaluation import evaluate
-from ..loop.inputs import Source
+from ..loop.inputs import Source, Tokens
 from ..loop.loop import Classifier, Fitted, RunContext, Task, fit, refit
 from ..networks.factory import get_family
 from ..networks.stages import EMBEDDING, Network, State
+from ..networks.vocabulary import make_tokenizer, vocabulary_size
 from ..specs.hyperparameters import TrainConfig
 from .base import Assignment, TrainedModel
+from .features import encode
 from .plot import draw_epochs
 
 # With few examples, the validation part is worth too much to be left unused. So once the last stages have been
@@ -37,7 +40,8 @@ class Material:
     """What is trained: a network from stage `start` on, where `source` feeds it, with `cut` stages frozen.
 
     `examples` and `source` hold the readable ones only. `table` are the vectors of all tokens when the
-    network was built for `tokens` of them alone.
+    network was built for `tokens` of them alone. `learnt_pieces` is how many a tokenizer knows that was made of the
+    data; 0 for one that came along.
     """
 
     network: Network
@@ -51,6 +55,7 @@ class Material:
     tokens: tuple[int, ...] = ()
     table: torch.Tensor | None = None
     unreadable: int = 0
+    learnt_pieces: int = 0
 
 
 def train_network(assignment: Assignment, material: Material, config: TrainConfig) -> TrainedModel:
@@ -88,6 +93,8 @@ def train_network(assignment: Assignment, material: Material, config: TrainConfi
         "trained_stages": len(material.network.stages) - material.cut,
         "unused_settings": unused_settings(assignment, material, fitted.arithmetic),
     }
+    if material.learnt_pieces:
+        metrics["learnt_pieces"] = material.learnt_pieces
     return TrainedModel(
         head=head_of(classifier),
         state=whole_state(classifier, material),
@@ -198,6 +205,28 @@ def without_unreadable(
     return examples.without(frozenset(unreadable)), source.only(kept)
 
 
+def with_own_tokenizer(assignment: Assignment) -> Material:
+    """Return a network that knows nothing, and a tokenizer made from the texts of the training part, in any language.
+
+    Raises `TrainingStopped`.
+    """
+    architecture, examples = assignment.architecture, assignment.examples
+    split = examples.split(assignment.request.data_split, assignment.request.seed)
+    tokenizer = make_tokenizer(examples.names[index] for index in split.train)
+    pieces = vocabulary_size(tokenizer)
+    sequences = encode(tokenizer, architecture.text_preprocessing, examples.names, assignment.progress)
+    network = get_family(architecture.family).build(architecture, vocabulary=pieces)
+    return Material(
+        network=network,
+        head=new_head(architecture, network, len(examples.classes)),
+        source=Tokens(sequences),
+        examples=examples,
+        split=split,
+        tokenizer=tokenizer,
+        learnt_pieces=pieces,
+    )
+
+
 def unused_settings(assignment: Assignment, material: Material, arithmetic: Arithmetic) -> list[str]:
     """Return the names of the given settings that changed nothing."""
     given = assignment.request.hyperparameters
@@ -211,7 +240,7 @@ def unused_settings(assignment: Assignment, material: Material, arithmetic: Arit
     return unused
 
 
-def compact(sequences: list[list[int]]) -> tuple[tuple[int, ...], list[list[int]]]:
+def compact(sequences: Sequence[Sequence[int]]) -> tuple[tuple[int, ...], list[list[int]]]:
     """Return which tokens come at all, and the texts in places of that list.
 
     Only the vectors of tokens that come are trained, and there are few of them: an optimizer that

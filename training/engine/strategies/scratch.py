@@ -8,12 +8,19 @@ import torch
 from ..loop.inputs import Pixels, Source, Tokens
 from ..networks.factory import get_family
 from ..networks.stages import token_table
-from ..networks.vocabulary import make_tokenizer, vocabulary_size
+from ..networks.vocabulary import vocabulary_size
 from ..specs.hyperparameters import TrainConfig
 from ..weights_files import read_verified
 from .base import Assignment, TrainedModel
 from .features import decode, encode
-from .network_training import Material, compact, new_head, train_network, without_unreadable
+from .network_training import (
+    Material,
+    compact,
+    new_head,
+    train_network,
+    with_own_tokenizer,
+    without_unreadable,
+)
 
 
 def train(assignment: Assignment) -> TrainedModel:
@@ -23,7 +30,7 @@ def train(assignment: Assignment) -> TrainedModel:
     if architecture.reads_images:
         material = _images(assignment, config)
     elif architecture.makes_tokenizer:
-        material = _texts_with_own_tokenizer(assignment)
+        material = with_own_tokenizer(assignment)
     else:
         material = _texts(assignment)
     return train_network(assignment, material, config)
@@ -58,7 +65,7 @@ def _texts(assignment: Assignment) -> Material:
     architecture, examples = assignment.architecture, assignment.examples
     assert architecture.tokenizer is not None
     tokenizer = read_verified(architecture.tokenizer).decode()
-    encoded = _encode(assignment, tokenizer)
+    encoded = encode(tokenizer, architecture.text_preprocessing, examples.names, assignment.progress)
     used, sequences = compact(encoded)
     network = get_family(architecture.family).build(architecture, vocabulary=len(used))
     table = token_table(network)
@@ -76,25 +83,3 @@ def _texts(assignment: Assignment) -> Material:
         tokens=used,
         table=table,
     )
-
-
-def _texts_with_own_tokenizer(assignment: Assignment) -> Material:
-    """A network with a tokenizer made from the training part's own words, in any language."""
-    architecture, examples = assignment.architecture, assignment.examples
-    split = examples.split(assignment.request.data_split, assignment.request.seed)
-    tokenizer = make_tokenizer(examples.names[index] for index in split.train)
-    sequences = _encode(assignment, tokenizer)
-    network = get_family(architecture.family).build(architecture, vocabulary=vocabulary_size(tokenizer))
-    return Material(
-        network=network,
-        head=new_head(architecture, network, len(examples.classes)),
-        source=Tokens(sequences),
-        examples=examples,
-        split=split,
-        tokenizer=tokenizer,
-    )
-
-
-def _encode(assignment: Assignment, tokenizer: str) -> list[list[int]]:
-    preprocessing = assignment.architecture.text_preprocessing
-    return encode(tokenizer, preprocessing, assignment.examples.names, assignment.progress)
