@@ -13,6 +13,7 @@ BENCHMARKS = {
     "recurrent_text": "finetune:recurrent",
     "best": "finetune:best",
     "languages": "languages:languages",
+    "scale": "scale:scale",
     "few_shot": "few_shot:few_shot",
     "honest": "honest:honest",
     "label_issues": "label_issues:label_issues",

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from dataclasses import replace
 from datetime import UTC, datetime
 from io import BytesIO
 
@@ -17,6 +18,7 @@ from models_registry.artifacts import (
     TOKENIZER_KEY,
     ImagePreprocessing,
     ModelMetadata,
+    TextPreprocessing,
 )
 from models_registry.artifacts.ngrams import NgramVocabulary
 from models_registry.models import RegisteredModel
@@ -124,14 +126,19 @@ def mood_model(public_id: str = "i", *, max_length: int = 64) -> bytes:
     return model.SerializeToString()
 
 
-def ngram_model(*, has_network: bool) -> bytes:
-    """An .onnx that reads a text's n-grams, with or without the network of `mood_model` beside them."""
+def ngram_model(*, has_network: bool, windows: int = 1) -> bytes:
+    """An .onnx that reads a text's n-grams, with or without the network of `mood_model` beside them.
+
+    With several windows, the network reads three tokens at a time.
+    """
     vocabulary = NgramVocabulary.learn(["glad rather", "glad fellow", "sad rather", "sad fellow"], most=1000)
     weight = np.random.default_rng(0).normal(size=(len(vocabulary), 2)).astype(np.float32)
     ngrams = NgramHead(vocabulary, Head(weight, np.float32([0.1, 0.2])))
     moods = onnx.load_from_string(mood_model())
     properties = {entry.key: entry.value for entry in moods.metadata_props}
     metadata = ModelMetadata.from_json(properties[METADATA_KEY])
+    if windows > 1:
+        metadata = replace(metadata, preprocessing=TextPreprocessing(3, windows).to_json())
     if not has_network:
         return export_onnx(None, ExportedClassifier(None, ngrams, metadata, None))
     del moods.graph.node[-1]  # what comes out of the network are its logits

@@ -120,6 +120,20 @@ class FileParity:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """How a network reads texts that are longer than its `tokens`, and how many of the training's texts are.
+
+    `unseen` is the share of the longer ones' words that it never saw, in percent.
+    """
+
+    tokens: int
+    windows: int
+    texts: int
+    longer: int
+    unseen: float
+
+
+@dataclass(frozen=True)
 class ModelCard:
     """The metrics that a model's page shows."""
 
@@ -142,6 +156,8 @@ class ModelCard:
     eight_bits: FileParity | None  # of the .onnx and the smaller one
     training_seconds: float | None
     views: Sequence[View]
+    reading: Reading | None  # of long texts
+    learnt_pieces: int | None  # of words, in a tokenizer that was made of the data
     compared: Sequence[View]  # the answers of Fast and Accurate, where both were at hand
     refitted: bool  # the published head has learned from the validation part as well, after the measuring
 
@@ -171,9 +187,25 @@ def card_of(metrics: Mapping[str, object], classes: Sequence[str]) -> ModelCard:
         eight_bits=_parity(metrics.get("int8")),
         training_seconds=_total(metrics.get("phase_seconds")),
         views=_views(metrics.get("views"), metrics.get("view")),
+        reading=reading_of(metrics),
+        learnt_pieces=_count(metrics.get("learnt_pieces")),
         compared=_views(metrics.get("candidates"), metrics.get("kept")),
         refitted=bool(metrics.get("refit_on_all")),
     )
+
+
+def reading_of(metrics: Mapping[str, object]) -> Reading | None:
+    """Return how the network reads long texts; None where no text was longer than what it reads at a time."""
+    found = metrics.get("reading")
+    if not isinstance(found, dict):
+        return None
+    tokens, windows, texts, longer = (
+        _count(found.get(key)) for key in ("tokens", "windows", "texts", "longer")
+    )
+    unseen = _percent(found.get("unseen"))
+    if not tokens or not windows or not texts or not longer or unseen is None:
+        return None
+    return Reading(tokens, windows, texts, longer, unseen)
 
 
 def _views(found: object, chosen: object) -> list[View]:

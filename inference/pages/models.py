@@ -35,7 +35,7 @@ from ..predict.admission import before_form
 from ..predict.lookup import UnknownModel, answers_in_eight_bits
 from ..usage.statistics import usage_of
 from .forms import DescribeForm, try_form
-from .model_card import card_of
+from .model_card import card_of, reading_of
 from .snippets import Snippet, snippets_for
 from .try_it import try_inputs
 
@@ -190,7 +190,7 @@ def _page_context(request: HttpRequest, model: RegisteredModel) -> dict[str, obj
 
 def own_snippets(request: HttpRequest, model: RegisteredModel, files: list[Artifact]) -> list[Snippet]:
     """Return programs to copy; one that runs the file itself only where the file describes itself."""
-    view = model.metrics.get("view", NETWORK)
+    view, reading = model.metrics.get("view", NETWORK), reading_of(model.metrics)
     own = files if model.origin == RegisteredModel.Origin.TRAINED else []
     names = [download_name(model, file) for file in own if file.kind == Artifact.Kind.ONNX]
     return snippets_for(
@@ -198,5 +198,6 @@ def own_snippets(request: HttpRequest, model: RegisteredModel, files: list[Artif
         address=request.build_absolute_uri(reverse("api-predict", args=[model.shown_token])),
         file=next(iter(names), ""),
         reads_tokens=view != NGRAMS,
+        reads_windows=reading is not None and reading.windows > 1,
         reads_ngrams=view in (NGRAMS, NETWORK_AND_NGRAMS),
     )

@@ -98,6 +98,34 @@ feeds["input_ids"] = np.array([text.ids for text in encoded], np.int64)
 feeds["attention_mask"] = np.array([text.attention_mask for text in encoded], np.int64)
 """
 
+READ_WINDOWS = """
+how = about["preprocessing"]
+tokenizer = Tokenizer.from_str(facts["tokenizer.json"])
+tokenizer.no_padding()
+tokenizer.enable_truncation(how["max_length"])
+
+def windows(text):
+    first = tokenizer.encode(text)
+    found = [first.ids, *(more.ids for more in first.overflowing)]
+    if len(found) > how["windows"]:
+        found = [found[i] for i in np.linspace(0, len(found) - 2, how["windows"]).round().astype(int)]
+    return found
+
+read = [windows(text) for text in texts]
+every = [ids for found in read for ids in found]
+longest = max(map(len, every))
+feeds["input_ids"] = np.array([ids + [0] * (longest - len(ids)) for ids in every], np.int64)
+feeds["attention_mask"] = np.array([[1] * len(ids) + [0] * (longest - len(ids)) for ids in every], np.int64)
+feeds["window_ids"] = np.zeros((len(texts), max(map(len, read))), np.int64)
+feeds["window_weights"] = np.zeros(feeds["window_ids"].shape, np.float32)
+start = 0
+for row, found in enumerate(read):
+    sizes = np.array([len(ids) for ids in found])
+    feeds["window_ids"][row, : len(found)] = start + np.arange(len(found))
+    feeds["window_weights"][row, : len(found)] = sizes / sizes.sum()
+    start += len(found)
+"""
+
 READ_NGRAMS = """
 known = json.loads(facts["ngrams.json"])
 hashes = np.frombuffer(base64.b64decode(known["hashes"]), "<u8").tolist()
@@ -141,12 +169,18 @@ class Snippet:
 
 
 def snippets_for(
-    *, is_image: bool, address: str, file: str, reads_tokens: bool = True, reads_ngrams: bool = False
+    *,
+    is_image: bool,
+    address: str,
+    file: str,
+    reads_tokens: bool = True,
+    reads_windows: bool = False,
+    reads_ngrams: bool = False,
 ) -> list[Snippet]:
     """Return the programs for a model that predicts at `address`; `file` is its .onnx, "" when it has none to give.
 
-    `reads_tokens` and `reads_ngrams` say what a text model takes in. Address and file may hold a token that came from
-    outside, so they are quoted for the language in which they stand.
+    `reads_tokens`, `reads_windows` (then tokens in several windows) and `reads_ngrams` say what a text model takes in.
+    Address and file may hold a token that came from outside, so they are quoted for the language in which they stand.
     """
     curl, python = (CURL_IMAGE, PYTHON_IMAGE) if is_image else (CURL_TEXT, PYTHON_TEXT)
     found = [
@@ -155,7 +189,8 @@ def snippets_for(
     ]
     if file:
         name = _literal(file)
-        code = ONNX_IMAGE.format(file=name) if is_image else _onnx_text(name, reads_tokens, reads_ngrams)
+        tokens = (READ_WINDOWS if reads_windows else READ_TOKENS) if reads_tokens else ""
+        code = ONNX_IMAGE.format(file=name) if is_image else _onnx_text(name, tokens, reads_ngrams)
         found.append(Snippet("onnx", "ONNX Runtime alone", code))
     return found
 
@@ -165,12 +200,12 @@ def _literal(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def _onnx_text(file: str, reads_tokens: bool, reads_ngrams: bool) -> str:
-    """Return a program for a text model's file (quoted), with the parts that its inputs need."""
+def _onnx_text(file: str, tokens: str, reads_ngrams: bool) -> str:
+    """Return a program for a text model's file (quoted), with the parts that read its tokens and n-grams."""
     return ONNX_TEXT.format(
         file=file,
-        packages=" tokenizers" if reads_tokens else "",
+        packages=" tokenizers" if tokens else "",
         imports=", base64, unicodedata\nfrom collections import Counter" if reads_ngrams else "",
-        tokenizer_import="\nfrom tokenizers import Tokenizer" if reads_tokens else "",
-        inputs=(READ_TOKENS if reads_tokens else "") + (READ_NGRAMS if reads_ngrams else ""),
+        tokenizer_import="\nfrom tokenizers import Tokenizer" if tokens else "",
+        inputs=tokens + (READ_NGRAMS if reads_ngrams else ""),
     )

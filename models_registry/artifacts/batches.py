@@ -13,7 +13,7 @@ from .errors import InvalidInput
 from .images import ImagePreprocessing
 from .metadata import NGRAM_IDS, NGRAM_WEIGHTS
 from .ngrams import NgramVocabulary, WeightedNgrams, pad_ngrams
-from .texts import TextEncoder, length_batches, pad
+from .texts import TextEncoder, Windows, length_batches, pad, pad_windows
 
 IMAGE_BATCH = 4  # more does not run faster on a CPU and only takes memory
 TOKENS_IN_BATCH = 2048
@@ -74,15 +74,20 @@ class ImageBatches:
 
 @dataclass(frozen=True)
 class EncodedText:
-    """A text as a network takes it: the ids of its tokens and its n-grams, None for what the network does not read."""
+    """A text as a network takes it: the ids of its tokens and its n-grams, None for what the network does not read.
+
+    A network that reads texts in windows takes these in the place of `tokens`.
+    """
 
     tokens: Sequence[int] | None
     ngrams: WeightedNgrams | None
+    windows: Windows | None = None
 
     @property
     def size(self) -> int:
         """Return what the text costs, in tokens."""
-        return max(len(self.tokens or ()), len(self.ngrams.ids) // NGRAMS_PER_TOKEN if self.ngrams else 0, 1)
+        tokens = len(self.tokens or ()) + sum(map(len, self.windows or ()))
+        return max(tokens, len(self.ngrams.ids) // NGRAMS_PER_TOKEN if self.ngrams else 0, 1)
 
 
 @dataclass(frozen=True)
@@ -95,14 +100,17 @@ class TextInputs:
     def encode(self, texts: Sequence[str]) -> list[EncodedText]:
         """Return what the network takes of each text. Raises `InvalidInput`."""
         nothing: list[None] = [None] * len(texts)
-        tokens = nothing if self.encoder is None else self.encoder.encode(texts)
+        tokens = nothing if self.encoder is None else self.encoder.encode_windows(texts)
         return self.with_ngrams(tokens, texts)
 
-    def with_ngrams(self, tokens: Sequence[Sequence[int] | None], texts: Sequence[str]) -> list[EncodedText]:
-        """Return texts whose tokens are known. Raises `InvalidInput`."""
+    def with_ngrams(self, tokens: Sequence[Windows | None], texts: Sequence[str]) -> list[EncodedText]:
+        """Return texts whose tokens are known, those of each window. Raises `InvalidInput`."""
         nothing: list[None] = [None] * len(texts)
         ngrams = nothing if self.vocabulary is None else self.vocabulary.encode(texts)
-        return [EncodedText(*pair) for pair in zip(tokens, ngrams, strict=True)]
+        pairs = zip(tokens, ngrams, strict=True)
+        if self.encoder is not None and self.encoder.windows > 1:
+            return [EncodedText(None, known, windows) for windows, known in pairs]
+        return [EncodedText(windows[0] if windows else None, known) for windows, known in pairs]
 
 
 class TextBatches:
@@ -123,7 +131,8 @@ def padded_batches(encoded: Sequence[EncodedText]) -> Iterator[tuple[list[int], 
     """Yield (indices into `encoded`, the network's inputs by name), texts of alike lengths together.
 
     The inputs are `input_ids` and `attention_mask`, N × tokens, `ngram_ids` and `ngram_weights`,
-    N × n-grams, as far as the texts have them.
+    N × n-grams, as far as the texts have them. Of windows the former have a row each, and `window_ids` and
+    `window_weights`, N × windows, say whose they are.
     """
     for indices in length_batches([text.size for text in encoded], tokens=TOKENS_IN_BATCH):
         yield indices, text_feeds([encoded[index] for index in indices])
@@ -135,6 +144,9 @@ def text_feeds(encoded: Sequence[EncodedText]) -> Feeds:
     tokens = [text.tokens for text in encoded if text.tokens is not None]
     if tokens:
         feeds |= pad(tokens)
+    windows = [text.windows for text in encoded if text.windows is not None]
+    if windows:
+        feeds |= pad_windows(windows)
     ngrams = [text.ngrams for text in encoded if text.ngrams is not None]
     if ngrams:
         feeds[NGRAM_IDS], feeds[NGRAM_WEIGHTS] = pad_ngrams(ngrams)

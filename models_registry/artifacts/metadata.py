@@ -11,6 +11,7 @@ METADATA_KEY = "trainyard"  # in the .onnx's metadata_props; "trainyard.json" am
 TOKENIZER_KEY = "tokenizer.json"  # the tokenizers library's own format, in both files
 NGRAMS_KEY = "ngrams.json"  # the n-grams that a text model knows, in both files
 NGRAM_IDS, NGRAM_WEIGHTS = "ngram_ids", "ngram_weights"  # a text network's inputs, N × n-grams
+WINDOW_IDS, WINDOW_WEIGHTS = "window_ids", "window_weights"  # a text network's inputs, N × windows
 
 IMAGE_CLASSIFICATION = "imageclassification"
 TEXT_CLASSIFICATION = "textclassification"

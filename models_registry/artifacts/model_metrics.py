@@ -47,6 +47,17 @@ class ViewMetrics(TypedDict):
     accuracy: float
 
 
+class ReadingMetrics(TypedDict):
+    """How much a network sees of long texts: how many of the `texts` are longer than the `tokens` that it reads at a
+    time, in how many `windows` it reads them, and which share of the longer ones' words it never saw."""
+
+    tokens: int
+    windows: int
+    texts: int
+    longer: int
+    unseen: float
+
+
 class ParityMetrics(TypedDict):
     """How far two files of a model differ on validation examples."""
 
@@ -115,9 +126,10 @@ class ModelMetrics(Evaluation, DataMetrics, total=False):
 
     `curve` has the figures of every epoch, or of every strength of a head's regularisation, and `chosen_point` an
     index of it; `settings` are the hyperparameters that were used, `unused_settings` names those that were given
-    for nothing, `arithmetic` is what steps were computed in. `candidates` are the answers of *Fast* and *Accurate*
-    where both were compared, `kept` the name of the one that was published. `phase_seconds` and `parity` are added
-    when the model is published.
+    for nothing, `arithmetic` is what steps were computed in. `learnt_pieces` is how many pieces of words a
+    tokenizer knows that was made of the data. `reading` is there where texts are longer than what the network reads
+    at a time. `candidates` are the answers of *Fast* and *Accurate* where both were compared, `kept` the name of the
+    one that was published. `phase_seconds` and `parity` are added when the model is published.
 
     With `cross_validated` the figures are those of every example, held out in turn. `naive_accuracy` is about what a
     split that draws each example on its own would have claimed.
@@ -136,8 +148,10 @@ class ModelMetrics(Evaluation, DataMetrics, total=False):
     arithmetic: str
     unused_settings: list[str]
     trained_stages: int
+    learnt_pieces: int
     views: list[ViewMetrics]
     view: str
+    reading: ReadingMetrics
     candidates: list[ViewMetrics]
     kept: str
     int8: QuantizedMetrics

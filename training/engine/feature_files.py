@@ -1,7 +1,8 @@
 """Files with the features of examples, so that no photo and no text is looked at twice.
 
 A file is a NumPy array of records (`.npy`, without pickles), which is read through a memory map: the SHA-256 of an
-example, its features, and of photos the features of other views, where there are, and a sketch. Files are never
+example, its features, of photos the features of other views, where there are, and a sketch, and of texts the features
+of the whole, where some are longer than what a network reads at a time. Files are never
 changed: what is new becomes a further one, and several are merged into one.
 """
 
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-DIGEST, FEATURES, VIEWS, SKETCH = "digest", "features", "views", "sketch"
+DIGEST, FEATURES, VIEWS, SKETCH, WHOLE = "digest", "features", "views", "sketch", "whole"
 AT_ONCE = 4_096  # records that are copied at a time
 
 Records = npt.NDArray[np.void]

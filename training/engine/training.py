@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from models_registry.artifacts import ModelMetadata, Predictor
+from models_registry.artifacts import ImagePreprocessing, ModelMetadata, Predictor, TextPreprocessing
 from models_registry.artifacts.metadata import IMAGE_CLASSIFICATION, TEXT_CLASSIFICATION
 from models_registry.artifacts.model_metrics import ModelMetrics, QuantizedMetrics
 
@@ -42,6 +42,7 @@ from .strategies.base import Assignment, TrainedModel
 from .strategies.factory import get_strategy
 from .strategies.feature_cache import FeatureCache
 from .strategies.judge import judge
+from .strategies.long_texts import measure_reading
 from .strategies.naive_split import claimed
 from .strategies.ngrams import join_ngrams
 
@@ -78,13 +79,21 @@ def _finish(
     """Write the model's files and prove that they agree. Raises `TrainingError`, `TrainingStopped`."""
     architecture, threads = assignment.architecture, assignment.threads
     progress.enter("export", "Writing the model's files")
-    metadata = _describe(request, architecture, trained.classes)
+    preprocessing = architecture.preprocessing
+    if isinstance(preprocessing, TextPreprocessing):
+        preprocessing = replace(preprocessing, windows=trained.windows)
+    metadata = _describe(request, architecture, trained.classes, preprocessing)
     artifacts, onnx = _export(request, architecture, trained, metadata, progress)
     crash_point("export.done")
     progress.enter("verify", "Verifying the files on validation examples")
     samples = _samples(request, trained)
     parity, served = _verify(request, artifacts, onnx, samples, threads, progress)
     metrics = trained.metrics.copy()
+    if trained.tokenizer is not None and isinstance(preprocessing, TextPreprocessing):
+        texts = trained.examples.names
+        reading = measure_reading(trained.tokenizer, preprocessing, texts, progress)
+        if reading is not None:
+            metrics["reading"] = reading
     quantized = _verify_quantized(request, artifacts, samples, served, threads)
     if quantized is not None:
         metrics["int8"] = quantized
@@ -198,7 +207,10 @@ def _check(request: TrainingRequest) -> Architecture:
 
 
 def _describe(
-    request: TrainingRequest, architecture: Architecture, classes: tuple[str, ...]
+    request: TrainingRequest,
+    architecture: Architecture,
+    classes: tuple[str, ...],
+    preprocessing: ImagePreprocessing | TextPreprocessing,
 ) -> ModelMetadata:
     return ModelMetadata(
         public_id=request.public_id,
@@ -207,7 +219,7 @@ def _describe(
         architecture=architecture.name,
         strategy=request.strategy,
         classes=classes,
-        preprocessing=architecture.preprocessing.to_json(),
+        preprocessing=preprocessing.to_json(),
         data_sha256=request.dataset_sha256,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         versions={name: version(name) for name in LIBRARIES},

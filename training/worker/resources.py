@@ -14,7 +14,8 @@ from ..engine.specs.strategies import MIB, find_strategy
 
 FILES = 400 * MIB  # the model's files, and the export's drafts of them
 IMAGE_IN_CACHE = 240 * 240 * 3  # decoded and resized once, uint8
-FEATURES = 2 * 4 * 1280  # of an image, in float32, of both mirror images
+FEATURES = {True: 4 * 1280, False: 4 * 384}  # of an image or a text, in float32
+MOST_FEATURES = 1500 * MIB  # in memory while a head is fitted, whatever lies on the disk
 MEMORY_OF_EXAMPLE = 8 * MIB  # activations and gradients of one example in a step
 
 MEMINFO = Path("/proc/meminfo")
@@ -51,8 +52,10 @@ def needs_of(*, strategy: str, is_image: bool, dataset_bytes: int, examples: int
     """Estimate what a training takes. Raises ValueError for an unknown strategy."""
     spec = find_strategy(strategy)
     cache = examples * IMAGE_IN_CACHE if is_image and spec.trains_network else 0
-    at_once = batch_size * MEMORY_OF_EXAMPLE if spec.trains_network else examples * FEATURES
-    return Needs(disk=dataset_bytes + cache + FILES, memory=spec.memory + at_once)
+    features = examples * FEATURES[is_image]
+    # Of the two copies of features one is kept in the bucket; while a head is fitted they are in memory about twice.
+    at_once = batch_size * MEMORY_OF_EXAMPLE if spec.trains_network else min(2 * features, MOST_FEATURES)
+    return Needs(disk=dataset_bytes + cache + 2 * features + FILES, memory=spec.memory + at_once)
 
 
 def shortage_of(needs: Needs, machine: Machine) -> Shortage | None:

@@ -12,7 +12,7 @@ import numpy as np
 from ..batches import EncodedText, TextInputs, padded_batches
 from ..errors import InvalidInput
 from ..sessions import Session
-from ..texts import check_texts
+from ..texts import Windows, check_texts
 from .base import Explanation, Probabilities, Word, WordImportance
 
 if TYPE_CHECKING:
@@ -70,14 +70,14 @@ class WordExplainer:
         if encoder is None:
             check_texts(texts)
             parts = [list(_grouped(list(_runs(text)), size=len(text))) for text in texts]
-            tokens: list[Sequence[int] | None] = [None] * sum(map(len, parts))
-            whole: list[Sequence[int] | None] = [None] * len(texts)
+            tokens: list[Windows | None] = [None] * sum(map(len, parts))
+            whole: list[Windows | None] = [None] * len(texts)
         else:
-            encodings = encoder.encode_with_places(texts)
-            parts = [list(parts_of(text, one)) for text, one in zip(texts, encodings, strict=True)]
-            whole = [one.ids for one in encodings]
+            read = [encoder.windows_of(one) for one in encoder.encode_with_places(texts)]
+            parts = [list(parts_of(text, windows)) for text, windows in zip(texts, read, strict=True)]
+            whole = [[window.ids for window in windows] for windows in read]
             tokens = [
-                _without(one.ids, part) for one, row in zip(encodings, parts, strict=True) for part in row
+                _without(windows, part) for windows, row in zip(read, parts, strict=True) for part in row
             ]
         # A text may be empty but for the part: what is left is a blank, which has no n-grams.
         rests = [
@@ -95,9 +95,11 @@ class WordExplainer:
         return result
 
 
-def parts_of(text: str, encoding: "Encoding") -> Iterator[Part]:
-    """Yield the words of a text, or, of a long one, a few words at a time."""
-    yield from _grouped(list(_words(text, encoding)), size=len(encoding.ids))
+def parts_of(text: str, windows: "Sequence[Encoding]") -> Iterator[Part]:
+    """Yield the words of a text, or, of a long one, a few words at a time, whether its windows hold them or not."""
+    size = sum(len(window.ids) for window in windows)
+    words = _words(text, windows[0]) if len(windows) == 1 else _runs(text)
+    yield from _grouped(list(words), size=size)
 
 
 def _grouped(words: Sequence[Part], *, size: int) -> Iterator[Part]:
@@ -142,6 +144,18 @@ def _both_of_words(text: str, place: int) -> bool:
     return place > 0 and text[place - 1].isalnum() and text[place].isalnum()
 
 
-def _without(ids: Sequence[int], part: Part) -> Sequence[int]:
-    """Return the other tokens; all of them when there would be none, which no network takes."""
-    return [number for token, number in enumerate(ids) if token not in part[2]] or ids
+def _without(windows: "Sequence[Encoding]", part: Part) -> Windows:
+    """Return the other tokens of each window; all of them when there would be none, which no network takes."""
+    if len(windows) == 1:
+        ids = windows[0].ids
+        return [[number for token, number in enumerate(ids) if token not in part[2]] or ids]
+    start, end, _ = part
+    kept = [
+        [
+            number
+            for number, (a, b) in zip(one.ids, one.offsets, strict=True)
+            if a == b or b <= start or a >= end
+        ]
+        for one in windows
+    ]
+    return [ids or one.ids for ids, one in zip(kept, windows, strict=True)]

@@ -23,9 +23,11 @@ class Head:
 
     def probabilities(self, features: Array) -> Array:
         """Return the probability of each class, N × classes."""
-        logits = features @ self.weight + self.bias
-        exponentials = np.exp(logits - logits.max(1, keepdims=True))
-        return np.asarray(exponentials / exponentials.sum(1, keepdims=True), np.float32)
+        values = np.asarray(features @ self.weight + self.bias, np.float32)
+        values -= values.max(1, keepdims=True)
+        np.exp(values, out=values)
+        values /= values.sum(1, keepdims=True)
+        return values
 
     def scaled(self, factor: float) -> "Head":
         """Return the head whose logits are multiplied by a factor."""
@@ -45,7 +47,7 @@ class ExportedClassifier:
     """What turns a network's features, n-grams of texts, or both (then the logits are summed) into classes.
 
     `head` is None for a classifier that needs no network, `ngrams` for one that reads none, `tokenizer` is
-    that of a text network.
+    that of a text network. What it says of a text is the mean over windows where the description has several.
     """
 
     head: Head | None
@@ -56,6 +58,11 @@ class ExportedClassifier:
     def __post_init__(self) -> None:
         if self.head is None and self.ngrams is None:
             raise ValueError("A classifier needs a head on a network's features, on n-grams, or both.")
+
+    @property
+    def reads_windows(self) -> bool:
+        """Return whether the network reads a text in several windows."""
+        return self.head is not None and self.metadata.preprocessing.get("windows", 1) > 1
 
     def properties(self) -> dict[str, str]:
         """Return the texts that travel in the files, by their names."""

@@ -16,7 +16,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from models_registry.artifacts import ACTIVATION_MAP
-from models_registry.artifacts.metadata import NGRAM_IDS, NGRAM_WEIGHTS
+from models_registry.artifacts.metadata import NGRAM_IDS, NGRAM_WEIGHTS, WINDOW_IDS, WINDOW_WEIGHTS
 
 from .classifier import ExportedClassifier, Head
 
@@ -69,6 +69,9 @@ def export_onnx(network: bytes | None, classifier: ExportedClassifier) -> bytes:
     if classifier.head is not None:
         _add_head(graph, classifier.head)
         logits.append("head.logits")
+    if classifier.reads_windows:
+        _add_windows(graph)
+        logits = ["windows.logits"]
     if classifier.ngrams is not None:
         _add_ngrams(graph, classifier.ngrams.head)
         logits.append("ngrams.logits")
@@ -96,23 +99,35 @@ def _add_head(graph: onnx.GraphProto, head: Head) -> None:
     graph.node.append(helper.make_node("Gemm", names, ["head.logits"], "head"))
 
 
+def _add_windows(graph: onnx.GraphProto) -> None:
+    """Add the logits of texts: those of the windows that a text has, weighed and summed, as the head is linear."""
+    for given in graph.input:  # windows, of which there are as many as texts or more
+        given.type.tensor_type.shape.dim[0].dim_param = "all windows"
+    _add_weighed_rows(graph, "windows", "head.logits", (WINDOW_IDS, WINDOW_WEIGHTS), "windows.logits")
+
+
 def _add_ngrams(graph: onnx.GraphProto, head: Head) -> None:
     """Add the logits of a head on n-grams: the rows of those that a text has, weighed and summed."""
-    for name, kind in ((NGRAM_IDS, TensorProto.INT64), (NGRAM_WEIGHTS, TensorProto.FLOAT)):
-        graph.input.append(helper.make_tensor_value_info(name, kind, ("batch", "n-grams")))
-    constants: dict[str, npt.NDArray[np.generic]] = {
-        "ngrams.weight": head.weight,
-        "ngrams.bias": head.bias,
-        "ngrams.axis": np.array([1], np.int64),
-    }
-    _add_constants(graph, constants)
+    _add_constants(graph, {"ngrams.weight": head.weight, "ngrams.bias": head.bias})
+    _add_weighed_rows(graph, "ngrams", "ngrams.weight", (NGRAM_IDS, NGRAM_WEIGHTS), "ngrams.sum")
+    graph.node.append(helper.make_node("Add", ["ngrams.sum", "ngrams.bias"], ["ngrams.logits"], "ngrams"))
+
+
+def _add_weighed_rows(
+    graph: onnx.GraphProto, prefix: str, table: str, inputs: tuple[str, str], output: str
+) -> None:
+    """Add the inputs for numbers and weights of a table's rows, both texts × rows, and each text's weighed sum."""
+    numbers, weights = inputs
+    for name, kind in ((numbers, TensorProto.INT64), (weights, TensorProto.FLOAT)):
+        graph.input.append(helper.make_tensor_value_info(name, kind, ("batch", f"{prefix} of a text")))
+    axis, rows, row, sums = (f"{prefix}.{name}" for name in ("axis", "rows", "row", "sums"))
+    _add_constants(graph, {axis: np.array([1], np.int64)})
     graph.node.extend(
         [
-            helper.make_node("Gather", ["ngrams.weight", NGRAM_IDS], ["ngrams.rows"], "ngrams.rows"),
-            helper.make_node("Unsqueeze", [NGRAM_WEIGHTS, "ngrams.axis"], ["ngrams.row"], "ngrams.row"),
-            helper.make_node("MatMul", ["ngrams.row", "ngrams.rows"], ["ngrams.sums"], "ngrams.sums"),
-            helper.make_node("Squeeze", ["ngrams.sums", "ngrams.axis"], ["ngrams.sum"], "ngrams.sum"),
-            helper.make_node("Add", ["ngrams.sum", "ngrams.bias"], ["ngrams.logits"], "ngrams"),
+            helper.make_node("Gather", [table, numbers], [rows], rows),
+            helper.make_node("Unsqueeze", [weights, axis], [row], row),
+            helper.make_node("MatMul", [row, rows], [sums], sums),
+            helper.make_node("Squeeze", [sums, axis], [output], output),
         ]
     )
 

@@ -11,6 +11,7 @@ import torch
 
 from models_registry.artifacts import Predictor
 from models_registry.artifacts.batches import Feeds
+from models_registry.artifacts.metadata import WINDOW_IDS
 from models_registry.artifacts.model_metrics import ParityMetrics
 
 from .torchscript import load_torchscript
@@ -72,10 +73,16 @@ def answers_of_both(
 
 
 def _alike(batches: Iterable[Batch]) -> Iterator[list[Batch]]:
-    """Yield some batches of one shape at a time: what takes longest in torch is to call each layer once."""
+    """Yield some batches of one shape at a time: what takes longest in torch is to call each layer once.
+
+    Those with windows come one by one, as windows are numbered within their batch.
+    """
     for _, alike in itertools.groupby(batches, lambda batch: [one.shape[1:] for one in batch[1].values()]):
         while together := list(itertools.islice(alike, BATCHES_AT_ONCE)):
-            yield together
+            if WINDOW_IDS in together[0][1]:
+                yield from ([batch] for batch in together)
+            else:
+                yield together
 
 
 def compare(served: Answers, other: Answers, *, tolerance: float = TOLERANCE) -> Parity:

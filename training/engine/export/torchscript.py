@@ -47,6 +47,22 @@ class TextClassifier(nn.Module):
         return self.head(self.backbone(input_ids, attention_mask))  # type: ignore[no-any-return]
 
 
+class WindowClassifier(nn.Module):
+    """A classifier on a network for texts, which are read in several windows."""
+
+    def __init__(self, network: TextClassifier) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor, window_ids: Tensor, window_weights: Tensor
+    ) -> Tensor:
+        """Return logits, N × classes, of all windows' token ids and their mask, and of which are a text's own:
+        their numbers and weights, both N × windows."""
+        logits = self.network(input_ids, attention_mask)
+        return torch.bmm(window_weights.unsqueeze(1), logits[window_ids]).squeeze(1)
+
+
 class NgramClassifier(nn.Module):
     """A linear head on n-grams."""
 
@@ -77,6 +93,28 @@ class JointClassifier(nn.Module):
         return logits
 
 
+class JointWindowClassifier(nn.Module):
+    """A classifier on a network for texts in several windows and one on n-grams, whose logits are summed."""
+
+    def __init__(self, network: WindowClassifier, ngrams: NgramClassifier) -> None:
+        super().__init__()
+        self.network = network
+        self.ngrams = ngrams
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        window_ids: Tensor,
+        window_weights: Tensor,
+        ngram_ids: Tensor,
+        ngram_weights: Tensor,
+    ) -> Tensor:
+        """Return logits, N × classes, of what both take."""
+        logits: Tensor = self.network(input_ids, attention_mask, window_ids, window_weights)
+        return logits + self.ngrams(ngram_ids, ngram_weights)  # type: ignore[no-any-return]
+
+
 def export_torchscript(network: torch.jit.ScriptModule | None, classifier: ExportedClassifier) -> bytes:
     """Return the .pt of a network with the heads of a classifier; without one, that of the n-grams alone."""
     extra_files = {
@@ -102,6 +140,9 @@ def _module(network: torch.jit.ScriptModule | None, classifier: ExportedClassifi
     if classifier.metadata.task_type == IMAGE_CLASSIFICATION:
         return ImageClassifier(network, head)
     texts = TextClassifier(network, head)
+    if classifier.reads_windows:
+        windows = WindowClassifier(texts)
+        return windows if ngrams is None else JointWindowClassifier(windows, ngrams)
     return texts if ngrams is None else JointClassifier(texts, ngrams)
 
 

@@ -8,7 +8,8 @@ decoding one batch overlaps with the network's run on another.
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from array import array
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -21,14 +22,14 @@ from PIL import Image
 
 from models_registry.artifacts import ImagePreprocessing, InvalidInput, TextPreprocessing
 from models_registry.artifacts.sessions import open_session, uses_gpu
-from models_registry.artifacts.texts import TextEncoder, length_batches, pad
+from models_registry.artifacts.texts import TextEncoder, Windows, length_batches, pad, window_shares
 
 from ..data.near_copies import SKETCH_BYTES, SKETCH_SIDE
 from ..events import Progress
 from ..examples import Examples
 from ..export.onnx_graph import with_outputs
 from ..fault_injection import crash_point
-from ..feature_files import FEATURES, SKETCH, VIEWS
+from ..feature_files import FEATURES, SKETCH, VIEWS, WHOLE
 from ..loop.checkpoints import Checkpoints
 from ..loop.distributed import ALONE, Distributed
 from ..loop.inputs import shared_array
@@ -42,7 +43,8 @@ IMAGES_ON_CPU = 4  # a batch of more leaves the second-level cache and runs slow
 IMAGES_ON_GPU = 64
 TOKENS_ON_CPU = 512
 TOKENS_ON_GPU = 16_384
-TEXTS_AT_ONCE = 5_000  # tokenised between two looks at whether to stop
+TEXTS_AT_ONCE, CHARACTERS_AT_ONCE = 5_000, 2_000_000  # tokenised between two looks at whether to stop
+IN_MEMORY = 256 << 20  # bytes of features; more lie in a file that is mapped into memory
 LOOK_AROUND = 0.2  # seconds
 KEEP_EVERY = 15.0  # seconds between two pieces of the features that are kept for a later attempt
 
@@ -57,14 +59,16 @@ Number = TypeVar("Number", bound=np.generic)
 class Wanted:
     """What to extract beside the features: the inputs of stage `cut` (0 for none), of each image and its
     mirror image with `mirrored`, and the decoded images with `pixels`. `folder` takes the files. `tokens`
-    are those of the texts, where they are known."""
+    are those of the texts, where they are known; with `windows` over 1 longer texts are also seen as a whole, in as
+    many windows."""
 
     folder: Path
     cut: int = 0
     mirrored: bool = False
     pixels: bool = False
     views: bool = False
-    tokens: list[list[int]] | None = None
+    tokens: Sequence[Sequence[int]] | None = None
+    windows: int = 1
 
 
 @dataclass
@@ -73,21 +77,24 @@ class Extracted:
 
     `activations` are examples × views × C × H × W of images, (all tokens) × width of texts, whose
     `tokens` follow one another. `views` are examples × views × dimension: features of the same images seen otherwise.
-    `sketches`, of images, are what near copies are found by (`data.near_copies`).
+    `sketches`, of images, are what near copies are found by (`data.near_copies`). `whole` are the features of texts as
+    a whole, the means over `windows` of them, where `features` are those of their beginnings.
     """
 
     features: Features
+    whole: Features | None = None
+    windows: int = 1
     views: Features | None = None
     sketches: npt.NDArray[np.uint8] | None = None
     activations: npt.NDArray[np.float32] | None = None
     pixels: npt.NDArray[np.uint8] | None = None
-    tokens: list[list[int]] = field(default_factory=list)
+    tokens: Sequence[Sequence[int]] = ()
     unreadable: dict[int, str] = field(default_factory=dict)
 
     @property
     def columns(self) -> dict[str, npt.NDArray[np.generic]]:
         """Return what other trainings may use again, by its name in files of features."""
-        found = {FEATURES: self.features, VIEWS: self.views, SKETCH: self.sketches}
+        found = {FEATURES: self.features, VIEWS: self.views, SKETCH: self.sketches, WHOLE: self.whole}
         return {name: values for name, values in found.items() if values is not None}
 
 
@@ -95,12 +102,13 @@ class Extracted:
 class Seen:
     """What a head may learn from: the features of examples, and those of other views of them where they are few.
 
-    `sketches` are those of images.
+    `sketches` are those of images. `windows` is in how many windows a text is read at the most.
     """
 
     features: Features
     views: Features | None = None
     sketches: npt.NDArray[np.uint8] | None = None
+    windows: int = 1
 
     @classmethod
     def of(cls, extracted: Extracted) -> "Seen":
@@ -116,6 +124,7 @@ class Seen:
             self.features[rows],
             None if self.views is None else self.views[rows],
             None if self.sketches is None else self.sketches[rows],
+            self.windows,
         )
 
     def with_labels(self, labels: npt.NDArray[np.int64]) -> tuple[Features, npt.NDArray[np.int64]]:
@@ -190,12 +199,30 @@ def encode(
     tokenizer: str, preprocessing: TextPreprocessing, texts: Sequence[str], progress: Progress
 ) -> list[list[int]]:
     """Return the token ids of texts. Raises `TrainingStopped`."""
+    windows = encode_windows(tokenizer, replace(preprocessing, windows=1), texts, progress)
+    return [[*first] for first, *_ in windows]
+
+
+def encode_windows(
+    tokenizer: str, preprocessing: TextPreprocessing, texts: Sequence[str], progress: Progress
+) -> Iterator[Windows]:
+    """Yield the token ids of the windows in which each text is read. Raises `TrainingStopped`."""
     encoder = TextEncoder(tokenizer, preprocessing)
-    encoded: list[list[int]] = []
-    for start in range(0, len(texts), TEXTS_AT_ONCE):
+    for some in in_chunks(texts):
         progress.check()
-        encoded += encoder.encode(texts[start : start + TEXTS_AT_ONCE])
-    return encoded
+        yield from encoder.encode_windows(some)
+
+
+def in_chunks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Yield some texts at a time, few of long ones."""
+    start = size = 0
+    for end, text in enumerate(texts):
+        if end - start == TEXTS_AT_ONCE or (end > start and size + len(text) > CHARACTERS_AT_ONCE):
+            yield texts[start:end]
+            start, size = end, 0
+        size += len(text)
+    if start < len(texts):
+        yield texts[start:]
 
 
 def close_up(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -280,7 +307,7 @@ class _Run:
         raise NotImplementedError
 
     def _zeros(self, shape: tuple[int, ...], kind: type[Number]) -> npt.NDArray[Number]:
-        if self.ranks.world_size == 1:
+        if self.ranks.world_size == 1 and np.prod(shape) * np.dtype(kind).itemsize <= IN_MEMORY:
             return np.zeros(shape, kind)
         return shared_array(self.wanted.folder, shape, kind, self.ranks)
 
@@ -346,15 +373,35 @@ class _ImageRun(_Run):
 class _TextRun(_Run):
     """Texts, tokenised before, in batches of alike lengths."""
 
+    def __init__(
+        self,
+        backbone: PreparedBackbone,
+        examples: Examples,
+        wanted: Wanted,
+        dimension: int | None,
+        ranks: Distributed,
+    ) -> None:
+        super().__init__(backbone, examples, wanted, dimension, ranks)
+        self.further: dict[int, Windows] = {}  # the other windows of texts that have several
+        if wanted.windows > 1:
+            self.extracted.windows = wanted.windows
+            self.extracted.whole = self._zeros((len(examples), self.dimension), np.float32)
+
     def divide(self, indices: Sequence[int], progress: Progress) -> list[Sequence[int]]:
         """Tokenise the texts that are to be seen; returns batches of alike lengths."""
-        tokens: list[list[int]] = self.wanted.tokens or [[] for _ in range(len(self.examples))]
-        if self.wanted.tokens is None and indices:
+        tokens: list[Sequence[int]] = (
+            [*self.wanted.tokens] if self.wanted.tokens else [()] * len(self.examples)
+        )
+        if indices and (self.wanted.tokens is None or self.wanted.windows > 1):
             tokenizer = self.backbone.tokenizer() or ""
             preprocessing = self.backbone.architecture.text_preprocessing
+            preprocessing = replace(preprocessing, windows=self.wanted.windows)
             texts = [self.examples.names[index] for index in indices]
-            for index, ids in zip(indices, encode(tokenizer, preprocessing, texts, progress), strict=True):
-                tokens[index] = ids
+            read = encode_windows(tokenizer, preprocessing, texts, progress)
+            for index, (first, *further) in zip(indices, read, strict=True):
+                tokens[index] = array("i", first)  # a list takes ten times the memory
+                if further:
+                    self.further[index] = [array("i", window) for window in further]
         self.tokens = self.extracted.tokens = tokens
         lengths = [len(ids) for ids in tokens]
         self.starts = np.cumsum([0, *lengths])
@@ -370,10 +417,21 @@ class _TextRun(_Run):
         """Run a batch, and write down what comes out."""
         features, *more = self.session.run(None, {**pad([self.tokens[index] for index in batch])})
         self.extracted.features[batch] = features
+        if self.extracted.whole is not None:
+            self.extracted.whole[batch] = [self._whole(*pair) for pair in zip(batch, features, strict=True)]
         if self.extracted.activations is not None:
             for row, index in enumerate(batch):
                 start, end = self.starts[index], self.starts[index + 1]
                 self.extracted.activations[start:end] = more[0][row, : end - start]
+
+    def _whole(self, index: int, first: Features) -> Features:
+        """Return the features of a text as a whole, the mean over its windows, of which the first is known."""
+        further = self.further.get(index)
+        if further is None:
+            return first
+        others = self.session.run(["features"], {**pad(further)})[0]
+        found: Features = window_shares([self.tokens[index], *further]) @ np.vstack([first, others])
+        return found
 
 
 class _Keeper:
@@ -410,7 +468,8 @@ class _Keeper:
 
     def _parts(self) -> list[npt.NDArray[np.generic]]:
         """Return what is kept, each as examples × numbers that are written through."""
-        found = (self._extracted.features, self._extracted.views, self._extracted.sketches)
+        extracted = self._extracted
+        found = (extracted.features, extracted.whole, extracted.views, extracted.sketches)
         return [part.reshape(len(part), -1) for part in found if part is not None]
 
     def done(self, batch: Sequence[int]) -> None:

@@ -8,6 +8,7 @@ Out-of-Distribution", 2022). What `frozen` would have published is kept beside i
 has not paid.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -21,13 +22,14 @@ from ..loop.inputs import ImageActivations, Pixels, Source, TextActivations, Tok
 from ..networks.backbones import PreparedBackbone, get_backbone
 from ..networks.factory import get_family
 from ..networks.stages import Network, keep_tokens, token_table
+from ..networks.vocabulary import suits
 from ..specs.hyperparameters import Hyperparameters, TrainConfig
 from ..specs.strategies import FINETUNE, FROZEN, find_strategy
 from ..weights_files import read_verified
 from .base import Assignment, TrainedModel
 from .comparison import candidate, is_better
 from .features import Extracted, Seen, Wanted, encode, extract
-from .frozen import fit_head, publish, wants_views
+from .frozen import choose_reading, fit_head, publish, wanted_windows, wants_views
 from .linear_head import Selection
 from .naive_split import gain_of_split
 from .network_training import (
@@ -37,6 +39,7 @@ from .network_training import (
     new_head,
     probe,
     train_network,
+    with_own_tokenizer,
     without_unreadable,
 )
 
@@ -49,8 +52,7 @@ def train(assignment: Assignment) -> TrainedModel:
     torch.manual_seed(assignment.request.seed)
     family = get_family(architecture.family)
     if not family.is_prepared:
-        network = family.build_pretrained(architecture)
-        return train_network(assignment, _with_new_head(assignment, network), assignment.train_config())
+        return train_network(assignment, _with_new_head(assignment), assignment.train_config())
     backbone = get_backbone(architecture, assignment.cache_dir)
     network = family.build_pretrained(architecture)
     trainable = choose_trainable(given.trainable, network, assignment)
@@ -120,7 +122,7 @@ def prepare(
     extracted = extract(
         backbone,
         examples,
-        replace(feeding.wanted, views=wants_views(assignment)),
+        replace(feeding.wanted, views=wants_views(assignment), windows=wanted_windows(assignment, backbone)),
         threads=assignment.threads,
         progress=progress,
         checkpoints=assignment.checkpoints,
@@ -134,7 +136,7 @@ def prepare(
         used, source = compact_table(network, extracted.tokens)
     readable, source = without_unreadable(examples, source, extracted.unreadable)
     split = readable.split(request.data_split, request.seed)
-    seen = Seen.of(extracted)
+    seen = choose_reading(extracted, readable, split, request.seed, progress)
     selection = fit_head(seen, readable, split, request.seed, progress)
     material = Material(
         network=network,
@@ -217,17 +219,25 @@ def tokens_of(assignment: Assignment) -> list[list[int]]:
     return encode(tokenizer, architecture.text_preprocessing, assignment.examples.names, assignment.progress)
 
 
-def compact_table(network: Network, sequences: list[list[int]]) -> tuple[tuple[int, ...], Tokens]:
+def compact_table(network: Network, sequences: Sequence[Sequence[int]]) -> tuple[tuple[int, ...], Tokens]:
     """Leave the network with the vectors of those tokens only that come at all."""
     tokens, compacted = compact(sequences)
     keep_tokens(network, tokens)
     return tokens, Tokens(compacted)
 
 
-def _with_new_head(assignment: Assignment, network: Network) -> Material:
-    """Return a network of which the token vectors alone are pretrained, with a head that knows nothing."""
+def _with_new_head(assignment: Assignment) -> Material:
+    """Return a network of which the token vectors alone are pretrained, with a head that knows nothing.
+
+    Where these stand for single letters of the texts' script, or for none, nothing is pretrained, and the tokenizer is
+    made of the texts.
+    """
     architecture, examples = assignment.architecture, assignment.examples
     assert architecture.tokenizer is not None
+    tokenizer = read_verified(architecture.tokenizer).decode()
+    if not suits(tokenizer, examples.names):
+        return with_own_tokenizer(assignment)
+    network = get_family(architecture.family).build_pretrained(architecture)
     table = token_table(network)
     tokens, source = compact_table(network, tokens_of(assignment))
     return Material(
@@ -236,7 +246,7 @@ def _with_new_head(assignment: Assignment, network: Network) -> Material:
         source=source,
         examples=examples,
         split=examples.split(assignment.request.data_split, assignment.request.seed),
-        tokenizer=read_verified(architecture.tokenizer).decode(),
+        tokenizer=tokenizer,
         tokens=tokens,
         table=table,
     )

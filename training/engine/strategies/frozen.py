@@ -1,12 +1,12 @@
 """The strategy `frozen`: the pretrained backbone stays as it is, only a linear head is trained.
 
 The head's regularisation is chosen on the validation part, and every figure that is shown comes from the head fitted
-on the training part alone. Where examples are few, both come from cross-validation, in which each example is held
-out once. The head that is published is then fitted once more on both parts (`refit_on_all` in the metrics): with few
-examples, the validation part is worth too much to be left unused.
+on the training part alone, or as much of it as memory holds. Where examples are few, both come from cross-validation,
+in which each example is held out once. The head that is published is then fitted once more on both parts
+(`refit_on_all` in the metrics): with few examples, the validation part is worth too much to be left unused.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,17 +19,31 @@ from models_registry.artifacts.model_metrics import ModelMetrics
 from ..data import Split
 from ..events import Progress, RunningMetrics, TrainingError
 from ..examples import Examples
+from ..export.classifier import Head
 from ..fault_injection import crash_point
 from ..loop.evaluation import evaluate
-from ..networks.backbones import get_backbone
+from ..networks.backbones import PreparedBackbone, get_backbone
 from ..specs.hyperparameters import Hyperparameters
 from .base import Assignment, TrainedModel
-from .features import Seen, Wanted, extract
-from .linear_head import STRENGTHS, PathPoint, Selection, refit_head, select_head
+from .features import Extracted, Seen, Wanted, extract
+from .linear_head import (
+    STRENGTHS,
+    Array,
+    PathPoint,
+    Selection,
+    blocks,
+    refit_head,
+    select_head,
+    that_fit,
+)
+from .long_texts import windows_worth_trying
 from .naive_split import gain_of_split, gain_of_turns
 from .out_of_fold import UNKNOWN, OutOfFold, are_few, deal, dense_out_of_fold
 from .plot import draw_path
 
+WORTH = (
+    0.01  # by which reading whole texts has to be better than reading their beginnings, relative to its loss
+)
 MOST_WITH_VIEWS = 1_000  # images: of more, seeing each three times takes longer than seconds
 NOT_FINITE = "The network gave features that are no numbers. Report this with the data set."
 
@@ -42,7 +56,11 @@ def train(assignment: Assignment) -> TrainedModel:
     extracted = extract(
         backbone,
         examples,
-        Wanted(Path(request.output_dir), views=wants_views(assignment)),
+        Wanted(
+            Path(request.output_dir),
+            views=wants_views(assignment),
+            windows=wanted_windows(assignment, backbone),
+        ),
         threads=assignment.threads,
         progress=progress,
         checkpoints=assignment.checkpoints,
@@ -51,8 +69,8 @@ def train(assignment: Assignment) -> TrainedModel:
     )
     if extracted.unreadable:
         examples = examples.without(frozenset(extracted.unreadable))
-    seen = Seen.of(extracted)
     split = examples.split(request.data_split, request.seed)
+    seen = choose_reading(extracted, examples, split, request.seed, progress)
     selection = fit_head(seen, examples, split, request.seed, progress)
     return publish(assignment, seen, examples, split, selection, len(extracted.unreadable))
 
@@ -62,6 +80,49 @@ def wants_views(assignment: Assignment) -> bool:
     examples = assignment.examples
     is_small = len(examples) <= MOST_WITH_VIEWS and are_few(len(examples), len(examples.classes))
     return assignment.architecture.reads_images and is_small
+
+
+def wanted_windows(assignment: Assignment, backbone: PreparedBackbone) -> int:
+    """Return in how many windows texts are to be looked at; 1 for their beginnings alone, and for images."""
+    tokenizer = backbone.tokenizer()
+    if tokenizer is None:
+        return 1
+    return windows_worth_trying(assignment.architecture, tokenizer, assignment.examples.names)
+
+
+def choose_reading(
+    extracted: Extracted, examples: Examples, split: Split, seed: int, progress: Progress
+) -> Seen:
+    """Return the features of texts as a whole where a head on them is clearly better than one on their beginnings.
+
+    Else, and of all other examples, the features as they are. Raises `TrainingError`, `TrainingStopped`.
+    """
+    beginnings = Seen.of(extracted)
+    if extracted.whole is None:
+        return beginnings
+    whole = Seen(extracted.whole, windows=extracted.windows)
+    losses = [_loss(seen, examples, split, seed, progress.check) for seen in (beginnings, whole)]
+    return whole if losses[1] < (1 - WORTH) * losses[0] else beginnings
+
+
+def _loss(seen: Seen, examples: Examples, split: Split, seed: int, check: Callable[[], None]) -> float:
+    """Return the loss of a head on what it has not learnt from."""
+    if not np.isfinite(seen.features).all():
+        raise TrainingError(NOT_FINITE)
+    found = held_out_in_turn(seen, examples, seed, check)
+    if found is not None:
+        return float(
+            -np.log(found.probabilities[np.arange(len(found.rows)), examples.labels[found.rows]]).mean()
+        )
+    train, validation = _that_fit(seen, split, seed)
+    selection = select_head(
+        (seen.features[train], examples.labels[train]),
+        (seen.features[validation], examples.labels[validation]),
+        len(examples.classes),
+        on_point=lambda number, point: None,
+        check=check,
+    )
+    return selection.points[selection.chosen].validation_loss
 
 
 def publish(
@@ -81,7 +142,7 @@ def publish(
     gain: Callable[[], float | None]
     if found is None:
         validation = list(split.validation)
-        probabilities = selection.head.probabilities(seen.features[validation])
+        probabilities = _probabilities(selection.head, seen.features, validation)
         gain = partial(gain_of_split, seen, examples, split, selection, seed, check)
     else:
         validation = found.rows.tolist()
@@ -117,8 +178,15 @@ def publish(
         probabilities=probabilities,
         out_of_fold=found,
         seen=seen,
+        windows=seen.windows,
         naive_gain=gain,
     )
+
+
+def _probabilities(head: Head, features: Array, rows: Sequence[int]) -> Array:
+    """Return those of some examples, N × classes, in memory of a few."""
+    chosen = np.array(rows, np.int64)
+    return np.concatenate([head.probabilities(features[chosen[some]]) for some in blocks(len(chosen))])
 
 
 def fit_head(seen: Seen, examples: Examples, split: Split, seed: int, progress: Progress) -> Selection:
@@ -127,15 +195,16 @@ def fit_head(seen: Seen, examples: Examples, split: Split, seed: int, progress: 
     Its strength is chosen on the validation part or, with few examples, by cross-validation within the training
     part. Raises `TrainingError`, `TrainingStopped`.
     """
-    if not all(np.isfinite(part).all() for part in (seen.features, seen.views) if part is not None):
-        raise TrainingError(NOT_FINITE)
+    for part in (seen.features, seen.views):
+        if part is not None and not all(np.isfinite(part[some]).all() for some in blocks(len(part))):
+            raise TrainingError(NOT_FINITE)
     progress.enter("fit", "The classifier learns the classes", len(STRENGTHS))
 
     def tell(number: int, point: PathPoint) -> None:
         shown = f"{100 * point.validation_accuracy:.1f} % validation accuracy"
         progress.tell(number, len(STRENGTHS), shown, RunningMetrics.from_json(point.to_json()))
 
-    train, validation = list(split.train), list(split.validation)
+    train, validation = _that_fit(seen, split, seed)
     strength, factor = None, 1.0
     if cross_validates(examples):
         others = frozenset(range(len(examples))) - set(train)
@@ -151,6 +220,12 @@ def fit_head(seen: Seen, examples: Examples, split: Split, seed: int, progress: 
     )
     crash_point("fit.done")
     return replace(selection, head=selection.head.scaled(factor))
+
+
+def _that_fit(seen: Seen, split: Split, seed: int) -> tuple[list[int], list[int]]:
+    """Return the training and the validation part, or of very many examples as many as memory holds."""
+    dimension = seen.features.shape[1]
+    return that_fit(split.train, dimension, seed), that_fit(split.validation, dimension, seed)
 
 
 def held_out_in_turn(

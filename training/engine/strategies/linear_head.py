@@ -8,7 +8,7 @@ Features vary much along some directions and little along most. L-BFGS is theref
 which the loss curves about alike in all of them, and needs less than half as many steps.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
@@ -30,6 +30,10 @@ LOSS_TOLERANCE = 1e-5
 HISTORY = 5  # steps that L-BFGS remembers; each costs two passes over all weights
 NEGLIGIBLE = 1e-7  # of the largest variance: an axis with less is rounding
 LEAST_CURVATURE = 1e-6
+MOST_NUMBERS = (
+    1 << 26
+)  # of features that are copied while a head is fitted; more are read from where they lie
+BLOCK = 8_192  # examples that are read at a time
 WIDTH = 16  # numbers that processors multiply at a time: other numbers of columns take a quarter longer
 NEVER = -1e4  # the logit of a column that stands for no class
 
@@ -79,6 +83,46 @@ class DenseMatrix:
 
 
 @dataclass(frozen=True)
+class LargeMatrix:
+    """Features that are too many to be copied: turned onto their axes anew, a block at a time, in every product."""
+
+    features: Array
+    mean: Tensor
+    axes: Tensor  # divided by the features' length
+    variances: Tensor
+
+    @property
+    def device(self) -> torch.device:
+        """Return where the numbers are worked on."""
+        return self.axes.device
+
+    def times(self, weight: Tensor) -> Tensor:
+        """Return the product with columns × classes."""
+        turned = self.axes @ weight
+        shift = self.mean @ turned
+        found = torch.empty(len(self.features), weight.shape[1], device=self.device)
+        for rows in blocks(len(self.features)):
+            torch.matmul(self._read(rows), turned, out=found[rows]).sub_(shift)
+        return found
+
+    def transposed_times(self, errors: Tensor) -> Tensor:
+        """Return the product of the transpose with examples × classes."""
+        sums = torch.zeros(self.features.shape[1], errors.shape[1], device=self.device)
+        for rows in blocks(len(self.features)):
+            sums += self._read(rows).T @ errors[rows]
+        return self.axes.T @ (sums - self.mean[:, None] * errors.sum(0))
+
+    def _read(self, rows: slice) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(self.features[rows])).to(self.device)
+
+
+def blocks(count: int) -> Iterator[slice]:
+    """Yield which of so many rows to read at a time."""
+    for start in range(0, count, BLOCK):
+        yield slice(start, min(start + BLOCK, count))
+
+
+@dataclass(frozen=True)
 class PathPoint:
     """One strength of the path; accuracies 0…1, losses in nats."""
 
@@ -114,14 +158,21 @@ class PrincipalAxes:
     """
 
     def __init__(self, features: Array, device: torch.device) -> None:
-        self.mean = features.mean(0, dtype=np.float64)
-        spread = np.sqrt(features.var(0, dtype=np.float64).sum())
-        self.length = float(spread) if spread > 0 else 1.0
+        count, dimension = features.shape
+        parts = [*blocks(count)]
+        self.mean = np.sum([features[rows].sum(0, dtype=np.float64) for rows in parts], axis=0) / count
+        squares = sum(float(np.square(features[rows] - self.mean).sum()) for rows in parts)
+        self.length = float(np.sqrt(squares / count)) if squares > 0 else 1.0
         self.device = device
-        centred = self._centre(features)
-        count, dimension = centred.shape
         few = count < dimension
-        products = centred @ centred.T if few else centred.T @ centred
+        if few:
+            centred = self._centre(features)
+            products = centred @ centred.T
+        else:
+            products = torch.zeros(dimension, dimension, dtype=torch.float64, device=device)
+            for rows in parts:
+                centred = self._centre(features[rows])
+                products += centred.T @ centred
         variances, vectors = torch.linalg.eigh(products.double() / count)
         kept = variances > NEGLIGIBLE * variances[-1]
         variances, vectors = variances[kept], vectors[:, kept]
@@ -134,9 +185,12 @@ class PrincipalAxes:
         """Return features on the axes, N × axes."""
         return self._centre(features) @ self.axes
 
-    def matrix(self, features: Array) -> DenseMatrix:
+    def matrix(self, features: Array) -> Matrix:
         """Return features on the axes, as a fit needs them."""
-        return DenseMatrix(self.apply(features), self.variances)
+        if features.size <= MOST_NUMBERS:
+            return DenseMatrix(self.apply(features), self.variances)
+        mean = torch.from_numpy(self.mean.astype(np.float32)).to(self.device)
+        return LargeMatrix(features, mean, self.axes / self.length, self.variances)
 
     def unfold(self, parameters: Tensor) -> Head:
         """Return the head on the given features, of parameters (axes + 1) × classes."""
@@ -244,6 +298,15 @@ def refit_head(
     return axes.unfold(minimise(axes.fold(start), data, strength, check))
 
 
+def that_fit(rows: Sequence[int], dimension: int, seed: int) -> list[int]:
+    """Return as many of the examples, in their order, as a head may be fitted on at a time; others are left out."""
+    most = MOST_NUMBERS // dimension
+    if len(rows) <= most:
+        return list(rows)
+    drawn = np.random.default_rng(seed).choice(len(rows), most, replace=False)
+    return [rows[place] for place in np.sort(drawn)]
+
+
 def choose_device() -> torch.device:
     """Return where heads are fitted: on a GPU if there is one."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -264,7 +327,8 @@ def minimise(
     """
     features, labels = data
     chances = _logits(start, features).softmax(1)
-    curvature = (chances * (1 - chances)).mean().clamp(min=LEAST_CURVATURE)
+    curvature = chances.sub_(chances.square()).mean().clamp(min=LEAST_CURVATURE)
+    del chances
     scale = torch.cat([curvature * features.variances + strength, curvature[None]]).rsqrt()[:, None]
     classes = start.shape[1]
     start = functional.pad(start, (0, -classes % (WIDTH if classes > WIDTH else FEW_CLASSES)))

@@ -28,14 +28,24 @@ Array = npt.NDArray[np.float32]
 
 def directions_of(features: Array) -> Array:
     """Return features on their first principal axes, N × 64 at the most, each of length 1 (0 for the very middle)."""
-    values = torch.from_numpy(features)
-    values = values / values.norm(dim=1, keepdim=True).clamp(min=1e-12)
-    values = values - values.mean(0)
-    _, axes = torch.linalg.eigh(values.T.double() @ values.double())
-    turned = values @ axes[:, -AXES:].flip(1).float()
+    parts = [slice(start, start + BLOCK) for start in range(0, len(features), BLOCK)]
+    mean = torch.stack([_of_length_one(features[rows]).sum(0) for rows in parts]).sum(0) / len(features)
+    products = torch.zeros(features.shape[1], features.shape[1], dtype=torch.float64)
+    for rows in parts:
+        values = (_of_length_one(features[rows]) - mean).double()
+        products += values.T @ values
+    _, axes = torch.linalg.eigh(products)
+    axes = axes[:, -AXES:].flip(1).float()
+    turned = torch.cat([(_of_length_one(features[rows]) - mean) @ axes for rows in parts])
     turned = turned / turned.norm(dim=1, keepdim=True).clamp(min=1e-12)
     found: Array = turned.numpy()
     return found
+
+
+def _of_length_one(features: Array) -> torch.Tensor:
+    values = torch.from_numpy(np.ascontiguousarray(features))
+    scaled: torch.Tensor = values / values.norm(dim=1, keepdim=True).clamp(min=1e-12)
+    return scaled
 
 
 def in_eight_bits(directions: Array) -> Directions:

@@ -38,7 +38,10 @@ FEW_STRENGTHS = (
 TOLERANCE = 1e-4  # of the loss: ten times as fine a fit takes three times as long, and is no more accurate
 MOST_NGRAMS = 1 << 17
 MOST_WEIGHTS = 8_000_000  # of n-grams × classes: 32 MB of the model's file
-MOST_EXAMPLES = 100_000  # to learn from: the vectors of more would not fit into memory
+# To learn from, and to choose by: the vectors of more would not fit into memory. A text has up to three n-grams for
+# each of its characters.
+MOST_EXAMPLES, MOST_JUDGED, MOST_CHARACTERS = 100_000, 30_000, 12_000_000
+AT_ONCE = 10_000  # texts whose probabilities are worked out together
 WORTH = 0.01  # by which both views have to be better than one, relative to its loss
 KEPT_IN_PLACE = 1e-3  # pulls weights to 1, so that there is one best pair on few examples
 
@@ -95,9 +98,12 @@ def join_ngrams(assignment: Assignment, trained: TrainedModel) -> TrainedModel:
     everyone = np.arange(len(examples))
     progress.enter("fit", "Words and parts of words are weighed", len(STRENGTHS))
     # Which n-grams there are is learnt without looking at labels, so the validation part may be among them.
+    judged = np.arange(len(validation))  # places in the validation part
     if trained.out_of_fold is None:
-        learn_from = _some(np.setdiff1d(everyone, validation), assignment.request.seed)
-        everything = np.concatenate([learn_from, validation])
+        train, seed = np.setdiff1d(everyone, validation), assignment.request.seed
+        learn_from = _some(train, examples.names, MOST_EXAMPLES, seed)
+        judged = np.searchsorted(validation, _some(validation, examples.names, MOST_JUDGED, seed))
+        everything = np.concatenate([learn_from, validation[judged]])
     else:
         learn_from = everything = everyone
     texts = [examples.names[index] for index in everything]
@@ -107,13 +113,13 @@ def join_ngrams(assignment: Assignment, trained: TrainedModel) -> TrainedModel:
         return trained
     progress.check()
     labelled = _Labelled(vocabulary, vocabulary.encode(texts), examples.labels[everything], len(learn_from))
-    fitted = _fit(assignment, trained, labelled)
+    fitted = _fit(assignment, trained, labelled, judged)
     weighed = _weigh(fitted, needs_network=assignment.strategy.keeps_network and trained.state is not None)
     metrics = trained.metrics | {"views": [view.to_json() for view in weighed.views], "view": weighed.chosen}
     if weighed.chosen == NETWORK:
         return replace(trained, metrics=metrics)
+    probabilities = _joined(trained, labelled, fitted, weighed.weights, judged, progress)
     first, second = weighed.weights
-    probabilities = torch.from_numpy(first * fitted.network + second * fitted.ngrams).softmax(1).numpy()
     names = [examples.names[index] for index in validation]
     groups = examples.groups_of(trained.validation)
     figures = evaluate(probabilities, examples.labels[validation], trained.classes, names, groups)
@@ -121,7 +127,7 @@ def join_ngrams(assignment: Assignment, trained: TrainedModel) -> TrainedModel:
     found = _refit(labelled, fitted, progress)
     found = replace(found, head=found.head.scaled(second))
     if weighed.chosen == NGRAMS:
-        trained = replace(trained, head=None, state=None, tokenizer=None)
+        trained = replace(trained, head=None, state=None, tokenizer=None, windows=1)
     else:
         assert trained.head is not None
         trained = replace(trained, head=trained.head.scaled(first))
@@ -156,7 +162,44 @@ class _Fitted:
     strength: float
 
 
-def _fit(assignment: Assignment, trained: TrainedModel, labelled: _Labelled) -> _Fitted:
+def _joined(
+    trained: TrainedModel,
+    labelled: _Labelled,
+    fitted: _Fitted,
+    weights: Sequence[float],
+    judged: npt.NDArray[np.int64],
+    progress: Progress,
+) -> Array:
+    """Return the probabilities of the validation part by both views, weighed; `judged` are those that are known."""
+    first, second = weights
+    if len(judged) == len(trained.validation):
+        known: Array = torch.from_numpy(first * fitted.network + second * fitted.ngrams).softmax(1).numpy()
+        return known
+    found = np.empty_like(trained.probabilities)
+    for start in range(0, len(found), AT_ONCE):
+        progress.check()
+        rows = trained.validation[start : start + AT_ONCE]
+        encoded = labelled.vocabulary.encode([trained.examples.names[row] for row in rows])
+        ngrams = _said(SparseMatrix(encoded, len(labelled.vocabulary)), fitted.start)
+        network = _logarithms(trained.probabilities[start : start + AT_ONCE])
+        found[start : start + AT_ONCE] = (
+            torch.from_numpy(first * network + second * ngrams).softmax(1).numpy()
+        )
+    return found
+
+
+def _logarithms(probabilities: Array) -> Array:
+    return np.log(np.clip(probabilities, 1e-30, None))
+
+
+def _said(texts: SparseMatrix, parameters: Tensor) -> Array:
+    """Return log-probabilities of texts."""
+    return _log_softmax((texts.times(parameters[:-1]) + parameters[-1]).numpy())
+
+
+def _fit(
+    assignment: Assignment, trained: TrainedModel, labelled: _Labelled, judged: npt.NDArray[np.int64]
+) -> _Fitted:
     """Fit a head on the n-grams of the training part, or several where each example is held out in turn."""
     progress, split, classes = assignment.progress, labelled.train, len(trained.classes)
     if trained.out_of_fold is not None:
@@ -171,8 +214,7 @@ def _fit(assignment: Assignment, trained: TrainedModel, labelled: _Labelled) -> 
         check=progress.check,
         tolerance=TOLERANCE,
     )
-    network = np.log(np.clip(trained.probabilities, 1e-30, None))
-    ngrams = _log_softmax((unseen.times(path.parameters[:-1]) + path.parameters[-1]).numpy())
+    network, ngrams = _logarithms(trained.probabilities[judged]), _said(unseen, path.parameters)
     return _Fitted(network, ngrams, truth, path.parameters, path.strength)
 
 
@@ -264,10 +306,14 @@ def _view(name: str, scores: npt.NDArray[np.generic], labels: Labels) -> View:
     return View(name, functional.cross_entropy(values, targets).item(), accuracy)
 
 
-def _some(train: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.int64]:
-    if len(train) <= MOST_EXAMPLES:
-        return train
-    return np.sort(np.random.default_rng(seed).choice(train, MOST_EXAMPLES, replace=False))
+def _some(rows: npt.NDArray[np.int64], texts: Sequence[str], most: int, seed: int) -> npt.NDArray[np.int64]:
+    """Return the rows, or some of them, in their order: as many as memory holds the n-grams of."""
+    characters = np.array([len(texts[row]) for row in rows])
+    if len(rows) <= most and characters.sum() <= MOST_CHARACTERS:
+        return rows
+    drawn = np.random.default_rng(seed).permutation(len(rows))[:most]
+    within = max(1, int(np.searchsorted(characters[drawn].cumsum(), MOST_CHARACTERS, "right")))
+    return rows[np.sort(drawn[:within])]
 
 
 def _tell(progress: Progress, number: int, point: PathPoint) -> None:

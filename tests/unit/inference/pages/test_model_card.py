@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from inference.pages.model_card import FileParity, card_of
+from inference.pages.model_card import FileParity, Reading, card_of
 
 METRICS: dict[str, Any] = {
     "macro_f1": 0.9,
@@ -41,6 +41,15 @@ def test_compared_answers_are_shown_with_the_published_one() -> None:
         ("Accurate", 80.0, False),
     ]
     assert not card_of(METRICS, ["a", "b"]).compared
+
+
+def test_what_a_network_did_not_see_of_long_texts_is_shown() -> None:
+    reading = {"tokens": 256, "windows": 4, "texts": 700, "longer": 640, "unseen": 0.431}
+    card = card_of({**METRICS, "reading": reading, "learnt_pieces": 6900}, ["a", "b"])
+    assert card.reading == Reading(256, 4, 700, 640, pytest.approx(43.1))
+    assert card.learnt_pieces == 6900
+    for broken in ({**reading, "longer": None}, {**reading, "unseen": "all"}, [], "x"):
+        assert card_of({**METRICS, "reading": broken}, ["a", "b"]).reading is None
 
 
 def test_matrix_shades_by_the_share_of_the_row() -> None:

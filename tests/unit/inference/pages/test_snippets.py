@@ -46,13 +46,20 @@ def test_model_without_a_file_to_give_has_no_program_for_it() -> None:
     assert keys == ["curl", "python"]
 
 
-@pytest.mark.parametrize("has_network", [True, False])
-def test_program_for_ngrams_says_what_the_platform_says(tmp_path: Path, has_network: bool) -> None:
-    content = ngram_model(has_network=has_network)
+@pytest.mark.parametrize(("has_network", "windows"), [(True, 1), (True, 2), (False, 1)])
+def test_program_for_texts_says_what_the_platform_says(
+    tmp_path: Path, has_network: bool, windows: int
+) -> None:
+    content = ngram_model(has_network=has_network, windows=windows)
     (tmp_path / "model.onnx").write_bytes(content)
-    texts = ["glad  RATHER glad", "ｓａｄ sad fellow", "nothing of it"]
+    texts = ["glad  RATHER glad", "ｓａｄ sad fellow", "nothing of it", "sad glad " * 3 + "rather " * 4]
     found = snippets_for(
-        is_image=False, address=ADDRESS, file="model.onnx", reads_tokens=has_network, reads_ngrams=True
+        is_image=False,
+        address=ADDRESS,
+        file="model.onnx",
+        reads_tokens=has_network,
+        reads_windows=windows > 1,
+        reads_ngrams=True,
     )
     code = next(snippet.code for snippet in found if snippet.key == "onnx")
     done = subprocess.run(
@@ -64,6 +71,13 @@ def test_program_for_ngrams_says_what_the_platform_says(tmp_path: Path, has_netw
         said, label, probability = line.rsplit(" ", 2)
         assert (said, label) == (text, expected.label)
         assert float(probability) == pytest.approx(expected.probability, abs=1e-5)
+
+
+def test_program_for_windows_is_of_two_screens() -> None:
+    found = snippets_for(is_image=False, address=ADDRESS, file="model.onnx", reads_windows=True)
+    code = next(snippet.code for snippet in found if snippet.key == "onnx")
+    compile(code, "onnx", "exec")
+    assert len(code.splitlines()) <= 45
 
 
 HOSTILE = (

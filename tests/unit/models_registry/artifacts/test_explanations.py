@@ -10,7 +10,15 @@ from PIL import Image
 
 from models_registry.artifacts import InvalidInput, Predictor
 from models_registry.artifacts.explanations import ActivationMap, NoExplanation, WordImportance
-from tests.tiny_models import COLOURS, SIZE, colour_model, mood_model, picture, undescribed_colour_model
+from tests.tiny_models import (
+    COLOURS,
+    SIZE,
+    colour_model,
+    mood_model,
+    ngram_model,
+    picture,
+    undescribed_colour_model,
+)
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +122,21 @@ def test_long_texts_are_explained_a_few_words_at_a_time() -> None:
     assert len(why.words) == 8
     assert why.words[0].start == 0
     assert why.words[-1].end == len("glad rather " * 256) - 1
+
+
+def test_words_in_any_window_of_a_long_text_count() -> None:
+    """Three tokens at a time are read: with two windows the first and the third three of these ten words."""
+    predictor = Predictor.from_bytes(ngram_model(has_network=True, windows=2))
+    text = ". . . sad sad sad . glad . ."
+    [(prediction, why)] = predictor.explain([text])
+    assert prediction == predictor.predict([text])[0]
+    assert isinstance(why, WordImportance)
+    assert [word.text for word in why.words] == text.split()
+    [without] = predictor.probabilities([text.replace("glad", " ")])
+    [whole] = predictor.probabilities([text])
+    label = ("joy", "sorrow").index(why.label)
+    assert abs(whole[label] - without[label]) > 0.1
+    assert max(why.words, key=lambda word: abs(word.importance)).text == "glad"
 
 
 def test_what_cannot_be_classified_cannot_be_explained(colours: Predictor, moods: Predictor) -> None:

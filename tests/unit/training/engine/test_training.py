@@ -35,11 +35,12 @@ from training.engine.export.torchscript import load_torchscript
 from training.engine.request import TrainingRequest, TrainingResult
 from training.engine.seen_examples import read_seen_examples
 from training.engine.specs.hyperparameters import Hyperparameters
-from training.engine.strategies import frozen
+from training.engine.strategies import frozen, linear_head, ngrams, out_of_fold
 from training.engine.strategies.features import Extracted
 from training.engine.training import train
 
 from .conftest import DATA, FROZEN_PHASES, SAMPLES, MakeRequest
+from .small_data import few_sentences
 
 IMAGE, TEXT = "imageclassification", "textclassification"
 SENTENCES = {
@@ -444,3 +445,43 @@ def test_evaluation_holds_the_figures_and_a_picture_of_each_mistake(trained: Tra
                 assert max(picture.size) <= training.THUMBNAIL
         else:
             assert "thumbnail" not in mistake
+
+
+def test_recurrent_network_learns_pieces_of_a_script_that_the_packaged_tokenizer_lacks(
+    make_request: MakeRequest, tmp_path: Path
+) -> None:
+    """Thai without spaces: whether a letter has come, and where the card is."""
+    begin, end = ("ขอถามว่า", "สวัสดีครับ", "ช่วยบอกที", "อยากรู้ว่า"), ("ครับ", "ค่ะ", "หน่อย", "ตอนนี้")
+    middle = {"จดหมายมาถึงหรือยัง": "letter", "บัตรของฉันอยู่ที่ไหน": "card"}
+    rows = [(f"{a}{words}{b}", label) for words, label in middle.items() for a in begin for b in end]
+    path = write_table(tmp_path / "thai.csv", rows)
+    columns, settings = {"input": "text", "label": "intent"}, Hyperparameters(batch_size=8, epochs=6)
+    asked = {"architecture": "gru", "strategy": "finetune", "columns": columns, "hyperparameters": settings}
+    done = Trained(make_request(TEXT, path, **asked))
+    assert done.result.metrics["learnt_pieces"] > 40
+    assert done.result.accuracy == 100
+    described = json.loads(done.file("metadata").read_text(encoding="utf-8"))
+    _, extra = load_torchscript(done.file("torchscript"))
+    assert json.loads(extra["tokenizer.json"]) == described["tokenizer"]
+    assert len(described["tokenizer"]["model"]["vocab"]) == done.result.metrics["learnt_pieces"]
+    predictor = done.predictor()
+    assert [found.label for found in predictor.predict(["บัตรของฉันอยู่ที่ไหนนะ", "จดหมายมาถึงหรือยังนะ"])] == [
+        "card",
+        "letter",
+    ]
+
+
+def test_of_very_many_texts_some_are_judged_and_all_are_measured(
+    make_request: MakeRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(out_of_fold, "FEW", 0)
+    monkeypatch.setattr(linear_head, "MOST_NUMBERS", 30 * 384)
+    monkeypatch.setattr(ngrams, "MOST_EXAMPLES", 30)
+    monkeypatch.setattr(ngrams, "MOST_JUDGED", 10)
+    monkeypatch.setattr(ngrams, "AT_ONCE", 7)
+    done = Trained(make_request(TEXT, few_sentences(tmp_path / "many.csv", each=20)))
+    metrics = done.result.metrics
+    assert not metrics["cross_validated"]
+    assert metrics["validation_examples"] == 18
+    assert sum(row["support"] for row in metrics["per_class"]) == 18
+    assert metrics["accuracy"] > 0.8

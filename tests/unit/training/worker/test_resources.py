@@ -45,6 +45,21 @@ def test_training_a_network_needs_more_than_looking_at_it() -> None:
     assert trained.memory > frozen.memory
 
 
+def test_memory_of_features_has_a_bound_and_the_disk_has_none() -> None:
+    """A million texts lie on the disk; in memory are as many as a head is fitted on at a time."""
+
+    def fast(examples: int, *, is_image: bool) -> Needs:
+        return needs_of(
+            strategy="frozen", is_image=is_image, dataset_bytes=0, examples=examples, batch_size=32
+        )
+
+    for is_image, many in ((True, 100_000), (False, 1_000_000)):
+        few, much = fast(many // 100, is_image=is_image), fast(many, is_image=is_image)
+        assert few.memory < much.memory < 2 * GIB
+        assert fast(10 * many, is_image=is_image).memory == fast(100 * many, is_image=is_image).memory
+        assert much.disk - few.disk > GIB // 2
+
+
 def test_this_machine_is_measured(tmp_path: Path) -> None:
     machine = this_machine(tmp_path)
     assert 0 < machine.disk_free <= machine.disk_total

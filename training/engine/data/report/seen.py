@@ -17,7 +17,7 @@ COMPARED = 100_000  # examples among which near copies are looked for
 REMEMBERED = 50_000  # examples among which copies in other classes are found by name
 CONFLICTS = 3  # that are named
 CONFLICT_CHARS = 60  # of a name or a text among them
-SEEN_CHARS = 1_000  # of a text: 256 tokens, in English four characters each
+SEEN_CHARS = 1_000  # of a text: the 256 tokens that encoders read at a time, in English four characters each
 
 
 class Example(NamedTuple):
@@ -79,22 +79,29 @@ class Seen:
 
 
 class Lengths:
-    """How many texts are longer than what an encoder sees of them."""
+    """How many texts are longer than what an encoder reads at a time, and how much of them that is."""
 
     def __init__(self) -> None:
-        self._long = 0
+        self._long = self._characters = 0
 
     def add(self, text: str) -> None:
         """Look at one text."""
-        self._long += len(text) > SEEN_CHARS
+        if len(text) > SEEN_CHARS:
+            self._long += 1
+            self._characters += len(text)
+
+    @property
+    def _share(self) -> float:
+        """Return how much of the long texts their beginnings are, in percent."""
+        return 100 * SEEN_CHARS * self._long / self._characters
 
     def warnings(self) -> Iterator[str]:
         """Yield what to say of them."""
         if self._long:
             yield (
-                f"Texts of more than {SEEN_CHARS:,} characters: {self._long:,}. An encoder reads about the first "
-                f"{SEEN_CHARS:,} characters of each; put what tells the classes apart "
-                "at the beginning."
+                f"Texts of more than {SEEN_CHARS:,} characters: {self._long:,}. A network reads about so many at a "
+                f"time, the beginning, which is {self._share:.0f} % of these texts, or the mean of a few such windows "
+                "where that is better. Words and parts of words are learnt from the whole texts."
             )
 
 

@@ -49,3 +49,9 @@ def test_batches_of_one_shape_go_together_in_order() -> None:
     batches = [batch(number, 8) for number in range(BATCHES_AT_ONCE + 1)] + [batch(10, 9), batch(11, 8)]
     found = [[number for [number], _ in together] for together in _alike(iter(batches))]
     assert found == [list(range(BATCHES_AT_ONCE)), [BATCHES_AT_ONCE], [10], [11]]
+
+
+def test_batches_of_windows_go_one_by_one() -> None:
+    """Windows are numbered within their batch."""
+    batches: list[Batch] = [([number], {"window_ids": np.zeros((1, 2), np.int64)}) for number in range(3)]
+    assert [[number for [number], _ in together] for together in _alike(iter(batches))] == [[0], [1], [2]]

@@ -1,6 +1,8 @@
 import numpy as np
+import pytest
 
-from training.engine.strategies.features import Extracted, Seen, close_up
+from training.engine.strategies import features as module
+from training.engine.strategies.features import Extracted, Seen, close_up, in_chunks
 
 
 def test_close_up_is_the_middle_in_the_same_size() -> None:
@@ -30,3 +32,12 @@ def test_texts_have_no_views() -> None:
     learnt, truth = Seen(features).with_labels(labels)
     assert learnt is features
     assert truth is labels
+
+
+def test_chunks_hold_few_long_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TEXTS_AT_ONCE", 3)
+    monkeypatch.setattr(module, "CHARACTERS_AT_ONCE", 10)
+    texts = ["a", "b", "c", "d", "eeeeeee", "ffffffff", "g" * 30, "h", "i"]
+    chunks = [*in_chunks(texts)]
+    assert [text for chunk in chunks for text in chunk] == texts
+    assert [len(chunk) for chunk in chunks] == [3, 2, 1, 1, 2]

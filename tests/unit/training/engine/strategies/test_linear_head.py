@@ -3,7 +3,17 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from training.engine.strategies.linear_head import Head, PrincipalAxes, Selection, refit_head, select_head
+from training.engine.strategies import linear_head
+from training.engine.strategies.linear_head import (
+    DenseMatrix,
+    Head,
+    LargeMatrix,
+    PrincipalAxes,
+    Selection,
+    refit_head,
+    select_head,
+    that_fit,
+)
 
 DIMENSION, CLASSES = 6, 3
 CPU = torch.device("cpu")
@@ -121,3 +131,41 @@ def test_asking_to_stop_ends_a_fit() -> None:
 
     with pytest.raises(Stop):
         select(clusters(100, 1), clusters(50, 2), check=check)
+
+
+def test_what_is_too_large_to_copy_is_multiplied_block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    features, _ = clusters(300, 4)
+    small = PrincipalAxes(features, CPU).matrix(features)
+    monkeypatch.setattr(linear_head, "BLOCK", 64)
+    monkeypatch.setattr(linear_head, "MOST_NUMBERS", features.size - 1)
+    large = PrincipalAxes(features, CPU).matrix(features)
+    assert isinstance(small, DenseMatrix)
+    assert isinstance(large, LargeMatrix)
+    torch.testing.assert_close(large.variances, small.variances, rtol=1e-3, atol=1e-6)
+    for axis in range(DIMENSION):  # which may point the other way
+        weight = torch.zeros(DIMENSION, 1)
+        weight[axis] = 1
+        one, other = small.times(weight), large.times(weight)
+        torch.testing.assert_close(one.abs(), other.abs(), rtol=1e-2, atol=1e-3)
+        errors = one / one.norm()
+        found = large.transposed_times(errors)[axis].abs()
+        torch.testing.assert_close(found, small.transposed_times(errors)[axis].abs(), rtol=1e-2, atol=1e-3)
+
+
+def test_head_on_what_is_too_large_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    features, labels = clusters(300, 5)
+    start = select((features, labels), clusters(50, 2), strengths=[1e-2]).head
+    small = refit_head(features, labels, start, 1e-3, check=lambda: None)
+    monkeypatch.setattr(linear_head, "MOST_NUMBERS", 1)
+    large = refit_head(features, labels, start, 1e-3, check=lambda: None)
+    np.testing.assert_allclose(large.probabilities(features), small.probabilities(features), atol=1e-2)
+
+
+def test_of_very_many_examples_some_are_fitted_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linear_head, "MOST_NUMBERS", 10 * DIMENSION)
+    rows = list(range(100, 200))
+    chosen = that_fit(rows, DIMENSION, seed=1)
+    assert len(chosen) == 10
+    assert chosen == sorted(set(chosen) & set(rows))
+    assert that_fit(rows, DIMENSION, seed=2) != chosen
+    assert that_fit(rows[:10], DIMENSION, seed=1) == rows[:10]
