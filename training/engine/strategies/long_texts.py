@@ -18,7 +18,7 @@ from ..events import Progress
 from .features import in_chunks
 
 # Each costs as much as the beginning; features that are kept know it by its name alone, so that another number needs
-# another `feature_cache.FORMAT`. Figures: docs/decisions/017-long-texts.md.
+# another `feature_cache.FORMAT` (docs/decisions/017-long-texts.md).
 MOST_WINDOWS = 4
 SHARE = 0.05  # of the texts that have to be long: fewer cannot change a figure
 SAMPLE = 400  # texts by which that is told
