@@ -27,6 +27,11 @@ from PIL import Image
 from devtools.platform_process import ROOT, PlatformProcess
 
 BYTES = int(os.environ.get("TRAINYARD_BENCH_BYTES", str(10**9)))
+AT_ONCE = {  # lets the web process look at all of it, as it does at what is small
+    "VALIDATE_IN_WEB_BYTES": str(4 * BYTES),
+    "VALIDATE_IN_WEB_FILES": "1000000",
+    "VALIDATE_IN_WEB_SECONDS": "3600",
+}
 CLASSES = 10
 PICTURES = 24  # that are drawn; the others are these with another comment inside
 PIECE = 1 << 20
@@ -57,7 +62,7 @@ def _measure(task: str, filename: str, write: Any) -> dict[str, Any]:
         path = Path(folder) / filename
         write(path, BYTES)
         copied = bare_copy(path, Path(folder) / "copy")
-        with PlatformProcess(Path(folder) / "home", worker=False) as platform:
+        with PlatformProcess(Path(folder) / "home", env=AT_ONCE, worker=False) as platform:
             uploaded, examples = upload(platform, task, path)
             written = in_fresh_process(platform, "write")
             document = Path(platform.home) / "bucket" / "training" / "training.json"
