@@ -37,7 +37,7 @@ BAND, BANDS = (
     25,
 )  # minima of a signature that have to be equal for a pair to be compared: 99 % of those with 0.7
 MINIMA = BAND * BANDS
-CHARS_AT_ONCE = 1 << 20
+CHARS_AT_ONCE, TEXTS_AT_ONCE = 1 << 20, 1 << 12
 PAIRS_AT_ONCE = 1 << 16
 EMPTY = np.uint32(0xFFFFFFFF)
 ODD = np.uint64(0x9E3779B97F4A7C15)
@@ -72,12 +72,16 @@ def bundle_texts(texts: Iterable[str]) -> Bundles:
 
 def connect(pairs: Pairs, count: int) -> Bundles:
     """Return the number of the first example that each of `count` is connected with, directly or by others."""
-    first = np.arange(count)
+    return connect_further(np.arange(count), pairs)
+
+
+def connect_further(first: Bundles, pairs: Pairs) -> Bundles:
+    """Return bundles after further pairs; those that there were stay together."""
+    first = first.copy()
     while len(pairs):
         ends = first[pairs]
         least = ends.min(1)
-        np.minimum.at(first, ends.ravel(), np.repeat(least, 2))
-        np.minimum.at(first, pairs.ravel(), np.repeat(least, 2))
+        np.minimum.at(first, ends.ravel(), np.repeat(least, 2))  # of bundles, which their examples follow
         first = _followed(first)
         ends = first[pairs]
         pairs = pairs[ends[:, 0] != ends[:, 1]]
@@ -187,14 +191,15 @@ class TextSketches:
         plain = normal_form(text)
         self._waiting.append(plain)
         self._chars += len(plain)
-        if self._chars >= CHARS_AT_ONCE:
+        if self._chars >= CHARS_AT_ONCE or len(self._waiting) >= TEXTS_AT_ONCE:
             self._sign()
 
     def bundles(self) -> Bundles:
         """Return the bundle of each text."""
         self._sign()
         signatures = np.concatenate(self._done) if self._done else np.zeros((0, MINIMA), np.uint32)
-        return connect(_alike_texts(signatures), len(signatures))
+        self._done = [signatures]  # the pieces are not needed any more
+        return _bundles_of(signatures)
 
     def _sign(self) -> None:
         if self._waiting:
@@ -238,16 +243,17 @@ def _filled(minima: Signatures) -> Signatures:
     return found
 
 
-def _alike_texts(signatures: Signatures) -> Pairs:
-    """Return pairs of texts whose signatures agree in so many minima."""
-    pairs = [np.zeros((0, 2), np.int64)]
+def _bundles_of(signatures: Signatures) -> Bundles:
+    """Return the bundles of texts whose signatures agree in so many minima; a few pairs at a time are in memory."""
+    first: Bundles = np.arange(len(signatures))
     for start in range(0, MINIMA, BAND):
         found = _of_one_band(signatures[:, start : start + BAND])
         for begin in range(0, len(found), PAIRS_AT_ONCE):
             some = found[begin : begin + PAIRS_AT_ONCE]
+            some = some[first[some[:, 0]] != first[some[:, 1]]]  # the others are together already
             equal = (signatures[some[:, 0]] == signatures[some[:, 1]]).mean(1)
-            pairs.append(some[equal >= JACCARD])
-    return np.concatenate(pairs)
+            first = connect_further(first, some[equal >= JACCARD])
+    return first
 
 
 def _of_one_band(band: Signatures) -> Pairs:

@@ -3,10 +3,11 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from devtools.costs import cost_of
 from models_registry.artifacts.decoding import sketch_image
 from training.engine.data.near_copies import (
     JACCARD,
@@ -14,6 +15,7 @@ from training.engine.data.near_copies import (
     bundle_photos,
     bundle_texts,
     connect,
+    connect_further,
     least_likeness,
     normal_form,
 )
@@ -132,6 +134,7 @@ def test_nearly_all_pairs_with_enough_in_common_are_found_and_hardly_others() ->
     assert found > 150
 
 
+@settings(deadline=None)
 @given(count=st.integers(1, 30), data=st.data())
 def test_connected_are_those_that_a_search_finds(count: int, data: st.DataObject) -> None:
     ends = st.integers(0, count - 1)
@@ -140,7 +143,19 @@ def test_connected_are_those_that_a_search_finds(count: int, data: st.DataObject
     for _ in range(count):
         for first, second in pairs:
             expected[first] = expected[second] = min(expected[first], expected[second])
-    assert connect(np.array(pairs, np.int64).reshape(-1, 2), count).tolist() == expected
+    found = np.array(pairs, np.int64).reshape(-1, 2)
+    assert connect(found, count).tolist() == expected
+    assert connect_further(connect(found[::2], count), found[1::2]).tolist() == expected
+
+
+def bundles_of_copies(count: int) -> int:
+    return len(set(bundle_texts(f"Where is the parcel number {n}, please?" for n in range(count)).tolist()))
+
+
+def test_many_copies_take_little_memory() -> None:
+    cost = cost_of(bundles_of_copies, 50_000)
+    assert cost.result == 1
+    assert cost.peak_growth < 140 << 20
 
 
 def test_many_texts_are_compared_in_seconds() -> None:
