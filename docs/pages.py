@@ -81,6 +81,7 @@ ADMIN: dict[str, tuple[str | None, str]] = {
     "training.example": ("admin-examples", "admin-example"),
     "training.revision": ("admin-revisions", "admin-revision"),
     "training.edit": ("admin-edits", "admin-edit"),
+    "evaluations.evaluation": ("admin-evaluations", "admin-evaluation"),
     "inference.batch": ("admin-batches", "admin-batch"),
     "inference.modelusage": ("admin-uses", "admin-use"),
     "training.hubnetwork": ("admin-networks", "admin-network"),

@@ -15,7 +15,7 @@ SECRETS = (
     *("documents.outboxentry", "documents.publishedentry", "documents.overruledchange"),
     *("core.periodictask", "knox.authtoken"),
 )
-LOOKED_AT = ("control", "core", "documents", "inference", "models_registry", "training")
+LOOKED_AT = ("control", "core", "documents", "evaluations", "inference", "models_registry", "training")
 OPERATED = (
     *("training.change_trainingjob", "training.change_dataset", "training.delete_dataset"),
     *("training.change_hubnetwork", "training.delete_hubnetwork"),  # to add one is a matter of licences

@@ -62,6 +62,7 @@ Example.objects.create(project=project, shard=DatasetFactory(owner=owner), place
 Edit.objects.create(
     project=project, number=1, author=owner, kind="relabel", summary="1 example now owl", examples=1, changes=[]
 )
+EvaluationFactory(model=model, state="succeeded", finished_at=now)
 Batch.objects.create(model=model, source_name="a.zip", suffix=".zip", size=1, total=10, done=3)
 ModelUsage.objects.create(model=model, day=now.date(), calls=3, inputs=9, milliseconds=70, last_used_at=now)
 WorkerHeartbeat.objects.create(name="w1", queues=["cpu"], started_at=now, seen_at=now, ready=True)

@@ -24,6 +24,7 @@ from models_registry.models import RegisteredModel
 from tests.factories import (
     ArtifactFactory,
     DatasetFactory,
+    EvaluationFactory,
     HubNetworkFactory,
     TrainingJobFactory,
     UserFactory,
@@ -99,6 +100,7 @@ def rows() -> None:
     HubNetworkFactory()
     now = timezone.now()
     WorkerHeartbeat.objects.create(name="w1", queues=["cpu"], started_at=now, seen_at=now)
+    EvaluationFactory(model=model)
     Batch.objects.create(model=model, source_name="a.zip", suffix=".zip", size=1, total=1)
     ModelUsage.objects.create(model=model, day=now.date(), calls=1, last_used_at=now)
     AuthToken.objects.create(user=model.owner)

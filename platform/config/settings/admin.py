@@ -56,6 +56,7 @@ UNFOLD = {
                     _admin_link("Examples", "photo_library", "training.example"),
                     _admin_link("Revisions", "history", "training.revision"),
                     _admin_link("Changes of examples", "edit_note", "training.edit"),
+                    _admin_link("Evaluations", "fact_check", "evaluations.evaluation"),
                     _admin_link("Batches", "stacks", "inference.batch"),
                     _admin_link("Use of models", "bar_chart", "inference.modelusage"),
                     _admin_link("Networks", "hub", "training.hubnetwork"),
