@@ -11,6 +11,7 @@ import numpy as np
 from models_registry.inputs import DataError
 
 TRAIN, VALIDATION = 0, 1  # the sides of a division
+NEARLY_ALL = 0.9  # of a class: what is beside so many near copies is too little to validate on
 
 
 @dataclass(frozen=True)
@@ -118,18 +119,24 @@ class _Division:
             self._put(bundles[place], TRAIN if lack[TRAIN] >= lack[VALIDATION] else VALIDATION)
 
     def divide_pure(self, bundles: Sequence[_Bundle], seed: int) -> None:
-        """Draw bundles of one class into the training part until the class has its share there."""
+        """Put bundles of one class, large ones first, where it lacks the larger share, and draw single examples."""
         generator = np.random.default_rng(seed)
         by_class: dict[int, list[_Bundle]] = defaultdict(list)
         for bundle in bundles:
             by_class[next(iter(bundle.counts))].append(bundle)
         for label in sorted(by_class):
-            own = by_class[label]
-            for place, drawn in enumerate(generator.permutation(len(own))):
-                is_last_chance = place == len(own) - 1 and not self._counts[VALIDATION][label]
-                lacks = self._counts[TRAIN][label] < self._wanted[label] and not is_last_chance
-                first = not self._counts[TRAIN][label] and place == 0
-                self._put(own[drawn], TRAIN if first or lacks else VALIDATION)
+            drawn = [by_class[label][place] for place in generator.permutation(len(by_class[label]))]
+            drawn.sort(key=lambda bundle: -len(bundle.indices))
+            for place, bundle in enumerate(drawn):
+                if place == len(drawn) - 1 and not self._counts[VALIDATION][label]:
+                    side = VALIDATION
+                elif place == 0 and not self._counts[TRAIN][label]:
+                    side = TRAIN
+                elif len(bundle.indices) == 1:
+                    side = TRAIN if self._counts[TRAIN][label] < self._wanted[label] else VALIDATION
+                else:
+                    side = TRAIN if self._lack(label, TRAIN) >= self._lack(label, VALIDATION) else VALIDATION
+                self._put(bundle, side)
 
     def fill_gaps(self) -> None:
         """Move bundles until every class is on both sides. Raises `DataError`."""
@@ -179,11 +186,13 @@ class Bundled:
 def bundle(labels: Sequence[str], contents: Sequence[Hashable], near: Sequence[int]) -> Bundled:
     """Return what stays together on one side of a split: copies, and near copies by the numbers of their bundles.
 
-    A class of near copies of one another could not be validated at all; it is split by its exact copies.
+    A class of which nearly all examples are near copies of one another could not be validated; it is split by its exact
+    copies.
     """
     first: dict[Hashable, int] = {}
     joined = [first.setdefault(content, int(number)) for content, number in zip(contents, near, strict=True)]
-    loosened = lone_classes(labels, joined)
+    totals, sizes = Counter(labels), Counter(zip(labels, joined, strict=True))
+    loosened = {label for (label, _), size in sizes.items() if size > NEARLY_ALL * totals[label]}
     groups = [
         ("", content) if label in loosened else group
         for label, content, group in zip(labels, contents, joined, strict=True)

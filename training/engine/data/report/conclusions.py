@@ -50,8 +50,8 @@ def bundle_notes(report: DataReport, lookalikes: Sequence[str]) -> Iterator[str]
         )
     if lookalikes:
         yield (
-            f"All examples of these classes are near copies of one another: {_named(lookalikes)}. What is measured of "
-            "them says little of new examples. Add different ones."
+            f"All or nearly all examples of these classes are near copies of one another: {_named(lookalikes)}. What "
+            "is measured of them says little of new examples. Add different ones."
         )
 
 

@@ -134,6 +134,11 @@ def test_nearly_all_pairs_with_enough_in_common_are_found_and_hardly_others() ->
     assert found > 150
 
 
+def test_connected_through_an_example_that_was_connected_before() -> None:
+    pairs = np.array([(0, 3), (1, 4), (2, 3), (2, 5), (4, 5)])
+    assert connect(pairs, 6).tolist() == [0] * 6
+
+
 @settings(deadline=None)
 @given(count=st.integers(1, 30), data=st.data())
 def test_connected_are_those_that_a_search_finds(count: int, data: st.DataObject) -> None:

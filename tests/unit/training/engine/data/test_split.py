@@ -92,6 +92,15 @@ def test_near_copies_are_bundled_unless_a_class_would_have_but_one() -> None:
     assert len(set(found.groups[3:])) == 3
 
 
+def test_a_class_of_one_bundle_and_a_straggler_is_split_by_its_copies() -> None:
+    labels, near = ["a"] * 40 + ["b"] * 40, [0] * 39 + [1] + [2] * 36 + [3] * 4
+    found = bundle(labels, [str(number) for number in range(80)], near)
+    assert found.loosened == ("a",)
+    split = stratified_split([int(label == "b") for label in labels], 70, 0, groups=found.groups)
+    assert sum(place < 40 for place in split.validation) == 12
+    assert {near[place] for place in split.validation if place >= 40} == {3}
+
+
 def test_given_split_has_no_near_copies_of_training_examples() -> None:
     parts, labels = ["train", "train", "valid", "valid", "valid", "valid"], [0, 1, 0, 1, 1, 0]
     assert given_split(parts, labels, [1, 2, 1, 3, 2, 4]) == Split((0, 1, 2, 4), (3, 5))
