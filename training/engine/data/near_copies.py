@@ -48,6 +48,10 @@ Signatures = npt.NDArray[np.uint32]
 
 _others = re.compile(r"[\W_]+")
 _digit = re.compile(r"\d")
+# What the two patterns make of ASCII, in a fifth of the time.
+_ascii = "".join(
+    "0" if sign.isdigit() else sign.lower() if sign.isalnum() else " " for sign in map(chr, range(128))
+)
 
 
 def bundle_photos(sketches: Sequence[bytes]) -> Bundles:
@@ -209,10 +213,14 @@ class TextSketches:
 
 def normal_form(text: str) -> str:
     """Return what of a text is compared, with blanks around it; the text itself where little would be left."""
-    plain = _digit.sub("0", _others.sub(" ", text[:MOST_CHARS].casefold()).strip())
+    beginning = text[:MOST_CHARS]
+    if beginning.isascii():
+        plain = " ".join(beginning.translate(_ascii).split())
+    else:
+        plain = _digit.sub("0", _others.sub(" ", beginning.casefold()).strip())
     letters = len(plain) - plain.count("0") - plain.count(" ")
     # A sign that is in no normal form keeps such texts apart from others: only equal ones have equal grams.
-    return f" {plain} " if letters >= LETTERS else f"\0{text[:MOST_CHARS]}\0\0\0\0"
+    return f" {plain} " if letters >= LETTERS else f"\0{beginning}\0\0\0\0"
 
 
 def _signatures(plains: Sequence[str]) -> Signatures:

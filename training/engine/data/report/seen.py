@@ -71,7 +71,6 @@ class Seen:
 
     def _count(self, example: Example) -> None:
         self.bundling.add(example)
-        example = example._replace(look=b"")
         self.conflicts.add(example)
         self.counter.add(example.label, example.digest)
         self.samples.add(example)
@@ -114,10 +113,11 @@ class Conflicts:
 
     def add(self, example: Example) -> None:
         """Compare an example with those that are remembered."""
-        if len(self._first) < REMEMBERED:
-            other = self._first.setdefault(example.digest, example)
-        else:
-            other = self._first.get(example.digest, example)
+        other = self._first.get(example.digest)
+        if other is None:
+            if len(self._first) < REMEMBERED:
+                self._first[example.digest] = example._replace(look=b"")
+            return
         if other.label != example.label and len(self.shown) < CONFLICTS:
             first, second = other.name[:CONFLICT_CHARS], example.name[:CONFLICT_CHARS]
             both = repr(first) if first == second else f"{first!r} and {second!r}"
@@ -187,7 +187,7 @@ class _GivenSplit:
 
     def add(self, example: Example) -> None:
         if example.part:
-            self._examples.append((self._count, example._replace(name="")))
+            self._examples.append((self._count, example._replace(name="", look=b"")))
         self._count += 1
 
     def used(self, left_out: set[str], groups: Sequence[Hashable]) -> int:

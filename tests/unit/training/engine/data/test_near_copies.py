@@ -134,6 +134,13 @@ def test_nearly_all_pairs_with_enough_in_common_are_found_and_hardly_others() ->
     assert found > 150
 
 
+@given(st.text(st.characters(max_codepoint=127), max_size=80))
+def test_normal_form_of_ascii_is_that_of_other_texts(text: str) -> None:
+    accented = normal_form(text + " é")
+    if accented.startswith(" "):  # else there is too little to compare
+        assert normal_form(text).split() == accented.split()[:-1] or normal_form(text).startswith("\0")
+
+
 def test_connected_through_an_example_that_was_connected_before() -> None:
     pairs = np.array([(0, 3), (1, 4), (2, 3), (2, 5), (4, 5)])
     assert connect(pairs, 6).tolist() == [0] * 6
