@@ -1,7 +1,7 @@
 """A worker's attempt at an evaluation: predict, write down each answer, add them up."""
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -29,7 +29,7 @@ from work import transitions
 from work.attempt import Attempt
 
 from .files import answers_key
-from .held_out import MOST, learnt_by, out_of_fold, test_part
+from .held_out import MOST, classes_now, learnt_by, names_now, out_of_fold, test_part
 from .models import Evaluation
 from .results import SHOWN, Answered, write_answers
 from .statistics import measure
@@ -83,7 +83,7 @@ class EvaluationAttempt(Attempt[Evaluation]):
             edit=edit,
             done=len(answers),
             total=len(answers),
-            figures={**_figures(answers, evaluation.model.classes), **left_out},
+            figures={**_figures(answers, classes_now(evaluation.model)), **left_out},
             result_key=key,
             result_sha256=upload(path, key),
             result_size=path.stat().st_size,
@@ -159,6 +159,7 @@ class EvaluationAttempt(Attempt[Evaluation]):
     def _answered(self, chosen: Chosen) -> list[Answered]:
         """Run the version on the examples; those that it cannot read are missing."""
         served, check = find_served_model(self.work.model.token), self.heartbeat.check
+        names = names_now(self.work.model)
         is_image = self.work.project.task_type == TaskType.IMAGE
         with broken_limits_noted(served.model):
             predictor = load_served(served)
@@ -172,7 +173,7 @@ class EvaluationAttempt(Attempt[Evaluation]):
                     outcomes = list(classify(predictor, items))
                 for row, outcome in zip(some, outcomes, strict=True):
                     if isinstance(outcome, Prediction):
-                        answers.append(_with_answer(chosen.answers[row], outcome))
+                        answers.append(_with_answer(chosen.answers[row], outcome, names))
                 self.heartbeat.tell(done=some[-1] + 1, total=len(chosen.answers))
         return answers
 
@@ -199,9 +200,13 @@ def _taken(manifest: Manifest, rows: Sequence[int]) -> Manifest:
     return Manifest.of_columns([[column[row] for row in rows] for column in manifest.columns().values()])
 
 
-def _with_answer(one: Answered, outcome: Prediction) -> Answered:
-    own = dict(outcome.top).get(one.label)
-    return replace(one, predicted=outcome.label, probability=outcome.probability, own=own)
+def _with_answer(one: Answered, outcome: Prediction, names: Mapping[str, str]) -> Answered:
+    """Return an answer under the classes' names of now; what is said of merged classes is added up."""
+    top: dict[str, float] = defaultdict(float)
+    for label, probability in outcome.top:
+        top[names.get(label, label)] += probability
+    predicted = max(top, key=top.__getitem__)
+    return replace(one, predicted=predicted, probability=top[predicted], own=top.get(one.label))
 
 
 def _figures(answers: Sequence[Answered], classes: Sequence[str]) -> dict[str, object]:

@@ -15,12 +15,14 @@ from core.exceptions import InvalidRequest
 from models_registry.models import Project, RegisteredModel
 from training.engine.data.manifest import TEST, TRAIN, VALIDATION, Manifest, read_manifest
 from training.engine.seen_examples import read_seen_examples
-from training.examples.edits import lock, newest_edit
+from training.examples.edits import lock, newest_edit, renamed_classes
 from training.examples.models import Example, Findings
+from training.jobs.models import TrainingJob
 
 from .models import Evaluation
 from .results import SHOWN, Answered
 
+FIRST_REVISION = 1  # the upload of a project's first training, as it came
 MOST = 20_000  # examples that a version is run on; of more, those with the smallest digests, which are a fair draw
 
 
@@ -108,6 +110,19 @@ def learnt_by(model: RegisteredModel) -> Learnt:
     )
 
 
+def names_now(model: RegisteredModel) -> dict[str, str]:
+    """Return what those classes of a version are called now that were renamed or merged since it was trained."""
+    found = TrainingJob.objects.filter(registered_model=model).values_list("revision__number", flat=True)
+    assert model.project is not None
+    return renamed_classes(model.project, after=found.first() or FIRST_REVISION)
+
+
+def classes_now(model: RegisteredModel) -> list[str]:
+    """Return the classes of a version under their names of now."""
+    names = names_now(model)
+    return sorted({names.get(label, label) for label in model.classes})
+
+
 def out_of_fold(project: Project, model: RegisteredModel) -> tuple[list[Answered], int]:
     """Return what was answered to each example while it was left out, under the labels of now; and the newest edit.
 
@@ -119,12 +134,14 @@ def out_of_fold(project: Project, model: RegisteredModel) -> tuple[list[Answered
         manifest, further = read_seen_examples(path)
     snapshot = _snapshot(project)
     rows = {(row.shard, row.place): row for row in snapshot.rows}
-    answers = []
+    names, answers = names_now(model), []
     for index, row in ((index, rows.get(key)) for index, key in enumerate(_keys(manifest))):
         given, likely = further["given"][index], further["likely"][index]
         if row is None or not isinstance(given, float) or not isinstance(likely, float):
             continue
-        before, other = manifest.labels[index], str(further["suggested"][index])
+        before, other = (
+            names.get(one, one) for one in (manifest.labels[index], str(further["suggested"][index]))
+        )
         answers.append(
             Answered(
                 sha256=row.sha256,

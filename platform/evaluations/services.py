@@ -25,7 +25,7 @@ from work.models import UNFINISHED, State
 from work.queue import announce
 
 from .files import file_key, folder_of
-from .held_out import basis_of, require_measurable
+from .held_out import basis_of, classes_now, require_measurable
 from .models import Evaluation, LabelledFile
 
 logger = structlog.get_logger(__name__)
@@ -168,8 +168,8 @@ def _measurable(project: Project, version: int, basis: str, file: LabelledFile |
     if basis != Evaluation.Basis.OUT_OF_FOLD and not model.is_serving:
         raise InvalidRequest(f"Version {version} is not live any more. Restore it first, or choose another.")
     require_measurable(model, basis)
-    if file is not None and model.classes and not set(file.classes) & set(model.classes):
-        told, known = (", ".join(classes[:NAMED]) for classes in (file.classes, model.classes))
+    if file is not None and model.classes and not set(file.classes) & set(classes_now(model)):
+        told, known = (", ".join(classes[:NAMED]) for classes in (file.classes, classes_now(model)))
         raise InvalidRequest(
             f"Version {version} knows none of the classes in {file.name} ({told}). It knows {known}"
             f"{' and others' if len(model.classes) > NAMED else ''}. Name them alike."

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import structlog
 from django.db import transaction
-from django.db.models import Max, QuerySet
+from django.db.models import Max, Q, QuerySet
 
 from accounts.models import User
 from core.exceptions import InvalidRequest
@@ -93,6 +93,27 @@ def rename_class(*, project: Project, author: User | None, old: str, new: str) -
     exists = Example.objects.filter(project=project, label=new).exists()
     words = f"“{old}” merged into “{new}”" if exists else f"“{old}” renamed to “{new}”"
     return _edit(project, author, Edit.Kind.RENAME, chosen, {"label": new}, words, None)
+
+
+def renamed_classes(project: Project, *, after: int) -> dict[str, str]:
+    """Return what classes are called now that were renamed, or merged into others, since revision number `after`."""
+    names: dict[str, str] = {}
+    taken_back = Edit.objects.filter(project=project).exclude(undone_by=None).values_list("pk", "undone_by")
+    undone = {pk: by for pk, by in taken_back if by is not None}
+    renames = Edit.objects.filter(project=project, kind=Edit.Kind.RENAME).order_by("number")
+    renames = renames.filter(Q(revision=None) | Q(revision__number__gt=after))
+    for pk, old, new in renames.values_list("pk", "changes__0__before__label", "changes__0__after__label"):
+        if _stands(pk, undone):
+            names = {before: new if name == old else name for before, name in names.items()} | {old: new}
+    return {before: name for before, name in names.items() if before != name}
+
+
+def _stands(pk: int, undone: Mapping[int, int]) -> bool:
+    """Tell whether an edit has not been taken back, or that was taken back itself."""
+    stands = True
+    while pk in undone:
+        pk, stands = undone[pk], not stands
+    return stands
 
 
 def undo(*, project: Project, author: User | None, number: int | None = None) -> Outcome:

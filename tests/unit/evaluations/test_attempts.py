@@ -84,6 +84,30 @@ def test_without_a_test_part_each_example_was_left_out_once(work_off: WorkOff) -
     assert evaluated(project, work_off, version=2).figures["right"] == 3, "measured by the labels of now"
 
 
+def test_a_version_answers_under_the_names_of_now(project: Project, work_off: WorkOff) -> None:
+    """A class that was renamed since is no mistake of the versions before; taken back, it has its old name."""
+    author = project.owner
+    edits.rename_class(project=project, author=author, old="joy", new="delight")
+    edits.rename_class(project=project, author=author, old="delight", new="bliss")
+    assert evaluated(project, work_off).figures["right"] == 10
+    file = brought(project, "text,label\nglad you,bliss\nsad you,sorrow\n")
+    figures = evaluated(project, work_off, file).figures
+    assert (figures["right"], figures["unknown"]) == (2, {})
+    edits.undo(project=project, author=author)
+    edits.undo(project=project, author=author)
+    assert evaluated(project, work_off).figures["right"] == 10
+    edits.rename_class(project=project, author=author, old="sorrow", new="joy")
+    found = evaluated(project, work_off)
+    assert found.figures["right"] == 11, "of merged classes each is right for the other"
+    assert all(one.own is not None and one.own > 0.99 for one in answers_of(found))
+
+
+def test_what_was_left_out_once_is_answered_under_the_names_of_now(work_off: WorkOff) -> None:
+    project = project_of([("a", "joy", "train"), ("b", "joy", "train"), ("c", "sorrow", "validation")])
+    edits.rename_class(project=project, author=None, old="joy", new="delight")
+    assert evaluated(project, work_off).figures["right"] == 3
+
+
 def test_a_labelled_file_tells_what_was_not_measured(project: Project, work_off: WorkOff) -> None:
     file = brought(project, "text,label\nglad you,joy\nsad you,sorrow\nglad me,envy\nsad me,\n")
     assert (file.examples, file.classes) == (3, ["envy", "joy", "sorrow"])
