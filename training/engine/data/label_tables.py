@@ -121,7 +121,7 @@ def _labels(
         if len(row) != len(heading):
             continue
         name = row[label[0]] if len(label) == 1 else _switched_on(heading, row, others)
-        part = "" if split is None else part_of_cell(row[split]) or ""
+        part = "" if split is None else part_of_cell(row[split], heading[split]) or ""
         found.append(LabelRow(row[file], name, part))
     return LabelTable(found, heading, [])
 

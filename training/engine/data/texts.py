@@ -80,7 +80,7 @@ def iter_rows(reader: TableReader, found: Columns) -> Iterator[Row | Unreadable 
             )
         text, label = row.text.strip(BLANK), alone(row.label.strip(BLANK))
         cell, group = _further_cells(row, found)
-        part = part_of_cell(cell)
+        part = part_of_cell(cell, found.split)
         reason = row.problem or _why_unreadable(text, label, found, most)
         if part is None:
             reason = reason or f"{cell[:SHOWN]!r} in {found.split!r} is no part of a split"

@@ -26,6 +26,23 @@ def test_part_of_cell_in_all_spellings(cell: str, part: str | None) -> None:
 
 
 @pytest.mark.parametrize(
+    ("cell", "column", "part"),
+    [
+        ("True", "is_valid", "valid"),
+        ("false", "is_valid", "train"),
+        ("1.0", "Is-Test", "test"),
+        ("0", "is_train", "valid"),
+        ("train", "is_train", "train"),
+        ("", "is_valid", ""),
+        ("True", "split", None),
+        ("maybe", "is_valid", None),
+    ],
+)
+def test_columns_that_ask_are_answered_by_yes_and_no(cell: str, column: str, part: str | None) -> None:
+    assert part_of_cell(cell, column) == part
+
+
+@pytest.mark.parametrize(
     ("names", "values", "taken", "found"),
     [
         (["text", "label", "split"], ["train", "test"], [], "split"),
@@ -34,6 +51,9 @@ def test_part_of_cell_in_all_spellings(cell: str, part: str | None) -> None:
         (["text", "label", "split"], ["", ""], [], ""),
         (["text", "split"], ["train", "test"], ["text", "split"], ""),
         (["text", "label", "vehicle"], ["train", "train"], [], ""),
+        (["text", "label", "is_valid"], ["False", "True"], [], "is_valid"),
+        (["text", "label", "Is Test"], ["0", "0"], [], "Is Test"),
+        (["text", "label", "is_valid"], ["False", "perhaps"], [], ""),
     ],
 )
 def test_find_split_column_by_name_and_values(
