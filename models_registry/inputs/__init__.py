@@ -32,6 +32,7 @@ from .limits import Limits
 from .repacking import TAR_SUFFIXES, NeedsMoreRoom, Room, is_tar, repack, tar_holds_tables
 from .tables import (
     BLANK,
+    NUL,
     TABLE_SUFFIXES,
     Columns,
     Row,
@@ -54,6 +55,7 @@ from .tables import (
 __all__ = [
     "BLANK",
     "NOT_WANTED",
+    "NUL",
     "SYSTEM_FILES",
     "TABLE_SUFFIXES",
     "TAR_SUFFIXES",

@@ -1,6 +1,6 @@
 """Tables of texts: one reader a file format, chosen by the file's suffix."""
 
-from .base import BLANK, Row, TableReader
+from .base import BLANK, NUL, Row, TableReader
 from .columns import (
     Columns,
     UnclearColumns,
@@ -18,6 +18,7 @@ from .zipped import holds_tables, holds_tables_by_name
 
 __all__ = [
     "BLANK",
+    "NUL",
     "TABLE_SUFFIXES",
     "Columns",
     "Row",

@@ -11,6 +11,7 @@ from ..errors import DataError
 from ..limits import Limits
 
 SAMPLE_ROWS = 200
+NUL = "\udc00"  # what stands for it: csv takes none, and no byte that is no text is kept as this
 BLANK = (
     " \t\n\r\v\f\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
     "\u2028\u2029\u202f\u205f\u3000\u200b\u200c\u200d\u2060\ufeff\u00ad"

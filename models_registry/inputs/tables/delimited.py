@@ -9,13 +9,12 @@ from itertools import islice
 from typing import BinaryIO, ClassVar
 
 from ..errors import DataError
-from .base import SAMPLE_ROWS, Row, TableFormat, TableReader, row_of
+from .base import NUL, SAMPLE_ROWS, Row, TableFormat, TableReader, row_of
 from .encodings import Encoding, find_encoding, named_encoding, open_text, other_readings, sample_of
 from .layout import NO_DELIMITER, SAMPLE_AGAIN, Layout, fields_of, find_dialect, find_layout
 from .records import Dialect, Record, read_records, trimmed
 
 FAULTY = 0.02  # share of lines with NUL, up to which these are faults of a text
-NUL = "\udc80"  # as a byte that is no text is kept
 SAMPLE_LINES = 1000
 PEEKED = 1000  # blank lines before the first
 SAMPLE_CHARS = 1 << 18

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from models_registry.inputs import (
     BLANK,
+    NUL,
     Columns,
     Corrections,
     DataError,
@@ -110,7 +111,7 @@ def _why_unreadable(text: str, label: str, columns: Columns, most: int) -> str:
             f"has {max(len(text), len(label)):,} characters in a field; a field may have {most:,} characters"
         )
     both = text + label
-    if "\0" in both:
+    if "\0" in both or NUL in both:
         return "holds NUL characters"
     if both.isascii() or _is_whole(both):
         return ""

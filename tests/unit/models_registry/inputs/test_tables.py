@@ -319,7 +319,7 @@ CASES = [
         "one row with NUL.csv",
         table(ROWS * 20) + "My card\0,card\n",
         {"card": 60, "rate": 60},
-        left_out="row 122: holds bytes that are no text",
+        left_out="row 122: holds NUL characters",
     ),
     Case("NUL behind the end.csv", table(ROWS) + "\0" * 512, left_out="row 8: no label"),
     Case("NUL all over.csv", table(ROWS).replace(" ", "\0"), {}, "holds NUL characters"),
