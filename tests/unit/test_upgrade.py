@@ -228,6 +228,7 @@ def test_jobs_come_to_the_project_of_their_model() -> None:
     assert job("broken").project.deleted_at == NOW, "nothing came of it, so it is not shown"
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("empty_database")
 def test_ten_thousand_models_are_upgraded_in_bounded_time() -> None:
     release, many = Release(), 10_000

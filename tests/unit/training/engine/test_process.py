@@ -199,6 +199,7 @@ def test_child_dies_with_its_parent(make_request: MakeRequest) -> None:
         parent.wait()
 
 
+@pytest.mark.long
 def test_two_trainings_run_beside_each_other(make_request: MakeRequest) -> None:
     trainers = [TrainerProcess(), TrainerProcess()]
     for trainer in trainers:

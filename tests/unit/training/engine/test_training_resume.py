@@ -24,7 +24,7 @@ IMAGE, TEXT = "imageclassification", "textclassification"
 PATIENCE = 300.0  # seconds, on a machine that others use as well
 EPOCHS = 3
 ONLY_FROZEN = {"features.chunk"}  # what is kept only while features are all that is extracted
-SAMPLED = ("epoch.middle", "checkpoint.replace", "export.onnx")  # the other points are for `make soak`
+SAMPLED = ("epoch.middle", "export.onnx")  # the other points are for `make soak`
 BEFORE_A_CHECKPOINT = {  # of two files; the best epoch's is written first
     "features.done",
     "fit.done",

@@ -80,6 +80,7 @@ def test_mended_labels_are_what_is_learnt(make_request: MakeRequest, tmp_path: P
     assert found.splits == manifest.splits  # held out stays held out
 
 
+@pytest.mark.long
 def test_texts_of_two_uploads_are_one_revision(make_request: MakeRequest, tmp_path: Path) -> None:
     first = make_request(TEXT, few_sentences(tmp_path / "few.csv"))
     _, manifest, further = run(first)
@@ -152,7 +153,7 @@ def test_near_copies_of_photos_stay_together_in_later_trainings(
     assert all(len({found.splits[row] for row in rows}) == 1 for rows in members(found).values())
 
 
-@pytest.mark.parametrize("task_type", [IMAGE, TEXT])
+@pytest.mark.parametrize("task_type", [IMAGE, pytest.param(TEXT, marks=pytest.mark.long)])
 def test_what_was_seen_is_not_looked_at_again(
     make_request: MakeRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task_type: str
 ) -> None:

@@ -129,6 +129,7 @@ def test_missing_weights_say_how_to_get_them(tmp_path: Path) -> None:
         get_backbone(gone, tmp_path)
 
 
+@pytest.mark.long
 def test_broken_preparation_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise OSError("No space left on device")
