@@ -86,7 +86,9 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlatformProce
         yield platform
 
 
-@pytest.fixture(params=list(MODES))
+@pytest.fixture(
+    params=[pytest.param(mode, marks=pytest.mark.long if mode == "dark" else ()) for mode in MODES]
+)
 def page(
     request: pytest.FixtureRequest, platform: PlatformProcess, chromium_browser: Browser
 ) -> Iterator[Page]:
