@@ -178,7 +178,7 @@ def _products(vectors: npt.NDArray[np.float32]) -> Iterator[tuple[int, int, npt.
         for end in range(start, len(vectors), BLOCK):
             values = vectors[start : start + BLOCK] @ vectors[end : end + BLOCK].T
             if start == end:
-                values[np.tril_indices(len(values))] = -1
+                values[np.tri(len(values), dtype=bool)] = -1
             yield start, end, values
 
 
