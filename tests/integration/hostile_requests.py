@@ -5,6 +5,7 @@ import random
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from django.urls import URLPattern, URLResolver, get_resolver
@@ -440,9 +441,13 @@ def _addresses(resolver: URLResolver, start: str) -> Iterator[str]:
 class Fuzzer:
     """Makes requests up from a seed; the same seed makes the same requests."""
 
-    def __init__(self, seed: int, paths: list[str], people: list[Somebody], known: list[str]) -> None:
+    def __init__(
+        self, seed: int, paths: list[str], people: list[Somebody], known: dict[str, list[str]]
+    ) -> None:
+        """`known` are identifiers of what there is, by the word that stands before them in addresses."""
         self._random = random.Random(seed)
-        self._paths, self._people, self._known = paths, people, known
+        self._paths, self._people, self._of = paths, people, known
+        self._known = [identifier for some in known.values() for identifier in some]
 
     def requests(self, count: int) -> Iterator[HostileRequest]:
         """Yield so many requests."""
@@ -478,8 +483,9 @@ class Fuzzer:
     def _path(self, pattern: str) -> str:
         parts = pattern.split("<>")
         path = parts[0]
-        for part in parts[1:]:
-            value = self._random.choice(self._known if self._random.random() < 0.5 else IN_PATH)
+        for before, part in pairwise(parts):
+            fitting = self._of.get(before.rstrip("/").rpartition("/")[2], self._known)
+            value = self._random.choice(fitting if self._random.random() < 0.5 else IN_PATH)
             path += value + part
         if self._random.random() < 0.03:
             path += self._random.choice(IN_PATH)
