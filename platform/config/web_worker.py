@@ -102,7 +102,8 @@ class WebWorker(Worker):
         from django.conf import settings
 
         self._folder = str(settings.FILE_UPLOAD_TEMP_DIR)
-        self._threads, self._probes = ThreadPool(self.cfg.threads), ThreadPool(1)
+        self._threads = ThreadPool(self.cfg.threads, at_once=settings.TRAINYARD["WEB_THREADS_AT_ONCE"])
+        self._probes = ThreadPool(1, at_once=1)
         self._poller.register(self._wake_read, selectors.EVENT_READ, self._take_results)
         self._accept_more(True)
         while self.alive and self.ppid == os.getppid():

@@ -2,8 +2,16 @@
 
 import os
 from datetime import timedelta
+from urllib.parse import urlsplit
 
+from .cache import CACHE_URL
+from .database import DATABASES
 from .environment import HOME, env
+
+CORES = len(os.sched_getaffinity(0))
+HERE = {"", "localhost", "127.0.0.1", "::1"}
+SERVERS = {DATABASES["default"].get("HOST") or "", urlsplit(CACHE_URL).hostname or ""}
+ELSEWHERE = {host for host in SERVERS - HERE if not host.startswith("/")}  # a path is that of a socket
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 2**20
 DATA_UPLOAD_MAX_NUMBER_FILES = 500  # photos of a class are handed in together
@@ -47,7 +55,12 @@ TRAINYARD = {
     "PREDICT_IN_EIGHT_BITS": env.bool("PREDICT_IN_EIGHT_BITS", default=False),
     # threads within one prediction (fewer: more predictions a second), and predictions that a process runs at a time
     "PREDICTOR_THREADS": env.int("PREDICTOR_THREADS", default=1),
-    "PREDICTOR_SLOTS": env.int("PREDICTOR_SLOTS", default=len(os.sched_getaffinity(0))),
+    "PREDICTOR_SLOTS": env.int("PREDICTOR_SLOTS", default=CORES),
+    # requests that a web process works on at a time as long as each is short: one more than it has cores for where
+    # they wait for servers elsewhere meanwhile
+    "WEB_THREADS_AT_ONCE": env.int(
+        "WEB_THREADS_AT_ONCE", default=env.int("PREDICTOR_SLOTS", default=CORES) + bool(ELSEWHERE)
+    ),
     # the most that one run of a network may take, and that all runs of a process may take at a time beside the weights
     "PREDICT_SECONDS": env.float("PREDICT_SECONDS", default=20),
     "PREDICT_MEMORY_BYTES": env.int("PREDICT_MEMORY_BYTES", default=1 * 2**30),

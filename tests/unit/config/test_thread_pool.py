@@ -1,4 +1,4 @@
-"""Threads that take tasks, the one that became idle last first."""
+"""Threads that take tasks: the one that became idle last first, few at a time while tasks are short."""
 
 import threading
 from queue import SimpleQueue
@@ -37,7 +37,7 @@ def wait_until_idle(pool: ThreadPool, count: int) -> None:
 
 
 def test_one_thread_after_the_other_is_the_same_one() -> None:
-    pool, done = ThreadPool(4), Recorder()
+    pool, done = ThreadPool(4, at_once=4), Recorder()
     wait_until_idle(pool, 4)
     seen = set()
     for _ in range(20):
@@ -48,7 +48,7 @@ def test_one_thread_after_the_other_is_the_same_one() -> None:
 
 
 def test_what_finds_no_thread_waits_its_turn() -> None:
-    pool, order, gate = ThreadPool(2), SimpleQueue[int](), threading.Event()
+    pool, order, gate = ThreadPool(2, at_once=2), SimpleQueue[int](), threading.Event()
     for _ in range(2):
         pool.put(lambda: order.put(gate.wait(SOON) and -1))
     for number in range(50):
@@ -60,7 +60,7 @@ def test_what_finds_no_thread_waits_its_turn() -> None:
 
 
 def test_many_put_at_once_and_each_task_is_done_once() -> None:
-    pool, counts = ThreadPool(3), SimpleQueue[int]()
+    pool, counts = ThreadPool(3, at_once=1), SimpleQueue[int]()
 
     def put_some(start: int) -> None:
         for number in range(start, start + 200):
@@ -71,3 +71,34 @@ def test_many_put_at_once_and_each_task_is_done_once() -> None:
         sender.start()
     done = sorted(counts.get(timeout=SOON) for _ in range(800))
     assert done == [1000 * n + m for n in range(4) for m in range(200)]
+
+
+def test_short_tasks_wait_for_each_other() -> None:
+    pool, at_work, most = ThreadPool(4, at_once=1), [0], SimpleQueue[int]()
+
+    def short() -> None:
+        at_work[0] += 1
+        most.put(at_work[0])
+        threading.Event().wait(0.001)
+        at_work[0] -= 1
+
+    for _ in range(50):
+        pool.put(short)
+    assert {most.get(timeout=SOON) for _ in range(50)} == {1}
+
+
+def test_others_join_when_tasks_take_long() -> None:
+    pool, gate, done = ThreadPool(3, at_once=1), threading.Event(), Recorder()
+
+    def long() -> None:
+        gate.wait(SOON)
+
+    for _ in range(2):
+        pool.put(long)
+    for _ in range(20):
+        pool.put(done)
+    others = {done.next() for _ in range(20)}
+    assert len(others) == 1
+    assert not gate.is_set()
+    gate.set()
+    wait_until_idle(pool, 3)
