@@ -1,12 +1,16 @@
-"""A large data set in real processes: the web answers at once, a worker looks, and no death loses it."""
+"""Large uploads in real processes: the web answers at once, a worker looks, and no death loses or doubles one."""
 
+import contextlib
 import io
+import itertools
+import json
 import os
+import re
 import signal
+import tarfile
 import time
 import zipfile
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +29,44 @@ PARTS = [
     pytest.param(False, id="sqlite-folder-filesystem"),
     pytest.param(True, id="postgres-s3-redis", marks=pytest.mark.servers),
 ]
+PROJECT = """
+from accounts.models import User
+from tests.factories import DatasetFactory, ProjectFactory
+from training.examples.models import Example, Revision
+ann = User.objects.get(username="ann")
+project = ProjectFactory(owner=ann, name="Shades")
+shard = DatasetFactory(owner=ann)
+Example.objects.create(project=project, shard=shard, place="1.png", sha256="1" * 64, label="dark", split="train")
+Revision.objects.create(project=project, number=1, key="projects/1", size=1, sha256="0" * 64, examples=1)
+print(project.pk, project.public_id)
+"""
+ADDED_ONCE = """
+import json, tempfile
+from pathlib import Path
+from bucket.files import download
+from bucket.factory import get_bucket
+from models_registry.models import Project
+from training.engine.data.manifest import read_manifest
+from training.examples.models import Addition
+from training.examples.revisions import next_revision
+addition = Addition.objects.get()
+project, work, shard = addition.project, addition.validation, addition.validation.dataset
+revision = next_revision(project=project, author=None)
+with tempfile.TemporaryDirectory() as folder:
+    path = Path(folder, "manifest")
+    download(revision.key, path, sha256=revision.sha256, limit=revision.size)
+    manifest = read_manifest(path)
+print(json.dumps({
+    "work": [work.state, work.attempt, work.failures],
+    "edits": list(project.edits.values_list("kind", "examples")),
+    "examples": len(set(project.examples.values_list("sha256", flat=True))),
+    "rows": project.examples.count(),
+    "listed": len(set(manifest.digests)),
+    "lines": len(manifest),
+    "shards": sorted(set(manifest.shards) - {"0" * 64}) == [shard.sha256],
+    "files": [key == shard.key for key, _ in get_bucket().list(shard.key.rpartition("/")[0] + "/")],
+}))
+"""
 TICKS = os.sysconf("SC_CLK_TCK")
 ENDED_ONCE = """
 from training.models import Dataset
@@ -37,7 +79,7 @@ print(data.state, data.examples, data.validation.state, data.validation.attempt,
 def platform(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[PlatformProcess]:
-    with ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
         env, home = dict(FASTER), tmp_path_factory.mktemp("large-data") / "home"
         if request.param:
             env["DATABASE_URL"] = stack.enter_context(servers.postgres_database())
@@ -166,3 +208,92 @@ def test_large_data_by_the_page_shows_its_progress_and_then_the_model(
     assert any(f"of {PHOTOS:,} files checked" in line for line in seen), seen
     assert "Start training</button>" in session.get(page, timeout=60).text
     assert ended(platform, pk) == ["ready", str(PHOTOS), "succeeded", "1", "0"]
+
+
+@pytest.mark.long
+def test_large_addition_to_a_project_survives_its_workers(platform: PlatformProcess, photos: bytes) -> None:
+    assert platform.worker is not None
+    pk, public_id = platform.manage("shell", "-v0", "-c", PROJECT).stdout.split()[-2:]
+    session, page = signed_in(platform), f"{platform.base_url}/projects/{public_id}/data/"
+    session.get(page, timeout=60)
+    token = {"csrfmiddlewaretoken": session.cookies["csrftoken"]}
+    sent = session.post(f"{page}add/", data=token, files={"file": ("more.tar", as_tar(photos))}, timeout=60)
+    assert "Examples are being added" in sent.text
+    seen = []
+
+    def news() -> str:
+        answer = session.get(f"{page}additions/", headers={"HX-Request": "true"}, timeout=60)
+        seen.append(re.sub(r"\s+", " ", re.sub(r"<[^>]*>", "", answer.text)))
+        return seen[-1]
+
+    wait_until("a worker reads", lambda: read_so_far(news()), every=0.1)
+    kill_the_worker(platform)
+    assert "files read" in news()
+    kills = 1
+    if "DATABASE_URL" in platform.env:  # where a row can be held, so that the next one dies as it appends
+        with held_project(platform.env["DATABASE_URL"], pk) as is_waited_for:
+            start_worker(platform)
+            wait_until("a worker waits for the project", is_waited_for, every=0.1)
+            assert f"{PHOTOS:,} of {PHOTOS:,} files read" in news()
+            kill_the_worker(platform)
+        kills = 2
+    start_worker(platform)
+    wait_until("another worker has appended", lambda: "Added examples" in news(), every=0.1)
+
+    numbers = [number for number in map(read_so_far, seen) if number is not None]
+    assert max(numbers) <= PHOTOS
+    assert sum(after < before for before, after in itertools.pairwise(numbers)) <= kills, numbers
+    assert f"{PHOTOS:,} added" in seen[-1]
+    found = json.loads(platform.manage("shell", "-v0", "-c", ADDED_ONCE).stdout.splitlines()[-1])
+    assert found == {
+        "work": ["succeeded", kills + 1, kills],
+        "edits": [["add", PHOTOS]],
+        "examples": PHOTOS + 1,
+        "rows": PHOTOS + 1,
+        "listed": PHOTOS + 1,
+        "lines": PHOTOS + 1,
+        "shards": True,
+        "files": [True],
+    }
+    assert list((platform.home / "jobs").iterdir()) == []
+
+
+def as_tar(archive: bytes) -> bytes:
+    """Return the files of a zip as a tar, which a worker keeps in another form."""
+    target = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(archive)) as source, tarfile.open(fileobj=target, mode="w") as tar:
+        for name in source.namelist():
+            info = tarfile.TarInfo(name)
+            content = source.read(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    return target.getvalue()
+
+
+def read_so_far(words: str) -> int | None:
+    """Return how many files have been read, as the page says; None where it says nothing of it."""
+    found = re.search(rf"([\d,]+) of {PHOTOS:,} files read", words)
+    return int(found[1].replace(",", "")) if found else None
+
+
+def kill_the_worker(platform: PlatformProcess) -> None:
+    assert platform.worker is not None
+    os.kill(platform.worker.pid, signal.SIGKILL)
+    platform.worker.wait()
+
+
+@contextlib.contextmanager
+def held_project(url: str, pk: str) -> Iterator[Callable[[], bool]]:
+    """Hold a project's row of a PostgreSQL database; yields what tells whether a process waits for it."""
+    import psycopg
+
+    address = url.replace("postgres://", "postgresql://")
+    with psycopg.connect(address) as holder, psycopg.connect(address, autocommit=True) as watcher:
+        holder.execute("SELECT 1 FROM models_registry_project WHERE id = %s FOR UPDATE", [pk])
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = %s"
+
+        def is_waited_for() -> bool:
+            row = watcher.execute(waiting, [watcher.info.dbname]).fetchone()
+            return row is not None and bool(row[0])
+
+        yield is_waited_for

@@ -122,6 +122,10 @@ class DatasetValidation(LeasedWork):
     def __str__(self) -> str:
         return f"Validation of data set {self.dataset_id}"
 
+    def changes_on(self, target: WorkState, reason: str) -> dict[str, object]:
+        """An attempt begins with the first example, wherever the one before it has ended."""
+        return {"done": 0, "total": 0} if target == State.RUNNING else {}
+
     def after_step(self, target: WorkState, reason: str) -> None:
         """A data set that could not be validated cannot be trained on."""
         if target in (State.FAILED, State.CANCELLED):

@@ -15,7 +15,7 @@ from work import transitions
 from work.attempt import HopelessAttempt
 
 from ..engine.data import DataReport
-from .files import hash_file, repacked_key
+from .files import delete_files, delete_leftovers, hash_file, repacked_key
 from .models import Dataset, DatasetValidation
 from .signals import dataset_ready
 
@@ -33,7 +33,7 @@ def file_in_other_form(validation: DatasetValidation, path: Path) -> Iterator[di
     Raises `HopelessAttempt` where there is no room for it, `BucketError`.
     """
     dataset, bucket = validation.dataset, get_bucket()
-    old, key, size = dataset.key, repacked_key(dataset.key, validation.attempt), path.stat().st_size
+    key, size = repacked_key(dataset.key, validation.attempt), path.stat().st_size
     try:
         require_room(dataset.owner, size - dataset.size)
         with path.open("rb") as file:
@@ -46,7 +46,7 @@ def file_in_other_form(validation: DatasetValidation, path: Path) -> Iterator[di
             raise HopelessAttempt(str(error)) from error
         raise
     with contextlib.suppress(BucketError):
-        bucket.delete(old)
+        delete_leftovers(key)
 
 
 def conclude(validation: DatasetValidation, report: DataReport, **file: str | int) -> None:
@@ -80,7 +80,7 @@ def unswept() -> QuerySet[DatasetValidation]:
 
 
 def sweep(validation: DatasetValidation) -> bool:
-    """Delete the file of a data set that turned out to be unusable; False when there is none.
+    """Delete the files of a data set that turned out to be unusable; False when there are none.
 
     Raises `BucketError`.
     """
@@ -88,5 +88,5 @@ def sweep(validation: DatasetValidation) -> bool:
     key = rows.values_list("dataset__key", flat=True).first()
     if key is None:
         return False
-    get_bucket().delete(key)
+    delete_files(key)
     return bool(rows.update(swept=True))

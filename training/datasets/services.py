@@ -36,7 +36,7 @@ from models_registry.models import TaskType
 from work.queue import announce
 
 from ..engine.data import TABLE_SUFFIXES, DataError, DataReport, Progress, build_report
-from .files import dataset_key, hash_file
+from .files import dataset_key, delete_files, hash_file
 from .models import Dataset, DatasetValidation
 from .size import Patience, TakesTooLong, has_many_entries, is_large
 
@@ -135,7 +135,7 @@ def discard_dataset(dataset: Dataset) -> None:
     """Forget a data set that no job uses; a file that cannot be deleted now is only an orphan."""
     dataset.delete()
     with contextlib.suppress(BucketError):
-        get_bucket().delete(dataset.key)
+        delete_files(dataset.key)
 
 
 def suffixes_of(task_type: TaskType) -> tuple[str, ...]:

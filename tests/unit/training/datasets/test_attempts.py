@@ -25,6 +25,7 @@ from tests.factories import TrainingJobFactory
 from tests.unit.training.datasets.test_services import IMAGES, TEXTS, photos, table
 from training.datasets import attempts, deletion, services
 from training.datasets.attempts import ValidationAttempt
+from training.datasets.files import repacked_key
 from training.datasets.models import Dataset, DatasetValidation
 from training.datasets.process import ValidationProcess
 from training.datasets.reconcile import sweep_unusable_datasets
@@ -129,6 +130,26 @@ def test_tar_too_large_for_a_web_process_is_repacked_by_the_worker(bucket: Path)
     assert (found.size, found.sha256) == (len(content), hashlib.sha256(content).hexdigest())
     with zipfile.ZipFile(bucket / found.key) as archive:
         assert len(archive.namelist()) == 12
+
+
+@pytest.mark.parametrize("classes", ["ab", "a"])
+def test_what_a_killed_attempt_has_left_in_the_bucket_goes(bucket: Path, classes: str) -> None:
+    arrived = waiting(tarred(photos(6, classes=classes)))
+    (bucket / repacked_key(arrived.key, 1)).write_bytes(b"it was killed before its row had this key")
+    other = bucket / "training" / "datasets" / "another" / "dataset.zip"
+    other.parent.mkdir()
+    other.write_bytes(b"of another data set")
+    DatasetValidation.objects.update(attempt=1, done=7, total=12)
+    again = ValidationAttempt.claim_next(worker="w", queue="batches")
+    assert again is not None
+    assert (again.attempt, again.done, again.total) == (2, 0, 0)
+    ValidationAttempt(again).carry_out()
+    found = Dataset.objects.get()
+    kept = {found.key} if found.state == Dataset.State.READY else set()
+    assert len(kept) == len(classes) - 1
+    assert set(files_in(bucket)) == {str(other.relative_to(bucket)), *kept}
+    deletion.delete_dataset(dataset=found)
+    assert other.exists()
 
 
 def test_tar_that_cannot_be_read_is_unusable_with_the_reason(bucket: Path) -> None:
@@ -316,7 +337,7 @@ def test_file_of_unusable_data_that_could_not_be_deleted_is_later(
 
     waiting(photos(6, classes="a"))
     with monkeypatch.context() as patch:
-        patch.setattr(FolderBucket, "delete", away)
+        patch.setattr(FolderBucket, "delete_folder", away)
         assert not run_next().validation.swept
     assert len(files_in(bucket)) == 1
     sweep_unusable_datasets()
