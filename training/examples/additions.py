@@ -24,13 +24,13 @@ from models_registry.inputs import Corrections, DataError, NeedsMoreRoom
 from models_registry.models import Project, TaskType
 
 from ..datasets.models import Dataset, DatasetValidation
-from ..datasets.services import arrived, as_small_zip, as_zip, keep_shard
+from ..datasets.services import arrived, as_small_zip, as_zip, discard_dataset, keep_shard
 from ..datasets.size import Patience, TakesTooLong, is_large
 from ..engine.data import Progress
 from ..engine.data.labelled import read_labelled
 from ..engine.data.manifest import CAMERA, UPLOAD
 from ..engine.seen_examples import ID
-from .appending import append_examples, new_examples
+from .appending import NothingNew, append_examples, new_examples
 from .edits import checked_label
 from .models import Addition, Edit
 from .revisions import newest_revision
@@ -178,7 +178,13 @@ def _add_now(
     shard.columns, shard.examples = read.columns, len(read.examples)
     shard.classes = sorted({one.label for one in read.examples})
     keep_shard(shard, path)
-    edit = append_examples(project=project, author=author, shard=shard, new=found.new, source=source)
+    try:
+        edit = append_examples(project=project, author=author, shard=shard, new=found.new, source=source)
+    except BaseException as error:
+        discard_dataset(shard)
+        if isinstance(error, NothingNew):
+            return Added(None, 0, len(read.examples), read.unreadable)
+        raise
     return Added(edit, edit.examples, len(read.examples) - edit.examples, read.unreadable)
 
 

@@ -24,6 +24,10 @@ AT_ONCE = 2_000  # rows of one statement
 HELD_OUT = 0.3  # of new examples, as the split of a training is unless told otherwise
 
 
+class NothingNew(InvalidRequest):
+    """The project has all of it already: somebody has added the same in this moment."""
+
+
 class NewExamples(NamedTuple):
     """What a project has not of what was found, each once, and how many examples it has already."""
 
@@ -44,12 +48,14 @@ def new_examples(project: Project, found: Sequence[FoundExample], source: str) -
 def append_examples(
     *, project: Project, author: User | None, shard: Dataset, new: Sequence[FoundExample], source: str
 ) -> Edit:
-    """Append examples of an upload. Raises `InvalidRequest` when the project has been deleted meanwhile."""
+    """Append examples of an upload. Raises `NothingNew`, `InvalidRequest` when the project was deleted meanwhile."""
     with transaction.atomic():
         lock(project)
         if not Project.objects.current().filter(pk=project.pk).exists():
             raise InvalidRequest(f"{project} was deleted meanwhile.")
-        new = _not_there(project, new)  # somebody may have added the same in this moment
+        there, new = len(new), _not_there(project, new)  # somebody may have added the same in this moment
+        if not new:
+            raise NothingNew(f"The project has all its {there:,} examples already.")
         number = next_number(project)
         rows = Example.objects.bulk_create(
             [_row(project, shard, one, source, number) for one in new], batch_size=AT_ONCE

@@ -13,7 +13,8 @@ from models_registry.models import Project
 from models_registry.projects.services import delete_project
 from training.datasets import deletion, services
 from training.datasets.models import Dataset, DatasetValidation
-from training.examples import edits
+from training.examples import additions, appending, edits
+from training.examples import attempts as example_attempts
 from training.examples.additions import accept_uploads
 from training.examples.attempts import UploadAttempt
 from training.examples.models import Addition, Example
@@ -129,6 +130,33 @@ def test_a_worker_that_lost_its_lease_appends_nothing_and_nothing_is_appended_tw
     assert Example.objects.filter(project=project, label="french").count() == 1
     second = Dataset.objects.get(validation__state=State.FAILED)
     assert second.reason == "The project has all its 3 examples already."
+
+
+def test_what_somebody_else_adds_in_this_moment_is_no_edit_of_nothing(
+    make_project: MakeProject, bucket: Path, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    project = make_project()
+
+    def found_then_added(*given: Any) -> Any:
+        found = appending.new_examples(*given)
+        monkeypatch.setattr(additions, "new_examples", appending.new_examples)
+        monkeypatch.setattr(example_attempts, "new_examples", appending.new_examples)
+        additions.add_uploads(project=project, author=None, files=[ContentFile(TABLE, "same.csv")])
+        return found
+
+    accepted(project, files=[ContentFile(TABLE, "more.csv")])
+    monkeypatch.setattr(example_attempts, "new_examples", found_then_added)
+    claimed().carry_out()
+    assert Dataset.objects.get(validation__state=State.FAILED).reason.startswith("The project has all its 2")
+    settings.TRAINYARD = {**settings.TRAINYARD, "VALIDATE_IN_WEB_BYTES": 2**20, "VALIDATE_IN_WEB_FILES": 9}
+    edits.undo(project=project, author=None)
+    Example.objects.filter(project=project, label__in=("french", "german")).delete()
+    monkeypatch.setattr(additions, "new_examples", found_then_added)
+    files = [ContentFile(TABLE, "more.csv")]
+    again = accept_uploads(project=project, author=project.owner, files=files)
+    assert (again.added, again.known, again.edit) == (0, 3, None)  # type: ignore[union-attr]
+    assert [edit.kind for edit in project.edits.order_by("number")] == ["add", "undo", "add"]
+    assert len(list(bucket.rglob("*.csv"))) == 2, "the upload of which nothing was new"
 
 
 def test_nothing_is_appended_to_a_project_that_was_deleted_meanwhile(make_project: MakeProject) -> None:
