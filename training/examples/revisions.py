@@ -15,13 +15,14 @@ from core.exceptions import InvalidRequest
 from models_registry.models import Project
 
 from ..datasets.models import Dataset
-from ..engine.data.manifest import Manifest, write_manifest
+from ..engine.data.manifest import TEST, Manifest, write_manifest
 from .edits import lock
 from .files import revision_key
 from .models import Edit, Example, Revision
 
 logger = structlog.get_logger(__name__)
 
+FEWEST = 2  # classes, and examples of each, that a training needs
 NAMED = 3  # edits that a summary tells of
 
 
@@ -59,6 +60,22 @@ def next_revision(*, project: Project, author: User | None) -> Revision:
         edits.update(revision=revision)
     logger.info("revision.written", project=project.pk, number=revision.number, examples=revision.examples)
     return revision
+
+
+def require_trainable(project: Project) -> None:
+    """Raise `InvalidRequest` where so much was excluded or moved that no training could end well.
+
+    A project whose examples are not listed yet is left to `next_revision`.
+    """
+    listed = Example.objects.filter(project=project)
+    classes = listed.filter(excluded=False).exclude(split=TEST).order_by().values("label")
+    usable = classes.annotate(count=Count("pk")).filter(count__gte=FEWEST).count()
+    if usable < FEWEST and listed.exists():
+        raise InvalidRequest(
+            f"{usable or 'No'} {'class has' if usable == 1 else 'classes have'} two examples to learn from, and a "
+            "training needs two such classes. Restore or add examples, or take changes back; the test set and what is "
+            "excluded do not count."
+        )
 
 
 def write_revision(

@@ -28,7 +28,7 @@ from ..engine.specs.hyperparameters import ADVANCED, contradiction
 from ..engine.specs.options import Values
 from ..engine.specs.strategies import DEFAULT_STRATEGY
 from ..examples.models import Revision
-from ..examples.revisions import next_revision, shards_of
+from ..examples.revisions import next_revision, require_trainable, shards_of
 from ..networks.selectors import find_network, is_allowed
 from .models import TrainingJob
 from .presets import suitable_network
@@ -261,6 +261,7 @@ def train_again(
     if job is None:
         raise InvalidRequest(f"{project} has no version yet. Its first training has to succeed before.")
     require_operation()
+    require_trainable(project)
     revision = next_revision(project=project, author=author)
     for dataset in shards_of(revision):
         require_ready(dataset)

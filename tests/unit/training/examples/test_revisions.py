@@ -10,7 +10,7 @@ from tests.factories import DatasetFactory, ProjectFactory, RegisteredModelFacto
 from training.engine.data.manifest import Manifest, read_manifest, write_manifest
 from training.examples import edits, findings
 from training.examples.models import Edit, Example, Findings, Revision
-from training.examples.revisions import next_revision, pending_edits
+from training.examples.revisions import next_revision, pending_edits, require_trainable
 
 from ..conftest import MakeProject
 
@@ -29,6 +29,24 @@ def test_pending_edits_become_the_next_revision(make_project: MakeProject, bucke
     manifest = read_manifest(bucket / revision.key)
     assert set(manifest.labels) == {"rose", "tulip", "lily"}
     assert manifest.excluded.sum() == 4
+
+
+def test_what_no_training_could_learn_from_is_said_before_one_begins(make_project: MakeProject) -> None:
+    project = make_project()
+    require_trainable(project)
+    chosen = {
+        label: Example.objects.filter(project=project, label=label) for label in ("rose", "iris", "lily")
+    }
+    who = {"project": project, "author": project.owner}
+    edits.exclude(**who, chosen=chosen["rose"])
+    require_trainable(project)
+    edits.move_to_test_set(**who, chosen=Example.objects.filter(pk__in=chosen["iris"].values("pk")[:3]))
+    with pytest.raises(InvalidRequest, match="1 class has two examples to learn from"):
+        require_trainable(project)
+    edits.rename_class(**who, old="lily", new="iris")
+    edits.restore(**who, chosen=chosen["rose"])
+    require_trainable(project)
+    require_trainable(ProjectFactory())
 
 
 def test_without_edits_the_newest_revision_stands(make_project: MakeProject) -> None:

@@ -13,6 +13,7 @@ from core.queue.app import app
 from tests.factories import DatasetFactory, RegisteredModelFactory, TrainingJobFactory
 from training.datasets.services import create_dataset
 from training.engine.specs.hyperparameters import TrainConfig
+from training.examples import edits
 from training.jobs.models import TrainingJob
 from training.jobs.services import (
     JobSettings,
@@ -20,9 +21,12 @@ from training.jobs.services import (
     requeue_job,
     retry_job,
     submit_job,
+    train_again,
 )
 from work import transitions
 from work.queue import announce_waiting
+
+from ..conftest import MakeProject
 
 pytestmark = pytest.mark.django_db
 
@@ -39,6 +43,20 @@ def submit(**options: object) -> TrainingJob:
     dataset = DatasetFactory()
     defaults = {"owner": dataset.owner, "dataset": dataset, "name": "Flowers", "choice": JobSettings()}
     return submit_job(**{**defaults, **options})  # type: ignore[arg-type]
+
+
+def test_training_again_what_cannot_be_learnt_writes_no_revision(make_project: MakeProject) -> None:
+    project = make_project()
+    job = TrainingJobFactory(
+        dataset=project.examples.first().shard,
+        registered_model=RegisteredModelFactory(project=project, task_type=project.task_type),
+        state=TrainingJob.State.SUCCEEDED,
+        finished_at=timezone.now(),
+    )
+    edits.exclude(project=project, author=None, chosen=project.examples.exclude(label="rose"))
+    with pytest.raises(InvalidRequest, match="1 class has two examples"):
+        train_again(project=project, author=None)
+    assert (project.revisions.count(), list(TrainingJob.objects.all())) == (1, [job])
 
 
 @pytest.mark.parametrize("token", ["a", "imageClassification-my_flowers-0f", "x" * 160])
