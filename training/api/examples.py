@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.db.models import BigIntegerField
 from django.http.response import HttpResponseBase
 from django.urls import path
 from drf_spectacular.types import OpenApiTypes
@@ -116,7 +117,8 @@ class EditRequestSerializer(serializers.Serializer):
     def carry_out(self, project: Project, author: Any) -> edits.Outcome:
         """Do it. Raises `InvalidRequest`."""
         data = self.validated_data
-        chosen = Example.objects.filter(project=project, pk__in=data["ids"])
+        ids = [pk for pk in data["ids"] if 0 < pk <= BigIntegerField.MAX_BIGINT]  # others no database knows
+        chosen = Example.objects.filter(project=project, pk__in=ids)
         who = {"project": project, "author": author, "chosen": chosen, "seen": data.get("seen")}
         if "class_name" in data:
             return edits.relabel(**who, label=data["class_name"])

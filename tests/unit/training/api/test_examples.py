@@ -55,6 +55,18 @@ def test_many_are_mended_and_taken_back(project: Project, client: Client) -> Non
     assert Example.objects.filter(project=project, label="rose", split="train", excluded=False).count() == 3
 
 
+@pytest.mark.parametrize("unknown", [0, -1, 10**9, 2**63, -(10**30), 10**30])
+def test_examples_that_there_are_not_are_left_out(project: Project, client: Client, unknown: int) -> None:
+    known = Example.objects.filter(project=project, label="rose").first()
+    assert known is not None
+    status, found = patch(client, project, ids=[known.pk, known.pk, unknown], excluded=True, seen=10**30)
+    assert (status, found["changed"]) == (200, 1)
+    assert (
+        client.post(address(project, "undo"), {"edit": abs(unknown) + 2}, "application/json").status_code
+        == 400
+    )
+
+
 @pytest.mark.parametrize(
     "change", [{}, {"excluded": True, "split": "test"}, {"split": "train"}, {"confirmed": False}]
 )
