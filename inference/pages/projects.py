@@ -6,7 +6,7 @@ to predict is the project's token, whose page is the model's (`models.py`).
 
 import uuid
 from copy import copy
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django import forms
 from django.conf import settings
@@ -16,6 +16,7 @@ from django.db.models import F, Max, Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.safestring import SafeString
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -56,7 +57,10 @@ class ProjectSearch(ListSearch):
 
 
 class SettingsForm(forms.ModelForm):
-    """Name, description, who promotes, and how long other versions are kept."""
+    """Name, description, who promotes, and how long other versions are kept.
+
+    The page sends along what it has shown, so that what somebody else has changed meanwhile in other fields stays.
+    """
 
     retention_days = forms.IntegerField(
         label="Days to keep versions that are not in production",
@@ -75,6 +79,20 @@ class SettingsForm(forms.ModelForm):
             "policy": "By itself: each new version is compared with the one in production on examples that neither has "
             "learnt from, and promoted when it is right more often and McNemar's test says p < 0.05."
         }
+
+    def __init__(self, *arguments: Any, **given: Any) -> None:
+        super().__init__(*arguments, **given)
+        for name, field in self.fields.items():  # a program that sends values alone means these
+            field.show_hidden_initial = not self.is_bound or self.add_initial_prefix(name) in self.data
+
+    def shown_before(self) -> list[SafeString]:
+        """Return hidden fields with the values that the page shows."""
+        return [field.as_hidden(only_initial=True) for field in self]
+
+    @property
+    def changes(self) -> dict[str, object]:
+        """Return the values of the fields that were changed on the page."""
+        return {name: self.cleaned_data[name] for name in self.changed_data}
 
 
 class MoveForm(forms.Form):
@@ -188,7 +206,7 @@ def project_settings(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse
     form = SettingsForm(request.POST or None, instance=copy(project), initial=days)
     if request.method == "POST" and form.is_valid():
         with errors_as_messages(request):
-            change_project(project=project, changes=form.cleaned_data)
+            change_project(project=project, changes=form.changes)
             messages.success(request, "The settings are saved.")
         return redirect("inference:project-settings", public_id=public_id)
     return _page(

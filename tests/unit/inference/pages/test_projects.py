@@ -104,6 +104,24 @@ def test_settings_are_saved_and_a_project_is_deleted(project: Project) -> None:
     assert client.get(f"{address}/").status_code == 404
 
 
+def test_settings_that_two_people_change_at_once_are_all_kept(project: Project) -> None:
+    address = f"/projects/{project.public_id}/settings/"
+    operator = UserFactory(is_staff=True, is_superuser=True)
+    people = [as_(project.owner), as_(operator)]
+    shown = [person.get(address).context["form"] for person in people]
+    forms = []
+    for form in shown:
+        fields = {name: "" if form[name].value() is None else form[name].value() for name in form.fields}
+        forms.append(fields | {f"initial-{name}": value for name, value in fields.items()})
+    people[0].post(address, forms[0] | {"name": "Blossoms", "retention_days": "7"})
+    people[1].post(address, forms[1] | {"description": "Of our\r\ngarden."})
+    project.refresh_from_db()
+    assert (project.name, project.retention_days) == ("Blossoms", 7)
+    assert project.description == "Of our\r\ngarden."
+    page = people[1].get(address).content.decode()
+    assert '<input type="hidden" name="initial-name" value="Blossoms"' in page
+
+
 def test_old_address_of_the_list_leads_on(project: Project) -> None:
     assert as_(project.owner).get("/models/?q=x")["Location"] == "/projects/?q=x"
 
