@@ -20,6 +20,9 @@ project = ProjectFactory(owner=User.objects.get(username="{owner}"), name="Thing
 Revision.objects.create(project=project, number=1, key=f"projects/{{project.pk}}", size=1, sha256="0" * 64, examples=0)
 print(project.public_id)
 """
+REFUSE_CAMERA = """() => {
+  navigator.mediaDevices.getUserMedia = async () => { throw new DOMException("", "NotAllowedError"); };
+}"""
 MAY_USE_CAMERA = "document.featurePolicy.allowsFeature('camera')"
 
 
@@ -58,6 +61,35 @@ def test_photos_are_taken_while_the_button_is_held(
         page.get_by_role("button", name=f"Add {taken - 1} photos").click()
         expect(page.get_by_text(f"{taken - 1} added.")).to_be_visible()
         assert_shown_by_source(page, data, taken - 1)
+
+
+def test_camera_that_may_not_be_used_or_goes_away_can_be_started_again(
+    platform: PlatformProcess, chromium_browser: Browser
+) -> None:
+    with open_page(chromium_browser, platform.base_url, **MODES["phone"]) as page:
+        sign_up(page, "unlucky")
+        said = platform.manage("shell", "-c", PROJECT.format(owner="unlucky")).stdout
+        page.goto(f"/projects/{said.split()[-1]}/data/camera/")
+        start = page.get_by_role("button", name="Start the camera")
+        hold = page.get_by_role("button", name="Hold to take photos")
+        page.evaluate(REFUSE_CAMERA)
+        start.click()
+        expect(page.get_by_role("alert")).to_contain_text("Allow it beside the address")
+        expect(hold).to_be_hidden()
+        page.evaluate("delete navigator.mediaDevices.getUserMedia")
+        start.click()
+        hold.press("Enter")
+        expect(page.get_by_role("button", name="Remove photo")).to_have_count(1)
+        page.evaluate(
+            "document.querySelector('video').srcObject.getTracks()[0].dispatchEvent(new Event('ended'))"
+        )
+        expect(page.get_by_role("alert")).to_contain_text(
+            "The camera has stopped. Your photos are still here"
+        )
+        expect(hold).to_be_hidden()
+        expect(page.get_by_role("button", name="Add 1 photo")).to_be_enabled()
+        start.click()
+        expect(hold).to_be_focused()
 
 
 def assert_shown_by_source(page: Page, data: str, number: int) -> None:

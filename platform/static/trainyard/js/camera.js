@@ -39,13 +39,28 @@ async function start() {
     await video.play();
   } catch (error) {
     complain(REASONS[error.name] ?? `The camera does not start (${error.name}).`);
+    show(false);
     return;
   }
-  part("off").hidden = true;
-  part("on").hidden = false;
+  for (const track of video.srcObject.getTracks()) track.addEventListener("ended", lose);
+  show(true);
   const cameras = (await navigator.mediaDevices.enumerateDevices()).filter(({ kind }) => kind === "videoinput");
   part("turn").hidden = cameras.length < 2;
   part("hold").focus();
+}
+
+/** Show the buttons of a camera that is on, or the one that starts it. */
+function show(isOn) {
+  part("off").hidden = isOn;
+  part("on").hidden = !isOn;
+}
+
+/** Say that the camera is gone: it was pulled out, or the browser may not use it any more. */
+function lose() {
+  letGo();
+  stop();
+  show(false);
+  complain("The camera has stopped. Your photos are still here; start it again for more.");
 }
 
 function stop() {
