@@ -142,6 +142,56 @@ def compare_and_promote(page: Page) -> None:
     expect(page.get_by_role("heading", name="History")).to_be_visible()
 
 
+# A project of which a worker is reading a large upload.
+ADDING = """
+from datetime import timedelta
+from django.utils import timezone
+from accounts.models import User
+from tests.factories import DatasetFactory, DatasetValidationFactory, ProjectFactory
+from training.examples.models import Addition, Example, Revision
+owner = User.objects.get(username="patient")
+text = dict(owner=owner, task_type="textclassification")
+project, shard = ProjectFactory(**text), DatasetFactory(**text)
+for number in range(3):
+    Example.objects.create(
+        project=project, shard=shard, place=str(number), sha256=str(number) * 64, label="a", text="x"
+    )
+Revision.objects.create(project=project, number=1, key=f"projects/{project.pk}", size=1, sha256="0" * 64, examples=3)
+work = DatasetValidationFactory(
+    state="running", lease_expires_at=timezone.now() + timedelta(hours=1), done=7, dataset__owner=owner
+)
+Addition.objects.create(validation=work, project=project)
+print(work.pk, project.public_id)
+"""
+ENDED = """
+from django.utils import timezone
+from training.models import DatasetValidation
+DatasetValidation.objects.filter(pk={pk}).update(state="succeeded", finished_at=timezone.now(), lease_expires_at=None)
+"""
+
+
+def test_news_of_what_a_worker_adds_disturb_nobody(
+    platform: PlatformProcess, chromium_browser: Browser
+) -> None:
+    with open_page(chromium_browser, platform.base_url, viewport=PHONE) as page:
+        sign_up(page, "patient")
+        pk, public_id = platform.manage("shell", "-v0", "-c", ADDING).stdout.split()[-2:]
+        page.goto(f"/projects/{public_id}/data/")
+        expect(page.get_by_text("7 rows read")).to_be_visible()
+        page.locator("input[name=example]").nth(1).check()
+        search = page.get_by_label("Search in texts")
+        search.fill("where")
+        with page.expect_response("**/additions/"):
+            pass
+        platform.manage("shell", "-v0", "-c", ENDED.format(pk=pk))
+        expect(page.get_by_role("heading", name="Added examples")).to_be_visible()
+        expect(search).to_be_focused()
+        expect(search).to_have_value("where")
+        expect(page.locator("input[name=example]").nth(1)).to_be_checked()
+        assert findings_here(page) == []
+        assert fits(page)
+
+
 def fits(page: Page) -> bool:
     """Tell whether nothing is wider than the screen."""
     return bool(page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"))

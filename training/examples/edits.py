@@ -13,6 +13,7 @@ from django.db.models import Max, Q, QuerySet
 
 from accounts.models import User
 from core.exceptions import InvalidRequest
+from core.text import storable
 from models_registry.models import Project
 
 from ..engine.data.manifest import TEST
@@ -88,8 +89,8 @@ def rename_class(*, project: Project, author: User | None, old: str, new: str) -
     """Give a class another name; one that exists takes its examples in. Raises `InvalidRequest`."""
     new = checked_label(new)
     chosen = Example.objects.filter(project=project, label=old)
-    if not chosen.exists():
-        raise InvalidRequest(f"There is no class “{old}” with examples any more. Reload the page.")
+    if "\0" in old or not chosen.exists():
+        raise InvalidRequest(f"There is no class “{storable(old)}” with examples any more. Reload the page.")
     exists = Example.objects.filter(project=project, label=new).exists()
     words = f"“{old}” merged into “{new}”" if exists else f"“{old}” renamed to “{new}”"
     return _edit(project, author, Edit.Kind.RENAME, chosen, {"label": new}, words, None)

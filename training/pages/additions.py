@@ -11,7 +11,6 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
-from django_htmx.http import HttpResponseClientRefresh
 
 from accounts.quota import require_room
 from accounts.requests import account_of
@@ -67,10 +66,8 @@ def add_data(request: HttpRequest, public_id: UUID) -> HttpResponse:
 @never_cache
 @require_GET
 def additions(request: HttpRequest, public_id: UUID) -> HttpResponse:
-    """Answer a page's question for news of what a worker adds; when all of it has ended the page is loaded anew."""
+    """Answer a page's question for news of what a worker adds; a page that is told of the end asks no more."""
     context = additions_context(own_project(request.user, public_id))
-    if not context["adding"]:
-        return HttpResponseClientRefresh()
     return render(request, "training/data_additions.html", context)
 
 

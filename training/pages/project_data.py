@@ -70,8 +70,7 @@ def edit_data(request: PageRequest, public_id: UUID) -> HttpResponse:
     """Do to the chosen examples what the pressed button says."""
     project = own_project(request.user, public_id)
     with errors_as_messages(request):
-        outcome = _edit(request, project)
-        messages.success(request, _words(outcome))
+        messages.success(request, _words(_edit(request, project)))
     if request.htmx:
         return _shown(request, project, request.POST.get("after", ""))
     return redirect(_address(project, Wanted.of(request.GET.dict()), request.POST.get("after", "")))
@@ -155,7 +154,9 @@ def _edit(request: HttpRequest, project: Project) -> edits.Outcome:
 
 def _words(outcome: edits.Outcome) -> str:
     said = f"{outcome.edit.summary}." if outcome.edit else "Nothing was to change."
-    if outcome.overtaken:
+    if outcome.overtaken and outcome.edit and outcome.edit.kind == Edit.Kind.UNDO:
+        said += f" {outcome.overtaken:,} left as they are: they were edited again since."
+    elif outcome.overtaken:
         said += (
             f" {outcome.overtaken:,} left as they are: somebody has edited them since this page was shown."
             " Look at them again."

@@ -81,4 +81,7 @@ document.addEventListener("change", ({ target }) => {
   for (const example of examples()) boxOf(example).checked = target.checked;
 });
 
-document.addEventListener("htmx:afterSwap", () => go(at));
+// Not when other parts of the page are renewed: somebody may be typing.
+document.addEventListener("htmx:afterSwap", ({ detail }) => {
+  if (detail.target.id === "data") go(at);
+});

@@ -16,10 +16,12 @@ from tests.factories import UserFactory
 from tests.tiny_models import picture
 from training.datasets.models import DatasetValidation
 from training.examples import additions, edits
+from training.examples.attempts import UploadAttempt
 from training.examples.downloads import COLUMNS
 from training.examples.models import Edit, Example
 from training.examples.similar import Similar
 from training.pages import project_data
+from work import transitions
 
 from ..conftest import MakeProject
 
@@ -115,6 +117,18 @@ def test_what_another_has_edited_meanwhile_is_told(project: Project, client: Cli
     assert ids(project, label="tulip") == chosen[1:]
 
 
+def test_what_was_edited_again_since_is_told_when_a_change_is_taken_back(
+    project: Project, client: Client
+) -> None:
+    roses = ids(project, label="rose")
+    for number, (label, chosen) in enumerate((("tulip", roses), ("lily", roses[:1]))):
+        data = {"action": "relabel", "label": label, "example": chosen, "seen": str(number)}
+        client.post(url(project, "edit-data"), data)
+    answer = client.post(url(project, "edit-data"), {"action": "undo", "edit": "1"}, follow=True)
+    assert "1 left as they are: they were edited again since." in answer.content.decode()
+    assert ids(project, label="rose") == roses[1:]
+
+
 @pytest.mark.parametrize(
     ("data", "said"),
     [
@@ -123,6 +137,12 @@ def test_what_another_has_edited_meanwhile_is_told(project: Project, client: Cli
         ({"action": "relabel", "everything": "1", "label": " "}, "cannot be empty"),
         ({"action": "take-all", "least": "many"}, "no certainty"),
         ({"action": "undo"}, "nothing to take back"),
+        ({"action": "undo", "edit": "9" * 17}, "nothing to take back"),
+        ({"action": "rename", "old": "tulip", "new": "rose"}, "no class “tulip” with examples any more"),
+        ({"action": "rename", "old": "\0", "new": "rose"}, "no class “\\x00” with examples any more"),
+        ({"action": "rename", "old": "rose", "new": "ro\0se"}, "cannot have control characters"),
+        ({"action": "relabel", "everything": "1", "label": "\u202e"}, "cannot have control characters"),
+        ({"action": "rename", "old": "rose", "new": "rose"}, "Nothing was to change"),
     ],
 )
 def test_what_cannot_be_done_is_said(
@@ -382,7 +402,12 @@ def test_what_a_worker_adds_is_shown_as_far_as_it_is(project: Project, client: C
     assert "Examples are being added" in page
     assert "waiting for a worker" in page
     assert "many.csv" in client.get(url(project, "additions")).content.decode()
-    DatasetValidation.objects.update(
-        state="failed", finished_at=timezone.now(), message="", lease_expires_at=None
-    )
-    assert client.get(url(project, "additions"))["HX-Refresh"] == "true"
+    work = UploadAttempt.claim_next(worker="w", queue="batches")
+    assert "0 rows read" in client.get(url(project, "additions")).content.decode()
+    transitions.hand_back(work, reason="worker w stopped answering in attempt 1")
+    told = client.get(url(project, "additions"))
+    assert "waiting for a worker. worker w stopped answering in attempt 1." in told.content.decode()
+    DatasetValidation.objects.update(state="failed", finished_at=timezone.now(), message="")
+    told = client.get(url(project, "additions"))
+    assert "Added examples" in told.content.decode()
+    assert "hx-get" not in told.content.decode(), "the page would ask on, or lose what is chosen on it"
