@@ -172,9 +172,10 @@ def assert_survives(found: dict[str, bytes]) -> None:
                 assert key == keys.TRAINING
                 assert PlatformStatus.load().dev_mode
             elif outcome != "clean":
-                assert key in found
+                error = Document.objects.get(key=key).last_error
+                assert key in found, f"{key}: {outcome}, {error}"
                 assert outcome == "failed"
-                assert "Unexpected" not in Document.objects.get(key=key).last_error
+                assert "Unexpected" not in error
                 with pytest.raises(ValueError):
                     parse_document(found[key])
     for key in {keys.STATUS, keys.CLEANUP, keys.INFERENCE} - found.keys():
