@@ -99,7 +99,7 @@ class _Client:
         wait_until_idle(self._platform)
         accepted, began, ended = (
             datetime.fromisoformat(job[name]).timestamp()
-            for name in ("created_at", "started_at", "finished_at")
+            for name in ("queued_at", "started_at", "finished_at")
         )
         phases = {
             f"{phase}_seconds": float(spent) for phase, spent in job["progress"]["phase_seconds"].items()
