@@ -76,3 +76,23 @@ def test_who_comes_second_is_told_what_the_first_did(make_project: MakeProject) 
         "application/json",
     ).json()
     assert (again["changed"], again["overtaken"]) == (0, 4)
+
+
+@pytest.mark.django_db
+def test_a_merge_while_somebody_relabels_loses_neither(make_project: MakeProject) -> None:
+    project, other = make_project(), UserFactory()
+    roses = Example.objects.filter(label="rose")
+    first, second, *rest = roses.order_by("id").values_list("pk", flat=True)
+    edits.relabel(project=project, author=other, chosen=roses.filter(pk=first), label="tulip", seen=0)
+    merged = edits.rename_class(project=project, author=project.owner, old="rose", new="iris")
+    assert merged.edit is not None
+    assert merged.edit.summary == "3 examples “rose” merged into “iris”"
+    chosen = Example.objects.filter(pk__in=[first, second])
+    late = edits.relabel(project=project, author=other, chosen=chosen, label="lily", seen=1)
+    assert (late.changed, late.overtaken) == (1, 1), "it has not seen the merge"
+    taken_back = edits.undo(project=project, author=other, number=merged.edit.number)
+    assert (taken_back.changed, taken_back.overtaken) == (3, 0)
+    labels = dict(Example.objects.filter(pk__in=[first, second, *rest]).values_list("pk", "label"))
+    assert labels == {first: "lily", second: "rose"} | dict.fromkeys(rest, "rose")
+    assert Example.objects.filter(label="iris").count() == 4
+    assert [edit.author for edit in Edit.objects.order_by("number")] == [other, project.owner, other, other]
