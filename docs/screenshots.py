@@ -38,6 +38,7 @@ TARGET = ROOT / "docs" / "screenshots"
 SAMPLES = ROOT / "samples"
 MODEL_ADDRESS = re.compile(r"/models/(image|text)Classification-")
 TRAINED_WITHIN = 120_000  # milliseconds
+LOOKS = 120  # at a page, one a second
 TALLEST = 2400  # pixels; more of a page says nothing more
 COLOURS = 256  # a page has few; a palette makes a third of the bytes
 VIEWS: dict[str, dict[str, Any]] = {
@@ -115,6 +116,7 @@ def take_everything(camera: Photographer, platform: PlatformProcess, mailbox: Pa
     make_image_model(camera)
     make_text_model(camera)
     take_large_data(camera, platform, name)
+    take_additions(camera, platform, name)
     for listed in ("projects", "jobs", "datasets", "batches"):
         camera.take(listed, f"/{listed}/")
     take_project(camera)
@@ -163,6 +165,8 @@ def make_image_model(camera: Photographer) -> None:
     page = camera.page
     fill_in(page, SAMPLES / "digits.zip", "Handwritten digits")
     camera.take("new-model-checked")
+    page.locator("#preset-best").check()
+    camera.take("new-model-best")
     page.locator("#preset-finetune").check()
     page.get_by_text("Advanced", exact=True).click()
     camera.take("new-model-advanced")
@@ -197,10 +201,20 @@ def take_project_data(camera: Photographer) -> None:
     page.get_by_role("link", name="Mend the examples").click()
     page.wait_for_url("**/data/")
     data = page.url
+    wait_for_examples(page)
     page.locator("input[name=example]").first.check()
     page.get_by_role("button", name="Exclude").click()
     page.get_by_text("1 example excluded.").wait_for()
     take_examples(camera, data)
+
+
+def wait_for_examples(page: Page) -> None:
+    """Load the page of a project's data anew until its examples are listed, which may be after the model is live."""
+    for _ in range(LOOKS):
+        if page.locator("input[name=example]").count():
+            return
+        page.wait_for_timeout(1_000)
+        page.reload()
 
 
 def take_examples(camera: Photographer, data: str) -> None:
@@ -251,6 +265,7 @@ def take_comparison(camera: Photographer) -> None:
     page.locator(".model-card-name", has_text="Bank intents").click()
     project = page.url
     page.goto(f"{project}data/?split=train")
+    wait_for_examples(page)
     page.get_by_label("All on this page").check()
     page.get_by_role("button", name="Exclude").click()
     page.get_by_text("examples excluded.").wait_for()
@@ -287,6 +302,15 @@ def take_large_data(camera: Photographer, platform: PlatformProcess, owner: str)
     camera.take("new-model-checking", f"/new/?dataset={checking}")
     camera.take("dataset-checking", f"/datasets/{checking}/")
     camera.take("dataset-unusable", f"/datasets/{unusable}/")
+
+
+def take_additions(camera: Photographer, platform: PlatformProcess, owner: str) -> None:
+    """Take the data of a project while a worker adds to it, beside what it has added and could not add."""
+    told = platform.manage("shell", "-v0", "-c", ADDITIONS.format(owner=owner)).stdout.split()
+    camera.page.goto(f"/projects/{told[-1]}/data/")
+    camera.page.evaluate("document.querySelectorAll('img').forEach((image) => (image.loading = 'eager'))")
+    camera.take("project-data-adding")
+    platform.manage("shell", "-v0", "-c", NOTHING_ADDED.format(owner=owner))
 
 
 def take_account(camera: Photographer, mailbox: Path, address: str) -> None:
@@ -481,6 +505,42 @@ DatasetValidation.objects.create(
     started_at=timezone.now(), finished_at=timezone.now(), message=problem,
 )
 print(checking.pk, unusable.pk)
+"""
+ADDITIONS = """
+from datetime import timedelta
+from django.utils import timezone
+from accounts.models import User
+from models_registry.models import Project
+from training.examples.models import Addition, Edit
+from training.models import Dataset, DatasetValidation
+now, owner = timezone.now(), User.objects.get(username="{owner}")
+project = Project.objects.get(owner=owner, name="Handwritten digits")
+edit = Edit.objects.create(
+    project=project, number=project.edits.count() + 1, author=owner, kind="add", summary="3,120 examples added",
+    examples=3_120, changes=[],
+)
+def add(name, state, dataset="validating", reason="", edit=None, known=0, **work):
+    upload = Dataset.objects.create(
+        owner=owner, name=project.name, task_type=project.task_type, key=f"training/datasets/{owner}-{{name}}/x.zip",
+        original_name=name, size=9, sha256="0" * 64, examples=0, state=dataset, reason=reason,
+    )
+    work = DatasetValidation.objects.create(dataset=upload, state=state, attempt=1, started_at=now, **work)
+    Addition.objects.create(validation=work, project=project, author=owner, edit=edit, known=known)
+add("empty.zip", "failed", "unusable", "The project has all its 480 examples already.", finished_at=now, swept=True)
+add("from-the-scanner.zip", "succeeded", "ready", edit=edit, known=85, finished_at=now)
+again = "Queued again: worker worker-1 stopped answering in attempt 1."
+add("digits-of-2019.zip", "queued", message=again)
+later = now + timedelta(days=1)
+add("digits-of-2020.zip", "running", worker="worker-1", lease_expires_at=later, done=12_408, total=48_000)
+print(project.public_id)
+"""
+NOTHING_ADDED = """
+from training.examples.models import Addition, Edit
+from training.models import Dataset
+mine = Addition.objects.filter(author__username="{owner}")
+edits = list(mine.values_list("edit", flat=True))
+Dataset.objects.filter(validation__addition__in=mine).delete()
+Edit.objects.filter(pk__in=edits).delete()
 """
 NETWORKS = """
 from datetime import timedelta
