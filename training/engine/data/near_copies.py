@@ -10,9 +10,11 @@ lowest. Two photos are as alike as the cosine of what results.
 
 Texts are compared by the Jaccard index of their 5-grams of characters, in small letters, without punctuation, each
 digit as 0. It is estimated by one permutation hashing (Li, Owen and Zhang, 2012; empty bins are filled by rotation:
-Shrivastava and Li, 2014), and pairs are found by banding. Bundles are what pairs connect.
+Shrivastava and Li, 2014), of which eight bits are kept (Li and König, 2010), and pairs are found by banding. Bundles
+are what pairs connect.
 """
 
+import hashlib
 import re
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 
@@ -22,7 +24,8 @@ import numpy.typing as npt
 SKETCH_SIDE = 16
 SKETCH_BYTES = SKETCH_SIDE**2
 FREQUENCIES = 8  # in each direction
-BLOCK = 2_048  # photos that are compared with as many at a time
+BLOCK = 1_024  # photos that are compared with as many at a time
+ROWS_AT_ONCE = 256  # of such a block, of which all pairs may be near copies
 # From which likeness on photos are near copies: the first that has more photos with their nearest above it than twice
 # as many in as wide a band below. Where photos of different things form a continuum (digits, X-rays) none has.
 LIKENESS = (0.9, 0.92, 0.94, 0.96, 0.98, 0.99)
@@ -37,14 +40,18 @@ BAND, BANDS = (
     25,
 )  # minima of a signature that have to be equal for a pair to be compared: 99 % of those with 0.7
 MINIMA = BAND * BANDS
-CHARS_AT_ONCE, TEXTS_AT_ONCE = 1 << 20, 1 << 12
-PAIRS_AT_ONCE = 1 << 16
+CHARS_AT_ONCE, TEXTS_AT_ONCE = 1 << 16, 1 << 10
+PAIRS_AT_ONCE = 1 << 13
 EMPTY = np.uint32(0xFFFFFFFF)
-ODD = np.uint64(0x9E3779B97F4A7C15)
+FACTORS = np.random.default_rng(0).integers(1 << 32, size=MINIMA, dtype=np.uint32) | np.uint32(1)
+ODD = np.uint32(0x9E3779B1)
+SQUARE_OF_ODD = np.uint32(0x9E3779B1**2 % 2**32)
+# Shifts and factors of the finalizer of MurmurHash3 (Appleby, 2011), which ends with the first shift.
+MIX = ((np.uint32(16), np.uint32(0x85EBCA6B)), (np.uint32(13), np.uint32(0xC2B2AE35)))
 
 Bundles = npt.NDArray[np.int64]  # the number of each example's bundle: that of its first example
 Pairs = npt.NDArray[np.int64]  # pairs × 2
-Signatures = npt.NDArray[np.uint32]
+Signatures = npt.NDArray[np.uint8]  # texts × MINIMA
 
 _others = re.compile(r"[\W_]+")
 _digit = re.compile(r"\d")
@@ -56,18 +63,30 @@ _ascii = "".join(
 
 def bundle_photos(sketches: Sequence[bytes]) -> Bundles:
     """Return the bundle of each photo; `sketches` are 16 × 16 grey values each, or empty for photos without."""
-    known = np.array(
-        [place for place, sketch in enumerate(sketches) if len(sketch) == SKETCH_BYTES], np.int64
+    first: dict[bytes, int] = {}  # photo of each sketch: equal ones are compared as one
+    bundles = np.array(
+        [
+            first.setdefault(sketch, place) if _shows_something(sketch) else place
+            for place, sketch in enumerate(sketches)
+        ],
+        np.int64,
     )
-    if not len(known):
-        return np.arange(len(sketches))
-    joined = b"".join(sketches[place] for place in known)
-    vectors = describe_photos(np.frombuffer(joined, np.uint8).reshape(-1, SKETCH_SIDE, SKETCH_SIDE))
-    return connect(known[_alike_photos(vectors)], len(sketches))
+    if not first:
+        return bundles
+    known = np.array(list(first.values()))
+    vectors = describe_photos(np.frombuffer(b"".join(first), np.uint8).reshape(-1, SKETCH_SIDE, SKETCH_SIDE))
+    counts = np.bincount(bundles, minlength=len(sketches))[known]
+    bundles[known] = known[_alike_photos(vectors, counts)]
+    return bundles[bundles]
+
+
+def _shows_something(sketch: bytes) -> bool:
+    """Tell whether a sketch is there, and of more than one grey."""
+    return len(sketch) == SKETCH_BYTES and sketch.count(sketch[0]) < SKETCH_BYTES
 
 
 def bundle_texts(texts: Iterable[str]) -> Bundles:
-    """Return the bundle of each text. Takes 500 bytes a text beside the texts themselves."""
+    """Return the bundle of each text. Takes 125 bytes a text beside the texts themselves."""
     sketches = TextSketches()
     for text in texts:
         sketches.add(text)
@@ -81,14 +100,10 @@ def connect(pairs: Pairs, count: int) -> Bundles:
 
 def connect_further(first: Bundles, pairs: Pairs) -> Bundles:
     """Return bundles after further pairs; those that there were stay together."""
-    first = first.copy()
-    while len(pairs):
-        ends = first[pairs]
-        least = ends.min(1)
-        np.minimum.at(first, ends.ravel(), np.repeat(least, 2))  # of bundles, which their examples follow
-        first = _followed(first)
-        ends = first[pairs]
-        pairs = pairs[ends[:, 0] != ends[:, 1]]
+    while len(pairs := pairs[first[pairs[:, 0]] != first[pairs[:, 1]]]):
+        ends, joined = first[pairs], first.copy()
+        np.minimum.at(joined, ends.ravel(), np.repeat(ends.min(1), 2))  # of bundles, which examples follow
+        first = _followed(joined)
     return first
 
 
@@ -103,7 +118,7 @@ def connect_groups(*groupings: Sequence[Hashable]) -> list[int]:
 
 
 def _followed(first: Bundles) -> Bundles:
-    while (further := first[first]).tolist() != first.tolist():
+    while not np.array_equal(further := first[first], first):
         first = further
     return first
 
@@ -145,21 +160,22 @@ def _weights() -> npt.NDArray[np.float64]:
     return np.asarray(np.hypot(one[:, None], one[None]), np.float64)
 
 
-def _alike_photos(vectors: npt.NDArray[np.float32]) -> Pairs:
-    """Return pairs of near copies among photos, by place."""
-    nearest = np.full(len(vectors), -1.0, np.float32)
+def _alike_photos(vectors: npt.NDArray[np.float32], counts: npt.NDArray[np.int64]) -> Bundles:
+    """Return the bundle of each photo, which stands for so many with the same sketch."""
+    nearest = np.where(counts > 1, np.float32(1), np.float32(-1))
     for start, end, values in _products(vectors):
         np.maximum(nearest[start : start + BLOCK], values.max(1), out=nearest[start : start + BLOCK])
         np.maximum(nearest[end : end + BLOCK], values.max(0), out=nearest[end : end + BLOCK])
-    least = least_likeness(nearest)
+    first: Bundles = np.arange(len(vectors))
+    least = least_likeness(np.repeat(nearest, counts))
     if least is None:
-        return np.zeros((0, 2), np.int64)
+        return first
     some = np.flatnonzero(nearest >= least)
-    found = [
-        np.argwhere(values >= least) + np.array([start, end])
-        for start, end, values in _products(vectors[some])
-    ]
-    return np.asarray(some[np.concatenate(found)], np.int64)
+    for start, end, values in _products(vectors[some]):
+        for row in range(0, len(values), ROWS_AT_ONCE):
+            found = np.argwhere(values[row : row + ROWS_AT_ONCE] >= least)
+            first = connect_further(first, some[found + np.array([start + row, end])])
+    return first
 
 
 def least_likeness(nearest: npt.NDArray[np.float32]) -> float | None:
@@ -183,12 +199,12 @@ def _products(vectors: npt.NDArray[np.float32]) -> Iterator[tuple[int, int, npt.
 
 
 class TextSketches:
-    """Takes texts one by one, and keeps 500 bytes of each."""
+    """Takes texts one by one, and keeps 125 bytes of each."""
 
     def __init__(self) -> None:
         self._waiting: list[str] = []
         self._chars = 0
-        self._done: list[Signatures] = []
+        self._minima = bytearray()
 
     def add(self, text: str) -> None:
         """Take a text."""
@@ -199,47 +215,70 @@ class TextSketches:
             self._sign()
 
     def bundles(self) -> Bundles:
-        """Return the bundle of each text."""
+        """Return the bundle of each text; those that are taken later begin anew."""
         self._sign()
-        signatures = np.concatenate(self._done) if self._done else np.zeros((0, MINIMA), np.uint32)
-        self._done = [signatures]  # the pieces are not needed any more
-        return _bundles_of(signatures)
+        minima, self._minima = self._minima, bytearray()
+        return _bundles_of(np.frombuffer(minima, np.uint8).reshape(-1, MINIMA))
 
     def _sign(self) -> None:
         if self._waiting:
-            self._done.append(_signatures(self._waiting))
+            self._minima += _signatures(self._waiting).tobytes()
         self._waiting, self._chars = [], 0
 
 
 def normal_form(text: str) -> str:
-    """Return what of a text is compared, with blanks around it; the text itself where little would be left."""
+    """Return what of a text is compared, with blanks around it; a digest of the text where little would be left."""
     beginning = text[:MOST_CHARS]
     if beginning.isascii():
-        plain = " ".join(beginning.translate(_ascii).split())
+        plain = beginning.translate(_ascii)
+        while "  " in plain:
+            plain = plain.replace("  ", " ")
+        plain = plain.strip()
     else:
         plain = _digit.sub("0", _others.sub(" ", beginning.casefold()).strip())
-    letters = len(plain) - plain.count("0") - plain.count(" ")
-    # A sign that is in no normal form keeps such texts apart from others: only equal ones have equal grams.
-    return f" {plain} " if letters >= LETTERS else f"\0{beginning}\0\0\0\0"
+    if _letters(plain[: 4 * LETTERS]) >= LETTERS or _letters(plain) >= LETTERS:
+        return f" {plain} "
+    # Such texts would have few grams, of which half are those of others: of digests only equal ones share most.
+    return "\0" + hashlib.blake2b(beginning.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def _letters(plain: str) -> int:
+    return len(plain) - plain.count("0") - plain.count(" ")
 
 
 def _signatures(plains: Sequence[str]) -> Signatures:
     """Return minima of the hashed n-grams of texts: of each, the least in every bin."""
     lengths = np.array([len(plain) for plain in plains])
-    signs = np.frombuffer("".join(plains).encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.uint64)
-    owners = np.repeat(np.arange(len(plains)), lengths)
-    hashed = np.zeros(len(signs) - GRAM + 1, np.uint64)
-    for place in range(GRAM):
-        hashed = hashed * ODD + signs[place : place + len(hashed)] + np.uint64(1)
-    whole = owners[: len(hashed)] == owners[GRAM - 1 :]
-    hashed, owners = _mixed(hashed[whole]), owners[: len(whole)][whole]
-    bins = owners * MINIMA + ((hashed >> np.uint64(33)) % np.uint64(MINIMA)).astype(np.int64)
+    signs = np.frombuffer("".join(plains).encode("utf-32-le", "surrogatepass"), np.uint32)
+    hashed = _mixed_grams(signs)
+    ends = lengths.cumsum()[:-1]
+    for beyond in range(1, GRAM):
+        hashed[ends - beyond] = EMPTY  # of a gram that reaches into the next text
+    bins = np.repeat(MINIMA * np.arange(len(plains)), lengths)[: len(hashed)]
+    bins += (hashed >> np.uint32(16)) * np.uint32(MINIMA) >> np.uint32(16)
     minima = np.full(len(plains) * MINIMA, EMPTY, np.uint32)
-    np.minimum.at(minima, bins, (hashed & np.uint64(0x7FFFFFFF)).astype(np.uint32))
-    return _filled(minima.reshape(len(plains), MINIMA))
+    np.minimum.at(minima, bins, hashed)
+    # A factor for each bin: else different minima with the same eight bits would agree in all bins that they fill.
+    return (_filled(minima.reshape(len(plains), MINIMA)) * FACTORS >> np.uint32(24)).astype(np.uint8)
 
 
-def _filled(minima: Signatures) -> Signatures:
+def _mixed_grams(signs: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
+    """Return a well mixed hash of each 5-gram: a polynomial of its signs, made of those of two and of four."""
+    two = signs[:-1] * ODD
+    two += signs[1:]
+    four = two[:-2] * SQUARE_OF_ODD
+    four += two[2:]
+    hashed, spare = four[:-1], two[:-3]  # new arrays would take longer than what is done with them
+    hashed *= ODD
+    hashed += signs[GRAM - 1 :]
+    for shift, factor in MIX:
+        hashed ^= np.right_shift(hashed, shift, out=spare)
+        hashed *= factor
+    hashed ^= np.right_shift(hashed, MIX[0][0], out=spare)
+    return hashed
+
+
+def _filled(minima: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
     """Fill empty bins with the next minimum to the right, and how far it was."""
     places = np.arange(2 * MINIMA, dtype=np.int32)
     twice = np.concatenate([minima, minima], 1)
@@ -247,7 +286,7 @@ def _filled(minima: Signatures) -> Signatures:
     following = np.minimum.accumulate(following[:, ::-1], 1)[:, ::-1][:, :MINIMA]
     following = np.minimum(following, 2 * MINIMA - 1)
     distance = (following - places[:MINIMA]).astype(np.uint32)
-    found: Signatures = np.take_along_axis(twice, following, 1) + distance * np.uint32(0x9E3779B1)
+    found: npt.NDArray[np.uint32] = np.take_along_axis(twice, following, 1) + distance * ODD
     return found
 
 
@@ -268,7 +307,7 @@ def _of_one_band(band: Signatures) -> Pairs:
     """Return pairs of texts that have a band in common: each with the one before it, and with the first that has it."""
     keys = np.zeros(len(band), np.uint64)
     for column in band.T:
-        keys = _mixed(keys * ODD + column + np.uint64(1))
+        keys = keys << np.uint64(8) | column
     order = np.argsort(keys, kind="stable")
     ordered = keys[order]
     again = np.flatnonzero(ordered[1:] == ordered[:-1]) + 1
@@ -276,11 +315,3 @@ def _of_one_band(band: Signatures) -> Pairs:
     before = np.stack([order[again - 1], order[again]], 1)
     far = again - starts > 1
     return np.concatenate([before, np.stack([order[starts[far]], order[again[far]]], 1)])
-
-
-def _mixed(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """Return well mixed hashes of numbers (the finalizer of SplitMix64; Steele, Lea and Flood, 2014)."""
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    mixed: npt.NDArray[np.uint64] = values ^ (values >> np.uint64(31))
-    return mixed
