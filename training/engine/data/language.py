@@ -5,17 +5,27 @@ learnt from n-grams. Each text votes, so that some in another language do not ma
 short texts one by one are easily taken for a language that is akin.
 """
 
+import lzma
+import shutil
+import struct
+import tempfile
+import zipfile
 from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
-from typing import Protocol
+from typing import IO, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
 
 MOST = 300  # texts that are looked at: the first ones of as many stretches of the data
 CHARACTERS = 300  # of each
 LEAST_CHARACTERS = 8
 LEAST_TEXTS = 12  # that are long enough to judge: a few short ones look like many languages
 MAJORITY = 0.5  # of the votes
+UNPACKED_AT_ONCE = 1 << 20  # bytes
+ZIP_HEADER = 30  # bytes before the name of a file in a zip; section 4.3.7 of PKWARE's APPNOTE
 KNOWN_TO_ENCODER = "en"
 NAMES = {
     "af": "Afrikaans", "am": "Amharic", "ar": "Arabic", "az": "Azerbaijani", "be": "Belarusian",
@@ -91,8 +101,36 @@ def describe_unknown(language: Language) -> str:
 
 @cache
 def load_identifier() -> _Identifier:
-    """Return what names the language of a text; the first call takes a second and 100 MB."""
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+    """Return what names the language of a text; the first call takes a second, and 70 MB of the temporary folder.
 
-    found: _Identifier = LanguageIdentifier.from_model_file(MODEL_FILE)
+    The model stays in a file there, of which few pages are looked at: in memory it would take 80 MB of each process.
+    """
+    from py3langid.langid import MODEL_DIR, MODEL_FILE, LanguageIdentifier
+
+    with tempfile.TemporaryFile() as file:
+        with lzma.open(MODEL_DIR / MODEL_FILE) as packed:
+            shutil.copyfileobj(packed, file, UNPACKED_AT_ONCE)
+        model = _map_arrays(file)
+    found: _Identifier = LanguageIdentifier(
+        model["ptc"],
+        model["pc"],
+        model["classes"].tolist(),
+        model["nextmove"].data,
+        model["out_feat"].tolist(),
+        tk_row=model["nextmove_row"].tolist(),
+    )
+    return found
+
+
+def _map_arrays(file: IO[bytes]) -> dict[str, npt.NDArray[Any]]:
+    """Return the arrays of what `numpy.savez` has written, which stay in the file until they are looked at."""
+    found: dict[str, npt.NDArray[Any]] = {}
+    with zipfile.ZipFile(file) as archive:
+        for member in archive.infolist():
+            file.seek(member.header_offset + ZIP_HEADER - 4)
+            file.seek(sum(struct.unpack("<HH", file.read(4))), 1)
+            np.lib.format.read_magic(file)
+            shape, _, kind = np.lib.format.read_array_header_1_0(file)
+            mapped = np.memmap(file, kind, "r", file.tell(), shape)
+            found[member.filename.removesuffix(".npy")] = np.asarray(mapped)
     return found

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from devtools.costs import cost_of
 from training.engine.data.language import MOST, Language, LanguageSample, describe_unknown
 from training.engine.data.report import build_report
 from training.engine.data.validation import WRITES
@@ -66,6 +67,17 @@ def test_report_names_the_language_and_says_what_the_network_knows(tmp_path: Pat
     report = build_report(path, task_type="textclassification", columns={})
     assert report.language == {"code": "de", "name": "German", "share": 1.0}
     assert any("seem to be German" in warning for warning in report.warnings)
+
+
+def name_of_german() -> str:
+    return getattr(language_of(GERMAN * 100), "name", "")
+
+
+def test_model_takes_little_memory() -> None:
+    """It stays in a file, of which little is looked at; in memory it would be 80 MB."""
+    cost = cost_of(name_of_german)
+    assert cost.result == "German"
+    assert cost.peak_growth < 80 << 20
 
 
 def test_model_is_loaded_before_files_are_limited() -> None:
