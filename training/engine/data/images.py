@@ -184,8 +184,9 @@ def _check(content: bytes, max_pixels: int) -> _Checked:
     """Decode the whole image, and say what it is."""
     digest = hashlib.sha256(content).hexdigest()
     try:
-        has_more = decoding.inspect(content, max_pixels=max_pixels).has_more
-        sketch = decoding.sketch_image(content, SKETCH_SIDE, max_pixels=max_pixels)
+        with decoding.inspected_once():
+            has_more = decoding.inspect(content, max_pixels=max_pixels).has_more
+            sketch = decoding.sketch_image(content, SKETCH_SIDE, max_pixels=max_pixels)
     except InvalidInput as error:
         return _Checked(digest, reason=str(error))
     return _Checked(digest, sketch, has_more=has_more)

@@ -1,5 +1,6 @@
 """Text data sets: sentences with a label each, from whichever table they lie in."""
 
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,8 +81,8 @@ def iter_rows(reader: TableReader, found: Columns) -> Iterator[Row | Unreadable 
                 f"The texts have more than {reader.limits.max_bytes:,} characters together, the limit."
             )
         text, label = row.text.strip(BLANK), alone(row.label.strip(BLANK))
-        cell, group = _further_cells(row, found)
-        part = part_of_cell(cell, found.split)
+        cell, group = _further_cells(row, found) if further else ("", "")
+        part = part_of_cell(cell, found.split) if cell else ""
         reason = row.problem or _why_unreadable(text, label, found, most)
         if part is None:
             reason = reason or f"{cell[:SHOWN]!r} in {found.split!r} is no part of a split"
@@ -94,7 +95,7 @@ def iter_rows(reader: TableReader, found: Columns) -> Iterator[Row | Unreadable 
         if name is None:
             yield LeftOut(row.place, label, NOT_WANTED)
         else:
-            yield Row(row.place, text, name, also=(part or "", group))
+            yield Row(row.place, text, sys.intern(name), "", (part or "", group))  # few names, many rows
 
 
 def _further_cells(row: Row, columns: Columns) -> tuple[str, str]:

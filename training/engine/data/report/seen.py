@@ -52,11 +52,9 @@ class Seen:
         """Count an example, or note why there is none."""
         if isinstance(example, Unreadable):
             self.unreadable.add(example)
-            return
-        if isinstance(example, LeftOut):
+        elif isinstance(example, LeftOut):
             self.left_out.add(example.reason, [example.name])
-            return
-        if example.part == "test":
+        elif example.part == "test":
             self.tests.append(example)
         else:
             self.has_train = self.has_train or example.part != "valid"
@@ -108,20 +106,23 @@ class Conflicts:
     """The first examples that stand in two classes, among as many examples as can be remembered."""
 
     def __init__(self) -> None:
-        self._first: dict[bytes, Example] = {}
+        self._first: dict[bytes, tuple[str, str]] = {}  # the name and the class of each content
         self.shown: list[str] = []
 
     def add(self, example: Example) -> None:
         """Compare an example with those that are remembered."""
-        other = self._first.get(example.digest)
-        if other is None:
-            if len(self._first) < REMEMBERED:
-                self._first[example.digest] = example._replace(look=b"")
+        if len(self.shown) == CONFLICTS:
             return
-        if other.label != example.label and len(self.shown) < CONFLICTS:
-            first, second = other.name[:CONFLICT_CHARS], example.name[:CONFLICT_CHARS]
+        found = self._first.get(example.digest)
+        if found is None:
+            if len(self._first) < REMEMBERED:
+                self._first[example.digest] = example.name[:CONFLICT_CHARS], example.label
+            return
+        first, label = found
+        if label != example.label:
+            second = example.name[:CONFLICT_CHARS]
             both = repr(first) if first == second else f"{first!r} and {second!r}"
-            self.shown.append(f"{both} ({other.label}, {example.label})")
+            self.shown.append(f"{both} ({label}, {example.label})")
 
 
 class _Samples:
