@@ -12,6 +12,9 @@ from ..limits import Limits
 
 SAMPLE_ROWS = 200
 NUL = "\udc00"  # what stands for it: csv takes none, and no byte that is no text is kept as this
+TOO_LONG = (
+    "\udc01"  # stands for a line that is too long, of which nothing is kept but whether its quotes are even
+)
 BLANK = (
     " \t\n\r\v\f\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
     "\u2028\u2029\u202f\u205f\u3000\u200b\u200c\u200d\u2060\ufeff\u00ad"
@@ -97,7 +100,7 @@ class TableReader(ABC):
 def row_of(place: str, fields: Sequence[str], *, also: int) -> Row:
     """Return a row of its wanted fields in order: the text, the label if it is wanted, and `also` further ones."""
     own = len(fields) - also
-    return Row(place, fields[0], fields[1] if own > 1 else "", also=tuple(fields[own:]))
+    return Row(place, fields[0], fields[1] if own > 1 else "", "", tuple(fields[own:]) if also else ())
 
 
 def unique_names(names: list[str]) -> list[str]:

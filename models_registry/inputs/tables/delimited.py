@@ -9,7 +9,7 @@ from itertools import islice
 from typing import BinaryIO, ClassVar
 
 from ..errors import DataError
-from .base import NUL, SAMPLE_ROWS, Row, TableFormat, TableReader, row_of
+from .base import NUL, SAMPLE_ROWS, TOO_LONG, Row, TableFormat, TableReader, row_of
 from .encodings import Encoding, find_encoding, named_encoding, open_text, other_readings, sample_of
 from .layout import NO_DELIMITER, SAMPLE_AGAIN, Layout, fields_of, find_dialect, find_layout
 from .records import Dialect, Record, read_records, trimmed
@@ -17,18 +17,21 @@ from .records import Dialect, Record, read_records, trimmed
 FAULTY = 0.02  # share of lines with NUL, up to which these are faults of a text
 SAMPLE_LINES = 1000
 PEEKED = 1000  # blank lines before the first
+PASSED_OVER = 16  # times the characters that a line may have, of one that is too long
 SAMPLE_CHARS = 1 << 18
 
 
 class BoundedLines:
-    """The lines of a text file; `DataError` for one longer than `longest` characters, and for many with NUL.
+    """The lines of a text file; `DataError` for one that does not end, and for many with NUL.
 
-    NUL in a few lines becomes half a character, for which their rows are left out.
+    NUL in a few lines becomes half a character, for which their rows are left out; so does a line of more than
+    `longest` characters, with a quote behind it where it holds an odd number of them.
     """
 
     def __init__(self, file: io.TextIOBase, longest: int) -> None:
         self.file, self._longest = file, longest
         self._number = self._with_nul = 0
+        self.has_too_long = False
 
     def peek(self) -> str:
         """Return what the first line that is not blank begins with; to be called before all others."""
@@ -49,10 +52,7 @@ class BoundedLines:
             raise StopIteration
         self._number += 1
         if len(line) > self._longest:
-            raise DataError(
-                f"Row {self._number} has more than {self._longest:,} characters. Break it into several, and "
-                "check its quotes."
-            )
+            return self._passed_over(line)
         if "\0" not in line:
             return line
         self._with_nul += 1
@@ -61,6 +61,19 @@ class BoundedLines:
                 f"Row {self._number} holds NUL characters, so this is no text file. Save it in UTF-8."
             )
         return line.replace("\0", NUL)
+
+    def _passed_over(self, line: str) -> str:
+        """Read a line that is too long to its end; returns what stands for it. Raises `DataError` where it has none."""
+        quotes, self.has_too_long = 0, True
+        for _ in range(PASSED_OVER):
+            quotes += line.count('"')
+            if not line or line.endswith("\n"):
+                return TOO_LONG + '"' * (quotes % 2) + "\n"
+            line = self.file.readline(self._longest)
+        raise DataError(
+            f"Row {self._number} has more than {self._longest:,} characters. Break it into several, and "
+            "check its quotes."
+        )
 
 
 @dataclass(frozen=True)
@@ -103,6 +116,11 @@ class TextFile(TableReader):
             except UnicodeDecodeError as error:
                 raise DataError(f"The file is not {error.encoding} text. Save the table in UTF-8.") from error
 
+    @property
+    def why_too_long(self) -> str:
+        """Why a row with a line that was too long is left out."""
+        return f"has a line of more than {self.limits.max_line_chars:,} characters"
+
 
 @dataclass(frozen=True)
 class CsvReader(TextFile):
@@ -134,17 +152,20 @@ class CsvReader(TextFile):
                 elif not record.problem:
                     continue
                 fields = trimmed(record.fields, width)
-                if width > 1 and not record.problem and not any(field.strip() for field in fields):
+                if width > 1 and not record.problem and not any(map(str.strip, fields)):
                     continue
                 count += 1
                 self.check_count(count)
                 place = f"row {record.line}"
-                if record.problem:
+                if lines.has_too_long and any(TOO_LONG in field for field in fields):
+                    yield Row(place, "", problem=self.why_too_long)
+                elif record.problem:
                     yield Row(place, "", problem=record.problem)
                 elif len(fields) > width:
                     yield Row(place, "", problem=self._too_wide(len(fields), width))
                 else:
-                    fields += [""] * (width - len(fields))
+                    if len(fields) < width:
+                        fields += [""] * (width - len(fields))
                     yield row_of(place, [fields[index] for index in wanted], also=len(also))
 
     def format(self) -> TableFormat:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import ClassVar
 
-from .base import SAMPLE_ROWS, Row, TableFormat, row_of
+from .base import SAMPLE_ROWS, TOO_LONG, Row, TableFormat, row_of
 from .delimited import TextFile
 
 PREFIX = "__label__"
@@ -30,6 +30,9 @@ class FastTextReader(TextFile):
                     continue
                 count += 1
                 self.check_count(count)
+                if line.startswith(TOO_LONG):
+                    yield Row(f"row {number}", "", problem=self.why_too_long)
+                    continue
                 values = _parted(line)
                 fields = [values[name] for name in (text, label, *also) if name is not None]
                 yield row_of(f"row {number}", fields, also=len(also))

@@ -10,6 +10,9 @@ DEEPEST = 6  # objects around a list of rows
 FEWEST_TEXTS = 4  # keys of an object, from which on they may be texts
 SEVERAL = frozenset({"patterns", "examples", "utterances", "texts", "sentences", "questions"})
 Rows = list[Mapping[str, object]]
+# Who speaks in a chat, and what: as for OpenAI's models, in ShareGPT's form, as for Gemini.
+SPEAKERS, WORDS = ("role", "from"), ("content", "value", "parts")
+ASKING, ANSWERING = frozenset({"user", "human"}), frozenset({"assistant", "gpt", "model"})
 
 
 def rows_of_object(entry: Mapping[str, object]) -> Rows:
@@ -40,6 +43,34 @@ def each_of_several(row: Mapping[str, object]) -> Rows:
     if len(names) != 1:
         return [row]
     return [{**row, names[0]: text} for text in _listed(row[names[0]])]
+
+
+def row_of_chat(row: Mapping[str, object]) -> Mapping[str, object] | None:
+    """Return a row of what is asked in a chat as the text, and the only answer as the label; None where there is none.
+
+    A chat is a list of messages: {"messages": [{"role": "user", "content": …}, {"role": "assistant", "content": …}]}.
+    """
+    if "text" in row or "label" in row:
+        return None
+    for name, value in row.items():
+        messages = [_message(one) for one in value] if isinstance(value, list) else []
+        answers = [words for speaker, words in messages if speaker in ANSWERING]
+        asked = [words for speaker, words in messages if speaker in ASKING]
+        if asked and len(answers) == 1 and messages[-1][0] in ANSWERING:
+            others = {other: value for other, value in row.items() if other != name}
+            return {**others, "text": "\n".join(asked), "label": answers[0]}
+    return None
+
+
+def _message(value: object) -> tuple[str, str]:
+    """Return who speaks, and the words, of a message of a chat; "" of anything else."""
+    if not isinstance(value, dict):
+        return "", ""
+    speaker = next((value[name] for name in SPEAKERS if isinstance(value.get(name), str)), "")
+    words = next((value[name] for name in WORDS if name in value), "")
+    parts = words if isinstance(words, list) else [words]
+    texts = [part.get("text", "") if isinstance(part, dict) else part for part in parts]
+    return speaker.casefold(), "\n".join(text for text in texts if isinstance(text, str))
 
 
 def _are_columns_by_row(parts: Sequence[object]) -> TypeGuard[Sequence[Mapping[str, object]]]:

@@ -11,9 +11,9 @@ from itertools import islice
 from typing import Any, ClassVar, NamedTuple, NoReturn
 
 from ..errors import DataError
-from .base import Row, TableFormat, row_of
+from .base import TOO_LONG, Row, TableFormat, row_of
 from .delimited import TextFile
-from .json_shapes import each_of_several, rows_of_object
+from .json_shapes import each_of_several, row_of_chat, rows_of_object
 
 LONGEST_KEY = 1000  # characters, more than any column's name
 LONGEST_NUMBER = 100
@@ -38,7 +38,8 @@ class JsonReader(TextFile):
     """Objects, one a line or in a list; null is a missing value, as is NaN, which pandas writes.
 
     Keys of objects inside are columns with a dot ("data.text"); of a list with one value, the value counts.
-    A list of texts is a table with the column "text", one of lists has the columns "column 1" and so on.
+    A list of texts is a table with the column "text", one of lists has the columns "column 1" and so on; of a chat
+    with one answer, what is asked is in "text" and the answer in "label".
     """
 
     suffixes: ClassVar[tuple[str, ...]] = (".json", ".jsonl", ".ndjson")
@@ -96,7 +97,12 @@ class JsonReader(TextFile):
             if isinstance(entry, _Bad):
                 yield number, entry
                 continue
-            for row in each_of_several(self._checked(entry, number)):
+            checked = self._checked(entry, number)
+            if chat := row_of_chat(checked):
+                self.note(
+                    "Of each chat, what the user says is the text, and the assistant's answer its label."
+                )
+            for row in each_of_several(chat or checked):
                 yield number, _flat(row)
 
     def _lined(self) -> Iterator[tuple[int, object]]:
@@ -106,6 +112,9 @@ class JsonReader(TextFile):
             for number, line in enumerate(lines, start=1):
                 self.check_count(number)
                 if not line.strip():
+                    continue
+                if line.startswith(TOO_LONG):
+                    yield number, _Bad(self.why_too_long)
                     continue
                 try:
                     yield number, _decode(line, number)

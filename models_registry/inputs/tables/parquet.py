@@ -28,6 +28,7 @@ METADATA_LIMIT = 4 << 20  # bytes of the file's footer
 MOST_PARTS = 100_000  # row groups, or columns of one
 MOST_PAGES = 200_000
 SAMPLED_COLUMNS = 12
+DEEPEST = 12  # levels of structs whose fields become columns
 PAGE_LIMIT = 64 << 20  # bytes of an unpacked page
 # Where Arrow gives each row a text of its own, instead of a number and what it stands for:
 EXPANDING_LIMIT = 2 << 20  # bytes of a dictionary, or of values that may repeat those before
@@ -38,15 +39,16 @@ BATCH_OF_WHOLE = 16  # rows
 class ParquetReader(TableReader):
     """Columns of strings, numbers or truth values, or lists of one; null is a missing value.
 
-    Numbers that the Hugging Face library wrote for classes are read as the classes' names.
+    Fields of a struct are columns with a dot ("data.text"), as keys of JSON's objects are. Numbers that the Hugging
+    Face library wrote for classes are read as the classes' names.
     """
 
     suffixes = (".parquet",)
 
     def columns(self) -> list[str]:
-        """Return the names of the schema's columns."""
+        """Return the names of the schema's columns, and of the fields of structs."""
         with self._open() as file:
-            return list(file.schema_arrow.names)
+            return [name for field in file.schema_arrow for name in _names_of(field)]
 
     def rows(self, *, text: str, label: str | None = None, also: Sequence[str] = ()) -> Iterator[Row]:
         """Yield the rows, numbered from 1."""
@@ -64,7 +66,7 @@ class ParquetReader(TableReader):
         with self._open(dictionaries=None if is_whole else plain) as file:
             number = 0
             for batch in file.iter_batches(batch_size=batch_size, columns=wanted, use_threads=False):
-                columns = [self._values(batch.column(name), names[name]) for name in wanted]
+                columns = [self._values(_column(batch, name), names[name]) for name in wanted]
                 for values in zip(*columns, strict=True):
                     number += 1
                     self.check_count(number)
@@ -145,7 +147,7 @@ class ParquetReader(TableReader):
                 f"The table has {file.metadata.num_rows:,} rows; the limit is {self.limits.max_rows:,}."
             )
         for name in columns:
-            kind = file.schema_arrow.field(name).type
+            kind = _type_of(file.schema_arrow, name)
             kind = kind.value_type if types.is_list(kind) or types.is_large_list(kind) else kind
             kind = kind.value_type if types.is_dictionary(kind) else kind
             if not any(
@@ -181,6 +183,37 @@ class ParquetReader(TableReader):
         return [_as_text(value, names) for value in column.to_pylist()]
 
 
+def _names_of(field: "pyarrow.Field", depth: int = 0) -> list[str]:
+    """Return the name of a column, or those of its fields: not of a file's bytes, nor of names with dots."""
+    import pyarrow.types as types
+
+    inner = list(field.type) if types.is_struct(field.type) and depth < DEEPEST else []
+    if not inner or any(one.name == "bytes" or "." in one.name for one in (field, *inner)):
+        return [field.name]
+    return [f"{field.name}.{name}" for one in inner for name in _names_of(one, depth + 1)]
+
+
+def _type_of(schema: "pyarrow.Schema", name: str) -> Any:
+    """Return the type of a column, or of a struct's field by its name with dots."""
+    if name in schema.names:
+        return schema.field(name).type
+    first, *others = name.split(".")
+    kind = schema.field(first).type
+    for step in others:
+        kind = kind.field(step).type
+    return kind
+
+
+def _column(batch: "pyarrow.RecordBatch", name: str) -> "pyarrow.Array":
+    """Return a column, or a struct's field by its name with dots; null where the struct is."""
+    import pyarrow.compute as compute
+
+    if name in batch.schema.names:
+        return batch.column(name)
+    first, *others = name.split(".")
+    return compute.struct_field(batch.column(first), others)
+
+
 def _kinds_of_text() -> list[Any]:
     import pyarrow.types as types
 
@@ -197,7 +230,9 @@ def class_names(file: "pyarrow.parquet.ParquetFile", column: str) -> list[str]:
     """Return the names that the Hugging Face library's metadata give a column's numbers; none where it has none."""
     try:
         described = json.loads((file.schema_arrow.metadata or {})[b"huggingface"])
-        feature = described["info"]["features"][column]
+        feature = described["info"]["features"]
+        for step in [column] if column in feature else column.split("."):
+            feature = feature[step]
         names = feature["names"] if feature["_type"] == "ClassLabel" else []
     except (KeyError, TypeError, ValueError, RecursionError):
         return []

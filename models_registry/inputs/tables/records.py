@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ..errors import DataError
+from .base import TOO_LONG
 
 MOST_LINES = 20_000  # of a row
 RESCANNED = 256_000_000  # characters that are read once more because of stray quotes, of a table
@@ -38,8 +39,8 @@ class _TooLong(Exception):
 class _Lines:
     """Lines with their numbers, of which the last ones can be given back."""
 
-    def __init__(self, lines: Iterator[str], longest: int) -> None:
-        self._lines, self._longest = lines, longest
+    def __init__(self, lines: Iterator[str], dialect: Dialect, longest: int) -> None:
+        self._lines, self._dialect, self._longest = lines, dialect, longest
         self._next = 1
         self._back: deque[tuple[int, str]] = deque()
         self.taken: list[tuple[int, str]] = []
@@ -58,6 +59,9 @@ class _Lines:
         self._chars += len(entry[1])
         if self._chars > self._longest or len(self.taken) > MOST_LINES:
             raise _TooLong
+        if entry[1].startswith(TOO_LONG) and entry[1].rstrip() != TOO_LONG:
+            # A quote that opens a field, or ends the one before, as the one in the line does that it stands for.
+            return f"{self._dialect.quote}{self._dialect.delimiter}{TOO_LONG}\n"
         return entry[1]
 
     def end_row(self) -> None:
@@ -82,7 +86,7 @@ def read_records(
     too long, or too much would have to be read again.
     """
     csv.field_size_limit(longest)
-    source, rescanned = _Lines(lines, longest), 0
+    source, rescanned = _Lines(lines, dialect, longest), 0
     reader = _reader(source, dialect)
     while True:
         try:

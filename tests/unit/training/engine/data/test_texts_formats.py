@@ -178,7 +178,7 @@ def test_what_no_database_can_keep_is_left_out(tmp_path: Path) -> None:
 
 
 def test_parquet_columns_of_other_kinds_are_refused(tmp_path: Path) -> None:
-    path = write(tmp_path / "data.parquet", [({"a": 1}, "x"), ({"a": 2}, "y")])
+    path = write(tmp_path / "data.parquet", [([{"a": 1}, {"a": 2}], "x"), ([{"a": 3}], "y")])
     with pytest.raises(DataError, match="should hold texts"):
         read_text_table(path)
 
