@@ -13,9 +13,10 @@ WORKSHEET = "application/vnd.openxmlformats-officedocument.spreadsheetml.workshe
 WORKBOOK = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml"
 
 
-def xlsx(*sheets: Iterable[Sequence[Any]]) -> bytes:
-    """Return a workbook with the sheets "Sheet1" and so on."""
+def xlsx(*sheets: Iterable[Sequence[Any]], names: Sequence[str] = ()) -> bytes:
+    """Return a workbook with sheets of these names, or "Sheet1" and so on."""
     numbers = range(1, len(sheets) + 1)
+    called = names or [f"Sheet{n}" for n in numbers]
     parts = {
         "[Content_Types].xml": f'<Types xmlns="{PACKAGE}/content-types">'
         '<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
@@ -25,7 +26,7 @@ def xlsx(*sheets: Iterable[Sequence[Any]]) -> bytes:
         "_rels/.rels": f'<Relationships xmlns="{PACKAGE}/relationships"><Relationship Id="r1" '
         f'Type="{OFFICE}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
         "xl/workbook.xml": f'<workbook xmlns="{SHEET}" xmlns:r="{OFFICE}"><sheets>'
-        + "".join(f'<sheet name="Sheet{n}" sheetId="{n}" r:id="r{n}"/>' for n in numbers)
+        + "".join(f'<sheet name="{called[n - 1]}" sheetId="{n}" r:id="r{n}"/>' for n in numbers)
         + "</sheets></workbook>",
         "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{PACKAGE}/relationships">'
         + "".join(f'<Relationship Id="r{n}" Type="{OFFICE}/worksheet" Target="s{n}.xml"/>' for n in numbers)

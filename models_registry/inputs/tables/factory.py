@@ -16,6 +16,7 @@ from .json_values import JsonReader
 from .packed import PackedCsvReader, open_packed
 from .parquet import ParquetReader
 from .sheets import SheetReader
+from .workbooks import open_workbook
 from .zipped import open_zip
 
 READERS: dict[str, type[TableReader]] = {
@@ -48,7 +49,7 @@ def open_table(
     if start.startswith(XLS) or (
         start.startswith(ZIP) and (suffix in SheetReader.suffixes or _is_sheet(path, start))
     ):
-        return SheetReader(path, limits, corrections=corrections)
+        return open_workbook(path, limits, corrections)
     if start.startswith(ZIP) or suffix == ".zip":
         return open_zip(path, limits, corrections, open_table)
     if is_packed(start) or suffix in PackedCsvReader.suffixes:

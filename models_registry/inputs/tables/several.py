@@ -5,8 +5,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ClassVar, NamedTuple
 
+from ..errors import DataError
 from .base import SAMPLE_ROWS, Row, TableFormat, TableReader, row_of
+from .columns import UnclearColumns, find_columns_of, likely_columns, resolve_text_column
 
+FEWEST_ROWS = 2  # of a table of one class
 SPLIT, LABEL, TEXT = "split", "label", "text"  # columns of what tables are called after, and of their texts
 
 
@@ -20,7 +23,7 @@ class Piece(NamedTuple):
 
 @dataclass(frozen=True)
 class SeveralTables(TableReader):
-    """Tables of a zip with the same columns, read one after the other.
+    """Tables of a zip, or sheets of a workbook, with the same columns, read one after the other.
 
     Where their names are those of a split's parts (train.csv, test.csv) or of classes (pos.txt, neg.txt), a further
     column says it of each row.
@@ -62,7 +65,7 @@ class SeveralTables(TableReader):
     def format(self) -> TableFormat:
         """Return how the first is understood, with the titles of all."""
         titles = sum(piece.reader.format().titles for piece in self.pieces)
-        return self.pieces[0].reader.format()._replace(titles=titles)
+        return self.pieces[0].reader.format()._replace(titles=titles, sheet="")
 
     def other_readings(self) -> list[tuple[str, str]]:
         """Return those of the first."""
@@ -74,3 +77,19 @@ class SeveralTables(TableReader):
         own = self.pieces[0].reader.columns()
         is_texts = len(own) == 1 and LABEL in self.pieces[0].said
         return {TEXT: own[0]} if is_texts else {name: name for name in own}
+
+
+def are_unlabelled(readers: Sequence[TableReader]) -> bool:
+    """Tell whether tables have the same columns, one of texts among them and none that may hold their labels."""
+    try:
+        if len({tuple(reader.columns()) for reader in readers}) != 1:
+            return False
+        if any(len(reader.sample()) < FEWEST_ROWS for reader in readers):
+            return False
+        resolve_text_column(readers[0].columns(), sample=readers[0].sample())
+        find_columns_of(readers[0], {})
+    except UnclearColumns:
+        return len(readers[0].columns()) == 1 or not likely_columns(readers[0])
+    except DataError:
+        return False
+    return False

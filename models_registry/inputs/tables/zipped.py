@@ -18,12 +18,11 @@ from ..layout import is_hidden_file, is_no_photo, is_photo
 from ..layout.names import Part, are_dates, are_pieces, listed, split_part
 from ..limits import Limits
 from .base import TableReader
-from .columns import UnclearColumns, find_columns_of, likely_columns, resolve_text_column
 from .delimited import CsvReader
 from .json_values import JsonReader
 from .packed import PackedCsvReader
 from .parquet import ParquetReader
-from .several import LABEL, SPLIT, Piece, SeveralTables
+from .several import LABEL, SPLIT, Piece, SeveralTables, are_unlabelled
 from .sheets import SheetReader
 from .text_folders import TextFolderReader
 
@@ -38,7 +37,6 @@ ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar")
 MOST_UNPACKED = 16 << 20  # bytes of one of these
 MOST_TABLES, MOST_ENTRIES = 30, 1_000  # that are read as one; of a zip in which they are looked for
 OpenTable = Callable[[Path, Limits, Corrections], TableReader]
-FEWEST_ROWS = 2  # of a table of one class
 
 
 class _Member(io.RawIOBase):
@@ -223,7 +221,7 @@ class _Opening(NamedTuple):
             return []
         for corrections in (self.corrections, replace(self.corrections, heading=False)):  # of lists of texts
             readers = [self._replace(corrections=corrections).reader_of(name) for name in tables]
-            if _are_unlabelled(readers):
+            if are_unlabelled(readers):
                 return [
                     Piece(name, reader, {LABEL: label})
                     for name, reader, label in zip(tables, readers, names, strict=True)
@@ -255,22 +253,6 @@ class _Opening(NamedTuple):
                         "Send it as it is, without the zip."
                     )
                 file.write(piece)
-
-
-def _are_unlabelled(readers: Sequence[TableReader]) -> bool:
-    """Tell whether tables have the same columns, one of texts among them and none that may hold their labels."""
-    try:
-        if len({tuple(reader.columns()) for reader in readers}) != 1:
-            return False
-        if any(len(reader.sample()) < FEWEST_ROWS for reader in readers):
-            return False
-        resolve_text_column(readers[0].columns(), sample=readers[0].sample())
-        find_columns_of(readers[0], {})
-    except UnclearColumns:
-        return len(readers[0].columns()) == 1 or not likely_columns(readers[0])
-    except DataError:
-        return False
-    return False
 
 
 def _wanted(names: list[str], member: str | None) -> str:
