@@ -9,7 +9,7 @@ import struct
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import cache
 
 UTF8_FLAG = 0x800
@@ -23,6 +23,17 @@ CODE_PAGES = (
 )  # fmt: skip
 # Scripts that a single page has.
 SCRIPT_OF = {"cp737": "GREEK", "cp862": "HEBREW", "cp720": "ARABIC"}
+# Pages whose letters are read as those of Cyrillic or Greek pages without a fault, and the letters that are most used.
+RIVALS = {"cp862": "HEBREW", "cp1255": "HEBREW", "cp720": "ARABIC", "cp1256": "ARABIC"}
+FREQUENT = {
+    "CYRILLIC": frozenset("оеаинтсрвлк"),
+    "GREEK": frozenset("αοιετσνηυρπκίό"),
+    "HEBREW": frozenset("יוהלארתבמשנ"),
+    "ARABIC": frozenset("اليمونرتبةعد"),
+}
+FINAL = re.compile(r"[ךםןףץ]\w")  # letters that end a word, inside one
+CLEARER = 0.1  # share of most used letters by which a rival has more
+FEWEST_LETTERS = 8  # of all names, from which on their share says something
 LEVEL_1: dict[str, tuple[str, range]] = {  # encoding, lead bytes of its most used characters
     "gbk": ("gb2312", range(0xB0, 0xD8)),
     "gb18030": ("gb2312", range(0xB0, 0xD8)),
@@ -79,7 +90,8 @@ def other_readings(entries: Sequence[zipfile.ZipInfo], used: str) -> list[tuple[
     if not names:
         return []
     joined, known = b"\n".join(names), {_decoded(names[0], used)}
-    pages = [page for page in CODE_PAGES if page != used and _decodes(joined, page)]
+    all_pages = (*CODE_PAGES, *(page for page in RIVALS if page not in CODE_PAGES))
+    pages = [page for page in all_pages if page != used and _decodes(joined, page)]
     found = []
     for page in sorted(pages, key=lambda page: -likeness(_decoded(joined, page), page)):
         reading = _decoded(names[0], page)
@@ -124,7 +136,37 @@ def guess_code_page(names: Sequence[bytes]) -> str:
     words = list(dict.fromkeys(part for name in names for part in _parts(name)))[:SCORED]
     sample = b"\n".join(words)
     pages = [page for page in CODE_PAGES if _decodes(joined, page)]
-    return max(pages, key=lambda page: (likeness(_decoded(sample, page), page), -CODE_PAGES.index(page)))
+    best = max(pages, key=lambda page: (likeness(_decoded(sample, page), page), -CODE_PAGES.index(page)))
+    return _rival_of(best, sample) or best
+
+
+def _rival_of(page: str, sample: bytes) -> str:
+    """Return a page of another script whose letters are more usual than those of Cyrillic or Greek; "" for none."""
+    least = _usual_share(_decoded(sample, page), ("CYRILLIC", "GREEK"))
+    if not least:
+        return ""
+    shares = {
+        rival: _usual_share(_decoded(sample, rival), (script,))
+        for rival, script in RIVALS.items()
+        if _decodes(sample, rival)
+    }
+    found = max(shares, key=lambda rival: shares[rival], default="")
+    return found if found and shares[found] > least + CLEARER else ""
+
+
+def _usual_share(text: str, scripts: Collection[str]) -> float:
+    """Return the share of the most used letters in a text of one of some scripts, 0 for any other text."""
+    letters = [character for character in text.lower() if not character.isascii()]
+    found = {_script(letter) for letter in letters}
+    if (
+        len(letters) < FEWEST_LETTERS
+        or len(found) != 1
+        or not found <= set(scripts)
+        or not all(map(str.isalpha, letters))
+    ):
+        return 0.0
+    usual = sum(letter in FREQUENT[next(iter(found))] for letter in letters)
+    return 0.0 if FINAL.search(text) else max(usual / len(letters), 0.01)
 
 
 def _parts(name: bytes) -> Iterable[bytes]:
