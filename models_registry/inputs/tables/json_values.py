@@ -76,12 +76,19 @@ class JsonReader(TextFile):
     @cached_property
     def _heads(self) -> list[dict[str, object]]:
         heads: list[dict[str, object]] = []
+        bad = ""
         with contextlib.closing(self._objects()) as objects:
             try:
-                heads.extend(row for _, row in islice(objects, HEADS) if not isinstance(row, _Bad))
+                for number, row in islice(objects, HEADS):
+                    if isinstance(row, _Bad):
+                        bad = bad or f"Row {number} {row.reason}."
+                    else:
+                        heads.append(row)
             except DataError:  # further on, of which who reads the rows is told
                 if not heads:
                     raise
+        if bad and not heads:
+            raise DataError(f"{bad} No other row can be read.")
         return heads
 
     def _objects(self) -> Generator[tuple[int, dict[str, object] | _Bad]]:
