@@ -206,10 +206,10 @@ def _type_of(schema: "pyarrow.Schema", name: str) -> Any:
 
 def _column(batch: "pyarrow.RecordBatch", name: str) -> "pyarrow.Array":
     """Return a column, or a struct's field by its name with dots; null where the struct is."""
-    import pyarrow.compute as compute
-
     if name in batch.schema.names:
         return batch.column(name)
+    import pyarrow.compute as compute
+
     first, *others = name.split(".")
     return compute.struct_field(batch.column(first), others)
 
