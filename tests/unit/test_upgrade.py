@@ -298,6 +298,7 @@ def test_work_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (first.state, first.done) == (State.SUCCEEDED, 9)
 
     validation = transitions.claim_next(DatasetValidation.objects.startable(timezone.now()), worker="w2")
-    assert validation is not None and (validation.done, validation.queue) == (7, "batches")
+    assert validation is not None, "the validation that waited"
+    assert (validation.done, validation.queue) == (0, "batches"), "a new attempt reads from the first file on"
     transitions.fail(validation, reason="It is broken.")
     assert job("waiting").error == "The data cannot be trained on. It is broken."
