@@ -80,16 +80,23 @@ class SeveralTables(TableReader):
 
 
 def are_unlabelled(readers: Sequence[TableReader]) -> bool:
-    """Tell whether tables have the same columns, one of texts among them and none that may hold their labels."""
+    """Tell whether tables have the same columns, one of texts among them and none that may hold their labels.
+
+    Of a first that has labels, as most have, no other is opened.
+    """
     try:
-        if len({tuple(reader.columns()) for reader in readers}) != 1:
+        if not is_unlabelled(readers[0]) or len({tuple(reader.columns()) for reader in readers}) != 1:
             return False
-        if any(len(reader.sample()) < FEWEST_ROWS for reader in readers):
-            return False
-        resolve_text_column(readers[0].columns(), sample=readers[0].sample())
-        find_columns_of(readers[0], {})
-    except UnclearColumns:
-        return len(readers[0].columns()) == 1 or not likely_columns(readers[0])
+        return all(len(reader.sample()) >= FEWEST_ROWS for reader in readers)
     except DataError:
         return False
+
+
+def is_unlabelled(reader: TableReader) -> bool:
+    """Tell whether a table has a column of texts and none that may hold their labels. Raises `DataError`."""
+    try:
+        resolve_text_column(reader.columns(), sample=reader.sample())
+        find_columns_of(reader, {})
+    except UnclearColumns:
+        return len(reader.columns()) == 1 or not likely_columns(reader)
     return False

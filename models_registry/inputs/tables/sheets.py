@@ -1,23 +1,18 @@
 """Excel and LibreOffice files: the first sheet that may be a table, else the first that has something in it.
 
 The library reads a sheet whole, and a file of some kilobytes may say that it has billions of cells: it runs in a
-process of its own, of bounded memory and time, which passes the rows on as lines of JSON.
-`python -m models_registry.inputs.tables.sheets FILE` is that process.
+process of its own, of bounded memory and time, which passes the rows on as lines of JSON (`sheet_rows.py`).
 """
 
 import contextlib
 import json
-import os
-import resource
 import subprocess
 import sys
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import TextIO
 
 from ..errors import DataError
 from .base import SAMPLE_ROWS, Row, TableFormat, TableReader, row_of
@@ -25,11 +20,7 @@ from .delimited import tell_layout
 from .layout import Layout, find_layout
 from .records import trimmed
 
-MEMORY = 2 << 30  # bytes that the process may address
-SECONDS = 120  # of processor time
-FEWEST_ROWS, FEWEST_COLUMNS = 3, 2  # of a sheet that may be the table; others are notes
-UNREADABLE, TOO_LARGE = 3, 4  # exit codes
-ROOT = Path(__file__).parents[3]
+PROGRAM = Path(__file__).with_name("sheet_rows.py")  # by its path: this package would take a second to import
 HELP = 'Open it in your spreadsheet program and save it as "CSV UTF-8".'
 
 
@@ -93,17 +84,17 @@ class SheetReader(TableReader):
 
     def _cells(self) -> Generator[list[str]]:
         """Yield the rows of the sheet, the blank ones too."""
-        command = [sys.executable, "-m", __name__, str(self.path), str(self.limits.max_columns)]
+        command = [sys.executable, "-P", str(PROGRAM), str(self.path), str(self.limits.max_columns)]
         command += [self.corrections.sheet] if self.corrections.sheet else []
         with subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, cwd=ROOT
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL
         ) as process:
             try:
                 assert process.stdout is not None
                 while line := process.stdout.readline():
                     match json.loads(line):
                         case list(cells):
-                            yield cells
+                            yield trimmed(cells, 0)
                         case {"error": str(reason)}:
                             raise DataError(f"This sheet cannot be read ({reason}). {HELP}")
                         case {"missing": str(wanted), "sheets": [*there]}:
@@ -120,80 +111,3 @@ class SheetReader(TableReader):
                     raise DataError(f"This sheet is too large or damaged. {HELP}")
             finally:
                 process.kill()
-
-
-def _limit_this_process() -> None:
-    """Bound memory and time; a file may make a library want any of both."""
-    for what, most in (
-        (resource.RLIMIT_AS, MEMORY),
-        (resource.RLIMIT_CPU, SECONDS),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        _, hard = resource.getrlimit(what)
-        resource.setrlimit(what, (most if hard == resource.RLIM_INFINITY else min(most, hard),) * 2)
-
-
-def _write_rows(path: Path, out: TextIO, most_columns: int, wanted: str) -> None:
-    """Write the names of the filled sheets, and a line for each row of the one that is wanted, or of the first.
-
-    Blank rows above it are included.
-    """
-    import python_calamine
-
-    with path.open("rb") as file:
-        book = python_calamine.CalamineWorkbook.from_filelike(file)
-        visible = [
-            one.name
-            for one in book.sheets_metadata
-            if one.visible == python_calamine.SheetVisibleEnum.Visible
-        ]
-        sheets = {name: book.get_sheet_by_name(name) for name in visible}
-        filled = [name for name, sheet in sheets.items() if sheet.height] or visible[:1]
-        filled.sort(key=lambda name: sheets[name].height < FEWEST_ROWS or sheets[name].width < FEWEST_COLUMNS)
-        if wanted:
-            if wanted not in sheets:
-                out.write(json.dumps({"missing": wanted, "sheets": visible}) + "\n")
-                return
-            filled = [wanted, *(name for name in filled if name != wanted)]
-        out.write(json.dumps({"sheets": filled}) + "\n")
-        sheet = sheets[filled[0]]
-        for _ in range(sheet.start[0] if sheet.start else 0):
-            out.write("[]\n")
-        for row in sheet.iter_rows():
-            cells = trimmed([as_text(cell) for cell in row[: most_columns + 1]], 0)
-            out.write(json.dumps(cells) + "\n")
-
-
-def main() -> int:
-    """Print the rows of a file's first filled sheet; returns the exit code."""
-    path, most_columns, wanted = sys.argv[1], int(sys.argv[2]), "".join(sys.argv[3:])
-    _limit_this_process()
-    out = os.fdopen(1, "w", encoding="utf-8", errors="surrogatepass")
-    try:
-        _write_rows(Path(path), out, most_columns, wanted)
-    except MemoryError:
-        return TOO_LARGE
-    except Exception as error:  # whatever the library raises on damaged files
-        out.write(json.dumps({"error": str(error).partition("\n")[0][:200] or type(error).__name__}) + "\n")
-    out.flush()
-    return 0
-
-
-def as_text(cell: object) -> str:
-    """Return a cell as it would be written into a CSV."""
-    match cell:
-        case bool(truth):
-            return "TRUE" if truth else "FALSE"
-        case float(number) if number.is_integer() and abs(number) < 1e15:
-            return str(int(number))
-        case datetime():
-            return cell.isoformat(" ")
-        case date() | time():
-            return cell.isoformat()
-        case timedelta():
-            return str(cell)
-    return str(cell)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

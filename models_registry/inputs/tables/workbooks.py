@@ -10,7 +10,7 @@ from ..errors import DataError
 from ..layout.names import are_dates, are_pieces, listed, split_part
 from ..limits import Limits
 from .base import TableReader
-from .several import LABEL, SPLIT, Piece, SeveralTables, are_unlabelled
+from .several import LABEL, SPLIT, Piece, SeveralTables, are_unlabelled, is_unlabelled
 from .sheets import SheetReader
 
 MOST_SHEETS = 30  # that are read as one
@@ -29,10 +29,10 @@ def open_workbook(path: Path, limits: Limits, corrections: Corrections) -> Table
         return reader
     try:
         columns = reader.columns()
+        names = reader.sheets
+        if not 1 < len(names) <= MOST_SHEETS or not (is_unlabelled(reader) or any(map(split_part, names))):
+            return reader  # no other sheet is opened, each of which takes a process
     except DataError:  # which who reads it is told
-        return reader
-    names = reader.sheets
-    if not 1 < len(names) <= MOST_SHEETS:
         return reader
     readers = {
         name: SheetReader(path, limits, corrections=replace(corrections, sheet=name)) for name in names

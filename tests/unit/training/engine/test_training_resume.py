@@ -142,7 +142,13 @@ def test_training_killed_at_any_point_ends_the_same(
 
 @pytest.mark.parametrize("kind", [pytest.param("whole network", marks=pytest.mark.long), "recurrent"])
 @pytest.mark.parametrize(
-    "fault", ["epoch.begin:2", "epoch.begin:3", "epoch.middle:3", "checkpoint.replace:2"]
+    "fault",
+    [
+        pytest.param("epoch.begin:2", marks=pytest.mark.long),
+        pytest.param("epoch.begin:3", marks=pytest.mark.long),
+        "epoch.middle:3",
+        "checkpoint.replace:2",
+    ],
 )
 def test_training_killed_in_a_later_epoch_ends_the_same(
     make_request: MakeRequest,

@@ -1,5 +1,6 @@
 """Sheets that belong together: one a class, one a part of a split."""
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,28 @@ def test_sheet_of_a_class_each_is_called_after_it(tmp_path: Path, heading: list[
     assert read_text_table(tmp_path / "data.xlsx", report.columns).labels == ("card",) * 3 + ("rate",) * 3
 
 
+def test_of_a_table_with_labels_no_other_sheet_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[list[str]] = []
+
+    class Counted(subprocess.Popen[bytes]):
+        def __init__(self, command: list[str], **more: Any) -> None:
+            opened.append(command)
+            super().__init__(command, **more)
+
+    monkeypatch.setattr(subprocess, "Popen", Counted)
+    rows = [[*card, "card"] for card in CARDS] + [[*rate, "rate"] for rate in RATES]
+    path = tmp_path / "data.xlsx"
+    path.write_bytes(xlsx([["text", "label"], *rows], [["note"], ["by Ann"]], names=["data", "about"]))
+    assert open_table(path).columns() == ["text", "label"]
+    assert len(opened) == 1
+
+
 def test_sheets_of_a_split_are_its_parts(tmp_path: Path) -> None:
     rows = [[*card, "card"] for card in CARDS] + [[*rate, "rate"] for rate in RATES]
-    sheets = [["text", "label"], *rows], [["text", "label"], *rows[1:3], *rows[4:]], [["note"], ["by Ann"]]
-    report = report_of(tmp_path / "data.xlsx", *sheets, names=["train", "test", "about"])
+    split = [["text", "label"], *rows], [["text", "label"], *rows[1:3], *rows[4:]], [["note"], ["by Ann"]]
+    report = report_of(tmp_path / "data.xlsx", *split, names=["train", "test", "about"])
     assert (report.classes, report.test) == (CLASSES, 4)
     assert any("Left out are other sheets: about" in warning for warning in report.warnings)
 

@@ -70,6 +70,7 @@ def ranks_of(trainer: TrainerProcess) -> list[int]:
     return found
 
 
+@pytest.mark.long
 def test_two_ranks_find_what_one_finds(make_request: MakeRequest, tmp_path: Path) -> None:
     """Without chance (dropout) and what looks at a batch alone (normalisation), the networks are the same."""
     request = make_request(
