@@ -18,7 +18,7 @@ from devtools.platform_process import ROOT, PlatformProcess
 
 SAMPLES = ROOT / "samples"
 DIGITS = sorted((SAMPLES / "digits_new").glob("*.png"))
-TEXTS, IMAGES = 5000, 1000
+TEXTS, IMAGES = 3000, 1000
 FASTER = {"LEASE_SECONDS": "4", "RECONCILE_SECONDS": "1"}
 
 
