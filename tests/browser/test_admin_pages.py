@@ -108,14 +108,8 @@ def test_lists_and_rows_are_accessible_and_fit_into_the_window(page: Page) -> No
         if listed is not None:
             page.locator(FIRST_ROW).first.click()
             page.wait_for_url("**/change/**")
+            assert findings_here(page) == []
             assert fits(page), page.url
-            if is_wide(page):  # a row has the same parts on a phone
-                assert findings_here(page) == []
-
-
-def is_wide(page: Page) -> bool:
-    """Tell whether the window is that of a computer."""
-    return page.viewport_size is not None and page.viewport_size["width"] > 600
 
 
 def test_other_pages_are_accessible_and_fit_into_the_window(page: Page) -> None:
