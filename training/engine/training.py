@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from models_registry.artifacts import ImagePreprocessing, ModelMetadata, Predictor, TextPreprocessing
+from models_registry.artifacts import ImagePreprocessing, ModelMetadata, TextPreprocessing
 from models_registry.artifacts.metadata import IMAGE_CLASSIFICATION, TEXT_CLASSIFICATION
 from models_registry.artifacts.model_metrics import ModelMetrics, QuantizedMetrics
 
@@ -27,7 +27,7 @@ from .examples import open_examples
 from .export.atomic_files import write_atomically
 from .export.classifier import ExportedClassifier
 from .export.onnx_graph import export_onnx
-from .export.parity import SAMPLES, Answers, Parity, answers_of_both, compare
+from .export.parity import SAMPLES, Answers, Parity, answers_of_files, compare
 from .export.quantized import compare_quantized
 from .export.torchscript import export_torchscript
 from .fault_injection import crash_point
@@ -86,15 +86,13 @@ def _finish(
     artifacts, onnx = _export(request, architecture, trained, metadata, progress)
     crash_point("export.done")
     progress.enter("verify", "Verifying the files on validation examples")
-    samples = _samples(request, trained)
-    parity, served = _verify(request, artifacts, onnx, samples, threads, progress)
+    parity, quantized = _verify(request, artifacts, onnx, _samples(request, trained), threads, progress)
     metrics = trained.metrics.copy()
     if trained.tokenizer is not None and isinstance(preprocessing, TextPreprocessing):
         texts = trained.examples.names
         reading = measure_reading(trained.tokenizer, preprocessing, texts, progress)
         if reading is not None:
             metrics["reading"] = reading
-    quantized = _verify_quantized(request, artifacts, samples, served, threads)
     if quantized is not None:
         metrics["int8"] = quantized
     if (part := trained.examples.tests) is not None:
@@ -291,35 +289,31 @@ def _verify(
     samples: Sequence[bytes | str],
     threads: int,
     progress: Progress,
-) -> tuple[Parity, Answers]:
-    """Return how the two full files compare, and what the .onnx answers. Raises `TrainingError`."""
-    torchscript = Path(request.output_dir, artifacts["torchscript"])
-    served, scripted = answers_of_both(onnx, torchscript, samples, threads=threads, check=progress.check)
-    parity = compare(served, scripted)
+) -> tuple[Parity, QuantizedMetrics | None]:
+    """Return how the two full files compare, and the .onnx of eight bits with them. Raises `TrainingError`."""
+    output = Path(request.output_dir)
+    smaller = (output / artifacts["onnx-int8"]).read_bytes() if "onnx-int8" in artifacts else None
+    answers = answers_of_files(
+        onnx, output / artifacts["torchscript"], smaller, samples, threads=threads, check=progress.check
+    )
+    parity = compare(answers.served, answers.scripted)
     if not parity.holds:
         raise TrainingError(
             f"The .onnx and the .pt disagree: probabilities by up to {parity.max_abs_difference:.1e}, "
             f"{parity.changed_labels} of {parity.samples} labels. The model is not published; report this."
         )
-    return parity, served
+    if answers.quantized is None:
+        return parity, None
+    return parity, _judge_quantized(output, artifacts, answers.served, answers.quantized)
 
 
-def _verify_quantized(
-    request: TrainingRequest,
-    artifacts: dict[str, str],
-    samples: Sequence[bytes | str],
-    served: Answers,
-    threads: int,
-) -> QuantizedMetrics | None:
-    """Remove the .onnx of eight bits, if there is one that answers otherwise; returns how it compares."""
-    if "onnx-int8" not in artifacts:
-        return None
-    path = Path(request.output_dir, artifacts["onnx-int8"])
-    answers = Predictor.from_bytes(path.read_bytes(), threads=threads).probabilities(samples)
-    parity = compare_quantized(served, answers)
+def _judge_quantized(
+    output: Path, artifacts: dict[str, str], served: Answers, quantized: Answers
+) -> QuantizedMetrics:
+    """Remove the .onnx of eight bits if it answers otherwise; returns how it compares."""
+    parity = compare_quantized(served, quantized)
     if not parity.holds:
-        del artifacts["onnx-int8"]
-        path.unlink()
+        (output / artifacts.pop("onnx-int8")).unlink()
     return {**parity.to_json(), "published": parity.holds}
 
 

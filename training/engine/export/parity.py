@@ -48,28 +48,54 @@ Answers = npt.NDArray[np.float32]  # probabilities, N × classes
 Batch = tuple[list[int], Feeds]  # of a predictor
 
 
-def answers_of_both(
-    onnx: bytes, torchscript: Path, inputs: Sequence[bytes | str], *, threads: int, check: Callable[[], None]
-) -> tuple[Answers, Answers]:
-    """Return what the .onnx and what the .pt say of raw inputs, with the very preprocessing that serves them.
+@dataclass(frozen=True)
+class FileAnswers:
+    """What a model's files say of the same inputs; `quantized` is None where there is no .onnx of eight bits."""
+
+    served: Answers
+    scripted: Answers
+    quantized: Answers | None
+
+
+def answers_of_files(
+    onnx: bytes,
+    torchscript: Path,
+    quantized: bytes | None,
+    inputs: Sequence[bytes | str],
+    *,
+    threads: int,
+    check: Callable[[], None],
+) -> FileAnswers:
+    """Return what each file says of raw inputs, which are prepared once, with the very preprocessing that serves them.
 
     `check` is called between batches and may raise to stop.
     """
     predictor = Predictor.from_bytes(onnx, threads=threads)
+    batches = list(predictor.batches(inputs))
+    # One file after the other: each has threads of its own, which are awake for a while after each batch.
+    served = _run(predictor, batches, len(inputs), check)
+    smaller = None
+    if quantized is not None:
+        smaller = _run(Predictor.from_bytes(quantized, threads=threads), batches, len(inputs), check)
+    scripted = np.empty_like(served)
     network, _ = load_torchscript(torchscript)
-    shape = (len(inputs), len(predictor.metadata.classes))
-    served, scripted = np.empty(shape, np.float32), np.empty(shape, np.float32)
     # The profiling executor would compile for the first batches' shapes, for longer than all of them run.
     with torch.inference_mode(), torch.jit.optimized_execution(False):
-        for together in _alike(predictor.batches(inputs)):
-            for indices, feeds in together:
-                served[indices] = predictor.run(feeds)
+        for together in _alike(batches):
             rows = [index for indices, _ in together for index in indices]
             columns = zip(*(feeds.values() for _, feeds in together), strict=True)
             tensors = [torch.from_numpy(np.concatenate(arrays)) for arrays in columns]
             scripted[rows] = network(*tensors).softmax(-1).numpy()
             check()
-    return served, scripted
+    return FileAnswers(served, scripted, smaller)
+
+
+def _run(predictor: Predictor, batches: Sequence[Batch], inputs: int, check: Callable[[], None]) -> Answers:
+    answers = np.empty((inputs, len(predictor.metadata.classes)), np.float32)
+    for indices, feeds in batches:
+        answers[indices] = predictor.run(feeds)
+        check()
+    return answers
 
 
 def _alike(batches: Iterable[Batch]) -> Iterator[list[Batch]]:
