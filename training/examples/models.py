@@ -205,7 +205,7 @@ class Example(models.Model):
         indexes = [
             models.Index(name="example_of_project", fields=["project", "id"]),
             models.Index(name="example_digest", fields=["project", "sha256"]),
-            models.Index(name="example_class", fields=["project", "label", "split", "excluded", "id"]),
+            models.Index(name="example_class", fields=["project", "label", "split", "excluded"]),
             models.Index(name="example_part", fields=["project", "split", "id"]),
             models.Index(
                 name="example_in_doubt",

@@ -243,7 +243,8 @@ def count_examples(project: Project) -> Counts:
     """Count a project's examples, in four queries."""
     rows = Example.objects.filter(project=project)
     classes, splits, excluded = Counter[str](), Counter[str](), 0
-    groups = rows.order_by().values_list("label", "split", "excluded").annotate(count=Count("pk"))
+    # Of no column that is not in the index: PostgreSQL reads nothing else then.
+    groups = rows.order_by().values_list("label", "split", "excluded").annotate(count=Count("*"))
     for label, split, is_excluded, count in groups:
         if is_excluded:
             excluded += count
