@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 from PIL import Image
 
 from ..loop.loop import Epoch
@@ -36,6 +36,9 @@ def draw_path(points: Sequence[PathPoint], chosen: int, majority_baseline: float
     """Return a base64 PNG of accuracy against regularisation, with the chosen point and what was published."""
     figure, axes = _empty()
     axes.set_xscale("log")
+    # As plain numbers: powers are set by a parser that takes longer than all the rest.
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlabel("freedom of the classifier (1 / regularisation)", color=INK)
     freedom = [1 / point.strength for point in points]
     trained = [point.train_accuracy for point in points]
