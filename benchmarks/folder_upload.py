@@ -16,7 +16,7 @@ from typing import Any
 
 from playwright.sync_api import Page
 
-from devtools.platform_process import PlatformProcess
+from devtools.platform_process import WholePlatform
 from tests.browser.chromium import open_browser, open_page, sign_up
 
 from .ingest import draw, with_comment
@@ -43,7 +43,7 @@ def folder_upload() -> dict[str, Any]:
         write_photos(photos)
         zip_photos(photos, archive)
         with (
-            PlatformProcess(Path(folder) / "home") as platform,
+            WholePlatform(Path(folder) / "home") as platform,
             open_browser() as browser,
             open_page(browser, platform.base_url) as page,
         ):
