@@ -85,7 +85,8 @@ def read_records(
     `width` fields (None: whatever it gives), and reading goes on with the next line. Raises `DataError` when a row is
     too long, or too much would have to be read again.
     """
-    csv.field_size_limit(longest)
+    # All readers of the process share it, so that it is only ever raised; `_Lines` keeps to `longest`.
+    csv.field_size_limit(max(longest, csv.field_size_limit()))
     source, rescanned = _Lines(lines, dialect, longest), 0
     reader = _reader(source, dialect)
     while True:

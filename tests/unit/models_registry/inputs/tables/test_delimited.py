@@ -1,5 +1,6 @@
 """Lines that are too long: their rows are left out, and no others."""
 
+import csv
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,11 @@ def test_row_with_a_line_that_is_too_long_is_left_out_of_a_csv(tmp_path: Path, r
     assert [(place, reason) for place, reason in found.unreadable] == [
         ("row 3", "has a line of more than 100 characters")
     ]
+
+
+def test_other_readers_of_the_process_keep_their_limit(tmp_path: Path) -> None:
+    assert read(tmp_path / "data.csv", "text,label\none,x\ntwo,y\n").texts == ("one", "two")
+    assert list(csv.reader([LONG])) == [[LONG]]
 
 
 @pytest.mark.parametrize(
