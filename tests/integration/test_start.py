@@ -4,6 +4,7 @@ import re
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,15 @@ def test_links_of_mails_go_into_a_private_folder(tmp_path: Path) -> None:
         assert key[:-2] not in platform.log("web", characters=100_000)
 
 
+@pytest.fixture
+def _hears_hangups() -> Iterator[None]:
+    """Let what a test starts hear SIGHUP, though whoever started the tests may ignore it, as nohup does."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("_hears_hangups")
 @pytest.mark.parametrize(
     ("asked", "processes"),
     [(signal.SIGINT, 2), (signal.SIGHUP, 2), (signal.SIGTERM, 4)],
