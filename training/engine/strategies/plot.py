@@ -37,7 +37,7 @@ def draw_path(points: Sequence[PathPoint], chosen: int, majority_baseline: float
     figure, axes = _empty()
     axes.set_xscale("log")
     # As plain numbers: powers are set by a parser that takes longer than all the rest.
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.7g}"))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlabel("freedom of the classifier (1 / regularisation)", color=INK)
     freedom = [1 / point.strength for point in points]
