@@ -22,7 +22,7 @@ from devtools.platform_process import WholePlatform
 
 RUNS = int(os.environ.get("TRAINYARD_BENCH_RUNS", "3"))
 RELABELLED, ADDED = 10, 60
-POLL = 0.5  # seconds, less often than a page asks; what is measured are the server's times
+POLL = 0.5  # seconds; what is measured are the server's times, of which each question takes some
 PATIENCE = 300.0
 
 
