@@ -40,7 +40,7 @@ BAND, BANDS = (
     25,
 )  # minima of a signature that have to be equal for a pair to be compared: 99 % of those with 0.7
 MINIMA = BAND * BANDS
-CHARS_AT_ONCE, TEXTS_AT_ONCE = 1 << 16, 1 << 10
+CHARS_AT_ONCE, TEXTS_AT_ONCE = 1 << 15, 1 << 10  # larger arrays are mapped anew each time
 PAIRS_AT_ONCE = 1 << 13
 EMPTY = np.uint32(0xFFFFFFFF)
 FACTORS = np.random.default_rng(0).integers(1 << 32, size=MINIMA, dtype=np.uint32) | np.uint32(1)
@@ -249,17 +249,25 @@ def _letters(plain: str) -> int:
 def _signatures(plains: Sequence[str]) -> Signatures:
     """Return minima of the hashed n-grams of texts: of each, the least in every bin."""
     lengths = np.array([len(plain) for plain in plains])
-    signs = np.frombuffer("".join(plains).encode("utf-32-le", "surrogatepass"), np.uint32)
-    hashed = _mixed_grams(signs)
+    hashed = _mixed_grams(_signs("".join(plains)))
     ends = lengths.cumsum()[:-1]
     for beyond in range(1, GRAM):
         hashed[ends - beyond] = EMPTY  # of a gram that reaches into the next text
-    bins = np.repeat(MINIMA * np.arange(len(plains)), lengths)[: len(hashed)]
-    bins += (hashed >> np.uint32(16)) * np.uint32(MINIMA) >> np.uint32(16)
+    bins = hashed >> np.uint32(16)
+    bins *= np.uint32(MINIMA)
+    bins >>= np.uint32(16)
+    bins += np.repeat(MINIMA * np.arange(len(plains), dtype=np.uint32), lengths)[: len(hashed)]
     minima = np.full(len(plains) * MINIMA, EMPTY, np.uint32)
     np.minimum.at(minima, bins, hashed)
     # A factor for each bin: else different minima with the same eight bits would agree in all bins that they fill.
     return (_filled(minima.reshape(len(plains), MINIMA)) * FACTORS >> np.uint32(24)).astype(np.uint8)
+
+
+def _signs(text: str) -> npt.NDArray[np.uint32]:
+    """Return the code points of a text."""
+    if text.isascii():
+        return np.frombuffer(text.encode("ascii"), np.uint8).astype(np.uint32)
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
 
 
 def _mixed_grams(signs: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
