@@ -20,7 +20,7 @@ def provide(
     kept = folder / f"{sha256}{path.suffix}"
     with contextlib.suppress(OSError):
         if kept.stat().st_size == size and _digest(kept) == sha256:
-            _link(kept, path)
+            link_or_copy(kept, path)
             os.utime(kept)
             return
     download(key, path, sha256=sha256, limit=size, check=check)
@@ -34,7 +34,7 @@ def keep(path: Path, folder: Path, sha256: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         draft = kept.with_name(f".{kept.name}.{os.getpid()}")
         draft.unlink(missing_ok=True)
-        _link(path, draft)
+        link_or_copy(path, draft)
         draft.replace(kept)
 
 
@@ -60,7 +60,7 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _link(source: Path, target: Path) -> None:
+def link_or_copy(source: Path, target: Path) -> None:
     """Give a file a second name, or copy it where that cannot be."""
     try:
         os.link(source, target)

@@ -10,12 +10,14 @@ from pathlib import Path
 import structlog
 from django.conf import settings
 from django.core.files import File
+from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.db import transaction
 from django.db.models import Count, Sum
 
 from accounts.models import User
 from accounts.quota import Kept, require_room, take_room
 from bucket.factory import get_bucket
+from bucket.kept_files import link_or_copy
 from control.selectors import require_operation
 from core.exceptions import BucketError, InvalidRequest
 from core.models import check_fields
@@ -242,7 +244,10 @@ def _repacked(path: Path, room: Room | None) -> Path:
 
 
 def _copy_bounded(file: File, path: Path, limit: int) -> None:
-    """Copy an upload, counting the bytes that really arrive."""
+    """Copy an upload, counting the bytes that really arrive; one that lies on the disk gets a second name instead."""
+    if isinstance(file, TemporaryUploadedFile) and Path(file.temporary_file_path()).stat().st_size <= limit:
+        link_or_copy(Path(file.temporary_file_path()), path)
+        return
     copied = 0
     with path.open("wb") as target:
         for chunk in file.chunks(1 << 20):
