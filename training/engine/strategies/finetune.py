@@ -44,6 +44,7 @@ from .network_training import (
 )
 
 WHOLE_FROM = 5_000  # examples, from which a GPU trains the whole network unless told otherwise
+LEAST_OF_CLASS = 3  # training examples, below which steps spoil more than a validation part as small can show
 
 
 def train(assignment: Assignment) -> TrainedModel:
@@ -59,11 +60,11 @@ def train(assignment: Assignment) -> TrainedModel:
     config = assignment.train_config(trainable)
     cut = {"head": len(network.stages), "last": network.last_cut, "all": 0}[trainable]
     material, fast = prepare(assignment, backbone, network, cut, config)
-    trained = train_network(assignment, material, config)
     # Who chooses settings by hand wants to see what comes of them.
-    if replace(given, budget_minutes=None) == Hyperparameters():
-        return _the_better(assignment, trained, fast)
-    return claiming_naively(assignment, trained, fast)
+    if replace(given, budget_minutes=None) != Hyperparameters():
+        return claiming_naively(assignment, train_network(assignment, material, config), fast)
+    pays = fast.training_examples_of_class >= LEAST_OF_CLASS
+    return _the_better(assignment, train_network(assignment, material, config) if pays else None, fast)
 
 
 @dataclass(frozen=True)
@@ -76,20 +77,26 @@ class Fast:
     selection: Selection
     unreadable: int
 
+    @property
+    def training_examples_of_class(self) -> float:
+        """How many examples of a class there are to learn from, the median over classes."""
+        labels = self.examples.labels[list(self.split.train)]
+        return float(np.median(np.unique(labels, return_counts=True)[1]))
 
-def _the_better(assignment: Assignment, trained: TrainedModel, fast: Fast) -> TrainedModel:
-    """Return what was trained, or else the answer of `frozen`."""
+
+def _the_better(assignment: Assignment, trained: TrainedModel | None, fast: Fast) -> TrainedModel:
+    """Return what was trained, if it was and pays, or else the answer of `frozen`."""
     validation = list(fast.split.validation)
     labels = fast.examples.labels[validation]
     frozen = fast.selection.head.probabilities(fast.seen.features[validation])
-    pays = is_better(trained.probabilities, frozen, labels)
-    names = find_strategy(FROZEN).label, find_strategy(FINETUNE).label
-    candidates = [candidate(names[0], frozen, labels), candidate(names[1], trained.probabilities, labels)]
-    if not pays:
-        trained = publish(assignment, fast.seen, fast.examples, fast.split, fast.selection, fast.unreadable)
+    candidates, kept = [candidate(find_strategy(FROZEN).label, frozen, labels)], FROZEN
+    if trained is not None:
+        candidates.append(candidate(find_strategy(FINETUNE).label, trained.probabilities, labels))
+    if trained is not None and is_better(trained.probabilities, frozen, labels):
+        trained, kept = claiming_naively(assignment, trained, fast), FINETUNE
     else:
-        trained = claiming_naively(assignment, trained, fast)
-    trained.metrics.update({"candidates": candidates, "kept": names[pays]})
+        trained = publish(assignment, fast.seen, fast.examples, fast.split, fast.selection, fast.unreadable)
+    trained.metrics.update({"candidates": candidates, "kept": find_strategy(kept).label})
     return trained
 
 
