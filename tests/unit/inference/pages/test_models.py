@@ -363,3 +363,12 @@ def test_page_says_how_the_file_of_eight_bits_compares_and_whether_it_answers(
     page = " ".join(as_(model.owner).get(address("model", model)).content.decode().split())
     assert "ran on the same 64 examples: 2 labels differ, probabilities by up to 0.03." in page
     assert expected in page
+
+
+@pytest.mark.parametrize("names", [["Fast"], ["Fast", "Accurate"]])
+def test_page_says_when_there_were_too_few_examples_to_fine_tune_on(names: list[str]) -> None:
+    rows = [{"name": name, "accuracy": 0.9, "loss": 0.4} for name in names]
+    model = live_colour_model(metrics={"candidates": rows, "kept": "Fast"})
+    page = " ".join(as_(model.owner).get(address("model", model)).content.decode().split())
+    assert 'Fast <span class="number">90.0 %</span> (published)' in page
+    assert ("Too few examples of a class to fine-tune on" in page) == (names == ["Fast"])
