@@ -159,6 +159,7 @@ class ModelCard:
     reading: Reading | None  # of long texts
     learnt_pieces: int | None  # of words, in a tokenizer that was made of the data
     compared: Sequence[View]  # the answers of Fast and Accurate, where both were at hand
+    too_few_to_train: bool
     refitted: bool  # the published head has learned from the validation part as well, after the measuring
 
 
@@ -190,6 +191,7 @@ def card_of(metrics: Mapping[str, object], classes: Sequence[str]) -> ModelCard:
         reading=reading_of(metrics),
         learnt_pieces=_count(metrics.get("learnt_pieces")),
         compared=_views(metrics.get("candidates"), metrics.get("kept")),
+        too_few_to_train=bool(metrics.get("too_few_to_train")),
         refitted=bool(metrics.get("refit_on_all")),
     )
 

@@ -76,7 +76,8 @@ def train(assignment: Assignment) -> TrainedModel:
         keep=keep,
         known=known,
     )
-    contest.run(training.recipes(), (given.epochs,) if given.epochs else ROUNDS)
+    if not training.fast.is_of_few:
+        contest.run(training.recipes(), (given.epochs,) if given.epochs else ROUNDS)
     best = best_of(contest.answers, training.truth)
     if best is not None:
         contest.run([replace(best.recipe, members=AVERAGED)], [best.recipe.config.epochs])
@@ -201,6 +202,7 @@ class _Training:
             name = best.recipe.title
             trained = self._trained(best, [frozen, *(one.probabilities for one in answers)])
         trained.metrics.update({"candidates": sorted(board, key=lambda row: row["loss"]), "kept": name})
+        trained.metrics["too_few_to_train"] = fast.is_of_few
         return trained
 
     @property

@@ -63,8 +63,9 @@ def train(assignment: Assignment) -> TrainedModel:
     # Who chooses settings by hand wants to see what comes of them.
     if replace(given, budget_minutes=None) != Hyperparameters():
         return claiming_naively(assignment, train_network(assignment, material, config), fast)
-    pays = fast.training_examples_of_class >= LEAST_OF_CLASS
-    return _the_better(assignment, train_network(assignment, material, config) if pays else None, fast)
+    return _the_better(
+        assignment, None if fast.is_of_few else train_network(assignment, material, config), fast
+    )
 
 
 @dataclass(frozen=True)
@@ -78,10 +79,10 @@ class Fast:
     unreadable: int
 
     @property
-    def training_examples_of_class(self) -> float:
-        """How many examples of a class there are to learn from, the median over classes."""
+    def is_of_few(self) -> bool:
+        """Whether there are too few examples of most classes to go on training with."""
         labels = self.examples.labels[list(self.split.train)]
-        return float(np.median(np.unique(labels, return_counts=True)[1]))
+        return bool(np.median(np.unique(labels, return_counts=True)[1]) < LEAST_OF_CLASS)
 
 
 def _the_better(assignment: Assignment, trained: TrainedModel | None, fast: Fast) -> TrainedModel:
@@ -97,6 +98,7 @@ def _the_better(assignment: Assignment, trained: TrainedModel | None, fast: Fast
     else:
         trained = publish(assignment, fast.seen, fast.examples, fast.split, fast.selection, fast.unreadable)
     trained.metrics.update({"candidates": candidates, "kept": find_strategy(kept).label})
+    trained.metrics["too_few_to_train"] = fast.is_of_few
     return trained
 
 
