@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.core.files.base import ContentFile
+from django.core.files.uploadedfile import TemporaryUploadedFile
 from PIL import Image
 
 from control.models import PlatformStatus
@@ -182,3 +183,20 @@ def test_files_of_unusable_data_are_unknown_once_they_are_deleted() -> None:
     kept = DatasetValidationFactory(dataset__key="training/datasets/kept/dataset.zip")
     DatasetValidationFactory(dataset__key="training/datasets/gone/dataset.zip", swept=True)
     assert list(known_files(DATASETS).files) == [kept.dataset.key]
+
+
+def test_an_upload_on_the_disk_is_not_copied(settings: Any) -> None:
+    content = table(20).read()
+    with TemporaryUploadedFile("table.csv", "text/csv", len(content), None) as file:
+        file.write(content)
+        file.seek(0)
+        with services.arrived(file, task_type="textclassification") as path:
+            assert path.samefile(file.temporary_file_path())
+            assert path.read_bytes() == content
+        assert Path(file.temporary_file_path()).exists()
+        settings.TRAINYARD = settings.TRAINYARD | {"MAX_DATASET_BYTES": len(content) - 1}
+        with (
+            pytest.raises(InvalidRequest, match="larger than"),
+            services.arrived(file, task_type="textclassification"),
+        ):
+            pass
