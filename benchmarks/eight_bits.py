@@ -76,7 +76,9 @@ def _serving() -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="trainyard-bench-") as folder:
         home, env = Path(folder) / "home", UNLIMITED | A_PROCESS_A_CORE
         with PlatformProcess(home, env=env, backbones=CACHE) as platform:
-            token, photo = train(platform), photo_of(PHOTO_BYTES)
+            token, photo = train(platform, DATA / "flowers12_train.zip"), photo_of(PHOTO_BYTES)
+            if not [*platform.home.glob("bucket/**/*.int8.onnx")]:
+                raise RuntimeError("The platform has published no file of eight bits, so there is nothing to compare.")
             platform.stop_worker()
             platform.stop_web()
             for _ in range(ROUNDS):

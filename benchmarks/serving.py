@@ -287,10 +287,10 @@ def photo_of(size: int) -> bytes:
     return min(contents, key=lambda content: abs(len(content) - size))
 
 
-def train(platform: PlatformProcess) -> str:
-    """Make a model as a user does, and return its token."""
+def train(platform: PlatformProcess, data: Path = ROOT / "samples" / "digits.zip") -> str:
+    """Make a model of images as a user does, and return its token."""
     job = platform.manage_json(
-        *("submit", "--task", "imageclassification", "--data", str(ROOT / "samples" / "digits.zip")),
+        *("submit", "--task", "imageclassification", "--data", str(data)),
         *("--name", "Benchmark", "--wait"),
     )
     return str(job["token"])

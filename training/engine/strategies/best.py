@@ -212,6 +212,11 @@ class _Training:
             return self.found.probabilities
         return self.fast.selection.head.probabilities(self.fast.seen.features[self.rows])
 
+    @property
+    def _strength(self) -> float:
+        """Return the regularisation that suits a head on the pretrained features."""
+        return self.fast.selection.strength if self.found is None else self.found.strength
+
     def _trained(self, best: Answer, tried: Sequence[Array]) -> TrainedModel:
         """Train the best recipe on all examples."""
         examples, assignment, config = self.fast.examples, self.assignment, best.recipe.config
@@ -259,6 +264,7 @@ class _Training:
             out_of_fold=found
             and replace(found, factor=1.0, logits=np.log(np.clip(probabilities, 1e-30, None))),
             seen=self.fast.seen,
+            strength=self._strength,
         )
         return trained if found else claiming_naively(assignment, trained, self.fast)
 
@@ -291,9 +297,8 @@ class _Training:
         fast = self.fast
         train = list(turn.train)
         start = Head(np.zeros_like(fast.selection.head.weight), np.zeros_like(fast.selection.head.bias))
-        strength = fast.selection.strength if self.found is None else self.found.strength
         features = fast.seen.only(train).with_labels(fast.examples.labels[train])
-        head = refit_head(*features, start, strength, check=self.assignment.progress.check)
+        head = refit_head(*features, start, self._strength, check=self.assignment.progress.check)
         begin, source = self._source(recipe)
         network, tokens = copy.deepcopy(self.network), self.first.tokens
         table = token_table(network) if isinstance(source, Tokens) else None

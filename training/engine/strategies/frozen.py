@@ -178,6 +178,7 @@ def publish(
         probabilities=probabilities,
         out_of_fold=found,
         seen=seen,
+        strength=strength,
         windows=seen.windows,
         naive_gain=gain,
     )

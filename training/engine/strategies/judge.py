@@ -30,8 +30,8 @@ def judge(trained: TrainedModel, seed: int, check: Callable[[], None]) -> Judged
         rows, probabilities = found.rows, found.probabilities
     elif trained.seen is not None and len(examples) <= MOST_EXAMPLES:
         folds = deal(examples.labels, examples.groups, seed)
-        strength = trained.metrics["regularisation"]
-        rows, probabilities = held_out_once(trained.seen, examples.labels, folds, strength, check=check)
+        labels, strength = examples.labels, trained.strength
+        rows, probabilities = held_out_once(trained.seen, labels, folds, strength, check=check)
     else:
         rows, probabilities = np.array(trained.validation, np.int64), trained.probabilities
     issues = find_label_issues(probabilities, examples.labels[rows], rows.tolist())

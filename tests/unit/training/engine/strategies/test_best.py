@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from models_registry.artifacts import Predictor
+from training.engine.seen_examples import read_seen_examples
 from training.engine.specs.hyperparameters import Hyperparameters
 from training.engine.strategies import best
 from training.engine.training import train
@@ -51,3 +52,24 @@ def test_mean_of_networks_is_published_with_the_figures_of_what_was_held_out(
     served = Predictor.from_bytes(Path(request.output_dir, result.artifacts["onnx"]).read_bytes())
     assert served.probabilities(["where is my card"]).shape == (1, len(result.classes))
     assert torch.jit.load(Path(request.output_dir, result.artifacts["torchscript"])) is not None
+
+
+def test_network_that_beats_fast_on_many_examples_has_its_data_judged(
+    make_request: MakeRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(best, "is_better", lambda *_: True)
+    recipes = best._Training.recipes
+    monkeypatch.setattr(best._Training, "recipes", lambda training: recipes(training)[:1])
+    monkeypatch.setattr(best, "AVERAGED", 1)
+    request = make_request(
+        "textclassification",
+        few_sentences(tmp_path / "sentences.csv", each=40, classes=2),
+        architecture="minilm",
+        strategy="best",
+        hyperparameters=Hyperparameters(epochs=1, budget_minutes=10),
+    )
+    result = train(request, lambda _: None, should_stop=lambda: False)
+    assert not result.metrics["cross_validated"], "eighty sentences of two classes are many"
+    assert result.metrics["kept"].startswith("last stages")
+    _, columns = read_seen_examples(Path(request.output_dir, result.examples))
+    assert all(value is not None for value in columns["given"]), "each sentence was held out once"
