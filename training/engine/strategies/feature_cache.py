@@ -44,13 +44,18 @@ class FeatureCache:
         self.written = ""
         """The name of the file with what is new, in the request's output folder; empty: nothing is."""
 
-    def open(self, backbone: PreparedBackbone, views: object) -> None:
+    def open(self, backbone: PreparedBackbone, views: object, *, in_eight_bits: bool = False) -> None:
         """Open the files whose features this backbone gives here; `views` says how else it sees an example.
 
         A file that cannot be read is left out.
         """
-        self.fingerprint = fingerprint(backbone, views)
+        self.fingerprint = fingerprint(backbone, views, in_eight_bits=in_eight_bits)
         self._opened = [records for source in self._sources if (records := self._records(source)) is not None]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a file that was opened has some of the features."""
+        return bool(self._opened)
 
     def dimension(self) -> int | None:
         """Return the width of the features; None: no file knows."""
@@ -102,13 +107,13 @@ class FeatureCache:
             return None
 
 
-def fingerprint(backbone: PreparedBackbone, views: object) -> str:
+def fingerprint(backbone: PreparedBackbone, views: object, *, in_eight_bits: bool = False) -> str:
     """Return a digest of all that decides the features of an example: network, preprocessing and arithmetic."""
     versions = []
     for name in LIBRARIES:
         with contextlib.suppress(PackageNotFoundError):
             versions.append((name, version(name)))
-    arithmetic = "cuda" if uses_gpu() else "cpu"
+    arithmetic = "int8" if in_eight_bits else "cuda" if uses_gpu() else "cpu"
     parts = (FORMAT, backbone.folder.name, arithmetic, views, *versions)
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 

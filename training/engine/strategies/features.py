@@ -21,6 +21,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from models_registry.artifacts import ImagePreprocessing, InvalidInput, TextPreprocessing
+from models_registry.artifacts.eight_bits import eight_bits_pay
 from models_registry.artifacts.sessions import open_session, uses_gpu
 from models_registry.artifacts.texts import TextEncoder, Windows, length_batches, pad, window_shares
 
@@ -50,6 +51,8 @@ KEEP_EVERY = 15.0  # seconds between two pieces of the features that are kept fo
 
 OTHER_VIEWS = 2  # of few images: mirrored, and mirrored and closer
 CLOSE = 0.75  # of a side that is seen from closer
+TRIED = 16  # photos by which is decided whether eight bits will do
+MOST_LOST = 0.05  # of what tells photos apart, the variance of their features
 
 Features = npt.NDArray[np.float32]
 Number = TypeVar("Number", bound=np.generic)
@@ -60,7 +63,7 @@ class Wanted:
     """What to extract beside the features: the inputs of stage `cut` (0 for none), of each image and its
     mirror image with `mirrored`, and the decoded images with `pixels`. `folder` takes the files. `tokens`
     are those of the texts, where they are known; with `windows` over 1 longer texts are also seen as a whole, in as
-    many windows."""
+    many windows. With `eight_bits` the network of eight bits may look, where it is faster and sees nearly the same."""
 
     folder: Path
     cut: int = 0
@@ -69,6 +72,7 @@ class Wanted:
     views: bool = False
     tokens: Sequence[Sequence[int]] | None = None
     windows: int = 1
+    eight_bits: bool = False
 
 
 @dataclass
@@ -78,7 +82,8 @@ class Extracted:
     `activations` are examples × views × C × H × W of images, (all tokens) × width of texts, whose
     `tokens` follow one another. `views` are examples × views × dimension: features of the same images seen otherwise.
     `sketches`, of images, are what near copies are found by (`data.near_copies`). `whole` are the features of texts as
-    a whole, the means over `windows` of them, where `features` are those of their beginnings.
+    a whole, the means over `windows` of them, where `features` are those of their beginnings. `in_eight_bits` says that
+    the network of eight bits has looked.
     """
 
     features: Features
@@ -90,6 +95,7 @@ class Extracted:
     pixels: npt.NDArray[np.uint8] | None = None
     tokens: Sequence[Sequence[int]] = ()
     unreadable: dict[int, str] = field(default_factory=dict)
+    in_eight_bits: bool = False
 
     @property
     def columns(self) -> dict[str, npt.NDArray[np.generic]]:
@@ -148,9 +154,13 @@ def extract(
     ranks: Distributed = ALONE,
 ) -> Extracted:
     """Return features and what else is wanted. Raises `TrainingStopped`."""
-    cache.open(backbone, (OTHER_VIEWS, CLOSE))
+    views = (OTHER_VIEWS, CLOSE)
+    cache.open(backbone, views)
+    in_eight_bits = wanted.eight_bits and not cache.is_open and _eight_bits_do(backbone, examples, threads)
+    if in_eight_bits:
+        cache.open(backbone, views, in_eight_bits=True)
     kind = _ImageRun if backbone.architecture.reads_images else _TextRun
-    run = kind(backbone, examples, wanted, cache.dimension(), ranks)
+    run = kind(backbone, examples, replace(wanted, eight_bits=in_eight_bits), cache.dimension(), ranks)
     # Features that are known are as good as new; what else is extracted is too large to keep.
     keeps = not (wanted.cut or wanted.pixels)
     cached = cache.restore(examples, run.extracted.columns) if keeps else set[int]()
@@ -171,6 +181,31 @@ def extract(
     known = cached | extracted.unreadable.keys()
     cache.save(examples, extracted.columns, (index for index in range(len(examples)) if index not in known))
     return extracted
+
+
+def _eight_bits_do(backbone: PreparedBackbone, examples: Examples, threads: int) -> bool:
+    """Return whether the network of eight bits is faster here, and sees some of the photos nearly as the full one does.
+
+    Nearly is as `MOST_LOST` says: of photos the rounding of a layer's numbers averages out over places, of flat images it
+    errs alike in all of them.
+    """
+    if not backbone.has_quantized or not eight_bits_pay(backbone.folder.parent):
+        return False
+    preprocessing = backbone.architecture.image_preprocessing
+    tried = np.unique(np.linspace(0, len(examples) - 1, TRIED).astype(int)).tolist()
+    images = [image for _, image in _decoded(preprocessing, examples, tried, {})]
+    batches = [
+        preprocessing.normalise([images[place] for place in some])
+        for some in _chunks(len(images), IMAGES_ON_CPU)
+    ]
+    if not batches:
+        return False
+    full, rounded = (
+        np.concatenate([session.run(["features"], {"image": batch})[0] for batch in batches])
+        for session in (open_session(str(path), threads=threads) for path in (backbone.onnx, backbone.quantized))
+    )
+    lost, variance = np.square(rounded - full).sum(), np.square(full - full.mean(0)).sum()
+    return bool(lost <= MOST_LOST * variance)
 
 
 def decode(
@@ -284,13 +319,15 @@ class _Run:
         self.ranks = ranks
         self.batches: list[Sequence[int]] = []
         self.dimension = dimension or int(self.session.get_outputs()[0].shape[1])
-        self.extracted = Extracted(self._zeros((len(examples), self.dimension), np.float32))
+        features = self._zeros((len(examples), self.dimension), np.float32)
+        self.extracted = Extracted(features, in_eight_bits=wanted.eight_bits)
 
     @cached_property
     def session(self) -> "InferenceSession":
         """Return the opened network."""
         outputs = ["features", *([f"stage.{self.wanted.cut}"] if self.wanted.cut else [])]
-        return open_session(with_outputs(self.backbone.onnx.read_bytes(), outputs), threads=1)
+        network = self.backbone.quantized if self.wanted.eight_bits else self.backbone.onnx
+        return open_session(with_outputs(network.read_bytes(), outputs), threads=1)
 
     def plan(self, indices: Sequence[int], progress: Progress) -> None:
         """Divide the examples that are to be seen into `batches`. Raises `TrainingStopped`."""
@@ -453,18 +490,24 @@ class _Keeper:
         return known
 
     def _pack(self, indices: npt.NDArray[np.int64]) -> Features:
-        """Return the features of some examples, and behind them those of their other views and their sketches."""
-        return np.concatenate([part[indices].astype(np.float32) for part in self._parts()], axis=1)
+        """Return the features of some examples, behind them those of their other views and their sketches, and how
+        many bits they are made with."""
+        bits = np.full((len(indices), 1), self._bits, np.float32)
+        return np.concatenate([*(part[indices].astype(np.float32) for part in self._parts()), bits], axis=1)
 
     def _unpack(self, indices: npt.NDArray[np.int64], kept: Features) -> bool:
-        """Take over what `_pack` returned; says whether it is of as many views."""
+        """Take over what `_pack` returned; says whether it is of as many views and bits."""
         parts = self._parts()
-        if kept.shape[1] != sum(part.shape[1] for part in parts):
+        ends = np.cumsum([part.shape[1] for part in parts])
+        if kept.shape[1] != ends[-1] + 1 or (kept[:, -1] != self._bits).any():
             return False
-        ends = np.cumsum([part.shape[1] for part in parts])[:-1]
-        for part, values in zip(parts, np.split(kept, ends, axis=1), strict=True):
+        for part, values in zip(parts, np.split(kept[:, :-1], ends[:-1], axis=1), strict=True):
             part[indices] = values.astype(part.dtype)
         return True
+
+    @property
+    def _bits(self) -> int:
+        return 8 if self._extracted.in_eight_bits else 32
 
     def _parts(self) -> list[npt.NDArray[np.generic]]:
         """Return what is kept, each as examples × numbers that are written through."""

@@ -53,13 +53,15 @@ def train(assignment: Assignment) -> TrainedModel:
     request, examples, progress = assignment.request, assignment.examples, assignment.progress
     backbone = get_backbone(assignment.architecture, assignment.cache_dir)
     progress.enter("features", "The pretrained network looks at every example", len(examples))
+    views = wants_views(assignment)
     extracted = extract(
         backbone,
         examples,
         Wanted(
             Path(request.output_dir),
-            views=wants_views(assignment),
+            views=views,
             windows=wanted_windows(assignment, backbone),
+            eight_bits=assignment.architecture.reads_images and not views,  # few photos take no time
         ),
         threads=assignment.threads,
         progress=progress,
@@ -72,7 +74,10 @@ def train(assignment: Assignment) -> TrainedModel:
     split = examples.split(request.data_split, request.seed)
     seen = choose_reading(extracted, examples, split, request.seed, progress)
     selection = fit_head(seen, examples, split, request.seed, progress)
-    return publish(assignment, seen, examples, split, selection, len(extracted.unreadable))
+    trained = publish(assignment, seen, examples, split, selection, len(extracted.unreadable))
+    if extracted.in_eight_bits:
+        trained.metrics["features_in_eight_bits"] = True
+    return trained
 
 
 def wants_views(assignment: Assignment) -> bool:
