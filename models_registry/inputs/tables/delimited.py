@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
+from operator import itemgetter
 from typing import BinaryIO, ClassVar
 
 from ..errors import DataError
@@ -141,7 +142,8 @@ class CsvReader(TextFile):
         """Yield the rows, each named by the number of its first line in the file."""
         header, skipped = self.columns(), self._layout.skipped
         wanted = [header.index(name) for name in (text, label, *also) if name is not None]
-        width = len(header)
+        pick = itemgetter(*wanted) if len(wanted) > 1 else lambda fields: (fields[wanted[0]],)
+        width, further = len(header), len(also)
         with self.lines() as lines:
             seen = count = 0
             for record in self._records(lines, width=width):
@@ -151,8 +153,8 @@ class CsvReader(TextFile):
                         continue
                 elif not record.problem:
                     continue
-                fields = trimmed(record.fields, width)
-                if width > 1 and not record.problem and not any(map(str.strip, fields)):
+                fields = record.fields if len(record.fields) <= width else trimmed(record.fields, width)
+                if width > 1 and not record.problem and _are_blank(fields):
                     continue
                 count += 1
                 self.check_count(count)
@@ -166,7 +168,7 @@ class CsvReader(TextFile):
                 else:
                     if len(fields) < width:
                         fields += [""] * (width - len(fields))
-                    yield row_of(place, [fields[index] for index in wanted], also=len(also))
+                    yield row_of(place, pick(fields), also=further)
 
     def format(self) -> TableFormat:
         """Return the encoding, the separator, and whether there is a heading."""
@@ -232,6 +234,10 @@ class CsvReader(TextFile):
             )
         tell_layout(self, found)
         return found
+
+
+def _are_blank(fields: Sequence[str]) -> bool:
+    return not fields[0].strip() and not any(map(str.strip, fields))
 
 
 def tell_layout(reader: TableReader, layout: Layout) -> None:

@@ -37,41 +37,42 @@ class _TooLong(Exception):
 
 
 class _Lines:
-    """Lines with their numbers, of which the last ones can be given back."""
+    """Lines, those of a row after those of the row before: `taken`, from the line with the number `first` on.
+
+    All but the first of a row can be given back.
+    """
 
     def __init__(self, lines: Iterator[str], dialect: Dialect, longest: int) -> None:
         self._lines, self._dialect, self._longest = lines, dialect, longest
-        self._next = 1
-        self._back: deque[tuple[int, str]] = deque()
-        self.taken: list[tuple[int, str]] = []
+        self._back: deque[str] = deque()
+        self.first = 1
+        self.taken: list[str] = []
         self._chars = 0
 
     def __iter__(self) -> Iterator[str]:
         return self
 
     def __next__(self) -> str:
-        if self._back:
-            entry = self._back.popleft()
-        else:
-            entry = (self._next, next(self._lines))
-            self._next += 1
-        self.taken.append(entry)
-        self._chars += len(entry[1])
+        line = self._back.popleft() if self._back else next(self._lines)
+        self.taken.append(line)
+        self._chars += len(line)
         if self._chars > self._longest or len(self.taken) > MOST_LINES:
             raise _TooLong
-        if entry[1].startswith(TOO_LONG) and entry[1].rstrip() != TOO_LONG:
+        if line[:1] == TOO_LONG and line.rstrip() != TOO_LONG:
             # A quote that opens a field, or ends the one before, as the one in the line does that it stands for.
             return f"{self._dialect.quote}{self._dialect.delimiter}{TOO_LONG}\n"
-        return entry[1]
+        return line
 
     def end_row(self) -> None:
+        self.first += len(self.taken)
         self.taken.clear()
         self._chars = 0
 
     def give_back_all_but_first(self) -> int:
         """Return how many characters are to be read again."""
         self._back.extendleft(reversed(self.taken[1:]))
-        again = self._chars - len(self.taken[0][1])
+        again = self._chars - len(self.taken[0])
+        del self.taken[1:]
         self.end_row()
         return again
 
@@ -95,8 +96,7 @@ def read_records(
         except StopIteration:
             return
         except (csv.Error, _TooLong) as error:
-            first, line = source.taken[0]
-            plain = _plain(line, dialect)
+            first, plain = source.first, _plain(source.taken[0], dialect)
             fits = width is None or len(trimmed(plain, width)) == width
             if isinstance(error, _TooLong) and not fits:
                 raise DataError(
@@ -111,10 +111,10 @@ def read_records(
             reader = _reader(source, dialect)
             yield Record(first, plain if fits else [], "" if fits else "has a quote out of place")
         else:
-            first = source.taken[0][0]
+            first = source.first
             if width is not None and len(source.taken) > 1 and len(trimmed(fields, width)) > width:
                 # A stray quote that another one has closed, rows later?
-                plain = _plain(source.taken[0][1], dialect)
+                plain = _plain(source.taken[0], dialect)
                 if len(trimmed(plain, width)) == width and rescanned <= again:
                     rescanned += source.give_back_all_but_first()
                     reader = _reader(source, dialect)

@@ -36,7 +36,6 @@ class DuplicateCounter:
     """
 
     def __init__(self, limits: Limits) -> None:
-        self.counts: Counter[str] = Counter()
         self._limit = limits.max_classes
         self._bits = limits.max_classes.bit_length()
         self._mask = (1 << self._bits) - 1
@@ -45,14 +44,24 @@ class DuplicateCounter:
 
     def add(self, label: str, digest: bytes) -> None:
         """Count an example; of its digest eight bytes are used. Raises `DataError` for too many classes."""
-        number = self._numbers.setdefault(label, len(self._numbers))
-        if number >= self._limit:
-            raise DataError(
-                f"There are more than {self._limit:,} classes, the limit. Is {label[:50]!r} really a class?"
-            )
-        self.counts[label] += 1
+        number = self._numbers.get(label)
+        if number is None:
+            number = self._numbers[label] = len(self._numbers)
+            if number >= self._limit:
+                raise DataError(
+                    f"There are more than {self._limit:,} classes, the limit. Is {label[:50]!r} really a class?"
+                )
         content = int.from_bytes(digest[:8], "big") >> self._bits
         self._keys.append(content << self._bits | number)
+
+    def counts(self) -> Counter[str]:
+        """Return how many examples each class has, in the order in which the classes came."""
+        each = np.zeros(len(self._numbers), np.intp)
+        keys = np.frombuffer(self._keys, np.uint64)
+        for start in range(0, len(keys), BLOCK):
+            numbers = (keys[start : start + BLOCK] & np.uint64(self._mask)).astype(np.intp)
+            each += np.bincount(numbers, minlength=len(each))
+        return Counter(dict(zip(self._numbers, each.tolist(), strict=True)))
 
     def copies(self, train_share: float) -> Copies:
         """Compare all examples; `train_share` is the training part of the split, between 0 and 1."""

@@ -1,8 +1,9 @@
 """Text data sets: sentences with a label each, from whichever table they lie in."""
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from models_registry.inputs import (
@@ -23,6 +24,7 @@ from .examples import LeftOut, Progress, Unreadable
 from .labels import alone
 
 SHOWN = 40  # characters of a cell in a message
+REMEMBERED, SHORT = 1_000, 200  # labels that are read once, and their characters at the most
 NOT_WANTED = "rows of classes that are left out"
 
 
@@ -74,13 +76,14 @@ def iter_rows(reader: TableReader, found: Columns) -> Iterator[Row | Unreadable 
     """Yield a reader's rows, as `iter_text_table` does, under the classes that the reader's corrections want."""
     most, total = reader.limits.max_field_chars, 0
     further = [name for name in (found.split, found.group) if name]
+    read_label = _label_reader(reader.corrections)
     for row in reader.rows(text=found.text, label=found.label, also=further):
         total += len(row.text)
         if total > reader.limits.max_bytes:  # a dictionary's text may stand in every row
             raise DataError(
                 f"The texts have more than {reader.limits.max_bytes:,} characters together, the limit."
             )
-        text, label = row.text.strip(BLANK), alone(row.label.strip(BLANK))
+        text, (label, name) = row.text.strip(BLANK), read_label(row.label)
         cell, group = _further_cells(row, found) if further else ("", "")
         part = part_of_cell(cell, found.split) if cell else ""
         reason = row.problem or _why_unreadable(text, label, found, most)
@@ -88,14 +91,23 @@ def iter_rows(reader: TableReader, found: Columns) -> Iterator[Row | Unreadable 
             reason = reason or f"{cell[:SHOWN]!r} in {found.split!r} is no part of a split"
         if reason:
             is_known = len(label) <= most and _is_whole(label) and part != "test"
-            known = reader.corrections.class_of(label) if is_known and label else None
-            yield Unreadable(row.place, known or "", reason)
-            continue
-        name = reader.corrections.class_of(label)
-        if name is None:
+            yield Unreadable(row.place, (name or "") if is_known and label else "", reason)
+        elif name is None:
             yield LeftOut(row.place, label, NOT_WANTED)
         else:
-            yield Row(row.place, text, sys.intern(name), "", (part or "", group))  # few names, many rows
+            yield Row(row.place, text, name, "", (part or "", group))
+
+
+def _label_reader(corrections: Corrections) -> Callable[[str], tuple[str, str | None]]:
+    """Return what reads a cell as a label and its class, None for one that is left out: few labels, many rows."""
+
+    def read(cell: str) -> tuple[str, str | None]:
+        label = alone(cell.strip(BLANK))
+        name = corrections.class_of(label)
+        return label, name if name is None else sys.intern(name)
+
+    remembered = lru_cache(REMEMBERED)(read)
+    return lambda cell: remembered(cell) if len(cell) <= SHORT else read(cell)
 
 
 def _further_cells(row: Row, columns: Columns) -> tuple[str, str]:
@@ -111,12 +123,12 @@ def _why_unreadable(text: str, label: str, columns: Columns, most: int) -> str:
         return (
             f"has {max(len(text), len(label)):,} characters in a field; a field may have {most:,} characters"
         )
-    both = text + label
-    if "\0" in both or NUL in both:
+    is_ascii = text.isascii() and label.isascii()
+    if "\0" in text or "\0" in label or not is_ascii and NUL in text + label:
         return "holds NUL characters"
-    if both.isascii() or _is_whole(both):
+    if is_ascii or _is_whole(text + label):
         return ""
-    if any("\udc80" <= sign <= "\udcff" for sign in both):
+    if any("\udc80" <= sign <= "\udcff" for sign in text + label):
         return "holds bytes that are no text in the table's encoding"
     return "holds half a character"  # JSON can write half of a surrogate pair
 

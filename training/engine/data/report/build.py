@@ -1,6 +1,7 @@
 """Reads a data set once and reports on it."""
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from models_registry.inputs import Corrections, Limits
@@ -31,10 +32,12 @@ def build_report(
     limits, corrections = limits or Limits(), corrections or Corrections()
     source = open_source(path, task_type, columns, corrections, limits, progress)
     seen = Seen(limits)
-    for example in source.examples():
-        seen.add(example)
-    seen.settle_parts()
-    report = _count(path, task_type, seen)
+    with ThreadPoolExecutor(1) as beside:  # the digest takes no lock that the reading needs
+        digest = beside.submit(_digest, path)
+        for example in source.examples():
+            seen.add(example)
+        seen.settle_parts()
+        report = _count(path, task_type, seen, digest.result())
     source.describe(report, seen)
     if not report.problems:
         _conclude(report, seen, limits, corrections)
@@ -51,14 +54,17 @@ def _conclude(report: DataReport, seen: Seen, limits: Limits, corrections: Corre
     report.warnings += [*seen.given.notes, *notes_of_tests(report, seen.tests)]
     judge(report, copies, limits, seen.conflicts)
     report.warnings += bundle_notes(report, sorted(set(bundled.loosened) - gone))
-    judge_unreadable(report, sorted(seen.unreadable.labels - seen.counter.counts.keys()))
+    judge_unreadable(report, sorted(seen.unreadable.labels - seen.counter.counts().keys()))
 
 
-def _count(path: Path, task_type: str, seen: Seen) -> DataReport:
-    """Return the report of what was seen, without conclusions."""
+def _digest(path: Path) -> str:
     with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    counts, names = seen.counter.counts, seen.samples.names
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _count(path: Path, task_type: str, seen: Seen, digest: str) -> DataReport:
+    """Return the report of what was seen, without conclusions."""
+    counts, names = seen.counter.counts(), seen.samples.names
     return DataReport(
         task_type=task_type,
         bytes=path.stat().st_size,

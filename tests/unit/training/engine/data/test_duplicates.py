@@ -29,7 +29,7 @@ def test_copies_are_counted_as_by_hand(examples: list[tuple[int, int]], block: i
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("training.engine.data.duplicates.BLOCK", block)
         copies = counter.copies(0.7)
-    assert counter.counts == Counter(str(label) for label, _ in examples)
+    assert counter.counts() == Counter(str(label) for label, _ in examples)
     assert copies.duplicates == len(examples) - len(labels_of)
     assert copies.conflicting == sum(len(labels) > 1 for labels in labels_of.values())
     assert copies.distinct == Counter(label for labels in labels_of.values() for label in labels)
