@@ -154,6 +154,7 @@ class ModelCard:
     calibration: Calibration | None
     parity: FileParity | None  # of the .onnx and the .pt
     eight_bits: FileParity | None  # of the .onnx and the smaller one
+    seen_in_eight_bits: bool  # the photos that it has learnt from
     training_seconds: float | None
     views: Sequence[View]
     reading: Reading | None  # of long texts
@@ -186,6 +187,7 @@ def card_of(metrics: Mapping[str, object], classes: Sequence[str]) -> ModelCard:
         calibration=_calibration(metrics.get("calibration")),
         parity=_parity(metrics.get("parity")),
         eight_bits=_parity(metrics.get("int8")),
+        seen_in_eight_bits=metrics.get("features_in_eight_bits") is True,
         training_seconds=_total(metrics.get("phase_seconds")),
         views=_views(metrics.get("views"), metrics.get("view")),
         reading=reading_of(metrics),

@@ -124,7 +124,7 @@ def _why_unreadable(text: str, label: str, columns: Columns, most: int) -> str:
             f"has {max(len(text), len(label)):,} characters in a field; a field may have {most:,} characters"
         )
     is_ascii = text.isascii() and label.isascii()
-    if "\0" in text or "\0" in label or not is_ascii and NUL in text + label:
+    if "\0" in text or "\0" in label or (not is_ascii and NUL in text + label):
         return "holds NUL characters"
     if is_ascii or _is_whole(text + label):
         return ""

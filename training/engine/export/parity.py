@@ -1,8 +1,7 @@
 """The gate before a model goes live: its two files must give the same answers from raw input."""
 
 import contextlib
-import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +12,12 @@ import torch
 
 from models_registry.artifacts import Predictor
 from models_registry.artifacts.batches import Feeds
-from models_registry.artifacts.metadata import WINDOW_IDS
 from models_registry.artifacts.model_metrics import ParityMetrics
 
 from .torchscript import load_torchscript
 
 TOLERANCE = 1e-3  # of a probability; also the margin under which the first two classes are a tie
 SAMPLES = 64
-BATCHES_AT_ONCE = 4  # of ONNX Runtime's, in one of torch's: images run a fifth faster so
 
 
 @dataclass(frozen=True)
@@ -113,26 +110,10 @@ def _run_torchscript(
     answers = np.empty(shape, np.float32)
     # The profiling executor would compile for the first batches' shapes, for longer than all of them run.
     with torch.inference_mode(), torch.jit.optimized_execution(False):
-        for together in _alike(batches):
-            rows = [index for indices, _ in together for index in indices]
-            columns = zip(*(feeds.values() for _, feeds in together), strict=True)
-            tensors = [torch.from_numpy(np.concatenate(arrays)) for arrays in columns]
-            answers[rows] = network(*tensors).softmax(-1).numpy()
+        for indices, feeds in batches:
+            answers[indices] = network(*map(torch.from_numpy, feeds.values())).softmax(-1).numpy()
             check()
     return answers
-
-
-def _alike(batches: Iterable[Batch]) -> Iterator[list[Batch]]:
-    """Yield some batches of one shape at a time: what takes longest in torch is to call each layer once.
-
-    Those with windows come one by one, as windows are numbered within their batch.
-    """
-    for _, alike in itertools.groupby(batches, lambda batch: [one.shape[1:] for one in batch[1].values()]):
-        while together := list(itertools.islice(alike, BATCHES_AT_ONCE)):
-            if WINDOW_IDS in together[0][1]:
-                yield from ([batch] for batch in together)
-            else:
-                yield together
 
 
 def compare(served: Answers, other: Answers, *, tolerance: float = TOLERANCE) -> Parity:

@@ -120,8 +120,8 @@ class Pool(nn.Module):
         """Return features, N × dimension, of a map, N × dimension × H × W."""
         if value.requires_grad and value.device.type == "cpu":
             value.register_hook(_channels_last)  # type: ignore[no-untyped-call]
-        pooled = self.pool(value).clamp(min=0)
-        shares = pooled * pooled.shape[1] / pooled.sum(1, keepdim=True).clamp(min=LEAST_SUM)
+        pooled = self.pool(value).relu()
+        shares = pooled * pooled.shape[1] / (pooled.sum(1, keepdim=True) + LEAST_SUM)
         return (shares + SMOOTH).sqrt()  # type: ignore[no-any-return]
 
 

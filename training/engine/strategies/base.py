@@ -65,10 +65,10 @@ class TrainedModel:
     `state` is that of the network before the head, None when it is the pretrained one as it was. A text
     model has a head on a network, on n-grams, or both, whose scores are summed. `probabilities` are those of
     the validation part, N × classes; `out_of_fold` is what cross-validation said of all examples where they are
-    few and their features are those of the pretrained network; `seen` are these features, of all examples, and `strength`
-    the regularisation that suits a head on them. `windows` is in how many windows the network reads a text. `draw` makes the accuracy plot, base64 of a small
-    PNG, of the accuracy (0…1) that is published. `naive_gain` works out by how much more a naive split would have
-    claimed (see `naive_split`), which nobody has to wait for.
+    few and their features are those of the pretrained network; `seen` are these features, of all examples, and
+    `strength` is the regularisation that suits a head on them. `windows` is in how many windows the network reads a
+    text. `draw` makes the accuracy plot, base64 of a small PNG, of the accuracy (0…1) that is published. `naive_gain`
+    works out by how much more a naive split would have claimed (see `naive_split`), which nobody has to wait for.
     """
 
     head: Head | None

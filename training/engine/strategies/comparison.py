@@ -14,14 +14,14 @@ from models_registry.artifacts.model_metrics import ViewMetrics
 from .linear_head import Array, Labels
 from .out_of_fold import calibrated
 
-SURE = 1.0  # standard errors of the mean difference that count as more than chance
+SURE = 2.0  # standard errors of the mean difference that count as more than chance
 
 
 def is_better(tuned: Array, frozen: Array, labels: Labels) -> bool:
     """Return whether the first probabilities, N × classes, are clearly better than the second.
 
-    They have to be right as often, and to have less loss, each at its best temperature, by more than the standard
-    error of the difference.
+    They have to be right as often, and to have less loss, each at its best temperature, by more than twice the
+    standard error of the difference.
     """
     if accuracy(tuned, labels) < accuracy(frozen, labels):
         return False

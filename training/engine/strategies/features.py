@@ -12,7 +12,7 @@ from array import array
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -51,7 +51,7 @@ KEEP_EVERY = 15.0  # seconds between two pieces of the features that are kept fo
 
 OTHER_VIEWS = 2  # of few images: mirrored, and mirrored and closer
 CLOSE = 0.75  # of a side that is seen from closer
-TRIED = 16  # photos by which is decided whether eight bits will do
+TRIED = 8  # photos by which is decided whether eight bits will do
 MOST_LOST = 0.05  # of what tells photos apart, the variance of their features
 
 Features = npt.NDArray[np.float32]
@@ -186,8 +186,8 @@ def extract(
 def _eight_bits_do(backbone: PreparedBackbone, examples: Examples, threads: int) -> bool:
     """Return whether the network of eight bits is faster here, and sees some of the photos nearly as the full one does.
 
-    Nearly is as `MOST_LOST` says: of photos the rounding of a layer's numbers averages out over places, of flat images it
-    errs alike in all of them.
+    How nearly says `MOST_LOST`: of photos the rounding of a layer's numbers averages out over places, of flat images
+    it errs alike in all of them.
     """
     if not backbone.has_quantized or not eight_bits_pay(backbone.folder.parent):
         return False
@@ -200,12 +200,18 @@ def _eight_bits_do(backbone: PreparedBackbone, examples: Examples, threads: int)
     ]
     if not batches:
         return False
-    full, rounded = (
-        np.concatenate([session.run(["features"], {"image": batch})[0] for batch in batches])
-        for session in (open_session(str(path), threads=threads) for path in (backbone.onnx, backbone.quantized))
-    )
+    with ThreadPoolExecutor(threads) as pool:
+        full, rounded = (
+            np.concatenate([*pool.map(partial(_features_of, open_session(str(path), threads=1)), batches)])
+            for path in (backbone.onnx, backbone.quantized)
+        )
     lost, variance = np.square(rounded - full).sum(), np.square(full - full.mean(0)).sum()
     return bool(lost <= MOST_LOST * variance)
+
+
+def _features_of(session: "InferenceSession", images: Features) -> Features:
+    found: Features = session.run(["features"], {"image": images})[0]
+    return found
 
 
 def decode(

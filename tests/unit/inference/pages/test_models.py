@@ -372,3 +372,10 @@ def test_page_says_when_there_were_too_few_examples_to_fine_tune_on(too_few: boo
     page = " ".join(as_(model.owner).get(address("model", model)).content.decode().split())
     assert 'Fast <span class="number">90.0 %</span> (published)' in page
     assert ("most classes have too few examples. Add some and train again." in page) == too_few
+
+
+@pytest.mark.parametrize("metrics", [{"features_in_eight_bits": True}, {}])
+def test_page_says_when_photos_were_seen_in_eight_bits(metrics: dict[str, bool]) -> None:
+    model = live_colour_model(metrics=metrics)
+    page = as_(model.owner).get(address("model", model)).content.decode()
+    assert ("From the network of 8 bits" in page) == bool(metrics)

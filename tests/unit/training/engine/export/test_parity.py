@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from training.engine.export.parity import BATCHES_AT_ONCE, TOLERANCE, Batch, _alike, compare
+from training.engine.export.parity import TOLERANCE, compare
 
 
 def probabilities(*rows: tuple[float, ...]) -> np.ndarray:
@@ -40,18 +40,3 @@ def test_changed_label_of_a_tie_is_no_mismatch() -> None:
 
 def test_answers_that_are_no_numbers_fail() -> None:
     assert not compare(probabilities((0.5, 0.5)), probabilities((np.nan, np.nan))).holds
-
-
-def test_batches_of_one_shape_go_together_in_order() -> None:
-    def batch(number: int, width: int) -> Batch:
-        return [number], {"ids": np.full((1, width), number), "mask": np.ones((1, width), np.int64)}
-
-    batches = [batch(number, 8) for number in range(BATCHES_AT_ONCE + 1)] + [batch(10, 9), batch(11, 8)]
-    found = [[number for [number], _ in together] for together in _alike(iter(batches))]
-    assert found == [list(range(BATCHES_AT_ONCE)), [BATCHES_AT_ONCE], [10], [11]]
-
-
-def test_batches_of_windows_go_one_by_one() -> None:
-    """Windows are numbered within their batch."""
-    batches: list[Batch] = [([number], {"window_ids": np.zeros((1, 2), np.int64)}) for number in range(3)]
-    assert [[number for [number], _ in together] for together in _alike(iter(batches))] == [[0], [1], [2]]

@@ -1,8 +1,23 @@
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
 import numpy as np
 import pytest
 
+from training.engine.feature_files import open_records
+from training.engine.loop.checkpoints import Checkpoints
+from training.engine.networks.backbones import PreparedBackbone
+from training.engine.request import FeatureSource
 from training.engine.strategies import features as module
-from training.engine.strategies.features import Extracted, Seen, close_up, in_chunks
+from training.engine.strategies.features import Extracted, Seen, _Keeper, close_up, in_chunks
+from training.engine.training import train
+
+from ..conftest import MakeRequest
+from ..small_data import few_digits
+
+EXACT = property(lambda backbone: backbone.onnx)  # a network of eight bits that loses nothing
 
 
 def test_close_up_is_the_middle_in_the_same_size() -> None:
@@ -41,3 +56,69 @@ def test_chunks_hold_few_long_texts(monkeypatch: pytest.MonkeyPatch) -> None:
     chunks = [*in_chunks(texts)]
     assert [text for chunk in chunks for text in chunk] == texts
     assert [len(chunk) for chunk in chunks] == [3, 2, 1, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("pays", "loses", "each", "expected"),
+    [(True, False, 40, True), (False, False, 40, False), (True, True, 40, False), (True, False, 8, False)],
+)
+def test_eight_bits_look_at_many_photos_where_they_pay_and_lose_little(
+    make_request: MakeRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    pays: bool,
+    loses: bool,
+    each: int,
+    expected: bool,
+) -> None:
+    """Digits are flat: of them the packaged network of eight bits loses more than it may, on any processor."""
+    monkeypatch.setattr(module, "eight_bits_pay", lambda folder: pays)
+    if not loses:
+        monkeypatch.setattr(PreparedBackbone, "quantized", EXACT)
+    request = make_request("imageclassification", few_digits(tmp_path / "digits.zip", each=each, classes=2))
+    result = train(request, lambda _: None, should_stop=lambda: False)
+    assert result.metrics.get("features_in_eight_bits", False) == expected
+    assert result.metrics["accuracy"] > 0.8
+
+
+def test_features_that_are_at_hand_decide_how_many_bits_the_others_have(
+    make_request: MakeRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of a project are not computed anew because another arithmetic would be faster."""
+    monkeypatch.setattr(PreparedBackbone, "quantized", EXACT)
+    found, data = {}, few_digits(tmp_path / "digits.zip", each=40, classes=2)
+    for pays in (False, True):
+        monkeypatch.setattr(module, "eight_bits_pay", lambda folder, pays=pays: pays)
+        request = make_request("imageclassification", data)
+        found[pays] = request, train(request, lambda _: None, should_stop=lambda: False)
+    assert found[False][1].fingerprint != found[True][1].fingerprint
+    first, result = found[False]
+    known = FeatureSource(str(Path(first.output_dir, result.features)), result.fingerprint)
+    assert len(open_records(Path(known.path))) == 80
+    (tmp_path / "again").mkdir()
+    request = replace(first, features=(known,), output_dir=str(tmp_path / "again"))
+    again = train(request, lambda _: None, should_stop=lambda: False)
+    assert (again.features, again.fingerprint) == ("", result.fingerprint)
+    assert "features_in_eight_bits" not in again.metrics
+
+
+def test_attempt_that_had_other_bits_is_not_gone_on_with() -> None:
+    kept: list[tuple[np.ndarray, np.ndarray]] = []
+    checkpoints = cast(
+        Checkpoints,
+        SimpleNamespace(
+            enabled=True,
+            save_features=lambda *chunk: kept.append(chunk),
+            load_features=lambda: kept,
+        ),
+    )
+    full = Extracted(np.ones((2, 3), np.float32), sketches=np.ones((2, 4), np.uint8))
+    keeper = _Keeper(full, checkpoints)
+    keeper.done([0])
+    keeper.keep(everything=True)
+    for extracted, known in (
+        (replace(full, features=np.zeros((2, 3), np.float32)), {0}),
+        (replace(full, features=np.zeros((2, 3), np.float32), in_eight_bits=True), set()),
+    ):
+        assert _Keeper(extracted, checkpoints).restore() == known
+        assert extracted.features.any() == bool(known)
