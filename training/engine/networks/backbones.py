@@ -38,7 +38,7 @@ from .stages import Network, State
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 8  # raised when prepared files change, so that old ones in a cache are not used
+FORMAT = 7  # raised when prepared files change, so that old ones in a cache are not used
 RANGES = Path(__file__).parent / "ranges"
 
 

@@ -15,8 +15,6 @@ from .base import Family, example_images, read_safetensors
 from .stages import ImageNetwork, ImageStage, Network, State
 
 NORMALISATION = "stages.0.0."  # where a state has it; it is ours alone
-LEAST_SUM = 1e-6  # of channels, for images that show none
-SMOOTH = 0.01  # in the root, whose slope at 0 would have no bound
 CLASSIFIER = ("weight", "bias")  # what a file of weights may have beside the features' layers
 
 
@@ -100,12 +98,7 @@ class Normalise(nn.Module):
 
 
 class Pool(nn.Module):
-    """A convolutional network's pool over all places, and the square root of what each channel has of the sum.
-
-    Behind an activation channels are not negative, and a few that are strong say nearly all of an image. With the root
-    images are compared by Hellinger's distance between their channels (Arandjelović and Zisserman, "Three Things
-    Everyone Should Know to Improve Object Retrieval", 2012): a linear head then needs fewer examples. The squares of
-    the features are 1 in the mean.
+    """A convolutional network's pool over all places.
 
     What it gives back to the layers before it is laid out plane by plane, and the normalisation before it then
     takes many times as long to go backward on a processor: a quarter of a step of the last stages. It
@@ -120,9 +113,7 @@ class Pool(nn.Module):
         """Return features, N × dimension, of a map, N × dimension × H × W."""
         if value.requires_grad and value.device.type == "cpu":
             value.register_hook(_channels_last)  # type: ignore[no-untyped-call]
-        pooled = self.pool(value).relu()
-        shares = pooled * pooled.shape[1] / (pooled.sum(1, keepdim=True) + LEAST_SUM)
-        return (shares + SMOOTH).sqrt()  # type: ignore[no-any-return]
+        return self.pool(value)  # type: ignore[no-any-return]
 
 
 def _channels_last(gradient: Tensor) -> Tensor:
