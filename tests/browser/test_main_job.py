@@ -182,6 +182,29 @@ def test_reload_says_which_photos_to_choose_again(page: Page, tmp_path: Path) ->
     expect(told).to_be_hidden()
 
 
+REMOVE_WHEN_IT_APPEARS = """() => new MutationObserver((_, observer) => {
+  const button = [...document.querySelectorAll("#plan button")].find(({ textContent }) => textContent === "Remove");
+  if (!button) return;
+  observer.disconnect();
+  button.click();
+}).observe(document.getElementById("plan"), { childList: true, subtree: true })"""
+
+
+def test_class_removed_while_its_photos_are_read_is_gone(page: Page, tmp_path: Path) -> None:
+    sign_up(page, "hasty")
+    photos = [draw(tmp_path / f"{number}.png", (250, number, 90)) for number in range(150)]
+    page.evaluate(REMOVE_WHEN_IT_APPEARS)
+    page.locator("#id_file").set_input_files(photos)
+    expect(page.locator("#file-complaint")).to_have_text("There is no file in it.")
+    expect(page.locator("#plan")).to_be_hidden()
+    page.locator("#id_file").set_input_files(photos[:7])
+    page.get_by_label("Name of the class").last.fill("sun")
+    expect(page.get_by_role("button", name="sun 7")).to_be_visible()
+    page.get_by_role("button", name="Remove").click()
+    page.reload()
+    expect(page.locator("#forgotten")).to_be_hidden()
+
+
 def draw(path: Path, colour: tuple[int, int, int]) -> Path:
     from PIL import Image
 

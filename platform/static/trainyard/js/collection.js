@@ -57,6 +57,7 @@ export class Collection {
     this.worker = new Worker(address, { type: "module" });
     this.waiting = new Map();
     this.asked = 0;
+    this.looking = null; // the last look at all of it; one that is not it any more shows nothing
     this.worker.addEventListener("message", ({ data }) => this.hear(data));
   }
 

@@ -49,8 +49,8 @@ function freePath(wanted, taken) {
 async function take(now, path, file, group) {
   if (isLitter(path)) return;
   if (ZIP.test(path)) await open(now, path, file);
-  else if (group !== undefined) now.grouped.push({ path, group, size: file.size, file });
-  else now.filed.push({ path: freePath(path, now.taken), size: file.size, file });
+  else if (group === undefined) now.filed.push({ path: freePath(path, now.taken), size: file.size, file });
+  else if (now.groups.has(group)) now.grouped.push({ path, group, size: file.size, file }); // else it was removed meanwhile
 }
 
 async function open(now, path, file) {

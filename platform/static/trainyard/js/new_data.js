@@ -63,6 +63,8 @@ function prepareParts() {
       else await lookAgain();
     },
     removed: async (group) => {
+      forget(UNSENT); // at once: whoever loads the page anew right now wants it to be gone
+      collection.looking = null; // what is being looked at has the class in it
       await collection.ask("remove", { group });
       await lookAgain();
     },
@@ -191,8 +193,10 @@ async function collect({ name, filed, loose: photos, count }) {
 /** Look at all that is there by now. */
 async function lookAgain() {
   const now = collection;
+  const looking = {};
+  now.looking = looking;
   const found = await now.ask("look");
-  if (collection !== now) return;
+  if (collection !== now || now.looking !== looking) return; // a later look knows more
   if (found.count === 0 && found.unread.length === 0) {
     startOver();
     complain("There is no file in it.");
