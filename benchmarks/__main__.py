@@ -11,7 +11,7 @@ BENCHMARKS = {
     "accurate_image": "finetune:image",
     "accurate_text": "finetune:text",
     "recurrent_text": "finetune:recurrent",
-    "best": "finetune:best",
+    "best": "best:best",
     "languages": "languages:languages",
     "scale": "scale:scale",
     "few_shot": "few_shot:few_shot",

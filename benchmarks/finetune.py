@@ -49,7 +49,6 @@ from training.engine.weights_files import read_verified
 
 EPOCHS = int(os.environ.get("TRAINYARD_BENCH_EPOCHS", "8"))
 SEEDS = int(os.environ.get("TRAINYARD_BENCH_SEEDS", "3"))
-BUDGETS = [int(one) for one in os.environ.get("TRAINYARD_BENCH_MINUTES", "1,5,15").split(",")]
 ROUNDS = 3
 BATCH = 32
 STEPS = 8
@@ -78,22 +77,22 @@ def throughput() -> dict[str, Any]:
 
 def image() -> dict[str, Any]:
     """*Accurate* on flowers12, against fine-tuning the whole network."""
-    parts = _photos()
+    parts = photos()
     return _compare("efficientnet lite0", *parts, write_zip(parts[0]), "train.zip")
 
 
 def text() -> dict[str, Any]:
     """*Accurate* on banking77, against fine-tuning the whole network; and the LSTM's accuracy."""
-    train_part, test_part = _sentences()
+    train_part, test_part = sentences()
     return _compare("minilm", train_part, test_part, write_csv(train_part), "train.csv")
 
 
 def recurrent() -> dict[str, Any]:
     """The LSTM and the GRU on banking77 with their own defaults."""
-    train_part, test_part = _sentences()
+    train_part, test_part = sentences()
     figures: dict[str, Any] = {}
     for name in ("lstm", "gru"):
-        run = _run(name, write_csv(train_part), "train.csv", test_part)
+        run = run_training(name, write_csv(train_part), "train.csv", test_part)
         figures |= {
             f"{name}_seconds": run.seconds,
             f"{name}_cpu_seconds": run.cpu_seconds,
@@ -102,28 +101,15 @@ def recurrent() -> dict[str, Any]:
     return figures
 
 
-def best() -> dict[str, Any]:
-    """*Best* on flowers12 and banking77 with several budgets, beside *Accurate*."""
-    figures: dict[str, Any] = {}
-    for name, (train_part, test_part), write, file in (
-        ("efficientnet lite0", _photos(), write_zip, "train.zip"),
-        ("minilm", _sentences(), write_csv, "train.csv"),
-    ):
-        kind = Path(file).suffix.removeprefix(".")
-        for minutes in (None, *BUDGETS):
-            run = _run(name, write(train_part), file, test_part, budget_minutes=minutes)
-            what = f"{kind}_{minutes}_minutes" if minutes else f"{kind}_accurate"
-            figures |= {f"{what}_accuracy": run.accuracy, f"{what}_seconds": run.seconds}
-    return figures
-
-
-def _photos() -> tuple[Labelled, Labelled]:
+def photos() -> tuple[Labelled, Labelled]:
+    """Return flowers12 to train on and to test by; digits, where it is not at hand."""
     if (DATA / "flowers12_train.zip").exists():
         return read_zip(DATA / "flowers12_train.zip"), read_zip(DATA / "flowers12_test.zip")
     return hold_out(read_zip(ROOT / "samples" / "digits.zip"))
 
 
-def _sentences() -> tuple[Labelled, Labelled]:
+def sentences() -> tuple[Labelled, Labelled]:
+    """Return banking77 to train on and to test by; a part of it, where the whole is not at hand."""
     if (DATA / "banking77_train.csv").exists():
         return read_csv(DATA / "banking77_train.csv"), read_csv(DATA / "banking77_test.csv")
     return hold_out(read_csv(ROOT / "samples" / "banking.csv"))
@@ -161,7 +147,7 @@ def _compare(name: str, train_part: Labelled, test_part: Labelled, data: bytes, 
     get_backbone(get_architecture(name), CACHE)  # prepared once on each machine, not by each job
     pairs = []
     for seed in range(SEEDS):
-        accurate = _run(name, data, file, test_part, seed)
+        accurate = run_training(name, data, file, test_part, seed)
         pairs.append(
             (accurate, _usual(get_architecture(name), train_part, test_part, accurate.accuracy, seed))
         )
@@ -196,7 +182,7 @@ def _figures(name: str, runs: list[Run]) -> dict[str, Any]:
     }
 
 
-def _run(
+def run_training(
     name: str, data: bytes, file: str, test_part: Labelled, seed: int = 0, budget_minutes: int | None = None
 ) -> Run:
     """Train as a job would, from the data set's file to checked artifacts; test what it exported.

@@ -56,7 +56,7 @@ def train(assignment: Assignment) -> TrainedModel:
     given = assignment.request.hyperparameters
     torch.manual_seed(assignment.request.seed)
     clock = Clock(60 * (given.budget_minutes or USUAL_BUDGET) - FILES_SECONDS, kept["spent"])
-    training = _Training.begin(assignment, clock)
+    training = Training.begin(assignment, clock)
     known = {one["title"]: one for one in kept["answers"]}
     answers: list[Answer] = []
 
@@ -85,7 +85,16 @@ def train(assignment: Assignment) -> TrainedModel:
 
 
 @dataclass(frozen=True)
-class _Training:
+class Learnt:
+    """What a recipe has made of a turn: a network, its probabilities, N × classes, of what was held out, and epochs."""
+
+    classifier: Classifier
+    probabilities: Array
+    epochs: Sequence[Epoch]
+
+
+@dataclass(frozen=True)
+class Training:
     """What all ways to train have in common: examples, how they are held out, and what `frozen` says of them.
 
     `turns` are the splits in which examples are held out, and `rows` these examples, one turn after the other.
@@ -105,7 +114,7 @@ class _Training:
     board: list[RankedAnswer] = field(default_factory=list)
 
     @classmethod
-    def begin(cls, assignment: Assignment, clock: Clock) -> "_Training":
+    def begin(cls, assignment: Assignment, clock: Clock) -> "Training":
         """Let the pretrained network look at every example."""
         architecture = assignment.architecture
         backbone = get_backbone(architecture, assignment.cache_dir)
@@ -150,23 +159,23 @@ class _Training:
 
     def held_out(self, recipe: Recipe) -> tuple[Array, Sequence[Epoch]]:
         """Return what networks that have not learnt from them say of the examples, and the first one's epochs."""
+        found = [self.learn(recipe, self._material(recipe, turn)) for turn in self.turns]
+        return np.concatenate([one.probabilities for one in found]), found[0].epochs
+
+    def learn(self, recipe: Recipe, material: Material) -> "Learnt":
+        """Train a recipe without the examples of one turn, and say what it makes of them."""
         shown = self._announced(recipe)
-        parts, curves = [], []
-        for turn in self.turns:
-            material = self._material(recipe, turn)
-            task, context = self._task(material), self._context(recipe, material)
-            networks = []
-            for member in range(recipe.members):
-                classifier = self._classifier(material)
-                own = replace(context, seed=context.seed + member)
-                fitted = fit(classifier, task, recipe.config, own, progress=shown, checkpoints=None)
-                curves.append(fitted.epochs)
-                networks.append(classifier)
-            if len(networks) > 1:
-                parts.append(predict(_mean(networks), task, recipe.config, context, progress=shown))
-            else:
-                parts.append(fitted.probabilities)
-        return np.concatenate(parts), curves[0]
+        task, context = self._task(material), self._context(recipe, material)
+        networks, found = [], []
+        for member in range(recipe.members):
+            classifier = self._classifier(material)
+            own = replace(context, seed=context.seed + member)
+            found.append(fit(classifier, task, recipe.config, own, progress=shown, checkpoints=None))
+            networks.append(classifier)
+        mean, probabilities = _mean(networks), found[0].probabilities
+        if len(networks) > 1:
+            probabilities = predict(mean, task, recipe.config, context, progress=shown)
+        return Learnt(mean, probabilities, found[0].epochs)
 
     def prepare_seconds(self, recipe: Recipe) -> float:
         """Return about how long it takes to make ready what a recipe reads: as long as the first look took."""
@@ -189,7 +198,7 @@ class _Training:
 
     def publish(self, answers: Sequence[Answer]) -> TrainedModel:
         """Return the best model with the figures of all that were tried."""
-        frozen, truth, fast = self._frozen, self.truth, self.fast
+        frozen, truth, fast = self.frozen, self.truth, self.fast
         name = find_strategy(FROZEN).label
         board = [candidate(name, frozen, truth)]
         board += [candidate(one.recipe.title, one.probabilities, truth) for one in answers]
@@ -206,7 +215,7 @@ class _Training:
         return trained
 
     @property
-    def _frozen(self) -> Array:
+    def frozen(self) -> Array:
         """Return what `frozen` says of the examples that were held out."""
         if self.found is not None:
             return self.found.probabilities

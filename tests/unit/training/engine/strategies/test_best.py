@@ -20,15 +20,15 @@ def test_mean_of_networks_is_published_with_the_figures_of_what_was_held_out(
 ) -> None:
     monkeypatch.setattr(best, "is_better", lambda *_: True)  # whatever twenty sentences say
     tried: list[str] = []
-    held_out = best._Training.held_out
+    held_out = best.Training.held_out
 
-    def watched(training: best._Training, recipe: best.Recipe) -> object:
+    def watched(training: best.Training, recipe: best.Recipe) -> object:
         tried.append(recipe.title)
         probabilities, curve = held_out(training, recipe)
         sure = np.eye(probabilities.shape[1], dtype=np.float32)[training.truth]
         return (sure if recipe.members > 1 else np.full_like(sure, 1 / sure.shape[1])), curve
 
-    monkeypatch.setattr(best._Training, "held_out", watched)
+    monkeypatch.setattr(best.Training, "held_out", watched)
     request = make_request(
         "textclassification",
         few_sentences(tmp_path / "sentences.csv", each=4, classes=3),
@@ -58,8 +58,8 @@ def test_network_that_beats_fast_on_many_examples_has_its_data_judged(
     make_request: MakeRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(best, "is_better", lambda *_: True)
-    recipes = best._Training.recipes
-    monkeypatch.setattr(best._Training, "recipes", lambda training: recipes(training)[:1])
+    recipes = best.Training.recipes
+    monkeypatch.setattr(best.Training, "recipes", lambda training: recipes(training)[:1])
     monkeypatch.setattr(best, "AVERAGED", 1)
     request = make_request(
         "textclassification",
