@@ -154,6 +154,5 @@ def _probabilities(
     found = np.zeros((sum(len(rows) for rows, _ in batches), len(head.bias)), np.float32)
     with torch.inference_mode():
         for rows, inputs in batches:
-            logits = network.eval()(*inputs) @ torch.from_numpy(head.weight) + torch.from_numpy(head.bias)
-            found[rows] = logits.softmax(-1).numpy()
+            found[rows] = head.probabilities(network.eval()(*inputs).numpy())
     return found

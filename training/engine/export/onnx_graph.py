@@ -4,10 +4,12 @@ A fresh export of the whole network takes ten seconds for each job; this takes a
 gives the same graph.
 
 Where the features are the means of a map over places, the head's weights can be laid on the map itself:
-that is a class activation map (Zhou, Khosla, Lapedriza, Oliva and Torralba, 2016). It becomes one more
+that is a class activation map (Zhou, Khosla, Lapedriza, Oliva and Torralba, 2016). Where the head reads
+roots of these means, each root is shared out among places as its activation is. The map becomes one more
 output, behind those that every client reads; who does not ask for it computes next to nothing for it.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -18,12 +20,14 @@ from onnx import TensorProto, helper, numpy_helper
 from models_registry.artifacts import ACTIVATION_MAP
 from models_registry.artifacts.metadata import NGRAM_IDS, NGRAM_WEIGHTS, WINDOW_IDS, WINDOW_WEIGHTS
 
-from .classifier import ExportedClassifier, Head
+from .classifier import LEAST_SUM, SMOOTH, ExportedClassifier, Head
 
 FEATURES = "features"  # the one output of a prepared backbone
 # What stands between a pool and the features without changing a number. The exporter writes some flattenings
 # as a gathering from a row of all numbers; a map that does not average to the logits is never shown.
 LAYOUT = {"Flatten", "Gather", "Identity", "Reshape", "Squeeze"}
+ROOTS = "roots"  # of the features, where the head reads these
+LEAST_MEAN = 1e-30  # of an activation, by which is divided
 OPSET, IR_VERSION = 18, 10  # of a graph that has no network in it
 CHANNELS_FIRST, CHANNELS_LAST = ((2, 3), (1, 2))  # the axes of places
 
@@ -81,7 +85,7 @@ def export_onnx(network: bytes | None, classifier: ExportedClassifier) -> bytes:
     for name in ("logits", "probabilities"):
         graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, ("batch", classes)))
     if classifier.head is not None:
-        _add_activation_map(graph, classes)
+        _add_activation_map(graph, classifier.head)
     helper.set_model_props(model, classifier.properties())
     content: bytes = model.SerializeToString()
     return content
@@ -93,10 +97,30 @@ def _empty() -> onnx.ModelProto:
 
 
 def _add_head(graph: onnx.GraphProto, head: Head) -> None:
-    """Add the logits of a head on the features."""
+    """Add the logits of a head on the features, or on their roots (see `classifier.roots_of`)."""
     _add_constants(graph, {"head.weight": head.weight, "head.bias": head.bias})
-    names = [FEATURES, "head.weight", "head.bias"]
-    graph.node.append(helper.make_node("Gemm", names, ["head.logits"], "head"))
+    read = FEATURES
+    if head.reads_roots:
+        _add_roots(graph, len(head.weight))
+        read = ROOTS
+    graph.node.append(helper.make_node("Gemm", [read, "head.weight", "head.bias"], ["head.logits"], "head"))
+
+
+def _add_roots(graph: onnx.GraphProto, dimension: int) -> None:
+    numbers = {"least sum": LEAST_SUM, "dimension": dimension, "smooth": SMOOTH, "least": math.sqrt(SMOOTH)}
+    constants = {f"roots.{name}": np.array(value, np.float32) for name, value in numbers.items()}
+    _add_constants(graph, {**constants, "roots.axis": np.array([1], np.int64)})
+    steps = (
+        ("Relu", [FEATURES], "roots.kept"),
+        ("ReduceSum", ["roots.kept", "roots.axis"], "roots.sum"),
+        ("Add", ["roots.sum", "roots.least sum"], "roots.divisor"),
+        ("Div", ["roots.dimension", "roots.divisor"], "roots.scale"),
+        ("Mul", ["roots.kept", "roots.scale"], "roots.shares"),
+        ("Add", ["roots.shares", "roots.smooth"], "roots.smoothed"),
+        ("Sqrt", ["roots.smoothed"], "roots.rooted"),
+        ("Sub", ["roots.rooted", "roots.least"], ROOTS),
+    )
+    graph.node.extend(helper.make_node(kind, given, [name], name) for kind, given, name in steps)
 
 
 def _add_windows(graph: onnx.GraphProto) -> None:
@@ -137,7 +161,7 @@ def _add_constants(graph: onnx.GraphProto, arrays: Mapping[str, npt.NDArray[np.g
         graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
 
 
-def _add_activation_map(graph: onnx.GraphProto, classes: int) -> None:
+def _add_activation_map(graph: onnx.GraphProto, head: Head) -> None:
     """Lay the head's weights on the map that the features are the means of, where there is one."""
     found = pooled_map(graph)
     if found is None:
@@ -147,14 +171,34 @@ def _add_activation_map(graph: onnx.GraphProto, classes: int) -> None:
     if axes == CHANNELS_FIRST:
         nodes.append(helper.make_node("Transpose", [places], ["map.last"], "map.last", perm=[0, 2, 3, 1]))
         places = "map.last"
+    if head.reads_roots:
+        nodes += _shared_out(graph, places)
+        places = "map.shares"
     nodes += [
         helper.make_node("MatMul", [places, "head.weight"], ["map.weighed"], "map.weighed"),
         helper.make_node("Add", ["map.weighed", "head.bias"], ["map.scores"], "map.scores"),
         helper.make_node("Transpose", ["map.scores"], [ACTIVATION_MAP], "map", perm=[0, 3, 1, 2]),
     ]
     graph.node.extend(nodes)
-    shape = ("batch", classes, "map height", "map width")
+    shape = ("batch", len(head.bias), "map height", "map width")
     graph.output.append(helper.make_tensor_value_info(ACTIVATION_MAP, TensorProto.FLOAT, shape))
+
+
+def _shared_out(graph: onnx.GraphProto, places: str) -> list[onnx.NodeProto]:
+    """Return what makes `map.shares`, whose means over places are the roots, of places whose means the features are.
+
+    A root is shared out among the places as the activation is. One without any is 0, and needs no share.
+    """
+    _add_constants(graph, {"map.least": np.array(LEAST_MEAN, np.float32)})
+    _add_constants(graph, {"map.places": np.array(CHANNELS_LAST, np.int64)})
+    steps = (
+        ("ReduceMean", [places, "map.places"], "map.means"),
+        ("Max", ["map.means", "map.least"], "map.divisors"),
+        ("Unsqueeze", [ROOTS, "map.places"], "map.roots"),
+        ("Div", ["map.roots", "map.divisors"], "map.gains"),
+        ("Mul", [places, "map.gains"], "map.shares"),
+    )
+    return [helper.make_node(kind, given, [name], name) for kind, given, name in steps]
 
 
 def pooled_map(graph: onnx.GraphProto) -> tuple[str, tuple[int, int]] | None:

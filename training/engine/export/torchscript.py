@@ -6,6 +6,7 @@ nothing else. It returns logits.
 
 import contextlib
 import io
+import math
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from models_registry.artifacts import METADATA_KEY, TOKENIZER_KEY
 from models_registry.artifacts.metadata import IMAGE_CLASSIFICATION, NGRAMS_KEY
 
-from .classifier import ExportedClassifier, Head
+from .classifier import LEAST_SUM, SMOOTH, ExportedClassifier, Head
 
 METADATA_FILE = f"{METADATA_KEY}.json"
 
@@ -32,6 +33,20 @@ class ImageClassifier(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Return logits, N × classes, of images N × 3 × H × W normalised by ImageNet's mean and std."""
         return self.head(self.backbone(image))  # type: ignore[no-any-return]
+
+
+class Roots(nn.Module):
+    """What stands before a head that reads the roots of features (see `classifier.roots_of`)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.least_sum, self.smooth, self.least = LEAST_SUM, SMOOTH, math.sqrt(SMOOTH)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the roots, N × dimension."""
+        kept = features.relu()
+        shares = kept * (kept.shape[1] / (kept.sum(1, keepdim=True) + self.least_sum))
+        return (shares + self.smooth).sqrt() - self.least
 
 
 class TextClassifier(nn.Module):
@@ -138,7 +153,7 @@ def _module(network: torch.jit.ScriptModule | None, classifier: ExportedClassifi
         head.weight.copy_(torch.from_numpy(classifier.head.weight.T.copy()))
         head.bias.copy_(torch.from_numpy(classifier.head.bias))
     if classifier.metadata.task_type == IMAGE_CLASSIFICATION:
-        return ImageClassifier(network, head)
+        return ImageClassifier(network, nn.Sequential(Roots(), head) if classifier.head.reads_roots else head)
     texts = TextClassifier(network, head)
     if classifier.reads_windows:
         windows = WindowClassifier(texts)

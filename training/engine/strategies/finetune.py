@@ -8,7 +8,7 @@ Out-of-Distribution", 2022). What `frozen` would have published is kept beside i
 has not paid.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ import torch
 
 from ..data import Split
 from ..examples import Examples
+from ..export.classifier import Head
 from ..loop.inputs import ImageActivations, Pixels, Source, TextActivations, Tokens, Vectors, fits_on_disk
 from ..networks.backbones import PreparedBackbone, get_backbone
 from ..networks.factory import get_family
@@ -30,7 +31,7 @@ from .base import Assignment, TrainedModel
 from .comparison import candidate, is_better
 from .features import Extracted, Seen, Wanted, encode, extract
 from .frozen import choose_reading, fit_head, publish, wanted_windows, wants_views
-from .linear_head import Selection
+from .linear_head import Selection, refit_head
 from .naive_split import gain_of_split
 from .network_training import (
     Material,
@@ -149,7 +150,7 @@ def prepare(
     selection = fit_head(seen, readable, split, request.seed, progress)
     material = Material(
         network=network,
-        head=known_head(selection.head),
+        head=known_head(_start(seen, readable, split, selection, progress.check)),
         source=source,
         examples=readable,
         split=split,
@@ -161,6 +162,21 @@ def prepare(
         unreadable=len(extracted.unreadable),
     )
     return material, Fast(seen, readable, split, selection, len(extracted.unreadable))
+
+
+def _start(
+    seen: Seen, examples: Examples, split: Split, selection: Selection, check: Callable[[], None]
+) -> Head:
+    """Return the head that a network starts from: on its features as they are.
+
+    A network that is trained through roots of them ends worse (decision 011).
+    """
+    if not selection.head.reads_roots:
+        return selection.head
+    train = list(split.train)
+    nothing = Head(np.zeros_like(selection.head.weight), np.zeros_like(selection.head.bias))
+    features = seen.only(train).with_labels(examples.labels[train])
+    return refit_head(*features, nothing, selection.strength, check=check)
 
 
 @dataclass(frozen=True)

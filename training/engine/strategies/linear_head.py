@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..export.classifier import Head
+from ..export.classifier import Head, roots_of
 
 # Of the squared weights' penalty, per example, on features scaled to length 1 in the mean.
 STRENGTHS = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 3e-6, 1e-6, 3e-7)
@@ -33,6 +33,7 @@ LEAST_CURVATURE = 1e-6
 MOST_NUMBERS = (
     1 << 26
 )  # of features that are copied while a head is fitted; more are read from where they lie
+MOST_ROOTS = MOST_NUMBERS // 2  # of which roots are read: they help where examples are few
 BLOCK = 8_192  # examples that are read at a time
 WIDTH = 16  # numbers that processors multiply at a time: other numbers of columns take a quarter longer
 NEVER = -1e4  # the logit of a column that stands for no class
@@ -90,6 +91,7 @@ class LargeMatrix:
     mean: Tensor
     axes: Tensor  # divided by the features' length
     variances: Tensor
+    read: Callable[[Array], Array] = lambda features: features
 
     @property
     def device(self) -> torch.device:
@@ -113,7 +115,7 @@ class LargeMatrix:
         return self.axes.T @ (sums - self.mean[:, None] * errors.sum(0))
 
     def _read(self, rows: slice) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(self.features[rows])).to(self.device)
+        return torch.from_numpy(np.ascontiguousarray(self.read(self.features[rows]))).to(self.device)
 
 
 def blocks(count: int) -> Iterator[slice]:
@@ -154,14 +156,20 @@ class Selection:
 class PrincipalAxes:
     """Centres features, scales them to length 1 in the mean and turns them onto their principal axes.
 
-    All that folds away in the finished head. There are never more axes than examples or dimensions.
+    All that folds away in the finished head. There are never more axes than examples or dimensions. With `roots`
+    these are the axes of the features' roots, and the head reads them; unless it is said, of features of which none is
+    negative and which are not very many.
     """
 
-    def __init__(self, features: Array, device: torch.device) -> None:
+    def __init__(self, features: Array, device: torch.device, *, roots: bool | None = None) -> None:
         count, dimension = features.shape
         parts = [*blocks(count)]
-        self.mean = np.sum([features[rows].sum(0, dtype=np.float64) for rows in parts], axis=0) / count
-        squares = sum(float(np.square(features[rows] - self.mean).sum()) for rows in parts)
+        wanted = features.size <= MOST_ROOTS and bool(features.min() >= 0)
+        self.roots = wanted if roots is None else roots
+        self.mean = (
+            np.sum([self.read(features[rows]).sum(0, dtype=np.float64) for rows in parts], axis=0) / count
+        )
+        squares = sum(float(np.square(self.read(features[rows]) - self.mean).sum()) for rows in parts)
         self.length = float(np.sqrt(squares / count)) if squares > 0 else 1.0
         self.device = device
         few = count < dimension
@@ -190,13 +198,13 @@ class PrincipalAxes:
         if features.size <= MOST_NUMBERS:
             return DenseMatrix(self.apply(features), self.variances)
         mean = torch.from_numpy(self.mean.astype(np.float32)).to(self.device)
-        return LargeMatrix(features, mean, self.axes / self.length, self.variances)
+        return LargeMatrix(features, mean, self.axes / self.length, self.variances, self.read)
 
     def unfold(self, parameters: Tensor) -> Head:
         """Return the head on the given features, of parameters (axes + 1) × classes."""
         weight = (self.axes @ parameters[:-1]).double().cpu().numpy() / self.length
         bias = parameters[-1].double().cpu().numpy() - self.mean @ weight
-        return Head(weight.astype(np.float32), bias.astype(np.float32))
+        return Head(weight.astype(np.float32), bias.astype(np.float32), reads_roots=self.roots)
 
     def fold(self, head: Head) -> Tensor:
         """Return the parameters of a head; `unfold` the other way."""
@@ -205,8 +213,12 @@ class PrincipalAxes:
         parameters = torch.from_numpy(values.astype(np.float32)).to(self.device)
         return torch.cat([self.axes.T @ parameters[:-1], parameters[-1:]])
 
+    def read(self, features: Array) -> Array:
+        """Return the features as the head reads them."""
+        return roots_of(features) if self.roots else features
+
     def _centre(self, features: Array) -> Tensor:
-        centred = (features - self.mean.astype(np.float32)) / np.float32(self.length)
+        centred = (self.read(features) - self.mean.astype(np.float32)) / np.float32(self.length)
         return torch.from_numpy(centred).to(self.device)
 
 
@@ -292,8 +304,11 @@ def follow_path(
 def refit_head(
     features: Array, labels: Labels, start: Head, strength: float, *, check: Callable[[], None]
 ) -> Head:
-    """Fit a head on all examples with a strength already chosen, starting from the head of a part of them."""
-    axes = PrincipalAxes(features, choose_device())
+    """Fit a head on all examples with a strength already chosen, starting from the head of a part of them.
+
+    It reads what that one reads.
+    """
+    axes = PrincipalAxes(features, choose_device(), roots=start.reads_roots)
     data = axes.matrix(features), torch.from_numpy(labels).to(axes.device)
     return axes.unfold(minimise(axes.fold(start), data, strength, check))
 

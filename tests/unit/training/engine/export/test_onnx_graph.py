@@ -135,6 +135,47 @@ def test_activation_map_averages_to_the_logits(network: bytes, shape: tuple[int,
 
 
 @pytest.mark.parametrize(
+    ("network", "shape"),
+    [
+        (pooling(MEAN), (2, 5, 4, 3)),
+        (pooling(POOL, FLAT), (2, 5, 4, 3)),
+        (pooling(AXES, LAST, shape=("batch", 4, 3, 5)), (2, 4, 3, 5)),
+    ],
+    ids=["mean", "pool", "channels last"],
+)
+def test_map_of_a_head_on_roots_shares_each_of_them_out_among_places(
+    network: bytes, shape: tuple[int, ...]
+) -> None:
+    generator = np.random.default_rng(0)
+    head = Head(generator.normal(size=(5, 3)).astype(np.float32), np.float32([1, 2, 3]), reads_roots=True)
+    content = export_onnx(network, classifier(head.weight, head.bias, head=head))
+    session = onnxruntime.InferenceSession(content)
+    places = generator.random(shape).astype(np.float32)
+    last = places if shape[-1] == 5 else places.transpose(0, 2, 3, 1)
+    last[..., 4] = 0  # a channel that is nowhere active
+    last[0, 1:, :, 0] = 0  # one that is active in the first row alone
+    outputs = ["logits", "probabilities", ACTIVATION_MAP]
+    logits, probabilities, found = session.run(outputs, {"places": places})
+    means = last.mean((1, 2))
+    roots = np.sqrt(5 * means / means.sum(1, keepdims=True) + 0.01) - 0.1
+    np.testing.assert_allclose(logits, roots @ head.weight + head.bias, atol=1e-5)
+    np.testing.assert_allclose(probabilities, head.probabilities(means), atol=1e-5)
+    np.testing.assert_allclose(found.mean((2, 3)), logits, atol=1e-5)
+    shares = last[..., :4] / means[:, None, None, :4] * roots[:, None, None, :4]
+    expected = shares @ head.weight[:4] + head.bias
+    np.testing.assert_allclose(found, expected.transpose(0, 3, 1, 2), atol=1e-4)
+
+
+def test_map_of_an_image_that_shows_nothing_is_the_bias() -> None:
+    head = Head(np.ones((5, 3), np.float32), np.float32([1, 2, 3]), reads_roots=True)
+    content = export_onnx(pooling(MEAN), classifier(head.weight, head.bias, head=head))
+    session = onnxruntime.InferenceSession(content)
+    logits, found = session.run(["logits", ACTIVATION_MAP], {"places": np.zeros((1, 5, 4, 3), np.float32)})
+    np.testing.assert_allclose(logits, [[1, 2, 3]], atol=1e-6)
+    np.testing.assert_allclose(found, np.broadcast_to(head.bias[:, None, None], (1, 3, 4, 3)), atol=1e-6)
+
+
+@pytest.mark.parametrize(
     "nodes",
     [
         (helper.make_node("GlobalMaxPool", ["places"], ["pooled"]), FLAT),

@@ -1,12 +1,19 @@
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import torch
+from torch.nn.functional import cross_entropy
 
+from training.engine.loop.loop import Classifier
 from training.engine.strategies import best, finetune
+from training.engine.strategies.linear_head import Selection
+from training.engine.strategies.network_training import Material, known_head
 from training.engine.training import train
 
 from ..conftest import MakeRequest
-from ..small_data import few_sentences
+from ..small_data import few_digits, few_sentences
 
 
 @pytest.mark.parametrize("strategy", ["finetune", "best"])
@@ -25,3 +32,40 @@ def test_two_examples_of_a_class_are_too_few_to_go_on_training_with(
     assert metrics["kept"] == "Fast"
     assert [row["name"] for row in metrics["candidates"]] == ["Fast"]
     assert metrics["too_few_to_train"]
+
+
+class Enough(Exception):
+    """What is to be trained is known."""
+
+
+def test_network_starts_from_a_head_on_its_features_as_they_are(
+    make_request: MakeRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """*Fast* reads roots of them, and a network that is trained through roots ends worse."""
+    fitted: list[Selection] = []
+    fit_head = finetune.fit_head
+
+    def fit(*arguments: Any) -> Selection:
+        fitted.append(fit_head(*arguments))
+        return fitted[-1]
+
+    def learn(_: object, material: Material, __: object) -> None:
+        raise Enough(material)
+
+    monkeypatch.setattr(finetune, "fit_head", fit)
+    monkeypatch.setattr(finetune, "train_network", learn)
+    request = make_request("imageclassification", few_digits(tmp_path / "few.zip"), strategy="finetune")
+    with pytest.raises(Enough) as caught:
+        train(request, lambda _: None, should_stop=lambda: False)
+    [material] = caught.value.args
+    assert fitted[0].head.reads_roots
+    rows = np.array(material.split.train, np.int64)
+    value, mask = material.source.batch(rows, torch.device("cpu"), None)
+    truth = torch.from_numpy(material.examples.labels[rows])
+
+    def loss(head: torch.nn.Linear) -> float:
+        classifier = Classifier(material.network, head, start=material.start, cut=material.cut)
+        with torch.inference_mode():
+            return cross_entropy(classifier.eval()(value, mask), truth).item()
+
+    assert loss(material.head) < 0.8 * loss(known_head(fitted[0].head))

@@ -25,7 +25,7 @@ def clusters(count: int, seed: int, spread: float = 1.0) -> Part:
     centres = np.random.default_rng(99).normal(size=(CLASSES, DIMENSION))
     generator = np.random.default_rng(seed)
     labels = generator.integers(0, CLASSES, count)
-    features = 50 + 7 * (centres[labels] + spread * generator.normal(size=(count, DIMENSION)))
+    features = 7 * (centres[labels] + spread * generator.normal(size=(count, DIMENSION))) - 50
     return features.astype(np.float32), labels
 
 
@@ -169,3 +169,37 @@ def test_of_very_many_examples_some_are_fitted_on(monkeypatch: pytest.MonkeyPatc
     assert chosen == sorted(set(chosen) & set(rows))
     assert that_fit(rows, DIMENSION, seed=2) != chosen
     assert that_fit(rows[:10], DIMENSION, seed=1) == rows[:10]
+
+
+def test_head_on_features_that_are_never_negative_reads_their_roots() -> None:
+    features, labels = clusters(300, 1)
+    assert not select((features, labels), clusters(50, 2)).head.reads_roots
+    shown = np.exp(features / 7) * np.random.default_rng(0).uniform(0.2, 5, (300, 1)).astype(np.float32)
+    selection = select((shown[:200], labels[:200]), (shown[200:], labels[200:]))
+    assert selection.head.reads_roots
+    measured = selection.points[selection.chosen].validation_accuracy
+    found = selection.head.probabilities(shown[200:]).argmax(1)
+    assert (found == labels[200:]).mean() == pytest.approx(measured)
+    again = refit_head(shown, labels, selection.head, selection.strength, check=lambda: None)
+    assert again.reads_roots
+    plain = Head(np.zeros_like(again.weight), np.zeros_like(again.bias))
+    assert not refit_head(shown, labels, plain, selection.strength, check=lambda: None).reads_roots
+
+
+def test_roots_of_what_is_too_large_to_copy_are_read_block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    features = np.exp(clusters(300, 4)[0] / 7)
+    monkeypatch.setattr(linear_head, "BLOCK", 64)
+    small = PrincipalAxes(features, CPU, roots=True)
+    monkeypatch.setattr(linear_head, "MOST_NUMBERS", features.size - 1)
+    large = PrincipalAxes(features, CPU, roots=True).matrix(features)
+    assert isinstance(large, LargeMatrix)
+    weight = torch.randn(DIMENSION, 2, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(
+        large.times(weight), small.matrix(features).times(weight), rtol=1e-3, atol=1e-3
+    )
+
+
+def test_very_many_features_are_read_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    features = np.exp(clusters(300, 4)[0] / 7)
+    monkeypatch.setattr(linear_head, "MOST_ROOTS", features.size - 1)
+    assert not PrincipalAxes(features, CPU).roots
