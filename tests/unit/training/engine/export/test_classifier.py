@@ -16,9 +16,7 @@ def test_roots_say_what_each_feature_has_of_the_sum() -> None:
 
 def test_what_is_not_there_has_no_root() -> None:
     assert not roots_of(np.zeros((2, 4), np.float32)).any()
-    found = roots_of(
-        np.float32([[0, 2, -1]])
-    )  # of something else than an activation, what is below 0 counts as 0
+    found = roots_of(np.float32([[0, 2, -1]]))  # what is below 0 counts as 0
     np.testing.assert_allclose(found[0, [0, 2]], 0, atol=1e-7)
 
 

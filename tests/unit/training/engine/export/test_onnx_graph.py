@@ -112,7 +112,7 @@ POOL = helper.make_node("GlobalAveragePool", ["places"], ["pooled"])
 FLAT = helper.make_node("Flatten", ["pooled"], ["features"])
 
 
-@pytest.mark.parametrize(
+POOLED = pytest.mark.parametrize(
     ("network", "shape"),
     [
         (pooling(MEAN), (2, 5, 4, 3)),
@@ -121,6 +121,9 @@ FLAT = helper.make_node("Flatten", ["pooled"], ["features"])
     ],
     ids=["mean", "pool", "channels last"],
 )
+
+
+@POOLED
 def test_activation_map_averages_to_the_logits(network: bytes, shape: tuple[int, ...]) -> None:
     generator = np.random.default_rng(0)
     weight, bias = generator.normal(size=(5, 3)).astype(np.float32), np.float32([1, 2, 3])
@@ -134,15 +137,7 @@ def test_activation_map_averages_to_the_logits(network: bytes, shape: tuple[int,
     np.testing.assert_allclose(found[1, 2], last[1] @ weight[:, 2] + bias[2], atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("network", "shape"),
-    [
-        (pooling(MEAN), (2, 5, 4, 3)),
-        (pooling(POOL, FLAT), (2, 5, 4, 3)),
-        (pooling(AXES, LAST, shape=("batch", 4, 3, 5)), (2, 4, 3, 5)),
-    ],
-    ids=["mean", "pool", "channels last"],
-)
+@POOLED
 def test_map_of_a_head_on_roots_shares_each_of_them_out_among_places(
     network: bytes, shape: tuple[int, ...]
 ) -> None:
