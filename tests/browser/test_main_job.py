@@ -195,8 +195,9 @@ def test_class_removed_while_its_photos_are_read_is_gone(page: Page, tmp_path: P
     photos = [draw(tmp_path / f"{number}.png", (250, number, 90)) for number in range(150)]
     page.evaluate(REMOVE_WHEN_IT_APPEARS)
     page.locator("#id_file").set_input_files(photos)
-    expect(page.locator("#file-complaint")).to_have_text("There is no file in it.")
     expect(page.locator("#plan")).to_be_hidden()
+    expect(page.locator("#id_file")).to_be_focused()
+    expect(page.locator("#file-complaint")).to_be_empty()
     page.locator("#id_file").set_input_files(photos[:7])
     page.get_by_label("Name of the class").last.fill("sun")
     expect(page.get_by_role("button", name="sun 7")).to_be_visible()

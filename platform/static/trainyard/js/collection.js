@@ -58,6 +58,7 @@ export class Collection {
     this.waiting = new Map();
     this.asked = 0;
     this.looking = null; // the last look at all of it; one that is not it any more shows nothing
+    this.isThinned = false; // whether somebody has removed something
     this.worker.addEventListener("message", ({ data }) => this.hear(data));
   }
 

@@ -65,6 +65,7 @@ function prepareParts() {
     removed: async (group) => {
       forget(UNSENT); // at once: whoever loads the page anew right now wants it to be gone
       collection.looking = null; // what is being looked at has the class in it
+      collection.isThinned = true;
       await collection.ask("remove", { group });
       await lookAgain();
     },
@@ -199,7 +200,8 @@ async function lookAgain() {
   if (collection !== now || now.looking !== looking) return; // a later look knows more
   if (found.count === 0 && found.unread.length === 0) {
     startOver();
-    complain("There is no file in it.");
+    if (now.isThinned) field().focus(); // whoever removed the last class knows that nothing is left
+    else complain("There is no file in it.");
     return;
   }
   const photos = new Map(found.folders.map((folder) => [folder.name, folder.photos]));
