@@ -30,6 +30,7 @@ RAREST = 2  # texts that an n-gram has to come in
 
 Hashes = npt.NDArray[np.uint64]
 Ids = npt.NDArray[np.int64]
+Numbers = npt.NDArray[np.int32]
 Weights = npt.NDArray[np.float32]
 
 
@@ -37,7 +38,7 @@ Weights = npt.NDArray[np.float32]
 class WeightedNgrams:
     """One text: the numbers of its known n-grams, ascending, and their weights, a vector of length 1 (or empty)."""
 
-    ids: Ids
+    ids: Numbers
     weights: Weights
 
 
@@ -77,7 +78,7 @@ class NgramVocabulary:
             lengths = np.sqrt(np.bincount(rows, weights**2, count))
             weights = (weights / lengths[rows]).astype(np.float32)
             bounds = np.searchsorted(rows, np.arange(1, count))
-            pairs = zip(np.split(ids, bounds), np.split(weights, bounds), strict=True)
+            pairs = zip(np.split(ids.astype(np.int32), bounds), np.split(weights, bounds), strict=True)
             encoded += [WeightedNgrams(*pair) for pair in pairs]
         return encoded
 

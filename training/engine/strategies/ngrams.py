@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.sparse import csr_array  # type: ignore[import-untyped]
 from torch import Tensor
 from torch.nn import functional
 
@@ -47,21 +48,22 @@ KEPT_IN_PLACE = 1e-3  # pulls weights to 1, so that there is one best pair on fe
 
 
 class SparseMatrix:
-    """The n-grams of texts as rows of a sparse matrix; see `head.Matrix`."""
+    """The n-grams of texts as rows of a sparse matrix, numbered by 32 bits; see `head.Matrix`.
+
+    It is turned by SciPy, as torch takes three times the matrix for it.
+    """
 
     def __init__(self, rows: Sequence[WeightedNgrams], columns: int) -> None:
-        bounds = torch.from_numpy(np.cumsum([0, *(len(row.ids) for row in rows)]))
-        ids = torch.from_numpy(np.concatenate([row.ids for row in rows]))
-        weights = torch.from_numpy(np.concatenate([row.weights for row in rows]))
+        bounds = np.cumsum([0, *(len(row.ids) for row in rows)], dtype=np.int32)
+        ids = np.concatenate([row.ids for row in rows]).astype(np.int32, copy=False)
+        weights = np.concatenate([row.weights for row in rows])
         shape = (len(rows), columns)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # such tensors are called a beta feature
-            self._matrix = torch.sparse_csr_tensor(bounds, ids, weights, shape)
-            turned = self._matrix.to_sparse_csc()
-            places = turned.ccol_indices(), turned.row_indices()
-            self._transposed = torch.sparse_csr_tensor(*places, turned.values(), shape[::-1])
-        self.variances = torch.bincount(ids, weights.square(), columns) / max(1, len(rows))
-        self.device = weights.device
+        turned = csr_array((weights, ids, bounds), shape).tocsc()
+        self._matrix = _as_tensor(bounds, ids, weights, shape)
+        self._transposed = _as_tensor(turned.indptr, turned.indices, turned.data, shape[::-1])
+        squares = np.bincount(ids, np.square(weights), columns) / max(1, len(rows))
+        self.variances = torch.from_numpy(squares.astype(np.float32))
+        self.device = self.variances.device
 
     def times(self, weight: Tensor) -> Tensor:
         """Return the product with columns × classes."""
@@ -70,6 +72,13 @@ class SparseMatrix:
     def transposed_times(self, errors: Tensor) -> Tensor:
         """Return the product of the transpose with examples × classes."""
         return self._transposed @ errors
+
+
+def _as_tensor(bounds: Array, numbers: Array, values: Array, shape: tuple[int, int]) -> Tensor:
+    """Return a sparse matrix of compressed rows."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # such tensors are called a beta feature
+        return torch.sparse_csr_tensor(*map(torch.from_numpy, (bounds, numbers, values)), shape)
 
 
 @dataclass(frozen=True)
