@@ -1,6 +1,6 @@
 """What ten times as many examples cost: seconds for each of them, and the memory of every process.
 
-Photos are generated, sentences are those of banking77 with words exchanged. Each size goes through a platform of its
+Photos are generated, sentences are those of banking77 with words added. Each size goes through a platform of its
 own, started as `make run` starts it: uploaded over REST, checked, and trained by *Fast*. `TRAINYARD_BENCH_PHOTOS` and
 `TRAINYARD_BENCH_TEXTS` name other sizes, "1000,10000", or none, "0". Memory is what is resident, looked at several
 times a second: of the trainer that of its largest process, of web and worker what all their processes grew by.
@@ -38,7 +38,7 @@ CLASSES = 12
 SIDE = 256  # pixels
 BYTES_OF_PHOTO, BYTES_OF_TEXT = 12_000, 110  # about; what a run writes is known before it begins
 COPIES = 4  # of the data on the disk: the file, the bucket's, the worker's, and what is made of them
-EXCHANGED = 3  # words of a sentence
+ADDED = 3  # words to a sentence
 LOOK = 0.25  # seconds between two looks at the memory
 POLL = 0.5
 MEGABYTE = 10**6
@@ -112,7 +112,10 @@ def write_photos(path: Path, count: int) -> None:
 
 
 def write_texts(path: Path, count: int) -> None:
-    """Write a CSV of banking77's sentences, over and over, each with some words of other sentences."""
+    """Write a CSV of banking77's sentences, over and over, each with some words of other sentences.
+
+    So have those of the first time: of any number, texts are equally long.
+    """
     rows = read_csv(DATA / "banking77_train.csv")
     chosen = random.Random(0)  # noqa: S311 - the same file every time
     words = [word for text, _ in rows[::10] for word in str(text).split()]
@@ -122,7 +125,7 @@ def write_texts(path: Path, count: int) -> None:
         for number in range(count):
             text, label = rows[number % len(rows)]
             said = str(text).split()
-            for _ in range(EXCHANGED if number >= len(rows) else 0):
+            for _ in range(ADDED):
                 said.insert(chosen.randrange(len(said) + 1), chosen.choice(words))
             writer.writerow((" ".join(said), label))
 

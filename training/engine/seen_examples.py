@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -202,7 +202,20 @@ def read_seen_examples(path: Path) -> tuple[Manifest, dict[str, list[object]]]:
     """Return the manifest of a file and its further columns but the directions, by name."""
     import pyarrow.parquet
 
-    table = pyarrow.parquet.read_table(path)
+    return _parted(pyarrow.parquet.read_table(path))
+
+
+def read_seen_examples_in_pieces(path: Path, size: int) -> Iterator[tuple[Manifest, dict[str, list[object]]]]:
+    """Yield the same of so many examples at a time, in memory of these."""
+    import pyarrow.parquet
+
+    with pyarrow.parquet.ParquetFile(path) as file:
+        columns = [name for name in file.schema_arrow.names if name != DIRECTION]
+        for batch in file.iter_batches(batch_size=size, columns=columns):
+            yield _parted(pyarrow.Table.from_batches([batch]))
+
+
+def _parted(table: pyarrow.Table) -> tuple[Manifest, dict[str, list[object]]]:
     manifest = manifest_of(table)
     further = [name for name in table.column_names if name not in {*manifest.columns(), DIRECTION}]
     return manifest, {name: table.column(name).to_pylist() for name in further}

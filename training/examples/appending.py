@@ -15,7 +15,7 @@ from ..datasets.models import Dataset
 from ..engine.data.labelled import FoundExample
 from ..engine.data.manifest import CAMERA, TRAIN, VALIDATION
 from ..engine.seen_examples import ID
-from .edits import checked_label, lock, next_number
+from .edits import checked_label, lock_listed, next_number
 from .models import Edit, Example
 
 logger = structlog.get_logger(__name__)
@@ -50,7 +50,7 @@ def append_examples(
 ) -> Edit:
     """Append examples of an upload. Raises `NothingNew`, `InvalidRequest` when the project was deleted meanwhile."""
     with transaction.atomic():
-        lock(project)
+        lock_listed(project)
         if not Project.objects.current().filter(pk=project.pk).exists():
             raise InvalidRequest(f"{project} was deleted meanwhile.")
         there, new = len(new), _not_there(project, new)  # somebody may have added the same in this moment

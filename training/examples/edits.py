@@ -17,7 +17,7 @@ from core.text import storable
 from models_registry.models import Project
 
 from ..engine.data.manifest import TEST
-from .models import Edit, Example
+from .models import Edit, Example, Findings
 
 logger = structlog.get_logger(__name__)
 
@@ -190,6 +190,14 @@ def lock(project: Project) -> None:
     Project.objects.select_for_update().only("pk").get(pk=project.pk)
 
 
+def lock_listed(project: Project) -> None:
+    """Do the same for a change of what is listed. Raises `InvalidRequest` while the first training's list is read."""
+    lock(project)
+    first = Findings.objects.filter(project=project).order_by("id").first()
+    if first is not None and first.awaited and first.applied_at is None:
+        raise InvalidRequest(f"The examples of {project} are being listed. Try again in a moment.")
+
+
 def next_number(project: Project) -> int:
     """Return the number of the next edit; the project is locked."""
     return newest_edit(project) + 1
@@ -209,9 +217,12 @@ def _edit(
     words: str,
     seen: int | None,
 ) -> Outcome:
-    """Change examples that are not so already. `seen` is the newest edit that the author knows of; None: all."""
+    """Change examples that are not so already. `seen` is the newest edit that the author knows of; None: all.
+
+    Raises `InvalidRequest` while they are being listed.
+    """
     with transaction.atomic():
-        lock(project)
+        lock_listed(project)
         rows = chosen.filter(project=project)
         overtaken = 0
         if seen is not None:

@@ -3,13 +3,13 @@
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import structlog
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from bucket.files import download
@@ -17,15 +17,15 @@ from core.periodic import for_each
 from models_registry.models import RegisteredModel
 
 from ..datasets.models import Dataset
-from ..engine.data.manifest import Manifest, read_manifest
-from ..engine.seen_examples import read_seen_examples
+from ..engine.data.manifest import Manifest, read_parts
+from ..engine.seen_examples import read_seen_examples_in_pieces
 from .edits import lock
 from .models import Example, Findings, Revision
 from .revisions import counts_of, newest_revision
 
 logger = structlog.get_logger(__name__)
 
-AT_ONCE = 2_000  # rows of one statement
+AT_ONCE = 2_000  # examples in memory, and rows of one statement
 FIRST = "As it was uploaded"
 
 
@@ -98,46 +98,51 @@ def apply_waiting(model: RegisteredModel | None = None) -> int:
 
 
 def apply_findings(pk: int) -> bool:
-    """Take over one file; False when that has been done. Doing it twice changes nothing.
+    """Take over one file; False when that has been done. Doing it twice, or once more from the middle, changes nothing.
 
+    A transaction takes over some examples only: on SQLite nobody else can write meanwhile, and a million take minutes.
     Raises `BucketError`.
     """
     findings = Findings.objects.select_related("project", "dataset").get(pk=pk)
+    changed = 0
     with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:
         path = Path(folder, "examples.parquet")
         download(findings.key, path, sha256=findings.sha256, limit=findings.size)
-        manifest, further = read_seen_examples(path)
-    with transaction.atomic():
-        lock(findings.project)
-        if not Findings.objects.filter(pk=pk, applied_at=None).update(applied_at=timezone.now()):
-            return False
-        is_listed = Example.objects.filter(project=findings.project_id).exists()
-        if findings.awaited and is_listed:
-            changed = (
-                0  # the rows keep what an earlier model thought of them, until this one's findings are there
-            )
-        elif is_listed:
-            changed = _update(findings, manifest, further)
-        else:
-            changed = _insert(findings, manifest, further)
+        for manifest, further in read_seen_examples_in_pieces(path, AT_ONCE):
+            with transaction.atomic():
+                lock(findings.project)
+                if not Findings.objects.filter(pk=pk, key=findings.key, applied_at=None).exists():
+                    return False
+                changed += _take_over(findings, manifest, further)
+    if not Findings.objects.filter(pk=pk, key=findings.key).update(applied_at=timezone.now()):
+        return False
     logger.info("findings.applied", project=findings.project_id, model=findings.model_id, examples=changed)
     return True
 
 
-def _insert(findings: Findings, manifest: Manifest, further: Mapping[str, Sequence[Any]]) -> int:
-    """List the examples of a project's first upload."""
-    rows = _examples(findings, manifest, further)
-    while piece := list(islice(rows, AT_ONCE)):
-        Example.objects.bulk_create(piece)
-    return len(manifest)
+def _take_over(findings: Findings, manifest: Manifest, further: Mapping[str, Sequence[Any]]) -> int:
+    """List the examples that are not, and let the others have what is thought of them; returns how many changed.
+
+    A mere list leaves others what an earlier model thought of them, and so does a file when a newer one is there.
+    """
+    shards = list(Dataset.objects.filter(sha256__in=set(manifest.shards)).values_list("pk", flat=True))
+    rows = Example.objects.filter(project=findings.project_id, shard__in=shards, place__in=manifest.places)
+    known = set(rows.order_by().values_list("shard__sha256", "place"))
+    keys = enumerate(zip(manifest.shards, manifest.places, strict=True))
+    missing = [row for row, key in keys if key not in known]
+    Example.objects.bulk_create(_examples(findings, manifest, further, missing))
+    newer = Findings.objects.filter(project=findings.project_id, pk__gt=findings.pk, awaited=False)
+    if not known or findings.awaited or newer.exists():
+        return len(missing)
+    return len(missing) + _update(rows, manifest, further)
 
 
 def _examples(
-    findings: Findings, manifest: Manifest, further: Mapping[str, Sequence[Any]]
+    findings: Findings, manifest: Manifest, further: Mapping[str, Sequence[Any]], rows: Sequence[int]
 ) -> Iterator[Example]:
     nothing = (None,) * len(manifest)
     columns = {name: further.get(name, nothing) for name in FURTHER}
-    for row in range(len(manifest)):
+    for row in rows:
         yield Example(
             project_id=findings.project_id,
             shard_id=findings.dataset_id,
@@ -147,6 +152,8 @@ def _examples(
             split=manifest.splits[row],
             source=manifest.sources[row],
             group=manifest.groups[row],
+            excluded=bool(manifest.excluded[row]),
+            confirmed=bool(manifest.confirmed[row]),
             text=columns["text"][row] or "",
             offset=columns["offset"][row],
             packed=columns["packed"][row],
@@ -166,22 +173,17 @@ FURTHER = ("text", "offset", "packed", "method", *OPINIONS)
 WORDS = ("suggested", "near_copy_of")  # that are never null in a row
 
 
-def _update(findings: Findings, manifest: Manifest, further: Mapping[str, Sequence[Any]]) -> int:
-    """Let the rows of a project have the opinions of its newest model, and the parts in which it placed new ones.
+def _update(rows: QuerySet[Example], manifest: Manifest, further: Mapping[str, Sequence[Any]]) -> int:
+    """Let rows have the opinions of the project's newest model, and the parts in which it placed new ones.
 
     An example that somebody relabelled while the model was trained keeps what was thought of it before.
     """
-    if Findings.objects.filter(
-        project=findings.project_id, pk__gt=findings.pk, applied_at__isnull=False
-    ).exists():
-        return 0  # a newer model's are there
     nothing = (None,) * len(manifest)
     columns = [further.get(name, nothing) for name in OPINIONS]
     row_of = {key: row for row, key in enumerate(zip(manifest.shards, manifest.places, strict=True))}
-    rows = Example.objects.filter(project=findings.project_id).order_by()
-    found = rows.values_list("pk", "shard__sha256", "place", "label", "split", "group", *OPINIONS)
+    found = rows.order_by().values_list("pk", "shard__sha256", "place", "label", "split", "group", *OPINIONS)
     changed = []
-    for pk, shard, place, label, split, group, *before in found.iterator(chunk_size=AT_ONCE):
+    for pk, shard, place, label, split, group, *before in found:
         row = row_of.get((shard, place))
         if row is None or label != manifest.labels[row]:
             continue
@@ -206,4 +208,4 @@ def _update(findings: Findings, manifest: Manifest, further: Mapping[str, Sequen
 
 def stored_counts(path: Path) -> dict[str, int]:
     """Return how many examples of each part a file of findings lists."""
-    return counts_of(read_manifest(path))
+    return counts_of(*read_parts(path))

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import structlog
@@ -16,7 +17,7 @@ from models_registry.models import Project
 
 from ..datasets.models import Dataset
 from ..engine.data.manifest import TEST, Manifest, write_manifest
-from .edits import lock
+from .edits import lock_listed
 from .files import revision_key
 from .models import Edit, Example, Revision
 
@@ -42,7 +43,7 @@ def next_revision(*, project: Project, author: User | None) -> Revision:
     Raises `InvalidRequest` before the first training has told which examples there are, `BucketError`.
     """
     with transaction.atomic():
-        lock(project)
+        lock_listed(project)
         parent = newest_revision(project)
         if parent is None or not Example.objects.filter(project=project).exists():
             raise InvalidRequest(
@@ -87,7 +88,7 @@ def write_revision(
         write_manifest(path, manifest)
         key = revision_key(project)
         sha256, size = upload(path, key), path.stat().st_size
-    counts = counts_of(manifest)
+    counts = counts_of(manifest.splits, manifest.excluded.tolist())
     return Revision.objects.create(
         project=project,
         number=parent.number + 1 if parent else 1,
@@ -102,10 +103,10 @@ def write_revision(
     )
 
 
-def counts_of(manifest: Manifest) -> dict[str, int]:
+def counts_of(splits: Iterable[str], excluded: Iterable[bool]) -> dict[str, int]:
     """Return how many examples there are of each part, and how many are excluded."""
-    parts = zip(manifest.splits, manifest.excluded.tolist(), strict=True)
-    return dict(Counter("excluded" if excluded else split or "new" for split, excluded in parts))
+    parts = zip(splits, excluded, strict=True)
+    return dict(Counter("excluded" if is_excluded else split or "new" for split, is_excluded in parts))
 
 
 def manifest_of_project(project: Project) -> Manifest:

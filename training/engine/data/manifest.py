@@ -151,6 +151,14 @@ def read_manifest(path: Path) -> Manifest:
         raise DataError(f"{path.name} is no list of examples that can be read ({error}).") from error
 
 
+def read_parts(path: Path) -> tuple[list[str], list[bool]]:
+    """Return of each example of a manifest that was checked in which part it is, and whether it is excluded."""
+    import pyarrow.parquet
+
+    table = pyarrow.parquet.read_table(path, columns=["split", "excluded"])
+    return table.column("split").to_pylist(), table.column("excluded").to_pylist()
+
+
 def manifest_of(table: pyarrow.Table) -> Manifest:
     """Return the manifest that the columns of a table hold. Raises `ValueError` for values that none has."""
     columns = {name: table.column(name).to_pylist() for name in COLUMNS}

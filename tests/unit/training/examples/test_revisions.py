@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow
@@ -87,6 +88,35 @@ def test_first_training_lists_the_examples_once(bucket: Path, tmp_path: Path) ->
     assert Example.objects.count() == 2
 
 
+def test_list_that_is_half_taken_over_is_completed_before_anything_is_changed(
+    bucket: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(findings, "AT_ONCE", 1)
+    dataset = DatasetFactory(sha256="5" * 64)
+    manifest = Manifest.of_upload("5" * 64, ["a", "b", "c"], ["1", "2", "3"], ["x", "y", "x"], ["train"] * 3)
+    model = RegisteredModelFactory()
+    file = stored(tmp_path, bucket, manifest)
+    findings.record_listing(model=model, dataset=dataset, revision=None, file=file, counts={"train": 3})
+    pieces = findings.read_seen_examples_in_pieces
+
+    def ends(path: Path, size: int) -> Iterator[tuple[Manifest, dict[str, list[object]]]]:
+        yield next(iter(pieces(path, size)))
+        raise OSError("The disk is gone.")
+
+    with monkeypatch.context() as context:
+        context.setattr(findings, "read_seen_examples_in_pieces", ends)
+        with pytest.raises(OSError, match="disk"):
+            findings.apply_findings(Findings.objects.get().pk)
+    assert list(Example.objects.values_list("place", flat=True)) == ["a"]
+    with pytest.raises(InvalidRequest, match="being listed"):
+        edits.rename_class(project=model.project, author=None, old="x", new="z")
+    with pytest.raises(InvalidRequest, match="being listed"):
+        next_revision(project=model.project, author=None)
+    assert findings.apply_waiting() == 1
+    assert list(Example.objects.order_by("id").values_list("place", flat=True)) == ["a", "b", "c"]
+    assert edits.rename_class(project=model.project, author=None, old="x", new="z").changed == 2
+
+
 def test_list_of_a_later_training_leaves_what_is_thought_of_the_examples(
     make_project: MakeProject, bucket: Path, tmp_path: Path
 ) -> None:
@@ -105,7 +135,10 @@ def test_list_of_a_later_training_leaves_what_is_thought_of_the_examples(
     assert Revision.objects.filter(project=project).count() == 1
 
 
-def test_what_is_found_takes_the_place_of_the_list(bucket: Path, tmp_path: Path) -> None:
+def test_what_is_found_takes_the_place_of_the_list(
+    bucket: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(findings, "AT_ONCE", 1)
     dataset = DatasetFactory(sha256="5" * 64)
     manifest = Manifest.of_upload("5" * 64, ["a", "b"], ["1", "2"], ["x", "y"], ["train", "validation"])
     model = RegisteredModelFactory(metrics={"accuracy": 0.9})
