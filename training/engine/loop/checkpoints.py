@@ -20,7 +20,7 @@ from ..export.atomic_files import write_atomically
 from ..fault_injection import crash_point
 from ..request import TrainingRequest
 
-FORMAT = 2  # raised when the files' content changes, so that older ones are not used
+FORMAT = 3  # raised when the files' content changes, so that older ones are not used
 DESCRIPTION = "checkpoint.json"
 TRAINING, BEST = "checkpoint-train.pt", "checkpoint-best.pt"
 CONTEST = "checkpoint-contest.pt"

@@ -2,9 +2,10 @@
 
 What `frozen` would publish comes first. Then ways to go on training are tried, which differ in how many stages learn
 and at which rate (see `contest`), all measured on the same examples, which none of them has learnt from: the
-validation part or, where examples are few, all of them, each held out in turn. The best is trained once more on all
-examples, from different draws as often as there is time for, and the mean of these networks' weights is published
-(Wortsman et al., "Model soups", 2022). Where none is better than `frozen` by more than chance, its answer is.
+validation part or, where that is small, all examples, each held out in turn. Whenever the mean of the weights of what
+was trained so far and of a new network is better than either, the new one joins (see `soup`). For the rest of the time
+the ways that have joined are trained on all examples, and the mean of all these networks is published. Where what was
+measured is not better than `frozen` by more than chance, its answer is.
 
 The best of many on some examples owes part of its lead to chance. So the figures that are shown are those of what would
 have been chosen without the example: half of the examples choose for the other half.
@@ -15,6 +16,7 @@ import time
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
+from itertools import cycle, islice
 from pathlib import Path
 from typing import cast
 
@@ -32,38 +34,52 @@ from ..loop.inputs import Source, Tokens
 from ..loop.loop import Classifier, Epoch, RunContext, Task, epoch_seconds, fit, predict, refit
 from ..networks.backbones import PreparedBackbone, get_backbone
 from ..networks.factory import get_family
-from ..networks.stages import Network, token_table
+from ..networks.stages import Network, State, token_table
 from ..specs.strategies import FROZEN, USUAL_BUDGET, find_strategy
 from .base import Assignment, TrainedModel
-from .comparison import calibrated_loss, candidate, is_better
-from .contest import ROUNDS, Announced, Answer, Clock, Contest, Recipe, best_epoch, best_of, ranked
+from .comparison import accuracy, calibrated_loss, candidate, is_better
+from .contest import ROUNDS, Announced, Answer, Clock, Contest, OutOfTime, Recipe, best_epoch, by_loss
 from .features import decode, extract
 from .finetune import Fast, Feeding, claiming_naively, compact_table, prepare, tokens_of
-from .frozen import held_out_in_turn, publish
+from .frozen import cross_validates, publish
 from .linear_head import Array, Labels, refit_head
 from .network_training import Material, choose_arithmetic, head_of, known_head, whole_state
-from .out_of_fold import OutOfFold, Rows, deal
+from .out_of_fold import FEW, OutOfFold, Rows, deal, dense_out_of_fold
 from .plot import draw_epochs
+from .soup import Soup
 
-FILES_SECONDS = 10  # of the time, for writing and verifying the files
+FILES_SECONDS, TEXT_SECONDS = (
+    10,
+    1e-3,
+)  # for writing and verifying the files, and for the n-grams of each text
 SLOWER = 0.3  # times the usual learning rate, the other one that is tried
-AVERAGED = 3  # networks whose mean is tried at the end
+LEAST_VALIDATED = 300  # examples of a validation part, of fewer of which each is held out in turn
+ON_ALL = 0.5  # of the time, for networks that are trained on all examples, when there is something to publish
+DRAWS = 8  # of one way, at the most
+MOST_ON_ALL = 16  # networks
 
 
 def train(assignment: Assignment) -> TrainedModel:
     """Try ways to train for as long as there is time. Raises `DataError`, `TrainingError`, `TrainingStopped`."""
-    kept = assignment.checkpoints.load_contest() or {"spent": 0.0, "answers": []}
+    kept = assignment.checkpoints.load_contest() or {"spent": 0.0, "answers": [], "soup": None}
     given = assignment.request.hyperparameters
     torch.manual_seed(assignment.request.seed)
-    clock = Clock(60 * (given.budget_minutes or USUAL_BUDGET) - FILES_SECONDS, kept["spent"])
-    training = Training.begin(assignment, clock)
+    budget = 60 * (given.budget_minutes or USUAL_BUDGET) - FILES_SECONDS
+    if not assignment.architecture.reads_images:
+        budget -= TEXT_SECONDS * len(assignment.examples)
+    clock = Clock(budget, kept["spent"])
+    training = Training.begin(assignment, clock, Soup.from_tensors(kept["soup"]) if kept["soup"] else Soup())
     known = {one["title"]: one for one in kept["answers"]}
     answers: list[Answer] = []
 
     def keep(answer: Answer) -> None:
         answers.append(answer)
-        training.board[:] = ranked(answers, training.truth)
-        state = {"spent": clock.spent, "answers": [one.to_tensors() for one in answers]}
+        training.show(answers)
+        state = {
+            "spent": clock.spent,
+            "answers": [one.to_tensors() for one in answers],
+            "soup": training.soup.to_tensors(),
+        }
         assignment.checkpoints.save_contest(state, answers=len(answers))
 
     contest = Contest(
@@ -72,15 +88,16 @@ def train(assignment: Assignment) -> TrainedModel:
         train=training.held_out,
         prepare_seconds=training.prepare_seconds,
         epoch_seconds=training.epoch_seconds,
-        publish_seconds=training.publish_seconds,
+        publish_seconds=training.seconds_to_keep,
         keep=keep,
         known=known,
     )
     if not training.fast.is_of_few:
         contest.run(training.recipes(), (given.epochs,) if given.epochs else ROUNDS)
-    best = best_of(contest.answers, training.truth)
-    if best is not None:
-        contest.run([replace(best.recipe, members=AVERAGED)], [best.recipe.config.epochs])
+    for draw in range(2, DRAWS + 1):
+        ways = [replace(recipe, draw=draw) for recipe in training.joined(answers) if recipe.draw == draw - 1]
+        for way in ways:
+            contest.run([way], [way.config.epochs])
     return training.publish(contest.answers)
 
 
@@ -98,7 +115,8 @@ class Training:
     """What all ways to train have in common: examples, how they are held out, and what `frozen` says of them.
 
     `turns` are the splits in which examples are held out, and `rows` these examples, one turn after the other.
-    `looked_seconds` is how long the pretrained network took for all of them.
+    `looked_seconds` is how long the pretrained network took for all of them, `begun` how much of the time was gone
+    then.
     """
 
     assignment: Assignment
@@ -110,11 +128,14 @@ class Training:
     turns: Sequence[Split]
     found: OutOfFold | None
     looked_seconds: float
+    begun: float
+    soup: Soup
     sources: dict[int, tuple[int, Source]] = field(default_factory=dict)
+    heads: dict[Split, Head] = field(default_factory=dict)
     board: list[RankedAnswer] = field(default_factory=list)
 
     @classmethod
-    def begin(cls, assignment: Assignment, clock: Clock) -> "Training":
+    def begin(cls, assignment: Assignment, clock: Clock, soup: Soup) -> "Training":
         """Let the pretrained network look at every example."""
         architecture = assignment.architecture
         backbone = get_backbone(architecture, assignment.cache_dir)
@@ -126,10 +147,16 @@ class Training:
         first, fast = prepare(assignment, backbone, network, network.last_cut, config)
         looked = time.monotonic() - began
         seed, check = assignment.request.seed, assignment.progress.check
-        found = held_out_in_turn(fast.seen, fast.examples, seed, check)
+        found = None
+        if _says_too_little(fast):
+            folds = deal(fast.examples.labels, fast.examples.groups, seed)
+            labels, classes = fast.examples.labels, len(fast.examples.classes)
+            found = dense_out_of_fold(fast.seen, labels, folds, classes, check=check)
         turns = [fast.split] if found is None else list(_turns(fast.examples, seed))
         assignment.progress.enter("train", "Ways to train are tried", round(clock.budget))
-        return cls(assignment, clock, backbone, untouched, first, fast, turns, found, looked)
+        return cls(
+            assignment, clock, backbone, untouched, first, fast, turns, found, looked, clock.spent, soup
+        )
 
     @property
     def rows(self) -> Rows:
@@ -158,24 +185,82 @@ class Training:
         return found
 
     def held_out(self, recipe: Recipe) -> tuple[Array, Sequence[Epoch]]:
-        """Return what networks that have not learnt from them say of the examples, and the first one's epochs."""
-        found = [self.learn(recipe, self._material(recipe, turn)) for turn in self.turns]
-        return np.concatenate([one.probabilities for one in found]), found[0].epochs
+        """Return what networks that have not learnt from them say of the examples, and the first one's epochs.
+
+        They join those whose weights are averaged where that helps.
+        """
+        states, said, curves = [], [], []
+        for turn in self.turns:
+            learnt = self.learn(recipe, self._material(recipe, turn))
+            states.append(learnt.classifier.trained_state())  # what it has left as it was need not be kept
+            said.append(learnt.probabilities)
+            curves.append(learnt.epochs)
+        probabilities = np.concatenate(said)
+        self._let_join(recipe, states, probabilities)
+        return probabilities, curves[0]
 
     def learn(self, recipe: Recipe, material: Material) -> "Learnt":
         """Train a recipe without the examples of one turn, and say what it makes of them."""
-        shown = self._announced(recipe)
-        task, context = self._task(material), self._context(recipe, material)
-        networks, found = [], []
-        for member in range(recipe.members):
-            classifier = self._classifier(material)
-            own = replace(context, seed=context.seed + member)
-            found.append(fit(classifier, task, recipe.config, own, progress=shown, checkpoints=None))
-            networks.append(classifier)
-        mean, probabilities = _mean(networks), found[0].probabilities
-        if len(networks) > 1:
-            probabilities = predict(mean, task, recipe.config, context, progress=shown)
-        return Learnt(mean, probabilities, found[0].epochs)
+        classifier, context = self._classifier(material), self._context(recipe, material)
+        shown = self._announced(recipe.title)
+        fitted = fit(
+            classifier, self._task(material), recipe.config, context, progress=shown, checkpoints=None
+        )
+        return Learnt(classifier, fitted.probabilities, fitted.epochs)
+
+    def _let_join(self, recipe: Recipe, states: Sequence[State], alone: Array) -> None:
+        loss = partial(calibrated_loss, labels=self.truth)
+        together = alone
+        if self.soup.probabilities is not None:
+            together = self._averaged_say(min(recipe.cut, self.soup.cut), states)
+            if loss(self.soup.probabilities) <= min(loss(alone), loss(together)):
+                return
+            if loss(alone) <= loss(together):
+                self.soup.clear()
+                together = alone
+        self.soup.add(recipe.title, recipe.cut, states, together)
+
+    def _averaged_say(self, cut: int, states: Sequence[State]) -> Array:
+        """Return what the means would say if further networks joined, one in each turn."""
+        found = []
+        for number, turn in enumerate(self.turns):
+            recipe = self._recipe_of(cut)
+            material = self._material(recipe, turn)
+            classifier = self.averaged(material, self.soup, number, states[number])
+            task, context = self._task(material), self._context(recipe, material)
+            shown = self._announced("Mean of the networks")
+            found.append(predict(classifier, task, recipe.config, context, progress=shown))
+        return np.concatenate(found)
+
+    def averaged(
+        self, material: Material, soup: Soup, turn: int = 0, more: State | None = None
+    ) -> Classifier:
+        """Return the mean of a turn's networks and, where given, one more."""
+        classifier = self._classifier(material)
+        classifier.restore(soup.mean(turn, classifier.trained_state(), more))
+        return classifier
+
+    def averaged_in_turn(self) -> Iterator[tuple[Classifier, Material]]:
+        """Yield the means of the networks, those of one turn after the other."""
+        for number, turn in enumerate(self.turns):
+            material = self._material(self._recipe_of(self.soup.cut), turn)
+            yield self.averaged(material, self.soup, number), material
+
+    def joined(self, answers: Sequence[Answer]) -> list[Recipe]:
+        """Return those of the ways whose weights are averaged, the best first."""
+        order = by_loss(answers, self.truth)
+        return [one.recipe for one in order if one.recipe.title in self.soup.titles]
+
+    def show(self, answers: Sequence[Answer]) -> None:
+        """Let people see what the ways have reached, and their mean."""
+        rows = [(one.recipe.title, one.probabilities, one.seconds) for one in answers]
+        if self.soup.probabilities is not None and len(self.soup) > 1:
+            rows.append((self.soup.title, self.soup.probabilities, sum(one.seconds for one in answers)))
+        rows.sort(key=lambda row: calibrated_loss(row[1], self.truth))
+        self.board[:] = [
+            RankedAnswer(name, round(accuracy(said, self.truth), 4), round(seconds, 1))
+            for name, said, seconds in rows
+        ]
 
     def prepare_seconds(self, recipe: Recipe) -> float:
         """Return about how long it takes to make ready what a recipe reads: as long as the first look took."""
@@ -183,16 +268,23 @@ class Training:
         return 0.0 if is_ready else self.looked_seconds
 
     def epoch_seconds(self, recipe: Recipe) -> float:
-        """Return about how long an epoch of a recipe takes, of all turns and members together."""
+        """Return about how long an epoch of a recipe takes, of all turns together."""
         material = self._material(recipe, self.turns[0])
-        shown = self._announced(recipe)
+        shown = self._announced(recipe.title)
         classifier, task = self._classifier(material), self._task(material)
         context = self._context(recipe, material)
         seconds = epoch_seconds(classifier, task, recipe.config, context, progress=shown)
-        return seconds * len(self.turns) * recipe.members
+        return seconds * len(self.turns)
 
-    def publish_seconds(self, recipe: Recipe, each: float) -> float:
-        """Return how long it takes to train a recipe on all examples, when an epoch of all turns takes so long."""
+    def seconds_to_keep(self, recipe: Recipe, each: float) -> float:
+        """Return how much time a training has to leave when an epoch of all turns takes so long.
+
+        That is what it takes to train it on all examples and, when something can be published, a share of the whole.
+        """
+        needed = self._seconds_on_all(recipe, each)
+        return max(needed, ON_ALL * (self.clock.budget - self.begun)) if len(self.soup) else needed
+
+    def _seconds_on_all(self, recipe: Recipe, each: float) -> float:
         learnt = sum(len(turn.train) for turn in self.turns)
         return recipe.config.epochs * each * len(self.fast.examples) / learnt
 
@@ -202,14 +294,16 @@ class Training:
         name = find_strategy(FROZEN).label
         board = [candidate(name, frozen, truth)]
         board += [candidate(one.recipe.title, one.probabilities, truth) for one in answers]
-        best = best_of(answers, truth)
-        if best is None or not is_better(best.probabilities, frozen, truth):
+        averaged = self.soup.probabilities
+        if averaged is not None and len(self.soup) > 1:
+            board.append(candidate(self.soup.title, averaged, truth))
+        if averaged is None or not is_better(averaged, frozen, truth):
             trained = publish(
                 self.assignment, fast.seen, fast.examples, fast.split, fast.selection, fast.unreadable
             )
         else:
-            name = best.recipe.title
-            trained = self._trained(best, [frozen, *(one.probabilities for one in answers)])
+            name = self.soup.title
+            trained = self._trained(answers, [frozen, *(one.probabilities for one in answers), averaged])
         trained.metrics.update({"candidates": sorted(board, key=lambda row: row["loss"]), "kept": name})
         trained.metrics["too_few_to_train"] = fast.is_of_few
         return trained
@@ -226,21 +320,26 @@ class Training:
         """Return the regularisation that suits a head on the pretrained features."""
         return self.fast.selection.strength if self.found is None else self.found.strength
 
-    def _trained(self, best: Answer, tried: Sequence[Array]) -> TrainedModel:
-        """Train the best recipe on all examples."""
-        examples, assignment, config = self.fast.examples, self.assignment, best.recipe.config
+    def _trained(self, answers: Sequence[Answer], tried: Sequence[Array]) -> TrainedModel:
+        """Return the mean of the networks that have joined and of those that are trained on all examples."""
+        examples, assignment = self.fast.examples, self.assignment
+        assignment.progress.enter("train", "The best ways are trained on all examples")
+        recipes = {recipe.title for recipe in self.joined(answers)}
+        ways = [one for one in by_loss(answers, self.truth) if one.recipe.title in recipes]
+        best, soup = ways[0], self.soup.of_all_turns()
+        config = best.recipe.config
         everyone = Split(tuple(range(len(examples))), ())
-        material = self._material(best.recipe, everyone)
-        assignment.progress.enter("train", "The best way is trained on all examples")
-        shown = self._announced(best.recipe, may_end_later=True)
-        networks = []
-        for member in range(best.recipe.members):
-            classifier = self._classifier(material)
-            context = self._context(best.recipe, material)
-            context = replace(context, seed=assignment.request.seed + member)
-            refit(classifier, self._task(material), config, context, progress=shown, epochs=best.curve)
-            networks.append(classifier)
-        classifier, rows = _mean(networks), self.rows
+        for number, way in enumerate(islice(cycle(self._affordable(ways)), MOST_ON_ALL)):
+            seconds = self._seconds_on_all(way.recipe, way.seconds_per_epoch)
+            if number and seconds > self.clock.left:
+                continue  # a cheaper one may have the time
+            try:
+                state = self._learn_all(way, everyone, number)
+            except OutOfTime:
+                break
+            soup.add(way.recipe.title, way.recipe.cut, [state], tried[-1])
+        material = self._material(self._recipe_of(soup.cut), everyone)
+        classifier, rows = self.averaged(material, soup), self.rows
         groups = examples.groups_of(rows.tolist())
         probabilities = chosen_by_others(tried, self.truth, groups, assignment.request.seed)
         names = [examples.names[row] for row in rows]
@@ -277,15 +376,36 @@ class Training:
         )
         return trained if found else claiming_naively(assignment, trained, self.fast)
 
-    def _announced(self, recipe: Recipe, *, may_end_later: bool = False) -> Progress:
+    def _affordable(self, ways: Sequence[Answer]) -> list[Answer]:
+        """Return the ways in their order, those last of which not even one training on all examples is in time."""
+        left = self.clock.left
+        return sorted(ways, key=lambda way: self._seconds_on_all(way.recipe, way.seconds_per_epoch) > left)
+
+    def _learn_all(self, way: Answer, everyone: Split, number: int) -> State:
+        """Train on all examples, from draw after draw; only the first may take more time than there is."""
+        recipe = way.recipe
+        material = self._material(recipe, everyone)
+        classifier, context = self._classifier(material), self._context(recipe, material)
+        context = replace(context, seed=self.assignment.request.seed + number)
+        shown = self._announced(f"{recipe.title} on all examples", may_end_later=not number)
+        task = self._task(material)
+        refit(classifier, task, recipe.config, context, progress=shown, epochs=way.curve)
+        return classifier.trained_state()
+
+    def _recipe_of(self, cut: int) -> Recipe:
+        """Return one that trains the stages from a cut on, in whatever way."""
+        return Recipe("", cut, self.assignment.train_config("last" if cut else "all"))
+
+    def _announced(self, title: str, *, may_end_later: bool = False) -> Progress:
         whole = self.assignment.progress
-        return Announced(whole, self.clock, recipe.title, self.board, may_end_later=may_end_later)
+        return Announced(whole, self.clock, title, self.board, may_end_later=may_end_later)
 
     def _context(self, recipe: Recipe, material: Material) -> RunContext:
         assignment = self.assignment
         unit = "images" if assignment.architecture.reads_images else "texts"
         arithmetic = choose_arithmetic(assignment, material, self._classifier(material), recipe.config)
-        return RunContext(assignment.device, assignment.request.seed, unit, arithmetic=arithmetic)
+        seed = assignment.request.seed + recipe.draw - 1
+        return RunContext(assignment.device, seed, unit, arithmetic=arithmetic)
 
     def _task(self, material: Material) -> Task:
         return Task(
@@ -303,11 +423,6 @@ class Training:
 
     def _material(self, recipe: Recipe, turn: Split) -> Material:
         """Return what a recipe trains on; its head knows the turn's training part only."""
-        fast = self.fast
-        train = list(turn.train)
-        start = Head(np.zeros_like(fast.selection.head.weight), np.zeros_like(fast.selection.head.bias))
-        features = fast.seen.only(train).with_labels(fast.examples.labels[train])
-        head = refit_head(*features, start, self._strength, check=self.assignment.progress.check)
         begin, source = self._source(recipe)
         network, tokens = copy.deepcopy(self.network), self.first.tokens
         table = token_table(network) if isinstance(source, Tokens) else None
@@ -317,7 +432,7 @@ class Training:
         return replace(
             self.first,
             network=network,
-            head=known_head(head),
+            head=known_head(self._head(turn)),
             source=source,
             split=turn,
             start=begin,
@@ -325,6 +440,16 @@ class Training:
             tokens=tokens,
             table=table,
         )
+
+    def _head(self, turn: Split) -> Head:
+        """Return the head on pretrained features that knows a turn's training part."""
+        if turn not in self.heads:
+            fast, train = self.fast, list(turn.train)
+            nothing = Head(np.zeros_like(fast.selection.head.weight), np.zeros_like(fast.selection.head.bias))
+            features = fast.seen.only(train).with_labels(fast.examples.labels[train])
+            check = self.assignment.progress.check
+            self.heads[turn] = refit_head(*features, nothing, self._strength, check=check)
+        return self.heads[turn]
 
     def _source(self, recipe: Recipe) -> tuple[int, Source]:
         """Return at which stage a recipe's epochs begin, and what they read; computed once for each cut."""
@@ -341,7 +466,7 @@ class Training:
         if tokens is not None and not feeding.start:
             readable = [tokens[row] for row in self._readable]
             return 0, Tokens(readable)
-        threads, progress = assignment.threads, self._announced(recipe)
+        threads, progress = assignment.threads, self._announced(recipe.title)
         if feeding.start:
             extracted = extract(
                 self.backbone,
@@ -365,25 +490,18 @@ class Training:
         return [places[row] for row in self.fast.examples.rows]
 
 
+def _says_too_little(fast: Fast) -> bool:
+    """Return whether the validation part is too small to choose by, and each example is to be held out in turn."""
+    is_small = len(fast.split.validation) < LEAST_VALIDATED and len(fast.examples) <= FEW
+    return is_small or cross_validates(fast.examples)
+
+
 def _turns(examples: Examples, seed: int) -> Iterator[Split]:
     """Yield splits that hold out each of few examples once, as `out_of_fold` does."""
     folds = deal(examples.labels, examples.groups, seed)
     for fold in np.unique(folds[folds >= 0]):
         held = folds == fold
         yield Split(tuple(np.flatnonzero(~held).tolist()), tuple(np.flatnonzero(held).tolist()))
-
-
-def _mean(classifiers: Sequence[Classifier]) -> Classifier:
-    """Return a classifier with the mean of the trained weights; what is counted is that of the first."""
-    if len(classifiers) == 1:
-        return classifiers[0]
-    states = [classifier.trained_state() for classifier in classifiers]
-    mean = {
-        name: torch.stack([state[name] for state in states]).mean(0) if value.is_floating_point() else value
-        for name, value in states[0].items()
-    }
-    classifiers[0].restore(mean)
-    return classifiers[0]
 
 
 def chosen_by_others(tried: Sequence[Array], truth: Labels, groups: Sequence[Hashable], seed: int) -> Array:

@@ -16,23 +16,23 @@ import torch
 from ..events import Progress, RankedAnswer, RunningMetrics, TrainingError
 from ..loop.loop import Epoch
 from ..specs.hyperparameters import TrainConfig
-from .comparison import accuracy, calibrated_loss
+from .comparison import calibrated_loss
 from .linear_head import Array, Labels
 
-ROUNDS = (2, 4, 8, 16)  # epochs
+ROUNDS = (3, 6, 12)  # epochs
 
 
 @dataclass(frozen=True)
 class Recipe:
     """A way to train: its name for people, the number of stages that stay frozen, and the settings.
 
-    Several `members` are trained from different draws, and the mean of their weights counts.
+    `draw` tells apart trainings that differ in the order of the examples, and in what is left to chance, only.
     """
 
     name: str
     cut: int
     config: TrainConfig
-    members: int = 1
+    draw: int = 1
 
     def lasting(self, epochs: int) -> "Recipe":
         """Return it with so many epochs."""
@@ -41,8 +41,8 @@ class Recipe:
     @property
     def title(self) -> str:
         """Return the name with what tells it from others of that name."""
-        mean = f", mean of {self.members}" if self.members > 1 else ""
-        return f"{self.name}, {self.config.epochs} epochs at {self.config.learning_rate:g}{mean}"
+        draw = f", draw {self.draw}" if self.draw > 1 else ""
+        return f"{self.name}, {self.config.epochs} epochs at {self.config.learning_rate:g}{draw}"
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ class Contest:
 
     `train` trains a recipe and returns what it says of the held-out examples, whose classes are `labels`, and its
     epochs; `prepare_seconds` and `epoch_seconds` estimate how long it takes to make ready what a recipe reads, and an
-    epoch; `publish_seconds`, which is kept free, what it takes to publish a recipe of which an epoch takes so long.
+    epoch; `publish_seconds` says how much is to be kept free for publishing a recipe of which an epoch takes so long.
     `known` are answers of an earlier attempt by their recipes' titles, and `keep` keeps those of this one.
     """
 
@@ -165,7 +165,7 @@ class Contest:
         self._train, self._prepare_seconds = train, prepare_seconds
         self._epoch_seconds, self._publish_seconds = epoch_seconds, publish_seconds
         self._keep, self._known = keep, known
-        self._measured: dict[tuple[int, int], float] = {}  # seconds of an epoch, by cut and members
+        self._measured: dict[int, float] = {}  # seconds of an epoch, by cut
         self.answers: list[Answer] = []
 
     def run(self, recipes: Sequence[Recipe], rounds: Sequence[int]) -> None:
@@ -174,8 +174,8 @@ class Contest:
             found = [self._try(recipe.lasting(epochs)) for recipe in recipes]
             answers = [answer for answer in found if answer is not None]
             self.answers += answers
-            answers.sort(key=lambda one: calibrated_loss(one.probabilities, self._labels))
-            recipes = [one.recipe for one in answers[: (len(answers) + 1) // 2]]
+            better = by_loss(answers, self._labels)[: (len(answers) + 1) // 2]
+            recipes = [one.recipe for one in better]
 
     def _try(self, recipe: Recipe) -> Answer | None:
         """Train a recipe; None where there is no time for it."""
@@ -190,10 +190,9 @@ class Contest:
     def _train_in_time(self, recipe: Recipe) -> Answer | None:
         if self._prepare_seconds(recipe) > self._clock.left / 2:
             return None
-        kind = recipe.cut, recipe.members
-        if kind not in self._measured:
-            self._measured[kind] = self._epoch_seconds(recipe)
-        each = self._measured[kind]
+        if recipe.cut not in self._measured:
+            self._measured[recipe.cut] = self._epoch_seconds(recipe)
+        each = self._measured[recipe.cut]
         if recipe.config.epochs * each + self._publish_seconds(recipe, each) > self._clock.left:
             return None
         began = time.monotonic()
@@ -201,23 +200,14 @@ class Contest:
         return self._noted(Answer(recipe, probabilities, time.monotonic() - began, curve))
 
     def _noted(self, answer: Answer) -> Answer:
-        self._measured[answer.recipe.cut, answer.recipe.members] = answer.seconds_per_epoch
+        self._measured[answer.recipe.cut] = answer.seconds_per_epoch
         self._keep(answer)
         return answer
 
 
-def best_of(answers: Sequence[Answer], labels: Labels) -> Answer | None:
-    """Return the answer with the least loss; None of none."""
-    return min(answers, key=lambda one: calibrated_loss(one.probabilities, labels), default=None)
-
-
-def ranked(answers: Sequence[Answer], labels: Labels) -> list[RankedAnswer]:
-    """Return the answers as a leaderboard, the least loss first."""
-    order = sorted(answers, key=lambda one: calibrated_loss(one.probabilities, labels))
-    return [
-        RankedAnswer(one.recipe.title, round(accuracy(one.probabilities, labels), 4), round(one.seconds, 1))
-        for one in order
-    ]
+def by_loss(answers: Sequence[Answer], labels: Labels) -> list[Answer]:
+    """Return the answers, the least loss first."""
+    return sorted(answers, key=lambda one: calibrated_loss(one.probabilities, labels))
 
 
 def best_epoch(curve: Sequence[Epoch]) -> int:

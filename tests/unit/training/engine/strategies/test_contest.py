@@ -8,7 +8,7 @@ from training.engine.loop.loop import Epoch
 from training.engine.specs.hyperparameters import TrainConfig
 from training.engine.strategies import contest
 from training.engine.strategies.best import chosen_by_others
-from training.engine.strategies.contest import Answer, Clock, Contest, Recipe, best_epoch, best_of
+from training.engine.strategies.contest import Answer, Clock, Contest, Recipe, best_epoch, by_loss
 
 LABELS = np.arange(400) % 2
 SLOW = 7  # a cut of which it takes a minute to make the input ready
@@ -63,9 +63,7 @@ def test_better_half_goes_on_with_more_epochs() -> None:
         *("90, 4 epochs", "80, 4 epochs"),
         "90, 8 epochs",
     ]
-    found = best_of(bench.contest.answers, LABELS)
-    assert found is not None
-    assert found.recipe.name == "90"
+    assert by_loss(bench.contest.answers, LABELS)[0].recipe.name == "90"
     assert bench.kept == bench.contest.answers
 
 
