@@ -19,7 +19,10 @@ AXES = 64  # of a direction
 NEAREST = 5  # others that an example's distance is the mean of
 FAR_OUT = 3.0  # distances between the quartiles, above the upper one
 FEWEST = 40  # examples, of fewer none is odd
-BLOCK = 2_048  # examples that are compared with all others at a time
+BLOCK = (
+    2_048  # examples whose features are turned at a time, and that are compared with all others at the most
+)
+COMPARED = 1 << 24  # pairs of examples that are compared at a time, of which each takes nine bytes
 LARGEST_GROUP = 1_000  # examples of a group of near copies that are compared
 AT_LEAST = 0.9  # likeness of near copies of which nobody has features
 
@@ -73,9 +76,10 @@ def distances_to_nearest(directions: Array, groups: Sequence[Hashable], check: C
     numbers: dict[Hashable, int] = {}
     group = torch.tensor([numbers.setdefault(one, len(numbers)) for one in groups])
     values, found = torch.from_numpy(directions), []
-    for start in range(0, len(values), BLOCK):
+    at_once = max(1, min(BLOCK, COMPARED // len(values)))
+    for start in range(0, len(values), at_once):
         check()
-        block = slice(start, start + BLOCK)
+        block = slice(start, start + at_once)
         alike = values[block] @ values.T
         alike.masked_fill_(group[block, None] == group[None], -1.0)
         found.append(1 - alike.topk(min(NEAREST, len(values) - 1)).values.mean(1))

@@ -7,8 +7,10 @@ loss there is published. Both are linear in the end, so that the weights disappe
 """
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -48,22 +50,47 @@ KEPT_IN_PLACE = 1e-3  # pulls weights to 1, so that there is one best pair on fe
 
 
 class SparseMatrix:
-    """The n-grams of texts as rows of a sparse matrix, numbered by 32 bits; see `head.Matrix`.
+    """The n-grams of texts as compressed rows of a sparse matrix, numbered by 32 bits; see `head.Matrix`.
 
-    It is turned by SciPy, as torch takes three times the matrix for it.
+    It is turned by SciPy, as torch takes three times the matrix for it, and only when that is needed.
     """
 
-    def __init__(self, rows: Sequence[WeightedNgrams], columns: int) -> None:
-        bounds = np.cumsum([0, *(len(row.ids) for row in rows)], dtype=np.int32)
-        ids = np.concatenate([row.ids for row in rows]).astype(np.int32, copy=False)
-        weights = np.concatenate([row.weights for row in rows])
-        shape = (len(rows), columns)
-        turned = csr_array((weights, ids, bounds), shape).tocsc()
-        self._matrix = _as_tensor(bounds, ids, weights, shape)
-        self._transposed = _as_tensor(turned.indptr, turned.indices, turned.data, shape[::-1])
-        squares = np.bincount(ids, np.square(weights), columns) / max(1, len(rows))
-        self.variances = torch.from_numpy(squares.astype(np.float32))
-        self.device = self.variances.device
+    def __init__(self, rows: csr_array) -> None:
+        self._rows = rows
+        self._matrix = _as_tensor(rows.indptr, rows.indices, rows.data, rows.shape)
+
+    @classmethod
+    def of(cls, texts: Sequence[WeightedNgrams], columns: int) -> Self:
+        """Return that of some texts; there are so many n-grams."""
+        bounds = np.cumsum([0, *(len(text.ids) for text in texts)], dtype=np.int32)
+        ids = np.concatenate([text.ids for text in texts]).astype(np.int32, copy=False)
+        weights = np.concatenate([text.weights for text in texts])
+        return cls(csr_array((weights, ids, bounds), (len(texts), columns)))
+
+    def part(self, rows: range | npt.NDArray[np.int64]) -> Self:
+        """Return some of the rows; those of a range take no memory of their own."""
+        if not isinstance(rows, range):
+            return type(self)(self._rows[rows])
+        bounds = self._rows.indptr[rows.start : rows.stop + 1]
+        within = slice(bounds[0], bounds[-1])
+        parts = self._rows.data[within], self._rows.indices[within], bounds - bounds[0]
+        return type(self)(csr_array(parts, (len(rows), self._rows.shape[1])))
+
+    @cached_property
+    def _transposed(self) -> Tensor:
+        turned = self._rows.tocsc()
+        return _as_tensor(turned.indptr, turned.indices, turned.data, turned.shape[::-1])
+
+    @cached_property
+    def variances(self) -> Tensor:
+        """Return the mean square of each column."""
+        squares = np.bincount(self._rows.indices, np.square(self._rows.data), self._rows.shape[1])
+        return torch.from_numpy((squares / max(1, self._rows.shape[0])).astype(np.float32))
+
+    @property
+    def device(self) -> torch.device:
+        """Return where it lies."""
+        return self._matrix.device
 
     def times(self, weight: Tensor) -> Tensor:
         """Return the product with columns × classes."""
@@ -121,7 +148,8 @@ def join_ngrams(assignment: Assignment, trained: TrainedModel) -> TrainedModel:
     if not len(vocabulary):
         return trained
     progress.check()
-    labelled = _Labelled(vocabulary, vocabulary.encode(texts), examples.labels[everything], len(learn_from))
+    ngrams = SparseMatrix.of(vocabulary.encode(texts), len(vocabulary))
+    labelled = _Labelled(vocabulary, ngrams, examples.labels[everything], len(learn_from))
     fitted = _fit(assignment, trained, labelled, judged)
     weighed = _weigh(fitted, needs_network=assignment.strategy.keeps_network and trained.state is not None)
     metrics = trained.metrics | {"views": [view.to_json() for view in weighed.views], "view": weighed.chosen}
@@ -148,13 +176,9 @@ class _Labelled:
     """Texts as n-grams with their classes: the training part, `train` of them, and then the validation part."""
 
     vocabulary: NgramVocabulary
-    rows: Sequence[WeightedNgrams]
+    ngrams: SparseMatrix
     labels: Labels
     train: int
-
-    def matrix(self, rows: Iterable[int]) -> SparseMatrix:
-        """Return the n-grams of some texts."""
-        return SparseMatrix([self.rows[row] for row in rows], len(self.vocabulary))
 
 
 @dataclass(frozen=True)
@@ -189,7 +213,7 @@ def _joined(
         progress.check()
         rows = trained.validation[start : start + AT_ONCE]
         encoded = labelled.vocabulary.encode([trained.examples.names[row] for row in rows])
-        ngrams = _said(SparseMatrix(encoded, len(labelled.vocabulary)), fitted.start)
+        ngrams = _said(SparseMatrix.of(encoded, len(labelled.vocabulary)), fitted.start)
         network = _logarithms(trained.probabilities[start : start + AT_ONCE])
         found[start : start + AT_ONCE] = (
             torch.from_numpy(first * network + second * ngrams).softmax(1).numpy()
@@ -213,9 +237,9 @@ def _fit(
     progress, split, classes = assignment.progress, labelled.train, len(trained.classes)
     if trained.out_of_fold is not None:
         return _fit_in_turn(assignment, trained.out_of_fold, labelled, trained.examples)
-    unseen, truth = labelled.matrix(range(split, len(labelled.rows))), labelled.labels[split:]
+    unseen, truth = labelled.ngrams.part(range(split, len(labelled.labels))), labelled.labels[split:]
     path = follow_path(
-        (labelled.matrix(range(split)), labelled.labels[:split]),
+        (labelled.ngrams.part(range(split)), labelled.labels[:split]),
         (unseen, truth),
         classes,
         strengths=STRENGTHS,
@@ -232,8 +256,8 @@ def _fit_in_turn(
 ) -> _Fitted:
     """Fit heads on all few examples but a fold; folds are those in which the network's view was held out."""
     found = out_of_fold(
-        lambda rows: (labelled.matrix(rows), examples.labels[rows]),
-        labelled.matrix,
+        lambda rows: (labelled.ngrams.part(rows), examples.labels[rows]),
+        labelled.ngrams.part,
         examples.labels,
         deal(examples.labels, examples.groups, assignment.request.seed),
         len(examples.classes),
@@ -332,7 +356,7 @@ def _tell(progress: Progress, number: int, point: PathPoint) -> None:
 
 def _refit(labelled: _Labelled, fitted: _Fitted, progress: Progress) -> NgramHead:
     """Fit the head once more on both parts, with the strength that was chosen."""
-    data = labelled.matrix(range(len(labelled.rows))), torch.from_numpy(labelled.labels)
+    data = labelled.ngrams, torch.from_numpy(labelled.labels)
     parameters = minimise(fitted.start, data, fitted.strength, progress.check, tolerance=TOLERANCE).numpy()
     head = Head(np.ascontiguousarray(parameters[:-1]), parameters[-1].copy())
     return NgramHead(labelled.vocabulary, head)

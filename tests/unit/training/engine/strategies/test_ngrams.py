@@ -18,7 +18,7 @@ def matrix() -> tuple[SparseMatrix, np.ndarray]:
     dense = np.zeros((len(TEXTS), len(vocabulary)), np.float32)
     for number, row in enumerate(rows):
         dense[number, row.ids] = row.weights
-    return SparseMatrix(rows, len(vocabulary)), dense
+    return SparseMatrix.of(rows, len(vocabulary)), dense
 
 
 def test_sparse_matrix_multiplies_as_a_dense_one_does() -> None:
@@ -28,6 +28,16 @@ def test_sparse_matrix_multiplies_as_a_dense_one_does() -> None:
     np.testing.assert_allclose(sparse.times(weight), dense @ weight.numpy(), atol=1e-5)
     np.testing.assert_allclose(sparse.transposed_times(errors), dense.T @ errors.numpy(), atol=1e-5)
     np.testing.assert_allclose(sparse.variances, (dense**2).mean(0), atol=1e-6)
+
+
+def test_part_of_a_sparse_matrix_has_its_rows() -> None:
+    sparse, dense = matrix()
+    weight = torch.randn(dense.shape[1], 3)
+    for rows in (range(2, 5), np.array([4, 0, 3]), range(0)):
+        part, expected = sparse.part(rows), dense[list(rows)]
+        np.testing.assert_allclose(part.times(weight), expected @ weight.numpy(), atol=1e-5)
+        errors = torch.randn(len(expected), 3)
+        np.testing.assert_allclose(part.transposed_times(errors), expected.T @ errors.numpy(), atol=1e-5)
 
 
 def test_sparse_head_agrees_with_scikit_learns_logistic_regression() -> None:
