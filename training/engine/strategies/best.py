@@ -64,7 +64,7 @@ def train(assignment: Assignment) -> TrainedModel:
     kept = assignment.checkpoints.load_contest() or {"spent": 0.0, "answers": [], "soup": None}
     given = assignment.request.hyperparameters
     torch.manual_seed(assignment.request.seed)
-    budget = 60 * (given.budget_minutes or USUAL_BUDGET) - FILES_SECONDS
+    budget = 60.0 * (given.budget_minutes or USUAL_BUDGET) - FILES_SECONDS
     if not assignment.architecture.reads_images:
         budget -= TEXT_SECONDS * len(assignment.examples)
     clock = Clock(budget, kept["spent"])

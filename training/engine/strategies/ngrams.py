@@ -105,7 +105,8 @@ def _as_tensor(bounds: Array, numbers: Array, values: Array, shape: tuple[int, i
     """Return a sparse matrix of compressed rows."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # such tensors are called a beta feature
-        return torch.sparse_csr_tensor(*map(torch.from_numpy, (bounds, numbers, values)), shape)
+        places = torch.from_numpy(bounds), torch.from_numpy(numbers)
+        return torch.sparse_csr_tensor(*places, torch.from_numpy(values), shape)
 
 
 @dataclass(frozen=True)
