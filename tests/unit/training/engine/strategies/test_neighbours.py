@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from training.engine.strategies import neighbours
 from training.engine.strategies.neighbours import (
     AT_LEAST,
     describe_near_copies,
@@ -22,7 +23,13 @@ def features() -> np.ndarray:
     return found
 
 
-def test_odd_ones_are_those_far_from_all_others(features: np.ndarray) -> None:
+@pytest.mark.parametrize(
+    "compared", [neighbours.COMPARED, 7 * 202, 1], ids=["whole", "in blocks", "one each"]
+)
+def test_odd_ones_are_those_far_from_all_others(
+    features: np.ndarray, compared: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(neighbours, "COMPARED", compared)
     directions = directions_of(features)
     groups = [*range(200), "same", "same"]  # near copies of one another are not company
     odd = find_odd_ones(directions, groups)
