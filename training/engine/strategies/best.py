@@ -48,10 +48,8 @@ from .out_of_fold import FEW, OutOfFold, Rows, deal, dense_out_of_fold
 from .plot import draw_epochs
 from .soup import Soup
 
-FILES_SECONDS, TEXT_SECONDS = (
-    10,
-    1e-3,
-)  # for writing and verifying the files, and for the n-grams of each text
+FILES_SECONDS = 10  # of the time, for writing and verifying the files
+NGRAM_SECONDS = 1e-3  # of the time for each text, for a head on n-grams
 SLOWER = 0.3  # times the usual learning rate, the other one that is tried
 LEAST_VALIDATED = 300  # examples of a validation part, of fewer of which each is held out in turn
 ON_ALL = 0.5  # of the time, for networks that are trained on all examples, when there is something to publish
@@ -66,7 +64,7 @@ def train(assignment: Assignment) -> TrainedModel:
     torch.manual_seed(assignment.request.seed)
     budget = 60.0 * (given.budget_minutes or USUAL_BUDGET) - FILES_SECONDS
     if not assignment.architecture.reads_images:
-        budget -= TEXT_SECONDS * len(assignment.examples)
+        budget -= NGRAM_SECONDS * len(assignment.examples)
     clock = Clock(budget, kept["spent"])
     training = Training.begin(assignment, clock, Soup.from_tensors(kept["soup"]) if kept["soup"] else Soup())
     known = {one["title"]: one for one in kept["answers"]}
