@@ -52,7 +52,10 @@ FILES_SECONDS = 10  # of the time, for writing and verifying the files
 NGRAM_SECONDS = 1e-3  # of the time for each text, for a head on n-grams
 SLOWER = 0.3  # times the usual learning rate, the other one that is tried
 LEAST_VALIDATED = 300  # examples of a validation part, of fewer of which each is held out in turn
-ON_ALL = 0.5  # of the time, for networks that are trained on all examples, when there is something to publish
+# Of the time, for networks that are trained on all examples, when there is something to publish; the second where each
+# example is held out in turn, as then the others together have seen all examples, too.
+ON_ALL, ON_ALL_AFTER_TURNS = 0.5, 0.25
+SURE = 1.0  # standard errors by which a mean is to be better than `frozen`: with what is added it only becomes better
 DRAWS = 8  # of one way, at the most
 MOST_ON_ALL = 16  # networks
 
@@ -280,7 +283,8 @@ class Training:
         That is what it takes to train it on all examples and, when something can be published, a share of the whole.
         """
         needed = self._seconds_on_all(recipe, each)
-        return max(needed, ON_ALL * (self.clock.budget - self.begun)) if len(self.soup) else needed
+        share = ON_ALL if len(self.turns) == 1 else ON_ALL_AFTER_TURNS
+        return max(needed, share * (self.clock.budget - self.begun)) if len(self.soup) else needed
 
     def _seconds_on_all(self, recipe: Recipe, each: float) -> float:
         learnt = sum(len(turn.train) for turn in self.turns)
@@ -295,7 +299,7 @@ class Training:
         averaged = self.soup.probabilities
         if averaged is not None and len(self.soup) > 1:
             board.append(candidate(self.soup.title, averaged, truth))
-        if averaged is None or not is_better(averaged, frozen, truth):
+        if averaged is None or not is_better(averaged, frozen, truth, sure=SURE):
             trained = publish(
                 self.assignment, fast.seen, fast.examples, fast.split, fast.selection, fast.unreadable
             )

@@ -17,17 +17,17 @@ from .out_of_fold import calibrated
 SURE = 2.0  # standard errors of the mean difference that count as more than chance
 
 
-def is_better(tuned: Array, frozen: Array, labels: Labels) -> bool:
+def is_better(tuned: Array, frozen: Array, labels: Labels, *, sure: float = SURE) -> bool:
     """Return whether the first probabilities, N × classes, are clearly better than the second.
 
-    They have to be right as often, and to have less loss, each at its best temperature, by more than twice the
-    standard error of the difference.
+    They have to be right as often, and to have less loss, each at its best temperature, by more than so many
+    standard errors of the difference.
     """
     if accuracy(tuned, labels) < accuracy(frozen, labels):
         return False
     gain = _losses(frozen, labels) - _losses(tuned, labels)
     error = gain.std(ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else np.inf
-    return bool(gain.mean() > SURE * error)
+    return bool(gain.mean() > sure * error)
 
 
 def candidate(name: str, probabilities: Array, labels: Labels) -> ViewMetrics:

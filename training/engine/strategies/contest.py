@@ -2,10 +2,12 @@
 
 Each way, a `Recipe`, is first trained for a few epochs; the better half then gets twice as many from the start, and so
 on (successive halving: Jamieson and Talwalkar, "Non-stochastic Best Arm Identification and Hyperparameter
-Optimization", 2016). It ends when one is left, or when the time that is left would not do for a further training.
+Optimization", 2016). Who was not better with twice as many does not go on. It ends when nobody does, or when the time
+that is left would not do for a further training.
 What each has said of the examples that it had not learnt from is kept, so that an attempt that dies loses one training.
 """
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -19,7 +21,7 @@ from ..specs.hyperparameters import TrainConfig
 from .comparison import calibrated_loss
 from .linear_head import Array, Labels
 
-ROUNDS = (3, 6, 12)  # epochs
+ROUNDS = (3, 6, 12, 24, 48)  # epochs
 
 
 @dataclass(frozen=True)
@@ -170,12 +172,14 @@ class Contest:
 
     def run(self, recipes: Sequence[Recipe], rounds: Sequence[int]) -> None:
         """Train recipes, the cheapest first, for as many epochs as each round says. Raises `TrainingStopped`."""
+        going = [(recipe, math.inf) for recipe in recipes]  # with the loss of the round before
         for epochs in rounds:
-            found = [self._try(recipe.lasting(epochs)) for recipe in recipes]
-            answers = [answer for answer in found if answer is not None]
-            self.answers += answers
-            better = by_loss(answers, self._labels)[: (len(answers) + 1) // 2]
-            recipes = [one.recipe for one in better]
+            found = [(recipe, before, self._try(recipe.lasting(epochs))) for recipe, before in going]
+            known = [(recipe, before, answer) for recipe, before, answer in found if answer is not None]
+            self.answers += [answer for _, _, answer in known]
+            losses = [calibrated_loss(answer.probabilities, self._labels) for _, _, answer in known]
+            better = sorted(range(len(known)), key=losses.__getitem__)[: (len(known) + 1) // 2]
+            going = [(known[place][0], losses[place]) for place in better if losses[place] < known[place][1]]
 
     def _try(self, recipe: Recipe) -> Answer | None:
         """Train a recipe; None where there is no time for it."""
