@@ -343,6 +343,7 @@ def test_photos_by_keyboard_alone(page: Page) -> None:
     expect(page.locator("#send")).to_be_enabled()
     tab_to(page, "Upload")
     page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Start training")).to_be_visible(timeout=TRAINED_WITHIN)
     tab_to(page, "Start training")
     page.keyboard.press("Space")
     page.wait_for_url(MODEL_ADDRESS, timeout=TRAINED_WITHIN)
