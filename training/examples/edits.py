@@ -193,8 +193,8 @@ def lock(project: Project) -> None:
 def lock_listed(project: Project) -> None:
     """Do the same for a change of what is listed. Raises `InvalidRequest` while the first training's list is read."""
     lock(project)
-    first = Findings.objects.filter(project=project).order_by("id").first()
-    if first is not None and first.awaited and first.applied_at is None:
+    found = Findings.objects.filter(project=project)
+    if found.filter(awaited=True, applied_at=None).exists() and not found.exclude(applied_at=None).exists():
         raise InvalidRequest(f"The examples of {project} are being listed. Try again in a moment.")
 
 

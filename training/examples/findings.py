@@ -129,7 +129,8 @@ def _take_over(findings: Findings, manifest: Manifest, further: Mapping[str, Seq
     rows = Example.objects.filter(project=findings.project_id, shard__in=shards, place__in=manifest.places)
     known = set(rows.order_by().values_list("shard__sha256", "place"))
     keys = enumerate(zip(manifest.shards, manifest.places, strict=True))
-    missing = [row for row, key in keys if key not in known]
+    own = findings.dataset.sha256  # what was added to a project is listed when it is added
+    missing = [row for row, key in keys if key not in known and key[0] == own]
     Example.objects.bulk_create(_examples(findings, manifest, further, missing))
     newer = Findings.objects.filter(project=findings.project_id, pk__gt=findings.pk, awaited=False)
     if not known or findings.awaited or newer.exists():

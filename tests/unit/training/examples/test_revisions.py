@@ -117,6 +117,37 @@ def test_list_that_is_half_taken_over_is_completed_before_anything_is_changed(
     assert edits.rename_class(project=model.project, author=None, old="x", new="z").changed == 2
 
 
+def test_list_that_is_lost_stops_nobody_when_a_later_training_has_listed_the_examples(
+    bucket: Path, tmp_path: Path
+) -> None:
+    dataset = DatasetFactory(sha256="5" * 64)
+    manifest = Manifest.of_upload("5" * 64, ["a", "b"], ["1", "2"], ["x", "y"], ["train"] * 2)
+    file = stored(tmp_path, bucket, manifest)
+    first = RegisteredModelFactory()
+    lost = findings.StoredFindings("projects/x/findings/0.parquet", file.size, file.sha256)
+    revision = findings.record_listing(
+        model=first, dataset=dataset, revision=None, file=lost, counts={"train": 2}
+    )
+    second = RegisteredModelFactory(project=first.project)
+    findings.record_listing(model=second, dataset=dataset, revision=revision, file=file, counts={"train": 2})
+    with pytest.raises(InvalidRequest, match="being listed"):
+        next_revision(project=first.project, author=None)
+    assert findings.apply_findings(Findings.objects.get(model=second).pk)
+    assert edits.rename_class(project=first.project, author=None, old="x", new="z").changed == 1
+
+
+def test_what_other_uploads_hold_is_not_listed_as_the_first_ones(bucket: Path, tmp_path: Path) -> None:
+    dataset = DatasetFactory(sha256="5" * 64)
+    first, other = (Manifest.of_upload(shard * 64, ["a"], [shard], ["x"], ["train"]) for shard in ("5", "6"))
+    pairs = zip(first.columns().values(), other.columns().values(), strict=True)
+    both = Manifest.of_columns([[*one, *more] for one, more in pairs])
+    model = RegisteredModelFactory()
+    file = stored(tmp_path, bucket, both)
+    findings.record_listing(model=model, dataset=dataset, revision=None, file=file, counts={"train": 2})
+    findings.apply_waiting()
+    assert list(Example.objects.values_list("shard", "sha256")) == [(dataset.pk, "5")]
+
+
 def test_list_of_a_later_training_leaves_what_is_thought_of_the_examples(
     make_project: MakeProject, bucket: Path, tmp_path: Path
 ) -> None:
