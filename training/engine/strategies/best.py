@@ -5,13 +5,14 @@ and at which rate (see `contest`), all measured on the same examples, which none
 validation part or, where that is small, all examples, each held out in turn. Whenever the mean of the weights of what
 was trained so far and of a new network is better than either, the new one joins (see `soup`). For the rest of the time
 the ways that have joined are trained on all examples, and the mean of all these networks is published. Where what was
-measured is not better than `frozen` by more than chance, its answer is.
+measured is no better than `frozen`, its answer is.
 
 The best of many on some examples owes part of its lead to chance. So the figures that are shown are those of what would
 have been chosen without the example: half of the examples choose for the other half.
 """
 
 import copy
+import math
 import time
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -37,8 +38,8 @@ from ..networks.factory import get_family
 from ..networks.stages import Network, State, token_table
 from ..specs.strategies import FROZEN, USUAL_BUDGET, find_strategy
 from .base import Assignment, TrainedModel
-from .comparison import accuracy, calibrated_loss, candidate, is_better
-from .contest import ROUNDS, Announced, Answer, Clock, Contest, OutOfTime, Recipe, best_epoch, by_loss
+from .comparison import accuracy, calibrated_loss, candidate, has_less_loss
+from .contest import Announced, Answer, Clock, Contest, OutOfTime, Recipe, best_epoch, by_loss, rounds_of
 from .features import decode, extract
 from .finetune import Fast, Feeding, claiming_naively, compact_table, prepare, tokens_of
 from .frozen import cross_validates, publish
@@ -55,7 +56,6 @@ LEAST_VALIDATED = 300  # examples of a validation part, of fewer of which each i
 # Of the time, for networks that are trained on all examples, when there is something to publish; the second where each
 # example is held out in turn, as then the others together have seen all examples, too.
 ON_ALL, ON_ALL_AFTER_TURNS = 0.5, 0.25
-SURE = 1.0  # standard errors by which a mean is to be better than `frozen`: with what is added it only becomes better
 DRAWS = 8  # of one way, at the most
 MOST_ON_ALL = 16  # networks
 
@@ -94,7 +94,7 @@ def train(assignment: Assignment) -> TrainedModel:
         known=known,
     )
     if not training.fast.is_of_few:
-        contest.run(training.recipes(), (given.epochs,) if given.epochs else ROUNDS)
+        contest.run(training.recipes(), [given.epochs] if given.epochs else training.rounds())
     for draw in range(2, DRAWS + 1):
         ways = [replace(recipe, draw=draw) for recipe in training.joined(answers) if recipe.draw == draw - 1]
         for way in ways:
@@ -184,6 +184,11 @@ class Training:
                     rates.append(config.learning_rate * SLOWER)
                 found += [Recipe(name, cut, replace(config, learning_rate=rate)) for rate in rates]
         return found
+
+    def rounds(self) -> list[int]:
+        """Return for how many epochs ways are trained, round after round."""
+        config = self._recipe_of(self.network.last_cut).config
+        return rounds_of(math.ceil(len(self.turns[0].train) / config.batch_size))
 
     def held_out(self, recipe: Recipe) -> tuple[Array, Sequence[Epoch]]:
         """Return what networks that have not learnt from them say of the examples, and the first one's epochs.
@@ -299,7 +304,7 @@ class Training:
         averaged = self.soup.probabilities
         if averaged is not None and len(self.soup) > 1:
             board.append(candidate(self.soup.title, averaged, truth))
-        if averaged is None or not is_better(averaged, frozen, truth, sure=SURE):
+        if averaged is None or not has_less_loss(averaged, frozen, truth):
             trained = publish(
                 self.assignment, fast.seen, fast.examples, fast.split, fast.selection, fast.unreadable
             )

@@ -2,7 +2,8 @@
 
 Who waits longer must not get less. A few steps on few examples can spoil what a network knew, and what is
 published has gone through more steps than were measured. So the fine-tuned network has to be better by more than
-chance explains, or else the answer of `frozen`, whose features are at hand anyway, is published.
+chance explains, or else the answer of `frozen`, whose features are at hand anyway, is published. The mean of several
+networks is steadier, and what is published is the mean of more: it has to be better, that is all.
 """
 
 import numpy as np
@@ -17,17 +18,22 @@ from .out_of_fold import calibrated
 SURE = 2.0  # standard errors of the mean difference that count as more than chance
 
 
-def is_better(tuned: Array, frozen: Array, labels: Labels, *, sure: float = SURE) -> bool:
+def is_better(tuned: Array, frozen: Array, labels: Labels) -> bool:
     """Return whether the first probabilities, N × classes, are clearly better than the second.
 
-    They have to be right as often, and to have less loss, each at its best temperature, by more than so many
-    standard errors of the difference.
+    They have to be right as often, and to have less loss, each at its best temperature, by more than `SURE` standard
+    errors of the difference.
     """
     if accuracy(tuned, labels) < accuracy(frozen, labels):
         return False
     gain = _losses(frozen, labels) - _losses(tuned, labels)
     error = gain.std(ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else np.inf
-    return bool(gain.mean() > sure * error)
+    return bool(gain.mean() > SURE * error)
+
+
+def has_less_loss(averaged: Array, frozen: Array, labels: Labels) -> bool:
+    """Return whether the first probabilities, N × classes, have less loss than others, both at their temperatures."""
+    return calibrated_loss(averaged, labels) < calibrated_loss(frozen, labels)
 
 
 def candidate(name: str, probabilities: Array, labels: Labels) -> ViewMetrics:

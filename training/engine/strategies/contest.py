@@ -21,7 +21,8 @@ from ..specs.hyperparameters import TrainConfig
 from .comparison import calibrated_loss
 from .linear_head import Array, Labels
 
-ROUNDS = (3, 6, 12, 24, 48)  # epochs
+SHORTEST, LONGEST = 3, 96  # epochs of a training
+FIRST_STEPS = 150  # of the first round: fewer do not tell which way is good
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,12 @@ class Recipe:
         """Return the name with what tells it from others of that name."""
         draw = f", draw {self.draw}" if self.draw > 1 else ""
         return f"{self.name}, {self.config.epochs} epochs at {self.config.learning_rate:g}{draw}"
+
+
+def rounds_of(steps: int) -> list[int]:
+    """Return the epochs of each round, of which one has so many steps: twice as many each time."""
+    epochs = min(LONGEST // 2, max(SHORTEST, math.ceil(FIRST_STEPS / steps)))
+    return [epochs << doubled for doubled in range((LONGEST // epochs).bit_length())]
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from ..small_data import few_sentences
 def test_mean_of_networks_is_published_with_the_figures_of_what_was_held_out(
     make_request: MakeRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(best, "is_better", lambda *_, sure: True)  # whatever twelve sentences say
+    monkeypatch.setattr(best, "has_less_loss", lambda *_: True)  # whatever twelve sentences say
     monkeypatch.setattr(best, "DRAWS", 2)
     monkeypatch.setattr(best, "MOST_ON_ALL", 3)
     tried: list[str] = []
@@ -70,7 +70,7 @@ def test_mean_of_networks_is_published_with_the_figures_of_what_was_held_out(
 def test_later_attempt_goes_on_with_the_networks_that_have_joined(
     make_request: MakeRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(best, "is_better", lambda *_, sure: True)
+    monkeypatch.setattr(best, "has_less_loss", lambda *_: True)
     monkeypatch.setattr(best, "DRAWS", 1)
     monkeypatch.setattr(best, "MOST_ON_ALL", 1)
     recipes, held_out = best.Training.recipes, best.Training.held_out
@@ -106,7 +106,7 @@ def test_later_attempt_goes_on_with_the_networks_that_have_joined(
 def test_network_that_beats_fast_on_many_examples_has_its_data_judged(
     make_request: MakeRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(best, "is_better", lambda *_, sure: True)
+    monkeypatch.setattr(best, "has_less_loss", lambda *_: True)
     recipes = best.Training.recipes
     monkeypatch.setattr(best.Training, "recipes", lambda training: recipes(training)[:1])
     monkeypatch.setattr(best, "DRAWS", 1)

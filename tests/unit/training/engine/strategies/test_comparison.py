@@ -1,6 +1,6 @@
 import numpy as np
 
-from training.engine.strategies.comparison import candidate, is_better
+from training.engine.strategies.comparison import candidate, has_less_loss, is_better
 
 LABELS = np.arange(200) % 2
 Array = np.ndarray
@@ -21,6 +21,8 @@ def test_clear_gain_is_kept() -> None:
 
 def test_gain_within_chance_is_not() -> None:
     assert not is_better(sure(0.805), sure(0.8), LABELS)
+    assert has_less_loss(sure(0.805), sure(0.8), LABELS)
+    assert not has_less_loss(sure(0.8), sure(0.8), LABELS)
     few = slice(0, 6)
     assert not is_better(sure(0.9)[few], sure(0.9, seed=1)[few], LABELS[few])
 
