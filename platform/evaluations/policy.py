@@ -5,8 +5,6 @@ decision yet, no evaluations: begin them; all measured: decide. The decision and
 which somebody else's promotion meanwhile undoes.
 """
 
-from datetime import timedelta
-
 import structlog
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -17,6 +15,7 @@ from core.periodic import for_each
 from models_registry.models import PRODUCTION, AliasMove, Project, RegisteredModel
 from models_registry.projects.versions import promote_version
 from models_registry.selectors import production_of
+from training.examples.findings import LOOKED_AT_WITHIN
 
 from .comparison import compare, standing_of
 from .models import PolicyDecision
@@ -25,7 +24,6 @@ from .services import TooManyEvaluations, compare_versions
 logger = structlog.get_logger(__name__)
 
 LOOKED_AT = 1000  # projects
-LOOKED_AT_WITHIN = timedelta(minutes=30)  # a version's data, after it went live
 
 
 def apply_policies() -> int:

@@ -94,12 +94,8 @@ def test_a_project_gets_better_while_its_callers_notice_nothing(
 def mend_by_keyboard(page: Page, data: str) -> None:
     """Take the suggestion for each label that looks wrong; excludes one example and takes that back."""
     examples = page.locator("[data-example]")
-
-    def shows_some() -> bool:  # which are looked for when the model is live
-        page.goto(f"{data}?show=doubt")
-        return examples.count() > 0
-
-    wait_until("labels that look wrong are found", shows_some)
+    page.goto(f"{data}?show=doubt")
+    expect(examples.first).to_be_visible(timeout=60_000)  # they are looked for when the model is live
     assert findings_here(page) == []
     listed = examples.count()
     page.keyboard.press("j")

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from django.utils import timezone
 
 from bucket.files import download
 from core.periodic import for_each
-from models_registry.models import RegisteredModel
+from models_registry.models import Project, RegisteredModel
 
 from ..datasets.models import Dataset
 from ..engine.data.manifest import Manifest, read_parts
@@ -26,6 +27,7 @@ from .revisions import counts_of, newest_revision
 logger = structlog.get_logger(__name__)
 
 AT_ONCE = 2_000  # examples in memory, and rows of one statement
+LOOKED_AT_WITHIN = timedelta(minutes=30)  # the data of a version, after it went live
 FIRST = "As it was uploaded"
 
 
@@ -87,6 +89,14 @@ def record_findings(
         row = RegisteredModel.objects.select_for_update().get(pk=model.pk)
         metrics = {**row.metrics, "naive_accuracy": naive_accuracy}
         RegisteredModel.objects.filter(pk=row.pk).update(metrics=metrics)
+
+
+def are_awaited(project: Project) -> bool:
+    """Tell whether what the newest training has found in its data is still to come."""
+    newest = Findings.objects.filter(project=project).first()
+    if newest is None or timezone.now() - newest.created_at > LOOKED_AT_WITHIN:
+        return False
+    return newest.awaited or newest.applied_at is None
 
 
 def apply_waiting(model: RegisteredModel | None = None) -> int:

@@ -81,6 +81,11 @@ class Wanted:
         """Tell whether more is asked for than class, part and kind: what a page shows without being asked to."""
         return bool(self.source or self.by or self.since)
 
+    @property
+    def is_of_findings(self) -> bool:
+        """Tell whether what is asked for is what a training finds in its data."""
+        return self.show in ORDERS
+
     def filter(self, project: Project) -> QuerySet[Example]:
         """Return the examples, in no order."""
         rows = Example.objects.filter(project=project)

@@ -21,6 +21,7 @@ from models_registry.models import Project, TaskType
 from models_registry.projects.selectors import own_project
 
 from ..examples import edits
+from ..examples.findings import are_awaited
 from ..examples.models import Edit, Example
 from ..examples.responses import download_response
 from ..examples.revisions import newest_revision, pending_edits
@@ -203,6 +204,7 @@ def _shown(request: PageRequest, project: Project, after: str) -> HttpResponse:
     )
     counts = count_examples(project)
     labels = list(counts.classes)
+    is_sought = not page.examples and (wanted.is_of_findings or not counts.total)
     running = TrainingJob.objects.unfinished().filter(project=project).only("pk").order_by("pk").first()
     query = urlencode(wanted.parameters())
     context = {
@@ -231,6 +233,7 @@ def _shown(request: PageRequest, project: Project, after: str) -> HttpResponse:
         "pending": pending_edits(project),
         "revision": newest_revision(project),
         "running": running,
+        "are_awaited": is_sought and are_awaited(project),
         **additions_context(project),
     }
     template = "training/data_examples.html" if request.htmx else "training/data.html"

@@ -12,13 +12,14 @@ from django.urls import reverse
 from django.utils import timezone
 
 from models_registry.models import Project
-from tests.factories import UserFactory
+from tests.factories import RegisteredModelFactory, UserFactory
 from tests.tiny_models import picture
 from training.datasets.models import DatasetValidation
 from training.examples import additions, edits
 from training.examples.attempts import UploadAttempt
 from training.examples.downloads import COLUMNS
-from training.examples.models import Edit, Example
+from training.examples.findings import LOOKED_AT_WITHIN
+from training.examples.models import Edit, Example, Findings
 from training.examples.similar import Similar
 from training.pages import project_data
 from work import transitions
@@ -57,6 +58,33 @@ def test_labels_that_look_wrong_come_by_certainty(project: Project, client: Clie
     page = client.get(url(project), {"show": "doubt"})
     assert [one.doubt for one in page.context["page"].examples] == [0.9, 0.89]
     assert "rather iris?" in page.content.decode()
+
+
+def test_page_says_that_the_data_are_still_being_looked_at(project: Project, client: Client) -> None:
+    """And asks again by itself, but not for ever; what is there already is shown."""
+    model = RegisteredModelFactory(project=project, version=2)
+    dataset = Example.objects.filter(project=project)[0].shard
+    found = Findings.objects.create(
+        project=project, model=model, dataset=dataset, key="findings", size=1, sha256="0" * 64, awaited=True
+    )
+    Example.objects.filter(project=project).update(oddness=None)
+
+    def shown(**parameters: str) -> str:
+        return client.get(url(project), parameters).content.decode()
+
+    asks_again = f'hx-get="{url(project)}?show=odd_one"'
+    assert "still being looked at" in shown(show="odd_one")
+    assert asks_again in shown(show="odd_one")
+    assert "still being looked at" not in shown(show="doubt")
+    assert "No example matches" in shown(show="excluded")
+    found.awaited = False
+    found.save()
+    assert "still being looked at" in shown(show="odd_one"), "the rows do not have them yet"
+    Findings.objects.update(created_at=timezone.now() - LOOKED_AT_WITHIN * 2)
+    assert "Nothing is odd" in shown(show="odd_one")
+    Findings.objects.update(created_at=timezone.now(), applied_at=timezone.now())
+    assert asks_again not in shown(show="odd_one")
+    assert "Nothing is odd" in shown(show="odd_one")
 
 
 def test_pages_follow_one_another_without_gaps(
