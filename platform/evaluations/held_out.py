@@ -13,8 +13,8 @@ from django.db import transaction
 from bucket.files import download
 from core.exceptions import InvalidRequest
 from models_registry.models import Project, RegisteredModel
-from training.engine.data.manifest import TEST, TRAIN, VALIDATION, Manifest, read_manifest
-from training.engine.seen_examples import read_seen_examples
+from training.engine.data.manifest import TEST, TRAIN, VALIDATION, Manifest
+from training.engine.seen_examples import read_seen_examples, read_seen_examples_in_pieces
 from training.examples.edits import lock, newest_edit, renamed_classes
 from training.examples.models import Example, Findings
 from training.jobs.models import TrainingJob
@@ -23,6 +23,7 @@ from .models import Evaluation
 from .results import SHOWN, Answered
 
 FIRST_REVISION = 1  # the upload of a project's first training, as it came
+AT_ONCE = 20_000  # examples of a file in memory
 MOST = 20_000  # examples that a version is run on; of more, those with the smallest digests, which are a fair draw
 
 
@@ -98,16 +99,15 @@ def learnt_by(model: RegisteredModel) -> Learnt:
     findings = Findings.objects.filter(model=model).first()
     if findings is None:
         return NOTHING
-    with _fetched(findings) as path:
-        manifest = read_manifest(path)
     parts = {TRAIN, VALIDATION} if model.metrics.get("refit_on_all", True) else {TRAIN}
-    rows = [
-        row for row in range(len(manifest)) if manifest.splits[row] in parts and not manifest.excluded[row]
-    ]
-    return Learnt(
-        frozenset(manifest.digests[row] for row in rows),
-        frozenset(manifest.groups[row] for row in rows if manifest.groups[row]),
-    )
+    digests, groups = set[str](), set[str]()
+    with _fetched(findings) as path:
+        for manifest, _ in read_seen_examples_in_pieces(path, AT_ONCE):
+            chosen = zip(manifest.splits, manifest.excluded, manifest.digests, manifest.groups, strict=True)
+            learnt = [pair for split, excluded, *pair in chosen if split in parts and not excluded]
+            digests.update(digest for digest, _ in learnt)
+            groups.update(group for _, group in learnt if group)
+    return Learnt(frozenset(digests), frozenset(groups))
 
 
 def names_now(model: RegisteredModel) -> dict[str, str]:

@@ -2,7 +2,8 @@
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 
 import structlog
@@ -16,7 +17,7 @@ from core.exceptions import InvalidRequest
 from models_registry.models import Project
 
 from ..datasets.models import Dataset
-from ..engine.data.manifest import TEST, Manifest, write_manifest
+from ..engine.data.manifest import TEST, Manifest, write_manifest_of
 from .edits import lock_listed
 from .files import revision_key
 from .models import Edit, Example, Revision
@@ -25,6 +26,7 @@ logger = structlog.get_logger(__name__)
 
 FEWEST = 2  # classes, and examples of each, that a training needs
 NAMED = 3  # edits that a summary tells of
+AT_ONCE = 20_000  # examples in memory
 
 
 def newest_revision(project: Project) -> Revision | None:
@@ -53,10 +55,10 @@ def next_revision(*, project: Project, author: User | None) -> Revision:
         summaries = [edit.summary for edit in edits.only("summary").order_by("-number")[: NAMED + 1]]
         if not summaries:
             return parent
-        manifest = manifest_of_project(project)
         more = [] if len(summaries) <= NAMED else ["and more"]
+        summary = "; ".join(summaries[:NAMED] + more)
         revision = write_revision(
-            project, manifest, author=author, parent=parent, summary="; ".join(summaries[:NAMED] + more)
+            project, manifest_of_project(project), author=author, parent=parent, summary=summary
         )
         edits.update(revision=revision)
     logger.info("revision.written", project=project.pk, number=revision.number, examples=revision.examples)
@@ -80,23 +82,29 @@ def require_trainable(project: Project) -> None:
 
 
 def write_revision(
-    project: Project, manifest: Manifest, *, author: User | None, parent: Revision | None, summary: str
+    project: Project, parts: Iterable[Manifest], *, author: User | None, parent: Revision | None, summary: str
 ) -> Revision:
-    """Put a manifest into the bucket and write its row; the project is locked. Raises `BucketError`."""
+    """Put a manifest of parts into the bucket and write its row; the project is locked. Raises `BucketError`."""
+    counts = Counter[str]()
+
+    def counted() -> Iterator[Manifest]:
+        for part in parts:
+            counts.update(counts_of(part.splits, part.excluded.tolist()))
+            yield part
+
     with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:
         path = Path(folder, "manifest.parquet")
-        write_manifest(path, manifest)
+        write_manifest_of(path, counted())
         key = revision_key(project)
         sha256, size = upload(path, key), path.stat().st_size
-    counts = counts_of(manifest.splits, manifest.excluded.tolist())
     return Revision.objects.create(
         project=project,
         number=parent.number + 1 if parent else 1,
         key=key,
         size=size,
         sha256=sha256,
-        examples=len(manifest) - counts.get("excluded", 0),
-        counts=counts,
+        examples=counts.total() - counts["excluded"],
+        counts=dict(counts),
         parent=parent,
         author=author,
         summary=summary[:500],
@@ -109,8 +117,8 @@ def counts_of(splits: Iterable[str], excluded: Iterable[bool]) -> dict[str, int]
     return dict(Counter("excluded" if is_excluded else split or "new" for split, is_excluded in parts))
 
 
-def manifest_of_project(project: Project) -> Manifest:
-    """Return the examples of a project as they are now."""
+def manifest_of_project(project: Project) -> Iterator[Manifest]:
+    """Yield the examples of a project as they are now, some at a time."""
     fields = (
         "shard__sha256",
         "place",
@@ -123,7 +131,9 @@ def manifest_of_project(project: Project) -> Manifest:
         "confirmed",
     )
     rows = Example.objects.filter(project=project).order_by("id").values_list(*fields)
-    return Manifest.of_columns(list(zip(*rows.iterator(chunk_size=20_000), strict=True)))
+    found = rows.iterator(chunk_size=AT_ONCE)
+    while some := list(islice(found, AT_ONCE)):
+        yield Manifest.of_columns(list(zip(*some, strict=True)))
 
 
 def shards_of(revision: Revision) -> list[Dataset]:

@@ -6,7 +6,8 @@ they are, so that another label costs a row and not a copy. Manifests are Parque
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -136,9 +137,22 @@ def _encoded(name: str, array: pyarrow.Array) -> pyarrow.Array:
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
     """Write a manifest."""
+    write_manifest_of(path, [manifest])
+
+
+def write_manifest_of(path: Path, parts: Iterable[Manifest]) -> None:
+    """Write one manifest of many parts, in memory of one; at least one."""
     import pyarrow.parquet
 
-    pyarrow.parquet.write_table(manifest.table(), path, compression="zstd")
+    with contextlib.ExitStack() as stack:
+        writer = None
+        for part in parts:
+            table = part.table()
+            if writer is None:
+                writer = stack.enter_context(
+                    pyarrow.parquet.ParquetWriter(path, table.schema, compression="zstd")
+                )
+            writer.write_table(table)
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -161,10 +175,16 @@ def read_parts(path: Path) -> tuple[list[str], list[bool]]:
 
 def manifest_of(table: pyarrow.Table) -> Manifest:
     """Return the manifest that the columns of a table hold. Raises `ValueError` for values that none has."""
-    columns = {name: table.column(name).to_pylist() for name in COLUMNS}
-    for name, values in columns.items():
-        if None in values:
-            raise ValueError(f"a value of {name} is missing")
+    columns = {name: _listed(name, table.column(name)) for name in COLUMNS}
     if unknown := set(columns["split"]) - set(SPLITS):
         raise ValueError(f"{sorted(unknown)[0]!r} is no part of a split")
     return Manifest.of_columns([columns[name] for name in COLUMNS])
+
+
+def _listed(name: str, column: pyarrow.ChunkedArray) -> list[Any]:
+    """Return the values of a column; of one of few values, equal ones are one object."""
+    if column.null_count:
+        raise ValueError(f"a value of {name} is missing")
+    values: list[Any] = column.to_pylist()
+    known = dict[str, str]()
+    return [known.setdefault(value, value) for value in values] if name in WORDS else values

@@ -80,7 +80,7 @@ def with_revision(
     manifest = Manifest.of_upload(job.dataset.sha256, places, digests, labels, splits)
     manifest.excluded[-2] = True
     Example.objects.create(project=job.project, shard=job.dataset, place=places[0])
-    job.revision = write_revision(job.project, manifest, author=None, parent=None, summary="Mended")
+    job.revision = write_revision(job.project, [manifest], author=None, parent=None, summary="Mended")
     job.save(update_fields=["revision"])
     return job
 

@@ -9,7 +9,7 @@ from bucket.files import upload
 from core.exceptions import InvalidRequest
 from tests.factories import DatasetFactory, ProjectFactory, RegisteredModelFactory
 from training.engine.data.manifest import Manifest, read_manifest, write_manifest
-from training.examples import edits, findings
+from training.examples import edits, findings, revisions
 from training.examples.models import Edit, Example, Findings, Revision
 from training.examples.revisions import next_revision, pending_edits, require_trainable
 
@@ -217,3 +217,20 @@ def test_later_training_does_not_judge_what_was_relabelled_meanwhile(
     second.refresh_from_db()
     assert first.doubt is not None
     assert (second.doubt, second.suggested) == (None, "")
+
+
+def test_revision_of_several_parts_is_one_manifest(
+    make_project: MakeProject, bucket: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A million examples do not fit into a web process."""
+    project = make_project()
+    edits.exclude(project=project, author=project.owner, chosen=Example.objects.filter(label="rose"))
+    monkeypatch.setattr(revisions, "AT_ONCE", 5)
+    revision = next_revision(project=project, author=project.owner)
+    manifest = read_manifest(bucket / revision.key)
+    rows = Example.objects.filter(project=project).order_by("id")
+    listed = zip(manifest.places, manifest.labels, manifest.splits, manifest.excluded.tolist(), strict=True)
+    assert list(listed) == list(rows.values_list("place", "label", "split", "excluded"))
+    assert sum(revision.counts.values()) == len(manifest) > 10
+    assert revision.examples == rows.filter(excluded=False).count()
+    assert manifest.shards[0] is manifest.shards[-1], "equal words are one object"
