@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,7 @@ from .texts import check_texts
 FORMAT = 1
 LONGEST = 5  # characters of a window that is no whole word
 CHARACTERS_AT_ONCE = 1 << 20  # hashed together; one text may have more
+ENCODED_AT_ONCE = 1 << 18  # the same, where nothing has to be merged with what came before
 SPACE = ord(" ")
 BASE = 0x9E3779B97F4A7C15  # odd, so that it has an inverse modulo 2**64
 INVERSE = pow(BASE, -1, 1 << 64)
@@ -32,6 +34,14 @@ Hashes = npt.NDArray[np.uint64]
 Ids = npt.NDArray[np.int64]
 Numbers = npt.NDArray[np.int32]
 Weights = npt.NDArray[np.float32]
+
+
+class NgramRows(NamedTuple):
+    """Some texts: how many n-grams each has, and numbers and weights of all, one text after the other."""
+
+    sizes: Ids
+    ids: Numbers
+    weights: Weights
 
 
 @dataclass(frozen=True)
@@ -56,7 +66,7 @@ class NgramVocabulary:
     def learn(cls, texts: Sequence[str], *, most: int) -> "NgramVocabulary":
         """Return the n-grams that come in at least two texts, `most` of them, the commonest first."""
         hashes, frequencies = np.empty(0, np.uint64), np.empty(0, np.int64)
-        for _, (_, found, _) in _counted_chunks(texts):
+        for _, (_, found, _) in _counted_chunks(texts, CHARACTERS_AT_ONCE):
             hashes, place = np.unique(np.concatenate([hashes, found]), return_inverse=True)
             ones = np.concatenate([frequencies, np.ones(len(found), np.int64)])
             frequencies = np.bincount(place, ones, len(hashes)).astype(np.int64)
@@ -68,19 +78,24 @@ class NgramVocabulary:
 
     def encode(self, texts: Sequence[str]) -> list[WeightedNgrams]:
         """Return the n-grams of texts, weighted by sublinear tf-idf. Raises `InvalidInput`."""
-        check_texts(texts)
         encoded: list[WeightedNgrams] = []
-        for count, (rows, hashes, counts) in _counted_chunks(texts):
+        for sizes, ids, weights in self.encode_rows(texts):
+            bounds = sizes.cumsum()[:-1]
+            pairs = zip(np.split(ids, bounds), np.split(weights, bounds), strict=True)
+            encoded += [WeightedNgrams(*pair) for pair in pairs]
+        return encoded
+
+    def encode_rows(self, texts: Sequence[str]) -> Iterator[NgramRows]:
+        """Yield the same, some texts at a time. Raises `InvalidInput`."""
+        check_texts(texts)
+        for count, (rows, hashes, counts) in _counted_chunks(texts, ENCODED_AT_ONCE):
             places = np.minimum(np.searchsorted(self.hashes, hashes), max(0, len(self) - 1))
             known = self.hashes[places] == hashes if len(self) else np.zeros(len(hashes), bool)
             rows, ids = rows[known], places[known]
             weights = (1 + np.log(counts[known])) * self.idf[ids]
             lengths = np.sqrt(np.bincount(rows, weights**2, count))
             weights = (weights / lengths[rows]).astype(np.float32)
-            bounds = np.searchsorted(rows, np.arange(1, count))
-            pairs = zip(np.split(ids.astype(np.int32), bounds), np.split(weights, bounds), strict=True)
-            encoded += [WeightedNgrams(*pair) for pair in pairs]
-        return encoded
+            yield NgramRows(np.bincount(rows, minlength=count), ids.astype(np.int32), weights)
 
     @cached_property
     def json(self) -> str:
@@ -121,14 +136,14 @@ def normalise(text: str) -> str:
     return f" {' '.join(words)} "
 
 
-def _counted_chunks(texts: Sequence[str]) -> Iterator[tuple[int, tuple[Ids, Hashes, Ids]]]:
+def _counted_chunks(texts: Sequence[str], most: int) -> Iterator[tuple[int, tuple[Ids, Hashes, Ids]]]:
     """Yield, for some texts at a time, how many they are, and their n-grams by row: hash and count."""
     chunk: list[str] = []
     size = 0
     for text in texts:
         chunk.append(normalise(text))
         size += len(chunk[-1])
-        if size >= CHARACTERS_AT_ONCE:
+        if size >= most:
             yield len(chunk), _count(chunk)
             chunk, size = [], 0
     if chunk:

@@ -1,6 +1,5 @@
 """How gunicorn serves the pages and the REST API."""
 
-import ctypes
 import gc
 import os
 import shutil
@@ -8,8 +7,7 @@ import tempfile
 from typing import Any
 
 MOST = 8  # processes; each keeps models of its own in memory
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # mallopt(3)
-MALLOC = {M_TRIM_THRESHOLD: 512 * 2**20, M_MMAP_THRESHOLD: 32 * 2**20, M_ARENA_MAX: 2}
+MALLOC = {"map_from": 32 * 2**20, "trim_from": 512 * 2**20, "arenas": 2}
 
 bind = f"{os.environ.get('HOST') or '127.0.0.1'}:{os.environ.get('PORT') or '8000'}"
 worker_class = "config.web_worker.WebWorker"
@@ -44,10 +42,9 @@ def _keep_freed_memory() -> None:
     glibc would give a photo's buffers back to the system, which maps and clears them anew for the next photo,
     and have an arena for each thread. What models free goes back all the same: whoever evicts them asks for that.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries have none
-    if mallopt is not None:
-        for option, value in MALLOC.items():
-            mallopt(option, value)
+    from models_registry.artifacts.memory import set_malloc
+
+    set_malloc(**MALLOC)
 
 
 def child_exit(server: Any, worker: Any) -> None:

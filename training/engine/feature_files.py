@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from .mapped_arrays import forget
+
 DIGEST, FEATURES, VIEWS, SKETCH, WHOLE = "digest", "features", "views", "sketch", "whole"
 AT_ONCE = 4_096  # records that are copied at a time
 
@@ -42,6 +44,7 @@ def digests_of(records: Records) -> Iterator[bytes]:
     """Yield the digest of each record."""
     for start in range(0, len(records), AT_ONCE):
         yield from (digest.tobytes() for digest in records[DIGEST][start : start + AT_ONCE])
+        forget(records)
 
 
 def write_records(path: Path, digests: Sequence[str], columns: Columns, rows: npt.NDArray[np.int64]) -> None:
@@ -54,6 +57,8 @@ def write_records(path: Path, digests: Sequence[str], columns: Columns, rows: np
         target[DIGEST][some] = np.frombuffer(joined, "V32")
         for name, values in columns.items():
             target[name][some] = values[rows[some]]
+            forget(values)
+        forget(target)
     target.flush()
 
 
@@ -79,6 +84,8 @@ def merge_files(
             some = rows[start : start + AT_ONCE]
             merged[place : place + len(some)] = records[some]
             place += len(some)
+            forget(records)
+            forget(merged)
     merged.flush()
     return count
 

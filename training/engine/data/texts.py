@@ -153,7 +153,8 @@ def read_text_table(
 
     `progress` is told of each row, and may raise to stop.
     """
-    rows, unreadable = [], []
+    texts, labels, parts, groups = [], [], [], []
+    unreadable = []
     reader = open_table(path, limits, corrections)
     found = find_columns_of(reader, columns or {})
     for done, row in enumerate(iter_rows(reader, found), start=1):
@@ -162,12 +163,10 @@ def read_text_table(
         if isinstance(row, Unreadable):
             unreadable.append((row.name, row.reason))
         elif isinstance(row, Row):
-            rows.append(row)
-    return TextExamples(
-        path,
-        tuple(row.text for row in rows),
-        tuple(row.label for row in rows),
-        tuple(unreadable),
-        tuple(row.also[0] for row in rows),
-        tuple(row.also[1] for row in rows) if found.group else (),
-    )
+            part, group = row.also
+            texts.append(row.text)
+            labels.append(row.label)
+            parts.append(part)
+            groups.append(group)
+    named = tuple(groups) if found.group else ()
+    return TextExamples(path, tuple(texts), tuple(labels), tuple(unreadable), tuple(parts), named)

@@ -24,6 +24,7 @@ from ..feature_files import (
     open_records,
     write_records,
 )
+from ..mapped_arrays import forget
 from ..networks.backbones import PreparedBackbone
 from ..request import FeatureSource, TrainingRequest
 
@@ -134,3 +135,5 @@ def _copy(
         block = records[rows[some]]
         for name, values in columns.items():
             values[places[some]] = block[name]
+            forget(values)
+        forget(records)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -34,6 +35,7 @@ from ..feature_files import FEATURES, SKETCH, VIEWS, WHOLE
 from ..loop.checkpoints import Checkpoints
 from ..loop.distributed import ALONE, Distributed
 from ..loop.inputs import shared_array
+from ..mapped_arrays import forget, taken
 from ..networks.backbones import PreparedBackbone
 from .feature_cache import FeatureCache
 
@@ -47,6 +49,7 @@ TOKENS_ON_GPU = 16_384
 TEXTS_AT_ONCE, CHARACTERS_AT_ONCE = 5_000, 2_000_000  # tokenised between two looks at whether to stop
 IN_MEMORY = 256 << 20  # bytes of features; more lie in a file that is mapped into memory
 LOOK_AROUND = 0.2  # seconds
+AHEAD = 4  # batches that are handed to each thread at a time
 KEEP_EVERY = 15.0  # seconds between two pieces of the features that are kept for a later attempt
 
 OTHER_VIEWS = 2  # of few images: mirrored, and mirrored and closer
@@ -80,7 +83,8 @@ class Extracted:
     """What was extracted, a row for each example; `unreadable` says why some rows mean nothing.
 
     `activations` are examples × views × C × H × W of images, (all tokens) × width of texts, whose
-    `tokens` follow one another. `views` are examples × views × dimension: features of the same images seen otherwise.
+    `tokens`, those that were wanted, follow one another. `views` are examples × views × dimension: features of the same
+    images seen otherwise.
     `sketches`, of images, are what near copies are found by (`data.near_copies`). `whole` are the features of texts as
     a whole, the means over `windows` of them, where `features` are those of their beginnings. `in_eight_bits` says that
     the network of eight bits has looked.
@@ -126,10 +130,11 @@ class Seen:
 
     def only(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> "Seen":
         """Return that of some examples."""
+        some = np.asarray(rows, np.int64)
         return Seen(
-            self.features[rows],
-            None if self.views is None else self.views[rows],
-            None if self.sketches is None else self.sketches[rows],
+            taken(self.features, some),
+            None if self.views is None else taken(self.views, some),
+            None if self.sketches is None else taken(self.sketches, some),
             self.windows,
         )
 
@@ -174,7 +179,12 @@ def extract(
         run.work(batch)
         keeper.done(batch)
 
-    run_batches(work, batches, threads=threads, progress=progress, on_pause=keeper.keep, known=len(known))
+    def pause() -> None:
+        keeper.keep()
+        for values in run.extracted.columns.values():
+            forget(values)
+
+    run_batches(work, batches, threads=threads, progress=progress, on_pause=pause, known=len(known))
     keeper.keep(everything=True)
     crash_point("features.done")
     extracted = replace(run.extracted, unreadable=ranks.merge(run.extracted.unreadable))
@@ -425,40 +435,48 @@ class _TextRun(_Run):
         ranks: Distributed,
     ) -> None:
         super().__init__(backbone, examples, wanted, dimension, ranks)
+        # Those of all texts, one after the other: as many lists take several times the memory.
+        self.ids, self.starts = array("i"), np.zeros(len(examples) + 1, np.int64)
         self.further: dict[int, Windows] = {}  # the other windows of texts that have several
+        self.extracted.tokens = wanted.tokens or ()
         if wanted.windows > 1:
             self.extracted.windows = wanted.windows
             self.extracted.whole = self._zeros((len(examples), self.dimension), np.float32)
 
     def divide(self, indices: Sequence[int], progress: Progress) -> list[Sequence[int]]:
         """Tokenise the texts that are to be seen; returns batches of alike lengths."""
-        tokens: list[Sequence[int]] = (
-            [*self.wanted.tokens] if self.wanted.tokens else [()] * len(self.examples)
-        )
-        if indices and (self.wanted.tokens is None or self.wanted.windows > 1):
+        for index, (first, *further) in zip(indices, self._windows(indices, progress), strict=True):
+            self.ids.extend(first)
+            self.starts[index + 1] = len(first)
+            if further:
+                self.further[index] = [array("i", window) for window in further]
+        lengths = self.starts[1:][np.array(indices, np.int64)].tolist()
+        np.cumsum(self.starts, out=self.starts)
+        if self.wanted.cut:
+            width = int(self.session.get_outputs()[1].shape[2])
+            shape = (len(self.ids), width)
+            self.extracted.activations = shared_array(self.wanted.folder, shape, np.float32, self.ranks)
+        limit = TOKENS_ON_GPU if uses_gpu() else TOKENS_ON_CPU
+        return [[indices[place] for place in batch] for batch in length_batches(lengths, tokens=limit)]
+
+    def _windows(self, indices: Sequence[int], progress: Progress) -> Iterator[Windows]:
+        """Yield the token ids of the windows in which each of some texts is read, in their order."""
+        if self.wanted.tokens is not None and self.wanted.windows == 1:
+            yield from ([self.wanted.tokens[index]] for index in indices)
+        elif indices:
             tokenizer = self.backbone.tokenizer() or ""
             preprocessing = self.backbone.architecture.text_preprocessing
             preprocessing = replace(preprocessing, windows=self.wanted.windows)
             texts = [self.examples.names[index] for index in indices]
-            read = encode_windows(tokenizer, preprocessing, texts, progress)
-            for index, (first, *further) in zip(indices, read, strict=True):
-                tokens[index] = array("i", first)  # a list takes ten times the memory
-                if further:
-                    self.further[index] = [array("i", window) for window in further]
-        self.tokens = self.extracted.tokens = tokens
-        lengths = [len(ids) for ids in tokens]
-        self.starts = np.cumsum([0, *lengths])
-        if self.wanted.cut:
-            width = int(self.session.get_outputs()[1].shape[2])
-            shape = (sum(lengths), width)
-            self.extracted.activations = shared_array(self.wanted.folder, shape, np.float32, self.ranks)
-        limit = TOKENS_ON_GPU if uses_gpu() else TOKENS_ON_CPU
-        batches = length_batches([lengths[index] for index in indices], tokens=limit)
-        return [[indices[place] for place in batch] for batch in batches]
+            yield from encode_windows(tokenizer, preprocessing, texts, progress)
+
+    def _first(self, index: int) -> Sequence[int]:
+        """Return the token ids of a text's beginning."""
+        return self.ids[self.starts[index] : self.starts[index + 1]]
 
     def work(self, batch: Sequence[int]) -> None:
         """Run a batch, and write down what comes out."""
-        features, *more = self.session.run(None, {**pad([self.tokens[index] for index in batch])})
+        features, *more = self.session.run(None, {**pad([self._first(index) for index in batch])})
         self.extracted.features[batch] = features
         if self.extracted.whole is not None:
             self.extracted.whole[batch] = [self._whole(*pair) for pair in zip(batch, features, strict=True)]
@@ -473,7 +491,7 @@ class _TextRun(_Run):
         if further is None:
             return first
         others = self.session.run(["features"], {**pad(further)})[0]
-        found: Features = window_shares([self.tokens[index], *further]) @ np.vstack([first, others])
+        found: Features = window_shares([self._first(index), *further]) @ np.vstack([first, others])
         return found
 
 
@@ -557,9 +575,14 @@ def run_batches(
     """
     total, done = known + sum(map(len, batches)), known
     with ThreadPoolExecutor(threads) as pool:
-        pending: dict[Future[None], int] = {pool.submit(work, batch): len(batch) for batch in batches}
+        waiting, pending = iter(batches), dict[Future[None], int]()
         try:
-            while pending:
+            while True:
+                # To wait takes as long as futures are many, which would be tens of thousands of a million texts.
+                some = islice(waiting, threads * AHEAD - len(pending))
+                pending |= {pool.submit(work, batch): len(batch) for batch in some}
+                if not pending:
+                    break
                 finished, _ = wait(pending, timeout=LOOK_AROUND, return_when=FIRST_COMPLETED)
                 for future in finished:
                     done += pending.pop(future)

@@ -22,6 +22,7 @@ from ..examples import Examples
 from ..export.classifier import Head
 from ..fault_injection import crash_point
 from ..loop.evaluation import evaluate
+from ..mapped_arrays import blocks, pieces, taken
 from ..networks.backbones import PreparedBackbone, get_backbone
 from ..specs.hyperparameters import Hyperparameters
 from .base import Assignment, TrainedModel
@@ -31,7 +32,6 @@ from .linear_head import (
     Array,
     PathPoint,
     Selection,
-    blocks,
     refit_head,
     select_head,
     that_fit,
@@ -121,8 +121,8 @@ def _loss(seen: Seen, examples: Examples, split: Split, seed: int, check: Callab
         )
     train, validation = _that_fit(seen, split, seed)
     selection = select_head(
-        (seen.features[train], examples.labels[train]),
-        (seen.features[validation], examples.labels[validation]),
+        (taken(seen.features, np.array(train, np.int64)), examples.labels[train]),
+        (taken(seen.features, np.array(validation, np.int64)), examples.labels[validation]),
         len(examples.classes),
         on_point=lambda number, point: None,
         check=check,
@@ -192,7 +192,7 @@ def publish(
 def _probabilities(head: Head, features: Array, rows: Sequence[int]) -> Array:
     """Return those of some examples, N × classes, in memory of a few."""
     chosen = np.array(rows, np.int64)
-    return np.concatenate([head.probabilities(features[chosen[some]]) for some in blocks(len(chosen))])
+    return np.concatenate([head.probabilities(taken(features, chosen[some])) for some in blocks(len(chosen))])
 
 
 def fit_head(seen: Seen, examples: Examples, split: Split, seed: int, progress: Progress) -> Selection:
@@ -202,7 +202,7 @@ def fit_head(seen: Seen, examples: Examples, split: Split, seed: int, progress: 
     part. Raises `TrainingError`, `TrainingStopped`.
     """
     for part in (seen.features, seen.views):
-        if part is not None and not all(np.isfinite(part[some]).all() for some in blocks(len(part))):
+        if part is not None and not all(np.isfinite(some).all() for _, some in pieces(part)):
             raise TrainingError(NOT_FINITE)
     progress.enter("fit", "The classifier learns the classes", len(STRENGTHS))
 
@@ -218,7 +218,7 @@ def fit_head(seen: Seen, examples: Examples, split: Split, seed: int, progress: 
         strength, factor = (UNKNOWN, 1.0) if found is None else (found.strength, found.factor)
     selection = select_head(
         seen.only(train).with_labels(examples.labels[train]),
-        (seen.features[validation], examples.labels[validation]),
+        (taken(seen.features, np.array(validation, np.int64)), examples.labels[validation]),
         len(examples.classes),
         strength=strength,
         on_point=tell,

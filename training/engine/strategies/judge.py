@@ -12,10 +12,11 @@ from torch.nn import functional
 
 from ..data.near_copies import bundle_photos, connect_groups
 from ..label_issues import find_label_issues
+from ..mapped_arrays import blocks, taken
 from ..seen_examples import Directions, Judged, NearCopies
 from .base import TrainedModel
 from .features import Seen
-from .linear_head import Array, Labels, PrincipalAxes, blocks, choose_device, minimise, that_fit
+from .linear_head import Array, Labels, PrincipalAxes, choose_device, minimise, that_fit
 from .neighbours import describe_near_copies, directions_of, find_odd_ones, in_eight_bits
 from .out_of_fold import TOLERANCE, Rows, calibrated, deal
 
@@ -68,13 +69,13 @@ def held_out_once(
         held_out = folds == fold
         known = np.flatnonzero(~held_out)
         known = np.array(that_fit(known.tolist(), seen.features.shape[1], int(fold)), np.int64)
-        data = axes.matrix(seen.features[known]), torch.from_numpy(labels[known]).to(device)
+        data = axes.matrix(taken(seen.features, known)), torch.from_numpy(labels[known]).to(device)
         # From nothing: a fit that starts from another's end would know the labels that are held out.
         start = torch.zeros(len(axes.variances) + 1, classes, device=device)
         head = minimise(start, data, strength, check, tolerance=TOLERANCE)
         places = np.flatnonzero(held_out)
         for some in blocks(len(places)):
-            said = axes.apply(seen.features[places[some]]) @ head[:-1] + head[-1]
+            said = axes.apply(taken(seen.features, places[some])) @ head[:-1] + head[-1]
             scores[places[some]] = said.cpu().numpy()
     rows = np.flatnonzero(folds >= 0)
     _, factor = calibrated(torch.from_numpy(scores[rows]), torch.from_numpy(labels[rows]))

@@ -9,7 +9,7 @@ which the loss curves about alike in all of them, and needs less than half as ma
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -19,11 +19,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..export.classifier import Head, roots_of
+from ..mapped_arrays import pieces
 
 # Of the squared weights' penalty, per example, on features scaled to length 1 in the mean.
 STRENGTHS = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 3e-6, 1e-6, 3e-7)
 PATIENCE = 1  # strengths without a better validation loss, after which the path ends
 BETTER = 1e-3  # relative improvement of the loss that counts
+LEARNT = (
+    0.05  # of the loss of a head that knows how common classes are, and no more; before that no path ends
+)
 MAX_EVALUATIONS = 200
 GRADIENT_TOLERANCE = 1e-4
 LOSS_TOLERANCE = 1e-5
@@ -34,7 +38,6 @@ MOST_NUMBERS = (
     1 << 26
 )  # of features that are copied while a head is fitted; more are read from where they lie
 MOST_ROOTS = MOST_NUMBERS // 2  # of which roots are read: they help where examples are few
-BLOCK = 8_192  # examples that are read at a time
 WIDTH = 16  # numbers that processors multiply at a time: other numbers of columns take a quarter longer
 NEVER = -1e4  # the logit of a column that stands for no class
 
@@ -58,8 +61,11 @@ class Matrix(Protocol):
     def times(self, weight: Tensor) -> Tensor:
         """Return the product with columns × classes."""
 
-    def transposed_times(self, errors: Tensor) -> Tensor:
-        """Return the product of the transpose with examples × classes."""
+    def add_transposed_times(self, errors: Tensor, to: Tensor) -> None:
+        """Add the product of the transpose with examples × classes to columns × classes."""
+
+    def parts(self) -> Iterator[tuple[slice, "Matrix"]]:
+        """Yield the rows that are worked on at a time, each time with a matrix of them."""
 
 
 @dataclass(frozen=True)
@@ -78,14 +84,18 @@ class DenseMatrix:
         """Return the product with columns × classes."""
         return self.values @ weight
 
-    def transposed_times(self, errors: Tensor) -> Tensor:
-        """Return the product of the transpose with examples × classes."""
-        return self.values.T @ errors
+    def add_transposed_times(self, errors: Tensor, to: Tensor) -> None:
+        """Add the product of the transpose with examples × classes to columns × classes."""
+        to.addmm_(self.values.T, errors)
+
+    def parts(self) -> Iterator[tuple[slice, Matrix]]:
+        """Yield all at once."""
+        yield slice(None), self
 
 
 @dataclass(frozen=True)
 class LargeMatrix:
-    """Features that are too many to be copied: turned onto their axes anew, a block at a time, in every product."""
+    """Features that are too many to be copied: turned onto their axes anew, a part at a time, in every product."""
 
     features: Array
     mean: Tensor
@@ -103,25 +113,24 @@ class LargeMatrix:
         turned = self.axes @ weight
         shift = self.mean @ turned
         found = torch.empty(len(self.features), weight.shape[1], device=self.device)
-        for rows in blocks(len(self.features)):
-            torch.matmul(self._read(rows), turned, out=found[rows]).sub_(shift)
+        for rows, features in pieces(self.features):
+            torch.matmul(self._read(features), turned, out=found[rows]).sub_(shift)
         return found
 
-    def transposed_times(self, errors: Tensor) -> Tensor:
-        """Return the product of the transpose with examples × classes."""
+    def add_transposed_times(self, errors: Tensor, to: Tensor) -> None:
+        """Add the product of the transpose with examples × classes to columns × classes."""
         sums = torch.zeros(self.features.shape[1], errors.shape[1], device=self.device)
-        for rows in blocks(len(self.features)):
-            sums += self._read(rows).T @ errors[rows]
-        return self.axes.T @ (sums - self.mean[:, None] * errors.sum(0))
+        for rows, features in pieces(self.features):
+            sums += self._read(features).T @ errors[rows]
+        to.addmm_(self.axes.T, sums - self.mean[:, None] * errors.sum(0))
 
-    def _read(self, rows: slice) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(self.read(self.features[rows]))).to(self.device)
+    def parts(self) -> Iterator[tuple[slice, Matrix]]:
+        """Yield a part after the other."""
+        for rows, features in pieces(self.features):
+            yield rows, replace(self, features=features)
 
-
-def blocks(count: int) -> Iterator[slice]:
-    """Yield which of so many rows to read at a time."""
-    for start in range(0, count, BLOCK):
-        yield slice(start, min(start + BLOCK, count))
+    def _read(self, features: Array) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(self.read(features))).to(self.device)
 
 
 @dataclass(frozen=True)
@@ -163,13 +172,12 @@ class PrincipalAxes:
 
     def __init__(self, features: Array, device: torch.device, *, roots: bool | None = None) -> None:
         count, dimension = features.shape
-        parts = [*blocks(count)]
         wanted = features.size <= MOST_ROOTS and bool(features.min() >= 0)
         self.roots = wanted if roots is None else roots
         self.mean = (
-            np.sum([self.read(features[rows]).sum(0, dtype=np.float64) for rows in parts], axis=0) / count
+            np.sum([self.read(part).sum(0, dtype=np.float64) for _, part in pieces(features)], axis=0) / count
         )
-        squares = sum(float(np.square(self.read(features[rows]) - self.mean).sum()) for rows in parts)
+        squares = sum(float(np.square(self.read(part) - self.mean).sum()) for _, part in pieces(features))
         self.length = float(np.sqrt(squares / count)) if squares > 0 else 1.0
         self.device = device
         few = count < dimension
@@ -178,8 +186,8 @@ class PrincipalAxes:
             products = centred @ centred.T
         else:
             products = torch.zeros(dimension, dimension, dtype=torch.float64, device=device)
-            for rows in parts:
-                centred = self._centre(features[rows])
+            for _, part in pieces(features):
+                centred = self._centre(part)
                 products += centred.T @ centred
         variances, vectors = torch.linalg.eigh(products.double() / count)
         kept = variances > NEGLIGIBLE * variances[-1]
@@ -191,7 +199,10 @@ class PrincipalAxes:
 
     def apply(self, features: Array) -> Tensor:
         """Return features on the axes, N × axes."""
-        return self._centre(features) @ self.axes
+        turned = torch.empty(len(features), self.axes.shape[1], device=self.device)
+        for rows, part in pieces(features):
+            torch.matmul(self._centre(part), self.axes, out=turned[rows])
+        return turned
 
     def matrix(self, features: Array) -> Matrix:
         """Return features on the axes, as a fit needs them."""
@@ -218,7 +229,8 @@ class PrincipalAxes:
         return roots_of(features) if self.roots else features
 
     def _centre(self, features: Array) -> Tensor:
-        centred = (self.read(features) - self.mean.astype(np.float32)) / np.float32(self.length)
+        centred = self.read(features) - self.mean.astype(np.float32)
+        centred /= np.float32(self.length)
         return torch.from_numpy(centred).to(self.device)
 
 
@@ -282,12 +294,16 @@ def follow_path(
     tolerance: float = LOSS_TOLERANCE,
     to_the_end: bool = False,
 ) -> Path:
-    """Fit along the path on `train`, until the loss on `validation` no longer falls; or choose its end."""
+    """Fit along the path on `train`, until the loss on `validation` no longer falls; or choose its end.
+
+    Where many classes are hard to tell apart, the strongest regularisation lets a head learn nothing, and the next ones
+    hardly more: the path goes on until the loss on `train` has fallen.
+    """
     features, device = train[0], train[0].device
     labels, held_out_labels = (torch.from_numpy(part[1]).to(device) for part in (train, validation))
     parameters = torch.zeros(len(features.variances) + 1, classes, device=device)
     points: list[PathPoint] = []
-    chosen, best = 0, parameters
+    chosen, best, unaware = 0, parameters, _entropy(train[1])
     for strength in strengths:
         parameters = minimise(parameters, (features, labels), strength, check, tolerance=tolerance)
         train_accuracy, train_loss = _measure(parameters, features, labels)
@@ -296,9 +312,15 @@ def follow_path(
         on_point(len(points), points[-1])
         if to_the_end or len(points) == 1 or loss < points[chosen].validation_loss * (1 - BETTER):
             chosen, best = len(points) - 1, parameters
-        elif len(points) - 1 - chosen >= PATIENCE:
+        elif train_loss < (1 - LEARNT) * unaware and len(points) - 1 - chosen >= PATIENCE:
             break
     return Path(tuple(points), chosen, best)
+
+
+def _entropy(labels: Labels) -> float:
+    """Return the mean loss of the shares of the classes themselves, in nats."""
+    counts = np.unique(labels, return_counts=True)[1]
+    return float(np.log(len(labels)) - (counts * np.log(counts)).sum() / len(labels))
 
 
 def refit_head(
@@ -341,15 +363,12 @@ def minimise(
     all examples and classes times the column's mean square, plus the penalty's strength.
     """
     features, labels = data
-    chances = _logits(start, features).softmax(1)
-    curvature = chances.sub_(chances.square()).mean().clamp(min=LEAST_CURVATURE)
-    del chances
+    curvature = _spread(start, features, len(labels)).clamp(min=LEAST_CURVATURE)
     scale = torch.cat([curvature * features.variances + strength, curvature[None]]).rsqrt()[:, None]
     classes = start.shape[1]
     start = functional.pad(start, (0, -classes % (WIDTH if classes > WIDTH else FEW_CLASSES)))
     start[-1, classes:] = NEVER
     values = start / scale
-    places = torch.arange(len(labels), device=labels.device), labels
     optimizer = torch.optim.LBFGS(
         [values],
         max_iter=MAX_EVALUATIONS,
@@ -364,16 +383,30 @@ def minimise(
         check()
         parameters = values * scale
         weight = parameters[:-1]
-        errors = _logits(parameters, features).log_softmax(1)
-        value = strength / 2 * weight.square().sum() - errors[places].mean()
-        errors.exp_()[places] -= 1
-        errors /= len(labels)
-        slope = features.transposed_times(errors).add_(weight, alpha=strength)
-        values.grad = torch.cat([slope, errors.sum(0, keepdim=True)]).mul_(scale)
+        value, slope = strength / 2 * weight.square().sum(), torch.zeros_like(parameters)
+        for rows, part in features.parts():
+            errors = _logits(parameters, part).log_softmax(1)
+            right = labels[rows, None]
+            value -= errors.gather(1, right).sum() / len(labels)
+            errors.exp_().scatter_add_(1, right, torch.full_like(right, -1, dtype=errors.dtype))
+            errors /= len(labels)
+            part.add_transposed_times(errors, slope[:-1])
+            slope[-1] += errors.sum(0)
+        slope[:-1].add_(weight, alpha=strength)
+        values.grad = slope.mul_(scale)
         return value
 
     optimizer.step(loss)  # type: ignore[no-untyped-call]
     return (values * scale)[:, :classes].contiguous()
+
+
+def _spread(parameters: Tensor, features: Matrix, count: int) -> Tensor:
+    """Return the mean of p · (1 - p) over so many examples and all classes."""
+    total = torch.zeros((), dtype=torch.float64, device=parameters.device)
+    for _, part in features.parts():
+        chances = _logits(parameters, part).softmax(1)
+        total += chances.sub_(chances.square()).sum()
+    return (total / (count * parameters.shape[1])).float()
 
 
 def _logits(parameters: Tensor, features: Matrix) -> Tensor:

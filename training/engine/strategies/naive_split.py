@@ -15,8 +15,9 @@ import numpy.typing as npt
 
 from ..data import Split
 from ..examples import Examples
+from ..mapped_arrays import taken
 from .features import Seen
-from .linear_head import Selection, refit_head
+from .linear_head import Selection, refit_head, that_fit
 from .out_of_fold import OutOfFold, deal, dense_out_of_fold
 
 WORTH_TELLING = (
@@ -54,14 +55,16 @@ def gain_of_split(
     moved, left = validation[shared & drawn], validation[shared & ~drawn]
     if not len(moved) or not len(left):
         return None
-    rows, labels = np.concatenate([train, moved]), examples.labels
+    dimension = seen.features.shape[1]
+    rows = np.array(that_fit(np.concatenate([train, moved]).tolist(), dimension, seed), np.int64)
+    labels = examples.labels
     features = seen.only(rows).with_labels(labels[rows])
     head = refit_head(*features, selection.head, selection.strength, check=check)
 
     def right(probabilities: npt.NDArray[np.float32]) -> float:
         return float((probabilities.argmax(1) == labels[left]).mean())
 
-    known = seen.features[left]
+    known = taken(seen.features, left)
     return float(shared.mean()) * (
         right(head.probabilities(known)) - right(selection.head.probabilities(known))
     )

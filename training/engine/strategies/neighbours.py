@@ -13,15 +13,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ..mapped_arrays import pieces, taken
 from ..seen_examples import SCALE, Directions, NearCopies
 
 AXES = 64  # of a direction
 NEAREST = 5  # others that an example's distance is the mean of
 FAR_OUT = 3.0  # distances between the quartiles, above the upper one
 FEWEST = 40  # examples, of fewer none is odd
-BLOCK = (
-    2_048  # examples whose features are turned at a time, and that are compared with all others at the most
-)
+BLOCK = 2_048  # examples that are compared with all others at a time, at the most
 COMPARED = 1 << 24  # pairs of examples that are compared at a time, of which each takes nine bytes
 LARGEST_GROUP = 1_000  # examples of a group of near copies that are compared
 AT_LEAST = 0.9  # likeness of near copies of which nobody has features
@@ -31,15 +30,14 @@ Array = npt.NDArray[np.float32]
 
 def directions_of(features: Array) -> Array:
     """Return features on their first principal axes, N × 64 at the most, each of length 1 (0 for the very middle)."""
-    parts = [slice(start, start + BLOCK) for start in range(0, len(features), BLOCK)]
-    mean = torch.stack([_of_length_one(features[rows]).sum(0) for rows in parts]).sum(0) / len(features)
+    mean = torch.stack([_of_length_one(part).sum(0) for _, part in pieces(features)]).sum(0) / len(features)
     products = torch.zeros(features.shape[1], features.shape[1], dtype=torch.float64)
-    for rows in parts:
-        values = (_of_length_one(features[rows]) - mean).double()
+    for _, part in pieces(features):
+        values = (_of_length_one(part) - mean).double()
         products += values.T @ values
     _, axes = torch.linalg.eigh(products)
     axes = axes[:, -AXES:].flip(1).float()
-    turned = torch.cat([(_of_length_one(features[rows]) - mean) @ axes for rows in parts])
+    turned = torch.cat([(_of_length_one(part) - mean) @ axes for _, part in pieces(features)])
     turned = turned / turned.norm(dim=1, keepdim=True).clamp(min=1e-12)
     found: Array = turned.numpy()
     return found
@@ -112,7 +110,7 @@ def _likeness(rows: Sequence[int], digests: Sequence[str], features: Array | Non
         return 1.0
     if features is None:
         return AT_LEAST
-    some = features[list(rows[:LARGEST_GROUP])]
+    some = taken(features, np.array(rows[:LARGEST_GROUP], np.int64))
     some = some / np.maximum(np.linalg.norm(some, axis=1, keepdims=True), 1e-12)
     alike = some @ some.T
     np.fill_diagonal(alike, -1.0)

@@ -7,7 +7,7 @@ loss there is published. Both are linear in the end, so that the weights disappe
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
@@ -19,8 +19,9 @@ from scipy.sparse import csr_array  # type: ignore[import-untyped]
 from torch import Tensor
 from torch.nn import functional
 
+from models_registry.artifacts.memory import return_freed_memory, set_malloc
 from models_registry.artifacts.model_metrics import ViewMetrics
-from models_registry.artifacts.ngrams import NgramVocabulary, WeightedNgrams
+from models_registry.artifacts.ngrams import NgramVocabulary, Numbers
 from models_registry.artifacts.views import NETWORK, NETWORK_AND_NGRAMS, NGRAMS
 
 from ..events import Progress
@@ -28,7 +29,7 @@ from ..examples import Examples
 from ..export.classifier import Head, NgramHead
 from ..loop.evaluation import evaluate
 from .base import Assignment, TrainedModel
-from .linear_head import Array, Labels, PathPoint, follow_path, minimise
+from .linear_head import Array, Labels, Matrix, PathPoint, follow_path, minimise
 from .out_of_fold import OutOfFold, deal, out_of_fold
 
 STRENGTHS = (3e-5, 1e-5, 3e-6, 1e-6)
@@ -44,6 +45,11 @@ MOST_WEIGHTS = 8_000_000  # of n-grams × classes: 32 MB of the model's file
 # To learn from, and to choose by: the vectors of more would not fit into memory. A text has up to three n-grams for
 # each of its characters.
 MOST_EXAMPLES, MOST_JUDGED, MOST_CHARACTERS = 100_000, 30_000, 12_000_000
+# Of so many examples a fit takes and frees blocks of which glibc, which aligns them, makes ever more of its heap: up to
+# three times what is used. Each is given back at once then, which takes a tenth longer.
+MANY, LARGE = 30_000, 4 << 20  # bytes
+PART = 1 << 15  # texts whose errors are worked out together
+WEIGHTS_AT_ONCE = 1 << 22  # that are squared together
 AT_ONCE = 10_000  # texts whose probabilities are worked out together
 WORTH = 0.01  # by which both views have to be better than one, relative to its loss
 KEPT_IN_PLACE = 1e-3  # pulls weights to 1, so that there is one best pair on few examples
@@ -55,37 +61,45 @@ class SparseMatrix:
     It is turned by SciPy, as torch takes three times the matrix for it, and only when that is needed.
     """
 
-    def __init__(self, rows: csr_array) -> None:
-        self._rows = rows
-        self._matrix = _as_tensor(rows.indptr, rows.indices, rows.data, rows.shape)
+    def __init__(self, bounds: Numbers, ids: Numbers, weights: Array, columns: int) -> None:
+        self._bounds, self._ids, self._weights = bounds, ids, weights
+        self._shape = (len(bounds) - 1, columns)
+        self._matrix = _as_tensor(bounds, ids, weights, self._shape)
 
     @classmethod
-    def of(cls, texts: Sequence[WeightedNgrams], columns: int) -> Self:
-        """Return that of some texts; there are so many n-grams."""
-        bounds = np.cumsum([0, *(len(text.ids) for text in texts)], dtype=np.int32)
-        ids = np.concatenate([text.ids for text in texts]).astype(np.int32, copy=False)
-        weights = np.concatenate([text.weights for text in texts])
-        return cls(csr_array((weights, ids, bounds), (len(texts), columns)))
+    def of(cls, vocabulary: NgramVocabulary, texts: Sequence[str]) -> Self:
+        """Return that of some texts, a column for each n-gram of the vocabulary."""
+        sizes, ids, weights = zip(*vocabulary.encode_rows(texts), strict=True)
+        bounds = np.concatenate([[0], *sizes]).cumsum(dtype=np.int32)
+        return cls(bounds, np.concatenate(ids), np.concatenate(weights), len(vocabulary))
 
     def part(self, rows: range | npt.NDArray[np.int64]) -> Self:
         """Return some of the rows; those of a range take no memory of their own."""
+        columns = self._shape[1]
         if not isinstance(rows, range):
-            return type(self)(self._rows[rows])
-        bounds = self._rows.indptr[rows.start : rows.stop + 1]
+            some = self._as_scipy()[rows]
+            return type(self)(some.indptr, some.indices, some.data, columns)
+        bounds = self._bounds[rows.start : rows.stop + 1]
         within = slice(bounds[0], bounds[-1])
-        parts = self._rows.data[within], self._rows.indices[within], bounds - bounds[0]
-        return type(self)(csr_array(parts, (len(rows), self._rows.shape[1])))
+        return type(self)(bounds - bounds[0], self._ids[within], self._weights[within], columns)
+
+    def _as_scipy(self) -> csr_array:
+        return csr_array((self._weights, self._ids, self._bounds), self._shape)
 
     @cached_property
     def _transposed(self) -> Tensor:
-        turned = self._rows.tocsc()
+        turned = self._as_scipy().tocsc()
         return _as_tensor(turned.indptr, turned.indices, turned.data, turned.shape[::-1])
 
     @cached_property
     def variances(self) -> Tensor:
         """Return the mean square of each column."""
-        squares = np.bincount(self._rows.indices, np.square(self._rows.data), self._rows.shape[1])
-        return torch.from_numpy((squares / max(1, self._rows.shape[0])).astype(np.float32))
+        count, columns = self._shape
+        squares = np.zeros(columns)
+        for start in range(0, len(self._ids), WEIGHTS_AT_ONCE):
+            some = slice(start, start + WEIGHTS_AT_ONCE)
+            squares += np.bincount(self._ids[some], np.square(self._weights[some]), columns)
+        return torch.from_numpy((squares / max(1, count)).astype(np.float32))
 
     @property
     def device(self) -> torch.device:
@@ -96,12 +110,24 @@ class SparseMatrix:
         """Return the product with columns × classes."""
         return self._matrix @ weight
 
-    def transposed_times(self, errors: Tensor) -> Tensor:
-        """Return the product of the transpose with examples × classes."""
-        return self._transposed @ errors
+    def add_transposed_times(self, errors: Tensor, to: Tensor) -> None:
+        """Add the product of the transpose with examples × classes to columns × classes."""
+        to.addmm_(self._transposed, errors)
+
+    def parts(self) -> Iterator[tuple[slice, Matrix]]:
+        """Yield a part after the other, each the same every time: it knows its transpose."""
+        yield from self._parts
+
+    @cached_property
+    def _parts(self) -> list[tuple[slice, Matrix]]:
+        count = self._shape[0]
+        if count <= PART:
+            return [(slice(None), self)]
+        some = [range(start, min(start + PART, count)) for start in range(0, count, PART)]
+        return [(slice(rows.start, rows.stop), self.part(rows)) for rows in some]
 
 
-def _as_tensor(bounds: Array, numbers: Array, values: Array, shape: tuple[int, int]) -> Tensor:
+def _as_tensor(bounds: Numbers, numbers: Numbers, values: Array, shape: tuple[int, int]) -> Tensor:
     """Return a sparse matrix of compressed rows."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # such tensors are called a beta feature
@@ -143,13 +169,16 @@ def join_ngrams(assignment: Assignment, trained: TrainedModel) -> TrainedModel:
         everything = np.concatenate([learn_from, validation[judged]])
     else:
         learn_from = everything = everyone
+    if len(everything) >= MANY:
+        set_malloc(map_from=LARGE)  # for good: of a training only small things come after this
+        return_freed_memory()
     texts = [examples.names[index] for index in everything]
     most = min(MOST_NGRAMS, MOST_WEIGHTS // len(trained.classes))
     vocabulary = NgramVocabulary.learn(texts, most=most)
     if not len(vocabulary):
         return trained
     progress.check()
-    ngrams = SparseMatrix.of(vocabulary.encode(texts), len(vocabulary))
+    ngrams = SparseMatrix.of(vocabulary, texts)
     labelled = _Labelled(vocabulary, ngrams, examples.labels[everything], len(learn_from))
     fitted = _fit(assignment, trained, labelled, judged)
     weighed = _weigh(fitted, needs_network=assignment.strategy.keeps_network and trained.state is not None)
@@ -213,8 +242,8 @@ def _joined(
     for start in range(0, len(found), AT_ONCE):
         progress.check()
         rows = trained.validation[start : start + AT_ONCE]
-        encoded = labelled.vocabulary.encode([trained.examples.names[row] for row in rows])
-        ngrams = _said(SparseMatrix.of(encoded, len(labelled.vocabulary)), fitted.start)
+        texts = [trained.examples.names[row] for row in rows]
+        ngrams = _said(SparseMatrix.of(labelled.vocabulary, texts), fitted.start)
         network = _logarithms(trained.probabilities[start : start + AT_ONCE])
         found[start : start + AT_ONCE] = (
             torch.from_numpy(first * network + second * ngrams).softmax(1).numpy()

@@ -1,3 +1,4 @@
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -6,12 +7,21 @@ from typing import cast
 import numpy as np
 import pytest
 
+from training.engine.events import Progress
 from training.engine.feature_files import open_records
 from training.engine.loop.checkpoints import Checkpoints
 from training.engine.networks.backbones import PreparedBackbone
 from training.engine.request import FeatureSource
 from training.engine.strategies import features as module
-from training.engine.strategies.features import Extracted, Seen, _Keeper, close_up, in_chunks
+from training.engine.strategies.features import (
+    AHEAD,
+    Extracted,
+    Seen,
+    _Keeper,
+    close_up,
+    in_chunks,
+    run_batches,
+)
 from training.engine.training import train
 
 from ..conftest import MakeRequest
@@ -122,3 +132,28 @@ def test_attempt_that_had_other_bits_is_not_gone_on_with() -> None:
     ):
         assert _Keeper(extracted, checkpoints).restore() == known
         assert extracted.features.any() == bool(known)
+
+
+def test_few_batches_are_handed_on_at_a_time() -> None:
+    """To wait for as many futures as a million texts have batches takes longer than the batches do."""
+    taken, most, done = 0, 0, 0
+
+    class Batches(list[range]):
+        def __iter__(self) -> Iterator[range]:
+            nonlocal taken
+            for batch in super().__iter__():
+                taken += 1
+                yield batch
+
+    def work(batch: Sequence[int]) -> None:
+        nonlocal most, done
+        most = max(most, taken - len(batches) - done)  # once they are counted
+        done += 1
+
+    batches = Batches(range(start, start + 3) for start in range(0, 300, 3))
+    told: list[tuple[int, int]] = []
+    progress = SimpleNamespace(tell=lambda done, total, message: told.append((done, total)))
+    run_batches(work, batches, threads=1, progress=cast(Progress, progress), known=7)
+    assert done == len(batches)
+    assert most <= AHEAD
+    assert told[-1] == (307, 307)

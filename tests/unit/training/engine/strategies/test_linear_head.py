@@ -3,11 +3,13 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
+from training.engine import mapped_arrays
 from training.engine.strategies import linear_head
 from training.engine.strategies.linear_head import (
     DenseMatrix,
     Head,
     LargeMatrix,
+    Matrix,
     PrincipalAxes,
     Selection,
     refit_head,
@@ -27,6 +29,12 @@ def clusters(count: int, seed: int, spread: float = 1.0) -> Part:
     labels = generator.integers(0, CLASSES, count)
     features = 7 * (centres[labels] + spread * generator.normal(size=(count, DIMENSION))) - 50
     return features.astype(np.float32), labels
+
+
+def transposed_times(matrix: Matrix, errors: torch.Tensor) -> torch.Tensor:
+    sums = torch.zeros(len(matrix.variances), errors.shape[1])
+    matrix.add_transposed_times(errors, sums)
+    return sums
 
 
 def select(train: Part, validation: Part, **options: object) -> Selection:
@@ -54,6 +62,29 @@ def test_chosen_strength_has_the_least_validation_loss() -> None:
     assert losses[selection.chosen] <= min(losses) * 1.001
     assert 0 < selection.chosen < len(losses) - 1  # neither the strongest nor the weakest
     assert selection.strength == selection.points[selection.chosen].strength
+
+
+def test_path_goes_on_while_the_strength_lets_nothing_be_learnt() -> None:
+    """Of many classes that are hard to tell apart, the first strengths leave the loss where it was."""
+    classes, dimension = 50, 200
+    generator = np.random.default_rng(0)
+    centres = generator.normal(size=(classes, dimension)) * 0.1
+
+    def some(count: int) -> Part:
+        labels = generator.integers(0, classes, count)
+        return (centres[labels] + generator.normal(size=(count, dimension))).astype(np.float32), labels
+
+    train, validation = some(5_000), some(1_000)
+    callbacks = {"on_point": lambda number, point: None, "check": lambda: None}
+    selection = select_head(train, validation, classes, **callbacks)
+    first, chosen = selection.points[0], selection.points[selection.chosen]
+    assert first.validation_accuracy < 0.1
+    assert chosen.validation_accuracy > 0.13
+    alone = [
+        select_head(train, validation, classes, strengths=[strength], **callbacks).points[0].validation_loss
+        for strength in (3e-4, 1e-4, 3e-5)
+    ]
+    assert chosen.validation_loss < min(alone) * 1.01
 
 
 def test_points_measure_the_head_that_is_returned() -> None:
@@ -136,7 +167,7 @@ def test_asking_to_stop_ends_a_fit() -> None:
 def test_what_is_too_large_to_copy_is_multiplied_block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
     features, _ = clusters(300, 4)
     small = PrincipalAxes(features, CPU).matrix(features)
-    monkeypatch.setattr(linear_head, "BLOCK", 64)
+    monkeypatch.setattr(mapped_arrays, "PIECE", 64)
     monkeypatch.setattr(linear_head, "MOST_NUMBERS", features.size - 1)
     large = PrincipalAxes(features, CPU).matrix(features)
     assert isinstance(small, DenseMatrix)
@@ -148,14 +179,15 @@ def test_what_is_too_large_to_copy_is_multiplied_block_by_block(monkeypatch: pyt
         one, other = small.times(weight), large.times(weight)
         torch.testing.assert_close(one.abs(), other.abs(), rtol=1e-2, atol=1e-3)
         errors = one / one.norm()
-        found = large.transposed_times(errors)[axis].abs()
-        torch.testing.assert_close(found, small.transposed_times(errors)[axis].abs(), rtol=1e-2, atol=1e-3)
+        found, expected = (transposed_times(one, errors)[axis].abs() for one in (large, small))
+        torch.testing.assert_close(found, expected, rtol=1e-2, atol=1e-3)
 
 
 def test_head_on_what_is_too_large_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     features, labels = clusters(300, 5)
     start = select((features, labels), clusters(50, 2), strengths=[1e-2]).head
     small = refit_head(features, labels, start, 1e-3, check=lambda: None)
+    monkeypatch.setattr(mapped_arrays, "PIECE", 64)
     monkeypatch.setattr(linear_head, "MOST_NUMBERS", 1)
     large = refit_head(features, labels, start, 1e-3, check=lambda: None)
     np.testing.assert_allclose(large.probabilities(features), small.probabilities(features), atol=1e-2)
@@ -188,7 +220,7 @@ def test_head_on_features_that_are_never_negative_reads_their_roots() -> None:
 
 def test_roots_of_what_is_too_large_to_copy_are_read_block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
     features = np.exp(clusters(300, 4)[0] / 7)
-    monkeypatch.setattr(linear_head, "BLOCK", 64)
+    monkeypatch.setattr(mapped_arrays, "PIECE", 64)
     small = PrincipalAxes(features, CPU, roots=True)
     monkeypatch.setattr(linear_head, "MOST_NUMBERS", features.size - 1)
     large = PrincipalAxes(features, CPU, roots=True).matrix(features)

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -5,6 +7,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from models_registry.artifacts.ngrams import NgramVocabulary
+from training.engine.strategies import ngrams
 from training.engine.strategies.linear_head import minimise
 from training.engine.strategies.ngrams import SparseMatrix, View, balance, choose_view
 
@@ -18,7 +21,13 @@ def matrix() -> tuple[SparseMatrix, np.ndarray]:
     dense = np.zeros((len(TEXTS), len(vocabulary)), np.float32)
     for number, row in enumerate(rows):
         dense[number, row.ids] = row.weights
-    return SparseMatrix.of(rows, len(vocabulary)), dense
+    return SparseMatrix.of(vocabulary, TEXTS), dense
+
+
+def transposed_times(matrix: SparseMatrix, errors: torch.Tensor) -> torch.Tensor:
+    sums = torch.zeros(len(matrix.variances), errors.shape[1])
+    matrix.add_transposed_times(errors, sums)
+    return sums
 
 
 def test_sparse_matrix_multiplies_as_a_dense_one_does() -> None:
@@ -26,7 +35,7 @@ def test_sparse_matrix_multiplies_as_a_dense_one_does() -> None:
     weight = torch.randn(dense.shape[1], 3)
     errors = torch.randn(dense.shape[0], 3)
     np.testing.assert_allclose(sparse.times(weight), dense @ weight.numpy(), atol=1e-5)
-    np.testing.assert_allclose(sparse.transposed_times(errors), dense.T @ errors.numpy(), atol=1e-5)
+    np.testing.assert_allclose(transposed_times(sparse, errors), dense.T @ errors.numpy(), atol=1e-5)
     np.testing.assert_allclose(sparse.variances, (dense**2).mean(0), atol=1e-6)
 
 
@@ -37,11 +46,16 @@ def test_part_of_a_sparse_matrix_has_its_rows() -> None:
         part, expected = sparse.part(rows), dense[list(rows)]
         np.testing.assert_allclose(part.times(weight), expected @ weight.numpy(), atol=1e-5)
         errors = torch.randn(len(expected), 3)
-        np.testing.assert_allclose(part.transposed_times(errors), expected.T @ errors.numpy(), atol=1e-5)
+        np.testing.assert_allclose(transposed_times(part, errors), expected.T @ errors.numpy(), atol=1e-5)
 
 
-def test_sparse_head_agrees_with_scikit_learns_logistic_regression() -> None:
+@pytest.mark.parametrize("part", [4, 100])
+def test_sparse_head_agrees_with_scikit_learns_logistic_regression(
+    part: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ngrams, "PART", part)
     sparse, dense = matrix()
+    assert len(list(sparse.parts())) == math.ceil(len(TEXTS) / part)
     start = torch.zeros(dense.shape[1] + 1, 3)
     found = minimise(start, (sparse, torch.from_numpy(LABELS)), 1e-2, lambda: None).numpy()
     reference = LogisticRegression(C=1 / (1e-2 * len(LABELS)), max_iter=1000, tol=1e-8).fit(dense, LABELS)
