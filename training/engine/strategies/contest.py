@@ -7,6 +7,7 @@ that is left would not do for a further training.
 What each has said of the examples that it had not learnt from is kept, so that an attempt that dies loses one training.
 """
 
+import logging
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +21,8 @@ from ..loop.loop import Epoch
 from ..specs.hyperparameters import TrainConfig
 from .comparison import calibrated_loss
 from .linear_head import Array, Labels
+
+logger = logging.getLogger(__name__)
 
 SHORTEST, LONGEST = 3, 96  # epochs of a training
 FIRST_STEPS = 150  # of the first round: fewer do not tell which way is good
@@ -195,7 +198,8 @@ class Contest:
             return self._noted(Answer.from_tensors(recipe, kept))
         try:
             return self._train_in_time(recipe)
-        except TrainingError:  # no time, or a learning rate that is too high for this network
+        except TrainingError as error:  # no time, or a learning rate that is too high for this network
+            logger.info("Left out: %s: %s", recipe.title, error)
             return None
 
     def _train_in_time(self, recipe: Recipe) -> Answer | None:
@@ -204,7 +208,11 @@ class Contest:
         if recipe.cut not in self._measured:
             self._measured[recipe.cut] = self._epoch_seconds(recipe)
         each = self._measured[recipe.cut]
-        if recipe.config.epochs * each + self._publish_seconds(recipe, each) > self._clock.left:
+        needed = recipe.config.epochs * each + self._publish_seconds(recipe, each)
+        if needed > self._clock.left:
+            logger.info(
+                "Left out: %s: %.0f s of %.0f s that are left.", recipe.title, needed, self._clock.left
+            )
             return None
         began = time.monotonic()
         probabilities, curve = self._train(recipe)

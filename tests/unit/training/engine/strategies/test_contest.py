@@ -8,7 +8,7 @@ from training.engine.loop.loop import Epoch
 from training.engine.specs.hyperparameters import TrainConfig
 from training.engine.strategies import contest
 from training.engine.strategies.best import chosen_by_others
-from training.engine.strategies.contest import Answer, Clock, Contest, Recipe, best_epoch, by_loss
+from training.engine.strategies.contest import Answer, Clock, Contest, Recipe, best_epoch, by_loss, rounds_of
 
 LABELS = np.arange(400) % 2
 SLOW = 7  # a cut of which it takes a minute to make the input ready
@@ -69,6 +69,14 @@ def test_better_half_goes_on_with_more_epochs() -> None:
     ]
     assert by_loss(bench.contest.answers, LABELS)[0].recipe.name == "90"
     assert bench.kept == bench.contest.answers
+
+
+@pytest.mark.parametrize(
+    ("steps", "rounds"),
+    [(281, [3, 6, 12, 24, 48, 96]), (17, [9, 18, 36, 72]), (1, [48, 96])],
+)
+def test_first_round_has_steps_enough_to_tell_ways_apart(steps: int, rounds: list[int]) -> None:
+    assert rounds_of(steps) == rounds
 
 
 def test_who_does_not_gain_from_twice_the_epochs_does_not_go_on() -> None:
