@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     import pyarrow
 
 DIRECTION = "direction"  # a column
+ROWS = 20_000  # of a file that whoever reads it has in memory at a time
 ID = 16  # characters that tell a group of examples from others
 
 SCALE = 127  # of a direction's numbers in eight bits
@@ -111,7 +112,7 @@ def write_seen_examples(path: Path, request: TrainingRequest, examples: Examples
     columns = _opinions(examples, judged, len(manifest)) | _neighbours(examples, judged, len(manifest))
     for name, column in columns.items():
         table = table.append_column(name, column)
-    pyarrow.parquet.write_table(table, path, compression="zstd")
+    pyarrow.parquet.write_table(table, path, compression="zstd", row_group_size=ROWS)
 
 
 def _shown(request: TrainingRequest, examples: Examples, manifest: Manifest) -> dict[str, Sequence[object]]:

@@ -1,6 +1,7 @@
 """What trainings saw, taken over into the rows of the examples: the first training of a project lists them."""
 
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,11 +19,11 @@ from core.periodic import for_each
 from models_registry.models import Project, RegisteredModel
 
 from ..datasets.models import Dataset
-from ..engine.data.manifest import Manifest, read_parts
+from ..engine.data.manifest import Manifest, count_parts
 from ..engine.seen_examples import read_seen_examples_in_pieces
 from .edits import lock
 from .models import Example, Findings, Revision
-from .revisions import counts_of, newest_revision
+from .revisions import newest_revision, part_of
 
 logger = structlog.get_logger(__name__)
 
@@ -219,4 +220,7 @@ def _update(rows: QuerySet[Example], manifest: Manifest, further: Mapping[str, S
 
 def stored_counts(path: Path) -> dict[str, int]:
     """Return how many examples of each part a file of findings lists."""
-    return counts_of(*read_parts(path))
+    counts = Counter[str]()
+    for (split, is_excluded), count in count_parts(path).items():
+        counts[part_of(split, is_excluded)] += count
+    return dict(counts)

@@ -113,8 +113,12 @@ def write_revision(
 
 def counts_of(splits: Iterable[str], excluded: Iterable[bool]) -> dict[str, int]:
     """Return how many examples there are of each part, and how many are excluded."""
-    parts = zip(splits, excluded, strict=True)
-    return dict(Counter("excluded" if is_excluded else split or "new" for split, is_excluded in parts))
+    return dict(Counter(map(part_of, splits, excluded)))
+
+
+def part_of(split: str, is_excluded: bool) -> str:
+    """Return what an example is counted as."""
+    return "excluded" if is_excluded else split or "new"
 
 
 def manifest_of_project(project: Project) -> Iterator[Manifest]:

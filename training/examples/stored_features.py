@@ -73,10 +73,19 @@ def remove(rows: Iterable[FeatureFile]) -> None:
         row.delete()
 
 
+def count_used(project: Project) -> int:
+    """Return how many different examples trainings of a project may name."""
+    return _used(project).values("sha256").distinct().count()
+
+
 def used_digests(project: Project) -> set[bytes]:
-    """Return the SHA-256 of the examples that trainings of a project may name."""
-    rows = Example.objects.filter(project=project, excluded=False).order_by()
-    return set(map(bytes.fromhex, rows.values_list("sha256", flat=True).iterator(chunk_size=20_000)))
+    """Return their SHA-256."""
+    rows = _used(project).values_list("sha256", flat=True)
+    return set(map(bytes.fromhex, rows.iterator(chunk_size=20_000)))
+
+
+def _used(project: Project) -> QuerySet[Example]:
+    return Example.objects.filter(project=project, excluded=False).order_by()
 
 
 def mark_used(rows: Iterable[FeatureFile]) -> None:

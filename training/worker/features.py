@@ -15,7 +15,14 @@ from ..engine.feature_files import merge_files, open_records
 from ..engine.request import FeatureSource, TrainingResult
 from ..engine.specs.strategies import find_strategy
 from ..examples.models import FeatureFile
-from ..examples.stored_features import features_of, mark_used, remove, store_features, used_digests
+from ..examples.stored_features import (
+    count_used,
+    features_of,
+    mark_used,
+    remove,
+    store_features,
+    used_digests,
+)
 from ..jobs.models import TrainingJob
 
 logger = structlog.get_logger(__name__)
@@ -76,9 +83,10 @@ def _store(job: TrainingJob, fingerprint: str, path: Path, examples: int) -> Fea
 def _merge(job: TrainingJob, fingerprint: str, folder: Path) -> None:
     """Make one file of many, or of those of which half is of no use any more; drops what no example names."""
     rows = [row for row in features_of(job.project, job.architecture) if row.fingerprint == fingerprint]
-    wanted = used_digests(job.project)
-    if len(rows) <= MOST_FILES and len(wanted) >= LEAST_USED * sum(row.examples for row in rows):
+    used = count_used(job.project)
+    if len(rows) <= MOST_FILES and used >= LEAST_USED * sum(row.examples for row in rows):
         return
+    wanted = used_digests(job.project)
     paths = []
     for number, row in enumerate(rows):
         paths.append(folder / f"merged-{number}.npy")

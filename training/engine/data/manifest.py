@@ -165,12 +165,13 @@ def read_manifest(path: Path) -> Manifest:
         raise DataError(f"{path.name} is no list of examples that can be read ({error}).") from error
 
 
-def read_parts(path: Path) -> tuple[list[str], list[bool]]:
-    """Return of each example of a manifest that was checked in which part it is, and whether it is excluded."""
+def count_parts(path: Path) -> dict[tuple[str, bool], int]:
+    """Return how many examples of a manifest that was checked are in which part, and excluded or not."""
     import pyarrow.parquet
 
     table = pyarrow.parquet.read_table(path, columns=["split", "excluded"])
-    return table.column("split").to_pylist(), table.column("excluded").to_pylist()
+    found = table.group_by(["split", "excluded"]).aggregate([([], "count_all")]).to_pylist()
+    return {(row["split"], row["excluded"]): row["count_all"] for row in found}
 
 
 def manifest_of(table: pyarrow.Table) -> Manifest:
