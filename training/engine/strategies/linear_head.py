@@ -25,9 +25,8 @@ from ..mapped_arrays import pieces
 STRENGTHS = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 3e-6, 1e-6, 3e-7)
 PATIENCE = 1  # strengths without a better validation loss, after which the path ends
 BETTER = 1e-3  # relative improvement of the loss that counts
-LEARNT = (
-    0.05  # of the loss of a head that knows how common classes are, and no more; before that no path ends
-)
+# What the loss has to fall by, from that of a head that knows no more than how common classes are, before a path ends.
+LEARNT = 0.05
 MAX_EVALUATIONS = 200
 GRADIENT_TOLERANCE = 1e-4
 LOSS_TOLERANCE = 1e-5
