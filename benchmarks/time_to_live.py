@@ -81,9 +81,9 @@ def _measure(task: str, filename: str, data: bytes, test: Labelled) -> dict[str,
     }
 
 
-def wait_until_idle(platform: WholePlatform) -> None:
+def wait_until_idle(platform: WholePlatform, *, within: float = IDLE_WITHIN) -> None:
     """Wait for what the worker does when a model is live: the next job would wait for it in the queue."""
-    deadline = time.monotonic() + IDLE_WITHIN
+    deadline = time.monotonic() + within
     while any((platform.home / "jobs").glob("*")):
         if time.monotonic() > deadline:
             raise RuntimeError("The worker does not come to an end with a job.")

@@ -103,11 +103,15 @@ class Calibration:
 
 @dataclass(frozen=True)
 class View:
-    """A variant of a model (network, n-grams, both; Fast, Accurate), its accuracy in percent, if it was published."""
+    """A variant of a model (network, n-grams, both; Fast, Accurate), its accuracy in percent, if it was published.
+
+    Those are `alike` that have the least loss, or more by no more than chance explains.
+    """
 
     name: str
     accuracy: float | None
     chosen: bool
+    alike: bool
 
 
 @dataclass(frozen=True)
@@ -214,7 +218,12 @@ def reading_of(metrics: Mapping[str, object]) -> Reading | None:
 
 def _views(found: object, chosen: object) -> list[View]:
     return [
-        View(str(row.get("name", "")), _percent(row.get("accuracy")), row.get("name") == chosen)
+        View(
+            name=str(row.get("name", "")),
+            accuracy=_percent(row.get("accuracy")),
+            chosen=row.get("name") == chosen,
+            alike=row.get("alike") is True,
+        )
         for row in _objects(found)
     ]
 

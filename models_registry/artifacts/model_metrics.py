@@ -6,7 +6,7 @@ whoever reads metrics from a row or a document takes them for a mapping of anyth
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 ClassMetrics = TypedDict(
     "ClassMetrics", {"class": str, "precision": float, "recall": float, "f1": float, "support": int}
@@ -40,11 +40,15 @@ class MistakeMetrics(TypedDict, total=False):
 
 
 class ViewMetrics(TypedDict):
-    """What a text model could read, and its mean loss and accuracy."""
+    """What a text model could read, or a way to train: its mean loss and accuracy.
+
+    Those are `alike` that have the least loss, or more by no more than chance explains.
+    """
 
     name: str
     loss: float
     accuracy: float
+    alike: NotRequired[bool]
 
 
 class ReadingMetrics(TypedDict):
@@ -128,10 +132,10 @@ class ModelMetrics(Evaluation, DataMetrics, total=False):
     index of it; `settings` are the hyperparameters that were used, `unused_settings` names those that were given
     for nothing, `arithmetic` is what steps were computed in. `learnt_pieces` is how many pieces of words a
     tokenizer knows that was made of the data. `reading` is there where texts are longer than what the network reads
-    at a time. `candidates` are the answers of *Fast* and *Accurate* where both were compared, `kept` the name of the
-    one that was published; with `too_few_to_train` nothing was tried beside *Fast*. With `features_in_eight_bits` the
-    head was fitted on what the network of eight bits sees. `phase_seconds` and `parity` are added when the model is
-    published.
+    at a time. `candidates` are the answers that were compared, those of *Fast* and *Accurate* or all that *Best* has
+    tried, `kept` the name of the one that was published; with `too_few_to_train` nothing was tried beside *Fast*. With
+    `features_in_eight_bits` the head was fitted on what the network of eight bits sees. `phase_seconds` and `parity`
+    are added when the model is published.
 
     With `cross_validated` the figures are those of every example, held out in turn. `naive_accuracy` is about what a
     split that draws each example on its own would have claimed.

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Error as PlaywrightError
 
 from devtools.servers import chromium
 
@@ -20,7 +21,9 @@ ARGUMENTS = [
     "--use-fake-device-for-media-stream",  # a camera that shows moving colours
     "--use-fake-ui-for-media-stream",  # and a person who lets pages use it
 ]
-PATIENCE = 15_000  # milliseconds that an element may take to show up
+PATIENCE = (
+    30_000  # milliseconds that an element may take to show up: as long as a request may wait for the database
+)
 PASSWORD = "correct horse battery"
 ANSWERS = (404, 400)  # of a page that is not there, and of a form that cannot be used
 
@@ -59,9 +62,22 @@ def open_page(
     page.on("pageerror", lambda error: complaints.append(str(error)))
     try:
         yield page
+    except BaseException as error:
+        error.add_note(what_was_seen(page, complaints))
+        raise
     finally:
         context.close()
     assert not complaints, complaints
+
+
+def what_was_seen(page: Page, complaints: Collection[str]) -> str:
+    """Return what explains a failure: where the page is, what it shows, and what the console has."""
+    try:
+        return "\n".join(
+            (f"The page was at {page.url}", page.locator("body").inner_text(timeout=2000), *complaints)
+        )
+    except PlaywrightError as error:
+        return f"The page could not be looked at: {error}"
 
 
 STOPPED = ("htmx:sendAbort", "htmx:afterRequest")  # what htmx says of a request that a person has stopped

@@ -23,6 +23,20 @@ print(project.public_id)
 REFUSE_CAMERA = """() => {
   navigator.mediaDevices.getUserMedia = async () => { throw new DOMException("", "NotAllowedError"); };
 }"""
+# A camera that gives a picture when `give` is called, and no other.
+SLOW_CAMERA = """() => {
+  const canvas = document.createElement("canvas");
+  const stream = canvas.captureStream(0);
+  let given = 0;
+  window.give = () => {
+    canvas.getContext("2d").fillText(`picture ${(given += 1)}`, 10 * given, 20 * given);
+    stream.getVideoTracks()[0].requestFrame();
+  };
+  navigator.mediaDevices.getUserMedia = async () => {
+    requestAnimationFrame(window.give);
+    return stream;
+  };
+}"""
 MAY_USE_CAMERA = "document.featurePolicy.allowsFeature('camera')"
 
 
@@ -90,6 +104,25 @@ def test_camera_that_may_not_be_used_or_goes_away_can_be_started_again(
         expect(page.get_by_role("button", name="Add 1 photo")).to_be_enabled()
         start.click()
         expect(hold).to_be_focused()
+
+
+def test_picture_of_a_slow_camera_is_taken_once(platform: PlatformProcess, chromium_browser: Browser) -> None:
+    with open_page(chromium_browser, platform.base_url, **MODES["light"]) as page:
+        sign_up(page, "patient")
+        said = platform.manage("shell", "-c", PROJECT.format(owner="patient")).stdout
+        page.clock.install()
+        page.goto(f"/projects/{said.split()[-1]}/data/camera/")
+        page.evaluate(SLOW_CAMERA)
+        page.get_by_role("button", name="Start the camera").click()
+        photos = page.get_by_role("button", name="Remove photo")
+        hold = page.get_by_role("button", name="Hold to take photos")
+        expect(hold).to_be_focused()
+        page.keyboard.down(" ")
+        for given in range(1, 4):
+            page.evaluate("give()")
+            expect(photos).to_have_count(given)
+            page.clock.run_for(500)  # in which two more photos are due
+        page.keyboard.up(" ")
 
 
 def assert_shown_by_source(page: Page, data: str, number: int) -> None:

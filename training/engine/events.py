@@ -60,11 +60,15 @@ class EpochMetrics:
 
 @dataclass(frozen=True)
 class RankedAnswer:
-    """A way to train that was tried: its name, its accuracy (0…1) on what was held out, and its seconds."""
+    """A way to train that was tried: its name, its accuracy (0…1) on what was held out, and its seconds.
+
+    Those are `alike` that are the best, or within what chance explains of it.
+    """
 
     name: str
     accuracy: float
     seconds: float
+    alike: bool = False
 
     @property
     def percent(self) -> float:
@@ -75,7 +79,8 @@ class RankedAnswer:
     def from_json(cls, data: Mapping[object, object]) -> Self:
         """Read plain data; anything but a number counts as 0."""
         accuracy, seconds = _number(data.get("accuracy")), _number(data.get("seconds"))
-        return cls(str(data.get("name", "")), accuracy or 0.0, seconds or 0.0)
+        alike = data.get("alike") is True
+        return cls(str(data.get("name", "")), accuracy or 0.0, seconds or 0.0, alike)
 
 
 @dataclass(frozen=True)

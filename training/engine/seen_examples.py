@@ -212,8 +212,9 @@ def read_seen_examples_in_pieces(path: Path, size: int) -> Iterator[tuple[Manife
 
     with pyarrow.parquet.ParquetFile(path) as file:
         columns = [name for name in file.schema_arrow.names if name != DIRECTION]
-        for batch in file.iter_batches(batch_size=size, columns=columns):
-            yield _parted(pyarrow.Table.from_batches([batch]))
+        for group in range(file.num_row_groups):  # what is read of several at once is held until the last
+            for batch in file.iter_batches(size, [group], columns, use_threads=False):
+                yield _parted(pyarrow.Table.from_batches([batch]))
 
 
 def _parted(table: pyarrow.Table) -> tuple[Manifest, dict[str, list[object]]]:

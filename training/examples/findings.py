@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from bucket.files import download
@@ -28,6 +28,8 @@ from .revisions import newest_revision, part_of
 logger = structlog.get_logger(__name__)
 
 AT_ONCE = 2_000  # examples in memory, and rows of one statement
+# By a process that takes it over, with each piece anew: long enough for a download, or the wait for who else writes.
+HELD_FOR = timedelta(minutes=5)
 LOOKED_AT_WITHIN = timedelta(minutes=30)  # the data of a version, after it went live
 FIRST = "As it was uploaded"
 
@@ -82,7 +84,8 @@ def record_findings(
     naive_accuracy: float | None = None,
 ) -> None:
     """Note what the training of a live model has found in its data, in the place of the mere list of them."""
-    noted = {"project": model.project, "dataset": dataset, **vars(file), "applied_at": None, "awaited": False}
+    noted = {"project": model.project, "dataset": dataset, **vars(file), "awaited": False}
+    noted |= {"applied_at": None, "held_until": None}
     if revision is not None:
         noted["revision"] = revision
     Findings.objects.update_or_create(model=model, defaults=noted)
@@ -109,12 +112,29 @@ def apply_waiting(model: RegisteredModel | None = None) -> int:
 
 
 def apply_findings(pk: int) -> bool:
-    """Take over one file; False when that has been done. Doing it twice, or once more from the middle, changes nothing.
+    """Take over one file; False when that has been done or another process is at it.
 
-    A transaction takes over some examples only: on SQLite nobody else can write meanwhile, and a million take minutes.
-    Raises `BucketError`.
+    Doing it twice, or once more from the middle, changes nothing. A transaction takes over some examples only: on
+    SQLite nobody else can write meanwhile, and a million take minutes. Raises `BucketError`.
     """
+    free = Q(held_until=None) | Q(held_until__lt=timezone.now())
+    if not _hold(Findings.objects.filter(free, pk=pk)):
+        return False
     findings = Findings.objects.select_related("project", "dataset").get(pk=pk)
+    same = Findings.objects.filter(pk=pk, key=findings.key)
+    try:
+        changed = _apply(findings, same)
+    except BaseException:
+        same.update(held_until=None)
+        raise
+    if changed is None or not same.update(applied_at=timezone.now(), held_until=None):
+        return False
+    logger.info("findings.applied", project=findings.project_id, model=findings.model_id, examples=changed)
+    return True
+
+
+def _apply(findings: Findings, same: QuerySet[Findings]) -> int | None:
+    """Take over what is in the file; None when another one has come in its place, or it has been taken over."""
     changed = 0
     with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:
         path = Path(folder, "examples.parquet")
@@ -122,13 +142,16 @@ def apply_findings(pk: int) -> bool:
         for manifest, further in read_seen_examples_in_pieces(path, AT_ONCE):
             with transaction.atomic():
                 lock(findings.project)
-                if not Findings.objects.filter(pk=pk, key=findings.key, applied_at=None).exists():
-                    return False
+                if not _hold(same):
+                    return None
                 changed += _take_over(findings, manifest, further)
-    if not Findings.objects.filter(pk=pk, key=findings.key).update(applied_at=timezone.now()):
-        return False
-    logger.info("findings.applied", project=findings.project_id, model=findings.model_id, examples=changed)
-    return True
+    return changed
+
+
+def _hold(findings: QuerySet[Findings]) -> bool:
+    """Keep other processes from taking over the same at the same time; False when there is nothing to take over."""
+    until = timezone.now() + HELD_FOR
+    return bool(findings.filter(applied_at=None).update(held_until=until))
 
 
 def _take_over(findings: Findings, manifest: Manifest, further: Mapping[str, Sequence[Any]]) -> int:

@@ -56,6 +56,9 @@ class Findings(models.Model):
         default=False, help_text="The examples are listed; what is thought of them is still to come."
     )
     applied_at = models.DateTimeField(null=True, help_text="When the rows of the examples took it over.")
+    held_until = models.DateTimeField(
+        null=True, help_text="Until when a process that takes it over keeps it, unless it says so again."
+    )
 
     class Meta:
         verbose_name_plural = "findings"

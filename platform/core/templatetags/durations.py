@@ -14,7 +14,7 @@ def duration(span: timedelta | float | None) -> str:
     """Return a span (or seconds) with its two largest units: "2 hours 5 minutes", "12.4 seconds"."""
     if span is None:
         return ""
-    seconds = span.total_seconds() if isinstance(span, timedelta) else float(span)
+    seconds = _seconds(span)
     if seconds < 60:
         return (
             f"{seconds:.1f} seconds" if seconds % 1 >= 0.05 else _counted(round(seconds), "second", "seconds")
@@ -27,9 +27,10 @@ def duration(span: timedelta | float | None) -> str:
     return " ".join(words[:2])
 
 
-def short(span: timedelta) -> str:
-    """Return a span for a column of a table: "12.4 s", "3 min 5 s", "2 h 5 min"."""
-    seconds = span.total_seconds()
+@register.filter
+def short(span: timedelta | float) -> str:
+    """Return a span (or seconds) for a column of a table: "12.4 s", "3 min 5 s", "2 h 5 min"."""
+    seconds = _seconds(span)
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, left = divmod(round(seconds), 60)
@@ -46,6 +47,10 @@ def about(seconds: float) -> str:
             return f"about {_counted(round(seconds / size), one, many)}"
     rounded = max(5, 5 * round(seconds / 5))
     return "about 1 minute" if rounded >= 60 else f"about {rounded} seconds"
+
+
+def _seconds(span: timedelta | float) -> float:
+    return span.total_seconds() if isinstance(span, timedelta) else float(span)
 
 
 def _counted(count: int, one: str, many: str) -> str:

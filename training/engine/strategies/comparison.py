@@ -6,6 +6,8 @@ chance explains, or else the answer of `frozen`, whose features are at hand anyw
 networks is steadier, and what is published is the mean of more: it has to be better, that is all.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch.nn import functional
@@ -26,9 +28,8 @@ def is_better(tuned: Array, frozen: Array, labels: Labels) -> bool:
     """
     if accuracy(tuned, labels) < accuracy(frozen, labels):
         return False
-    gain = _losses(frozen, labels) - _losses(tuned, labels)
-    error = gain.std(ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else np.inf
-    return bool(gain.mean() > SURE * error)
+    gain, error = _gain(_losses(tuned, labels), _losses(frozen, labels))
+    return gain > SURE * error
 
 
 def has_less_loss(averaged: Array, frozen: Array, labels: Labels) -> bool:
@@ -36,13 +37,25 @@ def has_less_loss(averaged: Array, frozen: Array, labels: Labels) -> bool:
     return calibrated_loss(averaged, labels) < calibrated_loss(frozen, labels)
 
 
-def candidate(name: str, probabilities: Array, labels: Labels) -> ViewMetrics:
-    """Return the figures of one of the answers as plain data."""
-    return {
-        "name": name,
-        "loss": round(calibrated_loss(probabilities, labels), 4),
-        "accuracy": round(accuracy(probabilities, labels), 4),
-    }
+def compared(answers: Sequence[tuple[str, Array]], labels: Labels) -> list[ViewMetrics]:
+    """Return the figures of answers, N × classes each, with their names, as plain data in their order.
+
+    Those are `alike` that have the least loss, or more by no more than `SURE` standard errors of the difference.
+    """
+    losses = [_losses(probabilities, labels) for _, probabilities in answers]
+    least = min(losses, key=np.mean)
+    found: list[ViewMetrics] = []
+    for (name, probabilities), loss in zip(answers, losses, strict=True):
+        gain, error = _gain(least, loss)
+        found.append(
+            {
+                "name": name,
+                "loss": round(float(loss.mean()), 4),
+                "accuracy": round(accuracy(probabilities, labels), 4),
+                "alike": gain <= SURE * error,
+            }
+        )
+    return found
 
 
 def accuracy(probabilities: Array, labels: Labels) -> float:
@@ -53,6 +66,13 @@ def accuracy(probabilities: Array, labels: Labels) -> float:
 def calibrated_loss(probabilities: Array, labels: Labels) -> float:
     """Return the mean cross-entropy at the best temperature."""
     return float(_losses(probabilities, labels).mean())
+
+
+def _gain(one: Array, other: Array) -> tuple[float, float]:
+    """Return by how much the first losses are less in the mean, and the standard error of the difference."""
+    gain = other - one
+    error = gain.std(ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else np.inf
+    return float(gain.mean()), float(error)
 
 
 def _losses(probabilities: Array, labels: Labels) -> Array:

@@ -24,7 +24,7 @@ from .linear_head import Array, Labels
 
 logger = logging.getLogger(__name__)
 
-SHORTEST, LONGEST = 3, 96  # epochs of a training
+SHORTEST, LONGEST = 3, 96  # epochs of a training, where there is time
 FIRST_STEPS = 150  # of the first round: fewer do not tell which way is good
 
 
@@ -51,9 +51,14 @@ class Recipe:
         return f"{self.name}, {self.config.epochs} epochs at {self.config.learning_rate:g}{draw}"
 
 
+def fewest_epochs(steps: int) -> int:
+    """Return how many epochs, of which one has so many steps, a training needs to tell anything."""
+    return min(LONGEST // 2, math.ceil(FIRST_STEPS / steps))
+
+
 def rounds_of(steps: int) -> list[int]:
     """Return the epochs of each round, of which one has so many steps: twice as many each time."""
-    epochs = min(LONGEST // 2, max(SHORTEST, math.ceil(FIRST_STEPS / steps)))
+    epochs = max(SHORTEST, fewest_epochs(steps))
     return [epochs << doubled for doubled in range((LONGEST // epochs).bit_length())]
 
 

@@ -28,7 +28,7 @@ from ..specs.hyperparameters import Hyperparameters, TrainConfig
 from ..specs.strategies import FINETUNE, FROZEN, find_strategy
 from ..weights_files import read_verified
 from .base import Assignment, TrainedModel
-from .comparison import candidate, is_better
+from .comparison import compared, is_better
 from .features import Extracted, Seen, Wanted, encode, extract
 from .frozen import choose_reading, fit_head, publish, wanted_windows, wants_views
 from .linear_head import Selection, refit_head
@@ -91,14 +91,14 @@ def _the_better(assignment: Assignment, trained: TrainedModel | None, fast: Fast
     validation = list(fast.split.validation)
     labels = fast.examples.labels[validation]
     frozen = fast.selection.head.probabilities(fast.seen.features[validation])
-    candidates, kept = [candidate(find_strategy(FROZEN).label, frozen, labels)], FROZEN
+    answers, kept = [(find_strategy(FROZEN).label, frozen)], FROZEN
     if trained is not None:
-        candidates.append(candidate(find_strategy(FINETUNE).label, trained.probabilities, labels))
+        answers.append((find_strategy(FINETUNE).label, trained.probabilities))
     if trained is not None and is_better(trained.probabilities, frozen, labels):
         trained, kept = claiming_naively(assignment, trained, fast), FINETUNE
     else:
         trained = publish(assignment, fast.seen, fast.examples, fast.split, fast.selection, fast.unreadable)
-    trained.metrics.update({"candidates": candidates, "kept": find_strategy(kept).label})
+    trained.metrics.update({"candidates": compared(answers, labels), "kept": find_strategy(kept).label})
     trained.metrics["too_few_to_train"] = fast.is_of_few
     return trained
 
@@ -195,7 +195,7 @@ class Feeding:
         network: Network,
         cut: int,
         config: TrainConfig,
-        tokens: list[list[int]] | None,
+        tokens: Sequence[Sequence[int]] | None,
     ) -> "Feeding":
         """Begin behind the frozen stages, unless images are to differ, or there is no room for that."""
         folder, is_image = Path(assignment.request.output_dir), tokens is None
@@ -228,7 +228,7 @@ class Feeding:
 
 
 def _size_of_activations(
-    assignment: Assignment, network: Network, cut: int, tokens: list[list[int]] | None
+    assignment: Assignment, network: Network, cut: int, tokens: Sequence[Sequence[int]] | None
 ) -> int:
     """Return how many bytes the activations of all examples take."""
     one = probe(assignment.architecture, network, cut)
@@ -236,7 +236,7 @@ def _size_of_activations(
     return size * (2 * len(assignment.examples) if tokens is None else sum(map(len, tokens)))
 
 
-def tokens_of(assignment: Assignment) -> list[list[int]]:
+def tokens_of(assignment: Assignment) -> list[Sequence[int]]:
     """Return the token ids of all texts. Raises `TrainingStopped`."""
     architecture = assignment.architecture
     assert architecture.tokenizer is not None

@@ -1,5 +1,6 @@
 """Training a network, whole or its last stages: the part that fine-tuning and scratch have in common."""
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -64,13 +65,7 @@ def train_network(assignment: Assignment, material: Material, config: TrainConfi
     unit = "texts" if material.tokenizer is not None else "images"
     progress.enter("train", "The network learns the classes")
     classifier = Classifier(material.network, material.head, start=material.start, cut=material.cut)
-    task = Task(
-        source=material.source,
-        labels=examples.labels,
-        classes=len(examples.classes),
-        train=np.array(material.split.train, np.int64),
-        validation=np.array(material.split.validation, np.int64),
-    )
+    task = task_of(material)
     arithmetic = choose_arithmetic(assignment, material, classifier, config)
     context = RunContext(assignment.device, request.seed, unit, ranks=assignment.ranks, arithmetic=arithmetic)
     fitted = fit(classifier, task, config, context, progress=progress, checkpoints=assignment.checkpoints)
@@ -105,6 +100,17 @@ def train_network(assignment: Assignment, material: Material, config: TrainConfi
         examples=examples,
         validation=material.split.validation,
         probabilities=fitted.probabilities,
+    )
+
+
+def task_of(material: Material) -> Task:
+    """Return what is to be learnt."""
+    return Task(
+        source=material.source,
+        labels=material.examples.labels,
+        classes=len(material.examples.classes),
+        train=np.array(material.split.train, np.int64),
+        validation=np.array(material.split.validation, np.int64),
     )
 
 
@@ -240,7 +246,7 @@ def unused_settings(assignment: Assignment, material: Material, arithmetic: Arit
     return unused
 
 
-def compact(sequences: Sequence[Sequence[int]]) -> tuple[tuple[int, ...], list[list[int]]]:
+def compact(sequences: Sequence[Sequence[int]]) -> tuple[tuple[int, ...], list[Sequence[int]]]:
     """Return which tokens come at all, and the texts in places of that list.
 
     Only the vectors of tokens that come are trained, and there are few of them: an optimizer that
@@ -248,4 +254,4 @@ def compact(sequences: Sequence[Sequence[int]]) -> tuple[tuple[int, ...], list[l
     """
     tokens = tuple(sorted({token for sequence in sequences for token in sequence}))
     places = {token: place for place, token in enumerate(tokens)}
-    return tokens, [[places[token] for token in sequence] for sequence in sequences]
+    return tokens, [array("i", [places[token] for token in sequence]) for sequence in sequences]

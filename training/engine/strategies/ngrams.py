@@ -191,6 +191,7 @@ def join_ngrams(assignment: Assignment, trained: TrainedModel) -> TrainedModel:
     groups = examples.groups_of(trained.validation)
     figures = evaluate(probabilities, examples.labels[validation], trained.classes, names, groups)
     metrics |= figures
+    metrics["refit_on_all"] = True  # if not the network, then these
     found = _refit(labelled, fitted, progress)
     found = replace(found, head=found.head.scaled(second))
     if weighed.chosen == NGRAMS:

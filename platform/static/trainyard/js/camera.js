@@ -14,6 +14,7 @@ const photos = []; // { file, item }, in the order in which they were taken
 
 let series = 0; // counts how often the button was held: photos of a series stay together
 let timer = null;
+let awaited = null; // the request for the camera's next picture
 let facing = "environment";
 
 const REASONS = {
@@ -64,8 +65,19 @@ function lose() {
 }
 
 function stop() {
+  if (awaited !== null) video.cancelVideoFrameCallback(awaited);
+  awaited = null;
   for (const track of video.srcObject?.getTracks() ?? []) track.stop();
   video.srcObject = null;
+}
+
+/** Take the camera's next picture: a camera that is slower than the button gives each of its pictures once. */
+function takeNext(number) {
+  if (awaited !== null) return;
+  awaited = video.requestVideoFrameCallback(() => {
+    awaited = null;
+    take(number);
+  });
 }
 
 /** Take what the camera sees now. */
@@ -110,8 +122,8 @@ function hold() {
   series += 1;
   const now = `${Date.now().toString(36)}${series}`;
   part("hold").classList.add("is-held");
-  take(now);
-  timer = setInterval(() => take(now), EVERY);
+  takeNext(now);
+  timer = setInterval(() => takeNext(now), EVERY);
 }
 
 function letGo() {

@@ -32,13 +32,15 @@ def test_figures_are_percent_and_in_the_order_of_the_classes() -> None:
 
 def test_compared_answers_are_shown_with_the_published_one() -> None:
     candidates = [
-        {"name": "Fast", "loss": 0.4, "accuracy": 0.9},
-        {"name": "Accurate", "loss": 0.6, "accuracy": 0.8},
+        {"name": "Fast", "loss": 0.4, "accuracy": 0.9, "alike": True},
+        {"name": "Accurate", "loss": 0.6, "accuracy": 0.8, "alike": False},
+        {"name": "of an older release", "loss": 0.5, "accuracy": 0.8},
     ]
     card = card_of({**METRICS, "candidates": candidates, "kept": "Fast"}, ["a", "b"])
-    assert [(row.name, row.accuracy, row.chosen) for row in card.compared] == [
-        ("Fast", 90.0, True),
-        ("Accurate", 80.0, False),
+    assert [(row.name, row.accuracy, row.chosen, row.alike) for row in card.compared] == [
+        ("Fast", 90.0, True, True),
+        ("Accurate", 80.0, False, False),
+        ("of an older release", 80.0, False, False),
     ]
     assert not card_of(METRICS, ["a", "b"]).compared
 

@@ -370,8 +370,21 @@ def test_page_says_when_there_were_too_few_examples_to_fine_tune_on(too_few: boo
     rows = [{"name": "Fast", "accuracy": 0.9, "loss": 0.4}]
     model = live_colour_model(metrics={"candidates": rows, "kept": "Fast", "too_few_to_train": too_few})
     page = " ".join(as_(model.owner).get(address("model", model)).content.decode().split())
-    assert 'Fast <span class="number">90.0 %</span> (published)' in page
+    assert "90.0 %</span> Fast (published)" in page
     assert ("most classes have too few examples. Add some and train again." in page) == too_few
+
+
+def test_page_says_which_answers_chance_may_tell_apart() -> None:
+    rows = [
+        {"name": "Mean of 3 ways", "accuracy": 0.95, "loss": 0.2, "alike": True},
+        {"name": "last stages, 6 epochs at 0.002", "accuracy": 0.94, "loss": 0.21, "alike": True},
+        {"name": "Fast", "accuracy": 0.8, "loss": 0.4, "alike": False},
+    ]
+    model = live_colour_model(metrics={"candidates": rows, "kept": "Mean of 3 ways"})
+    page = " ".join(as_(model.owner).get(address("model", model)).content.decode().split())
+    assert "95.0 %</span> Mean of 3 ways (published)" in page
+    assert "94.0 %</span> Last stages, 6 epochs at 0.002 (about as good)" in page
+    assert "80.0 %</span> Fast </li>" in page
 
 
 @pytest.mark.parametrize("metrics", [{"features_in_eight_bits": True}, {}])

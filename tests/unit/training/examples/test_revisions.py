@@ -1,9 +1,11 @@
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pyarrow
 import pyarrow.parquet
 import pytest
+from django.utils import timezone
 
 from bucket.files import upload
 from core.exceptions import InvalidRequest
@@ -115,6 +117,43 @@ def test_list_that_is_half_taken_over_is_completed_before_anything_is_changed(
     assert findings.apply_waiting() == 1
     assert list(Example.objects.order_by("id").values_list("place", flat=True)) == ["a", "b", "c"]
     assert edits.rename_class(project=model.project, author=None, old="x", new="z").changed == 2
+
+
+def test_list_is_taken_over_by_one_process_at_a_time(
+    bucket: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(findings, "AT_ONCE", 1)
+    dataset = DatasetFactory(sha256="5" * 64)
+    manifest = Manifest.of_upload("5" * 64, ["a", "b"], ["1", "2"], ["x", "y"], ["train"] * 2)
+    file = stored(tmp_path, bucket, manifest)
+    findings.record_listing(
+        model=RegisteredModelFactory(), dataset=dataset, revision=None, file=file, counts={"train": 2}
+    )
+    pieces, others = findings.read_seen_examples_in_pieces, []
+
+    def tried_by_others(path: Path, size: int) -> Iterator[object]:
+        for piece in pieces(path, size):
+            others.append(findings.apply_waiting())
+            yield piece
+
+    monkeypatch.setattr(findings, "read_seen_examples_in_pieces", tried_by_others)
+    assert findings.apply_waiting() == 1
+    assert others == [0, 0]
+    assert Example.objects.count() == 2
+
+
+def test_list_whose_process_has_died_is_taken_over_by_another(bucket: Path, tmp_path: Path) -> None:
+    dataset = DatasetFactory(sha256="5" * 64)
+    manifest = Manifest.of_upload("5" * 64, ["a"], ["1"], ["x"], ["train"])
+    file = stored(tmp_path, bucket, manifest)
+    findings.record_listing(
+        model=RegisteredModelFactory(), dataset=dataset, revision=None, file=file, counts={"train": 1}
+    )
+    Findings.objects.update(held_until=timezone.now() + findings.HELD_FOR)
+    assert findings.apply_waiting() == 0
+    Findings.objects.update(held_until=timezone.now() - timedelta(seconds=1))
+    assert findings.apply_waiting() == 1
+    assert Example.objects.count() == 1
 
 
 def test_list_that_is_lost_stops_nobody_when_a_later_training_has_listed_the_examples(

@@ -7,6 +7,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import strip_tags
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import User
@@ -148,6 +149,22 @@ def test_training_job_shows_what_its_trainer_tells() -> None:
     page = as_(job.owner).get(f"/jobs/{job.pk}/fragment/").content.decode()
     for words in ("3 of 8", "Images per second", "1 minute 35 seconds", "<polyline", "validation 80.0 %"):
         assert words in page, words
+
+
+def test_page_shows_what_best_has_tried_and_what_chance_may_tell_apart() -> None:
+    board = [
+        {"name": "Mean of 2 ways", "accuracy": 0.986, "seconds": 331.2, "alike": True},
+        {"name": "last stages, 9 epochs at 0.001", "accuracy": 0.983, "seconds": 81, "alike": True},
+        {"name": "Fast", "accuracy": 0.97, "seconds": 29.6, "alike": False},
+        {"name": "of an older release", "accuracy": 0.9, "seconds": 5},
+    ]
+    job = running_job(strategy="best", progress={"phase": "train", "metrics": {"leaderboard": board}})
+    page = as_(job.owner).get(reverse("training:job", args=[job.pk])).content.decode()
+    words = " ".join(strip_tags(page).split())
+    assert "Mean of 2 ways 98.6 % 5 min 31 s" in words
+    assert "Last stages, 9 epochs at 0.001 (about as good) 98.3 % 1 min 21 s" in words
+    assert "Fast 97.0 % 29.6 s" in words
+    assert "Of an older release 90.0 % 5.0 s" in words
 
 
 def test_suspended_job_says_where_it_goes_on_and_that_nothing_is_lost() -> None:

@@ -30,7 +30,8 @@ def measured(tmp_path: Path) -> Measured:
     return Measured(tmp_path / "arithmetic.json")
 
 
-def test_measuring_leaves_the_training_as_it_was() -> None:
+def test_measuring_leaves_the_training_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arithmetic, "HOPELESS", float("inf"))  # steps as short as these are slow by chance
     network = Net()
     before = {name: value.clone() for name, value in network.state_dict().items()}
     drawn = torch.random.get_rng_state()
@@ -39,6 +40,25 @@ def test_measuring_leaves_the_training_as_it_was() -> None:
     assert all(took > 0 for took in seconds.values())
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
     assert torch.equal(torch.random.get_rng_state(), drawn)
+
+
+def test_hopeless_arithmetic_takes_no_step_of_a_whole_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[tuple[Arithmetic, int]] = []
+
+    def step(kind: Arithmetic, _: nn.Module, batch: tuple[Tensor, Tensor | None, Tensor]) -> float:
+        steps.append((kind, len(batch[0])))
+        return 12.0 if kind.half else 1.0
+
+    monkeypatch.setattr(arithmetic, "_step", step)
+    seconds = measure(Net(), *BATCH)
+    assert seconds == {FLOAT32: 1.0, Arithmetic(channels_last=True): 1.0}
+    assert not [kind for kind, count in steps if kind.half and count > arithmetic.TRIAL]
+    assert {count for kind, count in steps if not kind.half} == {arithmetic.TRIAL, len(BATCH[0])}
+
+
+def test_float32_is_measured_even_when_its_first_steps_were_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arithmetic, "_step", lambda kind, *_: 1.0 if kind.half else 12.0)
+    assert measure(Net(), *BATCH)[FLOAT32] == 12.0
 
 
 @pytest.mark.parametrize(

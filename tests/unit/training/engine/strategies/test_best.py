@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from models_registry.artifacts import Predictor
+from training.engine.data import Split
 from training.engine.events import TrainingStopped
 from training.engine.seen_examples import read_seen_examples
 from training.engine.specs.hyperparameters import Hyperparameters
@@ -27,9 +28,9 @@ def test_mean_of_networks_is_published_with_the_figures_of_what_was_held_out(
     on_all: list[str] = []
     learn, say, learn_all = best.Training.learn, best.Training._averaged_say, best.Training._learn_all
 
-    def unsure(training: best.Training, recipe: best.Recipe, *given: object) -> best.Learnt:
+    def unsure(training: best.Training, recipe: best.Recipe, turn: Split) -> best.Learnt:
         tried.append(recipe.title)
-        learnt = learn(training, recipe, *given)  # type: ignore[arg-type]
+        learnt = learn(training, recipe, turn)
         return replace(learnt, probabilities=np.full_like(learnt.probabilities, 1 / 3))
 
     def better_each_time(training: best.Training, *given: object) -> object:
@@ -124,3 +125,26 @@ def test_network_that_beats_fast_on_many_examples_has_its_data_judged(
     assert result.metrics["kept"].startswith("last stages")
     _, columns = read_seen_examples(Path(request.output_dir, result.examples))
     assert all(value is not None for value in columns["given"]), "each sentence was held out once"
+
+
+def test_where_there_is_no_time_for_the_usual_epochs_the_cheapest_way_trains_for_fewer(
+    make_request: MakeRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(best, "has_less_loss", lambda *_: True)
+    monkeypatch.setattr(best, "DRAWS", 1)
+    monkeypatch.setattr(best, "MOST_ON_ALL", 1)
+    monkeypatch.setattr(best, "rounds_of", lambda _: [1_000_000])
+    recipes = best.Training.recipes
+    monkeypatch.setattr(best.Training, "recipes", lambda training: recipes(training)[:1])
+    monkeypatch.setattr(best, "fewest_epochs", lambda _: 2)
+    request = make_request(
+        "textclassification",
+        few_sentences(tmp_path / "sentences.csv", each=40, classes=2),
+        architecture="minilm",
+        strategy="best",
+        hyperparameters=Hyperparameters(budget_minutes=10),
+    )
+    result = train(request, lambda _: None, should_stop=lambda: False)
+    assert result.metrics["kept"] == "last stages, 2 epochs at 0.001"
+    assert len(result.metrics["curve"]) == 2
+    assert result.metrics["refit_on_all"]

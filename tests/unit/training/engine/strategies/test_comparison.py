@@ -1,6 +1,6 @@
 import numpy as np
 
-from training.engine.strategies.comparison import candidate, has_less_loss, is_better
+from training.engine.strategies.comparison import compared, has_less_loss, is_better
 
 LABELS = np.arange(200) % 2
 Array = np.ndarray
@@ -45,8 +45,21 @@ def test_single_example_proves_nothing() -> None:
     assert not is_better(sure(1.0)[:1], sure(0.0)[:1], LABELS[:1])
 
 
-def test_candidate_is_described_in_figures() -> None:
-    found = candidate("Fast", sure(0.8), LABELS)
-    assert found["name"] == "Fast"
-    assert found["accuracy"] == 0.8
-    assert 0.4 < found["loss"] < 0.6
+def test_what_chance_explains_is_alike() -> None:
+    answers = [("poor", sure(0.8)), ("best", sure(0.95)), ("nearly", sure(0.945))]
+    rows = compared(answers, LABELS)
+    assert [(row["name"], row["accuracy"], row["alike"]) for row in rows] == [
+        ("poor", 0.8, False),
+        ("best", 0.95, True),
+        ("nearly", 0.945, True),
+    ]
+    assert rows[1]["loss"] < rows[2]["loss"] < rows[0]["loss"] < 0.6
+
+
+def test_few_examples_tell_little_apart() -> None:
+    one, other = sure(1.0), sure(1.0)
+    one[0], other[1:3] = one[0][::-1], other[1:3, ::-1]  # one is wrong, and two are
+    for examples in (1, 10, len(LABELS)):
+        few = slice(0, examples)
+        rows = compared([("one", one[few]), ("other", other[few])], LABELS[few])
+        assert all(row["alike"] for row in rows)

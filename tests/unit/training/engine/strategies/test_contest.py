@@ -8,7 +8,16 @@ from training.engine.loop.loop import Epoch
 from training.engine.specs.hyperparameters import TrainConfig
 from training.engine.strategies import contest
 from training.engine.strategies.best import chosen_by_others
-from training.engine.strategies.contest import Answer, Clock, Contest, Recipe, best_epoch, by_loss, rounds_of
+from training.engine.strategies.contest import (
+    Answer,
+    Clock,
+    Contest,
+    Recipe,
+    best_epoch,
+    by_loss,
+    fewest_epochs,
+    rounds_of,
+)
 
 LABELS = np.arange(400) % 2
 SLOW = 7  # a cut of which it takes a minute to make the input ready
@@ -69,6 +78,11 @@ def test_better_half_goes_on_with_more_epochs() -> None:
     ]
     assert by_loss(bench.contest.answers, LABELS)[0].recipe.name == "90"
     assert bench.kept == bench.contest.answers
+
+
+@pytest.mark.parametrize(("steps", "epochs"), [(2_800, 1), (280, 1), (149, 2), (17, 9), (1, 48)])
+def test_fewest_epochs_make_steps_enough(steps: int, epochs: int) -> None:
+    assert fewest_epochs(steps) == epochs
 
 
 @pytest.mark.parametrize(

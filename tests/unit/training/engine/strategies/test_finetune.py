@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
+from models_registry.artifacts.views import NETWORK, NETWORK_AND_NGRAMS
 from training.engine.loop.loop import Classifier
-from training.engine.strategies import best, finetune
+from training.engine.specs.hyperparameters import Hyperparameters
+from training.engine.strategies import best, finetune, network_training, ngrams
 from training.engine.strategies.linear_head import Selection
 from training.engine.strategies.network_training import Material
 from training.engine.training import train
@@ -67,3 +69,20 @@ def test_network_starts_from_a_head_on_its_features_as_they_are(
         assert cross_entropy(classifier.eval()(value, mask), truth) < 0.5
     rooted = torch.from_numpy(fitted[0].head.weight.T)
     assert torch.nn.functional.cosine_similarity(material.head.weight, rooted).max() < 0.95
+
+
+@pytest.mark.parametrize("view", [NETWORK, NETWORK_AND_NGRAMS])
+def test_model_whose_words_alone_were_learnt_from_all_examples_says_so(
+    make_request: MakeRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, view: str
+) -> None:
+    monkeypatch.setattr(network_training, "REFIT_UP_TO", 0)
+    monkeypatch.setattr(ngrams, "choose_view", lambda views, **_: {one.name: one for one in views}[view])
+    request = make_request(
+        "textclassification",
+        few_sentences(tmp_path / "sentences.csv", each=10, classes=2),
+        architecture="minilm",
+        strategy="finetune",
+        hyperparameters=Hyperparameters(epochs=1),
+    )
+    metrics = train(request, lambda _: None, should_stop=lambda: False).metrics
+    assert metrics["refit_on_all"] is (view == NETWORK_AND_NGRAMS)
