@@ -1,6 +1,7 @@
 """A real browser that tells of everything a person would not see: script errors, refused resources."""
 
 import contextlib
+import itertools
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ PATIENCE = (
     30_000  # milliseconds that an element may take to show up: as long as a request may wait for the database
 )
 PASSWORD = "correct horse battery"
+NUMBERS = itertools.count(1)  # of the accounts
 ANSWERS = (404, 400)  # of a page that is not there, and of a form that cannot be used
 
 
@@ -89,14 +91,19 @@ def is_expected(complaint: str, answers: Collection[int]) -> bool:
     return answered or complaint.startswith(STOPPED)
 
 
-def sign_up(page: Page, name: str) -> None:
-    """Create an account from the front page; ends on the form of a new model."""
+def sign_up(page: Page, name: str) -> str:
+    """Create an account from the front page; ends on the form of a new model. Returns its name, which no other has.
+
+    Which tests share a platform depends on how they are dealt to processes.
+    """
+    name = f"{name}-{next(NUMBERS)}"
     page.goto("/")
     page.get_by_role("link", name="Create an account").first.click()
     page.get_by_label("Username").fill(name)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Create an account").click()
     page.wait_for_url("**/new/")
+    return name
 
 
 def hand_in(page: Page, *files: Path) -> None:

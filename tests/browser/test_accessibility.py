@@ -49,16 +49,13 @@ MEMBERS = (
 )
 
 
-OWNER = "owner"
-
-
 @pytest.fixture(scope="module")
 def pages_of_a_model(
     platform: PlatformProcess, chromium_browser: Browser, tmp_path_factory: pytest.TempPathFactory
-) -> list[str]:
-    """The pages around a model, from its data to its card and a batch; made by `OWNER`."""
+) -> tuple[str, list[str]]:
+    """Somebody, and the pages around a model of theirs, from its data to its card and a batch."""
     with open_page(chromium_browser, platform.base_url) as page:
-        sign_up(page, OWNER)
+        owner = sign_up(page, "owner")
         page.get_by_role("button", name="Questions to a bank").click()
         page.get_by_role("button", name="Start training").click()
         page.wait_for_url("**/jobs/*/")
@@ -77,7 +74,7 @@ def pages_of_a_model(
     number = data.strip("/").split("/")[-1]
     lists = ["/datasets/", "/jobs/", "/projects/", "/batches/"]
     mended = [str(examples), f"{examples}?show=doubt"]
-    return [model, f"{model}card/", job, data, *mended, f"/new/?dataset={number}", batch, *lists]
+    return owner, [model, f"{model}card/", job, data, *mended, f"/new/?dataset={number}", batch, *lists]
 
 
 @pytest.fixture(params=list(MODES))
@@ -103,9 +100,10 @@ def test_pages_for_members(page: Page, request: pytest.FixtureRequest) -> None:
     assert [finding for path in MEMBERS for finding in serious_findings(page, path)] == []
 
 
-def test_pages_of_a_model(page: Page, pages_of_a_model: list[str]) -> None:
-    sign_in(page, OWNER)
-    assert [finding for path in pages_of_a_model for finding in serious_findings(page, path)] == []
+def test_pages_of_a_model(page: Page, pages_of_a_model: tuple[str, list[str]]) -> None:
+    owner, paths = pages_of_a_model
+    sign_in(page, owner)
+    assert [finding for path in paths for finding in serious_findings(page, path)] == []
 
 
 def test_forms_that_say_what_is_wrong(page: Page, request: pytest.FixtureRequest, tmp_path: Path) -> None:

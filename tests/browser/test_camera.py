@@ -44,9 +44,8 @@ MAY_USE_CAMERA = "document.featurePolicy.allowsFeature('camera')"
 def test_photos_are_taken_while_the_button_is_held(
     platform: PlatformProcess, chromium_browser: Browser, mode: str
 ) -> None:
-    owner = f"photographer-{mode}"
     with open_page(chromium_browser, platform.base_url, **MODES[mode]) as page:
-        sign_up(page, owner)
+        owner = sign_up(page, f"photographer-{mode}")
         said = platform.manage("shell", "-c", PROJECT.format(owner=owner)).stdout
         data = f"/projects/{said.split()[-1]}/data/"
         page.goto(data)
@@ -81,8 +80,8 @@ def test_camera_that_may_not_be_used_or_goes_away_can_be_started_again(
     platform: PlatformProcess, chromium_browser: Browser
 ) -> None:
     with open_page(chromium_browser, platform.base_url, **MODES["phone"]) as page:
-        sign_up(page, "unlucky")
-        said = platform.manage("shell", "-c", PROJECT.format(owner="unlucky")).stdout
+        owner = sign_up(page, "unlucky")
+        said = platform.manage("shell", "-c", PROJECT.format(owner=owner)).stdout
         page.goto(f"/projects/{said.split()[-1]}/data/camera/")
         start = page.get_by_role("button", name="Start the camera")
         hold = page.get_by_role("button", name="Hold to take photos")
@@ -108,8 +107,8 @@ def test_camera_that_may_not_be_used_or_goes_away_can_be_started_again(
 
 def test_picture_of_a_slow_camera_is_taken_once(platform: PlatformProcess, chromium_browser: Browser) -> None:
     with open_page(chromium_browser, platform.base_url, **MODES["light"]) as page:
-        sign_up(page, "patient")
-        said = platform.manage("shell", "-c", PROJECT.format(owner="patient")).stdout
+        owner = sign_up(page, "patient")
+        said = platform.manage("shell", "-c", PROJECT.format(owner=owner)).stdout
         page.clock.install()
         page.goto(f"/projects/{said.split()[-1]}/data/camera/")
         page.evaluate(SLOW_CAMERA)

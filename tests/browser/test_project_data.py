@@ -150,7 +150,7 @@ from django.utils import timezone
 from accounts.models import User
 from tests.factories import DatasetFactory, DatasetValidationFactory, ProjectFactory
 from training.examples.models import Addition, Example, Revision
-owner = User.objects.get(username="patient")
+owner = User.objects.get(username="{owner}")
 text = dict(owner=owner, task_type="textclassification")
 project, shard = ProjectFactory(**text), DatasetFactory(**text)
 for number in range(3):
@@ -175,8 +175,8 @@ def test_news_of_what_a_worker_adds_disturb_nobody(
     platform: PlatformProcess, chromium_browser: Browser
 ) -> None:
     with open_page(chromium_browser, platform.base_url, viewport=PHONE) as page:
-        sign_up(page, "patient")
-        pk, public_id = platform.manage("shell", "-v0", "-c", ADDING).stdout.split()[-2:]
+        owner = sign_up(page, "patient")
+        pk, public_id = platform.manage("shell", "-v0", "-c", ADDING.format(owner=owner)).stdout.split()[-2:]
         page.goto(f"/projects/{public_id}/data/")
         expect(page.get_by_text("7 rows read")).to_be_visible()
         page.locator("input[name=example]").nth(1).check()
