@@ -2,8 +2,8 @@
 
 Reads `train.csv` and `test.csv`, prints the accuracy on the test (0…1) and the seconds of the training as JSON. The
 encoder is the MiniLM that Trainyard starts from, from the same package. It trains in bfloat16 where the processor has
-that, which takes two thirds of the time there. Weights are cast anew for each use: one `autocast` around all steps would
-go on with the first step's.
+that, which takes two thirds of the time there. Weights are cast anew for each use: one `autocast` around all steps
+would go on with the first step's.
 """
 
 import csv
