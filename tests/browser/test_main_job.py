@@ -269,12 +269,12 @@ def test_what_was_filled_in_survives_errors_and_a_reload(page: Page, tmp_path: P
 
 
 def test_session_that_ended_meanwhile_costs_nothing(page: Page, tmp_path: Path) -> None:
-    sign_up(page, "sleeper")
+    name = sign_up(page, "sleeper")
     hand_in(page, small_table(tmp_path / "words.csv"))
     page.get_by_label("Name of the model").fill("Slept over")
     page.context.clear_cookies(name="sessionid")
     page.get_by_role("button", name="Start training").click()
-    page.locator("#id_login").fill("sleeper")
+    page.locator("#id_login").fill(name)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_label("Name of the model")).to_have_value("Slept over")

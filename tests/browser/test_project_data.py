@@ -157,7 +157,7 @@ for number in range(3):
     Example.objects.create(
         project=project, shard=shard, place=str(number), sha256=str(number) * 64, label="a", text="x"
     )
-Revision.objects.create(project=project, number=1, key=f"projects/{project.pk}", size=1, sha256="0" * 64, examples=3)
+Revision.objects.create(project=project, number=1, key=f"projects/{{project.pk}}", size=1, sha256="0" * 64, examples=3)
 work = DatasetValidationFactory(
     state="running", lease_expires_at=timezone.now() + timedelta(hours=1), done=7, dataset__owner=owner
 )
