@@ -3,7 +3,8 @@
 Each way, a `Recipe`, is first trained for a few epochs; the better half then gets twice as many from the start, and so
 on (successive halving: Jamieson and Talwalkar, "Non-stochastic Best Arm Identification and Hyperparameter
 Optimization", 2016). Who was not better with twice as many does not go on. It ends when nobody does, or when the time
-that is left would not do for a further training.
+that is left would not do for a further training. A way that would take most of the time is not tried when there is
+another, so that more time never leaves less for those that have shown what they are worth.
 What each has said of the examples that it had not learnt from is kept, so that an attempt that dies loses one training.
 """
 
@@ -26,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 SHORTEST, LONGEST = 3, 96  # epochs of a training, where there is time
 FIRST_STEPS = 150  # of the first round: fewer do not tell which way is good
+MOST_FOR_NEW = 0.5  # of the time that is left, for a way of which nothing is known yet, when there are others
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,10 @@ class Recipe:
     cut: int
     config: TrainConfig
     draw: int = 1
+
+    def is_like(self, other: "Recipe") -> bool:
+        """Return whether they differ in their epochs and in what is left to chance only."""
+        return (self.name, self.config.learning_rate) == (other.name, other.config.learning_rate)
 
     def lasting(self, epochs: int) -> "Recipe":
         """Return it with so many epochs."""
@@ -191,7 +197,6 @@ class Contest:
         for epochs in rounds:
             found = [(recipe, before, self._try(recipe.lasting(epochs))) for recipe, before in going]
             known = [(recipe, before, answer) for recipe, before, answer in found if answer is not None]
-            self.answers += [answer for _, _, answer in known]
             losses = [calibrated_loss(answer.probabilities, self._labels) for _, _, answer in known]
             better = sorted(range(len(known)), key=losses.__getitem__)[: (len(known) + 1) // 2]
             going = [(known[place][0], losses[place]) for place in better if losses[place] < known[place][1]]
@@ -213,11 +218,10 @@ class Contest:
         if recipe.cut not in self._measured:
             self._measured[recipe.cut] = self._epoch_seconds(recipe)
         each = self._measured[recipe.cut]
-        needed = recipe.config.epochs * each + self._publish_seconds(recipe, each)
-        if needed > self._clock.left:
-            logger.info(
-                "Left out: %s: %.0f s of %.0f s that are left.", recipe.title, needed, self._clock.left
-            )
+        needed, left = recipe.config.epochs * each, self._clock.left - self._publish_seconds(recipe, each)
+        is_new = bool(self.answers) and not any(recipe.is_like(answer.recipe) for answer in self.answers)
+        if needed > left * (MOST_FOR_NEW if is_new else 1):
+            logger.info("Left out: %s: %.0f s of %.0f s that are left to try.", recipe.title, needed, left)
             return None
         began = time.monotonic()
         probabilities, curve = self._train(recipe)
@@ -225,6 +229,7 @@ class Contest:
 
     def _noted(self, answer: Answer) -> Answer:
         self._measured[answer.recipe.cut] = answer.seconds_per_epoch
+        self.answers.append(answer)
         self._keep(answer)
         return answer
 

@@ -107,6 +107,27 @@ def test_what_there_is_no_time_for_is_not_begun() -> None:
     )
 
 
+def test_new_way_takes_most_of_the_time_only_where_it_is_the_only_one() -> None:
+    """Of 100 seconds, as many are kept to publish as a training takes."""
+    alone = Bench(left=100)
+    alone.contest.run([recipe("90", cut=24)], rounds=(2,))
+    assert [title[:2] for title in alone.trained] == ["90"]
+    for cut, names in ((17, ["70", "90"]), (16, ["70", "90", "80"])):
+        bench = Bench(left=100)
+        bench.contest.run([recipe("70", cut=1), recipe("90", cut=8), recipe("80", cut=cut)], rounds=(2,))
+        assert [title[:2] for title in bench.trained] == names
+
+
+def test_way_that_is_known_may_take_all_of_the_time() -> None:
+    bench = Bench(left=100)
+    bench.contest.run([recipe("70", cut=1), recipe("90", cut=10)], rounds=(2, 4))
+    bench.contest.run([dataclasses.replace(recipe("90", cut=10), draw=2)], rounds=(5,))
+    assert [title.partition(" at ")[0] for title in bench.trained] == [
+        *("70, 2 epochs", "90, 2 epochs", "90, 4 epochs"),
+        "90, 5 epochs",
+    ]
+
+
 def test_input_is_not_made_ready_when_that_takes_most_of_the_time() -> None:
     for left, trained in ((119, 0), (121, 1)):
         bench = Bench(left=left)
