@@ -4,7 +4,7 @@ Each way, a `Recipe`, is first trained for a few epochs; the better half then ge
 on (successive halving: Jamieson and Talwalkar, "Non-stochastic Best Arm Identification and Hyperparameter
 Optimization", 2016). Who was not better with twice as many does not go on. It ends when nobody does, or when the time
 that is left would not do for a further training. A way that would take most of the time is not tried when there is
-another, so that more time never leaves less for those that have shown what they are worth.
+another: it would leave too little for those that have shown what they are worth.
 What each has said of the examples that it had not learnt from is kept, so that an attempt that dies loses one training.
 """
 
