@@ -3,7 +3,6 @@
 from django.http.response import HttpResponseBase
 from django.urls import path, reverse
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status
 from rest_framework.parsers import MultiPartParser
 from rest_framework.permissions import AllowAny
@@ -14,6 +13,7 @@ from rest_framework.views import APIView
 from accounts.quota import require_room
 from accounts.requests import account_of
 from core.http.admission import claimed_by_file
+from core.http.calls import RequestSerializer, described
 from core.http.parsers import FirstRenderer
 from core.http.throttles import PerAddressPredict, PerModelToken
 
@@ -24,7 +24,7 @@ from ..batches.services import cancel_batch, create_batch
 from ..predict.admission import require_model
 
 
-class BatchRequestSerializer(serializers.Serializer):
+class BatchRequestSerializer(RequestSerializer):
     """A zip of images, or a table of texts (CSV, TSV, JSON Lines, Parquet)."""
 
     file = serializers.FileField()
@@ -97,7 +97,7 @@ class BatchListView(APIView):
         require_model(token)
         require_room(account_of(request.user), claimed_by_file(request._request))
 
-    @extend_schema(
+    @described(
         operation_id="models_batches_create",
         request={"multipart/form-data": BatchRequestSerializer},
         responses={202: BatchSerializer},
@@ -121,7 +121,7 @@ class BatchView(APIView):
 
     permission_classes = (AllowAny,)
 
-    @extend_schema(operation_id="models_batches_retrieve", responses=BatchSerializer)
+    @described(operation_id="models_batches_retrieve", responses=BatchSerializer)
     def get(self, request: Request, token: str, identifier: str) -> Response:
         """Return a batch with its state, its progress and, once it has succeeded, the address of its result.
 
@@ -135,7 +135,7 @@ class BatchCancelView(APIView):
 
     permission_classes = (AllowAny,)
 
-    @extend_schema(operation_id="models_batches_cancel", request=None, responses={202: BatchSerializer})
+    @described(operation_id="models_batches_cancel", request=None, responses={202: BatchSerializer})
     def post(self, request: Request, token: str, identifier: str) -> Response:
         """Cancel a batch: a queued one ends at once, a running one within seconds.
 
@@ -153,7 +153,7 @@ class BatchResultView(APIView):
     permission_classes = (AllowAny,)
     content_negotiation_class = FirstRenderer
 
-    @extend_schema(operation_id="models_batches_result", responses={(200, "text/csv"): OpenApiTypes.STR})
+    @described(operation_id="models_batches_result", responses={(200, "text/csv"): OpenApiTypes.STR})
     def get(self, request: Request, token: str, identifier: str) -> HttpResponseBase:
         """Download the result, a CSV with a line for each input.
 

@@ -1,13 +1,13 @@
 """Predict by token over REST: one view for photos and texts, for every option and every error."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Any, cast
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
 from drf_spectacular.utils import extend_schema
-from rest_framework.exceptions import UnsupportedMediaType
+from rest_framework.exceptions import UnsupportedMediaType, ValidationError
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.parsers import FormParser, MultiPartParser
 from rest_framework.permissions import AllowAny
@@ -17,6 +17,7 @@ from rest_framework.views import APIView
 
 from core.exceptions import InvalidRequest
 from core.http.admission import claimed_bytes
+from core.http.calls import FORM_TOKEN, unread
 from core.http.multipart_forms import FormPart, read_form
 from core.http.parsers import TextsParser
 from core.http.problems import problem_of, problem_response
@@ -34,6 +35,7 @@ from .serializers import (
 
 METHODS = "POST, OPTIONS"  # as REST framework names them in every answer
 MULTIPART, FORM, JSON = (parser.media_type for parser in (MultiPartParser, FormParser, TextsParser))
+INPUTS = {"file": True, "texts": True, FORM_TOKEN: False}
 ANYTHING = ("", "*/*", JSON)  # headers `Accept` that need no look at what they weigh
 
 
@@ -108,10 +110,31 @@ def _inputs(request: HttpRequest) -> Sequence[bytes | str]:
     if request.content_type != MULTIPART:
         return _texts(_fields(request))
     parts = read_form(request) if claimed_bytes(request) else []
-    files = [part for part in parts if part.filename and part.name == "file"]
-    if files:
-        return _contents(files)
-    return [part.text for part in parts if part.name == "texts" and not part.filename]
+    _require_known({part.name: part for part in parts})
+    odd = next(
+        (part for part in parts if part.content and (part.name == "file") != bool(part.filename)), None
+    )
+    if odd is not None and odd.name != FORM_TOKEN:
+        raise InvalidRequest(
+            "`file` takes files, as in curl's -F file=@photo.jpg."
+            if odd.name == "file"
+            else "`texts` takes texts; send a file of them as a batch."
+        )
+    files = [part for part in parts if part.name == "file" and part.filename]
+    texts = [part.text for part in parts if part.name == "texts"]
+    if files and texts:
+        raise InvalidRequest("Send files or texts, not both.")
+    return _contents(files) if files else texts
+
+
+def _require_known(sent: Mapping[str, object]) -> None:
+    """Refuse what is neither texts nor files, and an option that belongs into the address. Raises `ValidationError`."""
+    if sent.keys() - INPUTS.keys():
+        problems = unread(sent, INPUTS)
+        problems |= {
+            name: [f"This goes into the address: ?{name}=1."] for name in problems.keys() & {"explain"}
+        }
+        raise ValidationError(problems)
 
 
 def _contents(files: Sequence[FormPart]) -> list[bytes]:
@@ -137,6 +160,7 @@ def _fields(request: HttpRequest) -> object:
 def _texts(sent: object) -> list[str]:
     if not isinstance(sent, dict):
         raise InvalidRequest('Send JSON like {"texts": ["…"]}, or image files as multipart `file`.')
+    _require_known(sent)
     texts = sent.getlist("texts") if isinstance(sent, QueryDict) else sent.get("texts")
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         raise InvalidRequest(

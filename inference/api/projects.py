@@ -3,14 +3,15 @@
 from typing import ClassVar
 
 from django.db.models import Prefetch, QuerySet
-from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import mixins, serializers, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.requests import account_of
-from core.http.schema import described_reads, problems
+from core.http.calls import RequestSerializer, described, described_reads
+from core.http.schema import problems
 from models_registry.models import LONGEST_RETENTION, PRODUCTION, Alias, Project, RegisteredModel
 from models_registry.projects.aliases import note_on_version, remove_alias, set_alias
 from models_registry.projects.selectors import with_lineage
@@ -18,7 +19,7 @@ from models_registry.projects.services import change_project, delete_project, se
 from models_registry.projects.versions import promote_version, roll_back
 
 MOST_VERSIONS = 200  # of an answer
-LONGEST_NUMBER = 9  # digits of a version in an address
+MOST_NUMBER = 10**9  # of a version in an address
 
 
 class VersionSerializer(serializers.ModelSerializer):
@@ -50,7 +51,7 @@ class VersionSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
-class ProjectSerializer(serializers.ModelSerializer):
+class ProjectSerializer(RequestSerializer, serializers.ModelSerializer):
     """A project; `token` predicts with the production version."""
 
     id = serializers.UUIDField(source="public_id", read_only=True)
@@ -90,13 +91,21 @@ class ProjectSerializer(serializers.ModelSerializer):
         return next((alias.model.version for alias in served), None)
 
 
-class NotesSerializer(serializers.Serializer):
+class VersionsWishSerializer(RequestSerializer):
+    """Which versions are to be listed."""
+
+    below = serializers.IntegerField(
+        required=False, min_value=1, max_value=MOST_NUMBER, help_text="Of versions with a smaller number."
+    )
+
+
+class NotesSerializer(RequestSerializer):
     """What is new in a version, for who works on the project."""
 
     notes = serializers.CharField(max_length=4000, allow_blank=True)
 
 
-class AliasRequestSerializer(serializers.Serializer):
+class AliasRequestSerializer(RequestSerializer):
     """Which version a name is to stand for, and which the caller believes it to stand for now."""
 
     version = serializers.IntegerField(min_value=1)
@@ -106,7 +115,7 @@ class AliasRequestSerializer(serializers.Serializer):
     why = serializers.CharField(max_length=500, required=False, default="", allow_blank=True)
 
 
-class PromotionSerializer(serializers.Serializer):
+class PromotionSerializer(RequestSerializer):
     """Which version is to answer, and which the caller believes to answer now."""
 
     version = serializers.IntegerField(min_value=1)
@@ -116,7 +125,7 @@ class PromotionSerializer(serializers.Serializer):
     why = serializers.CharField(max_length=500, required=False, default="", allow_blank=True)
 
 
-class RollBackSerializer(serializers.Serializer):
+class RollBackSerializer(RequestSerializer):
     """Which version the caller believes to be in production."""
 
     expected = serializers.IntegerField(
@@ -142,7 +151,7 @@ class ProjectViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.
         projects = Project.objects.current().owned_by(self.request.user)
         return projects.prefetch_related(Prefetch("aliases", aliases))
 
-    @extend_schema(request=ProjectSerializer, responses=ProjectSerializer)
+    @described(request=ProjectSerializer, responses=ProjectSerializer)
     def partial_update(self, request: Request, public_id: str) -> Response:
         """Change the name, description, policy or retention of a project; what is not sent stays as it is."""
         project: Project = self.get_object()
@@ -151,15 +160,15 @@ class ProjectViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.
         change_project(project=project, changes=changes.validated_data)
         return self._answer(project)
 
-    @extend_schema(responses={204: None})
+    @described(responses={204: None})
     def destroy(self, request: Request, public_id: str) -> Response:
         """Delete a project: its versions stop predicting at once, and go with the next clean-up."""
         delete_project(project=self.get_object())
         return Response(status=status.HTTP_204_NO_CONTENT)
 
-    @extend_schema(
+    @described(
         responses=VersionSerializer(many=True),
-        parameters=[OpenApiParameter("below", int, description="Of versions with a smaller number.")],
+        parameters=[VersionsWishSerializer],
     )
     @action(detail=True, pagination_class=None, filter_backends=[])
     def versions(self, request: Request, public_id: str) -> Response:
@@ -168,13 +177,14 @@ class ProjectViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.
         shown = project.versions.exclude(state=RegisteredModel.State.DELETED).defer(
             "metrics", "accuracy_plot"
         )
-        below = request.query_params.get("below", "")
-        if below.isdecimal() and len(below) < LONGEST_NUMBER:
-            shown = shown.filter(version__lt=int(below))
+        wish = VersionsWishSerializer(data=request.query_params)
+        wish.is_valid(raise_exception=True)
+        if "below" in wish.validated_data:
+            shown = shown.filter(version__lt=wish.validated_data["below"])
         rows = with_lineage(shown).prefetch_related("aliases").order_by("-version")[:MOST_VERSIONS]
         return Response(VersionSerializer(rows, many=True).data)
 
-    @extend_schema(request=PromotionSerializer, responses={200: ProjectSerializer, **problems(409)})
+    @described(request=PromotionSerializer, responses={200: ProjectSerializer, **problems(409)})
     @action(detail=True, methods=["post"])
     def promote(self, request: Request, public_id: str) -> Response:
         """Put a version into production: it answers the project's token from now on, and no call fails meanwhile.
@@ -187,7 +197,7 @@ class ProjectViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.
         promote_version(project=project, by=account_of(request.user), **wish.validated_data)
         return self._answer(project)
 
-    @extend_schema(request=RollBackSerializer, responses={200: ProjectSerializer, **problems(409)})
+    @described(request=RollBackSerializer, responses={200: ProjectSerializer, **problems(409)})
     @action(detail=True, methods=["post"])
     def rollback(self, request: Request, public_id: str) -> Response:
         """Put the version into production again that was there before the present one was promoted.
@@ -200,7 +210,7 @@ class ProjectViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.
         roll_back(project=project, by=account_of(request.user), **wish.validated_data)
         return self._answer(project)
 
-    @extend_schema(request=None, responses=ProjectSerializer)
+    @described(request=None, responses=ProjectSerializer)
     @action(detail=True, methods=["post"])
     def restore(self, request: Request, public_id: str) -> Response:
         """Let a project's token answer again after its entry was removed from inference.json."""
@@ -208,7 +218,7 @@ class ProjectViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.
         serve_again(project=project)
         return self._answer(project)
 
-    @extend_schema(request=NotesSerializer, responses=VersionSerializer)
+    @described(request=NotesSerializer, responses=VersionSerializer)
     @action(detail=True, methods=["patch"], url_path="versions/<int:version>", url_name="version")
     def version(self, request: Request, public_id: str, version: int) -> Response:
         """Change what is noted about a version. 400: there is no such version."""
@@ -218,7 +228,7 @@ class ProjectViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.
         note_on_version(project=project, version=version, notes=wish.validated_data["notes"])
         return Response(VersionSerializer(project.versions.get(version=version)).data)
 
-    @extend_schema(request=AliasRequestSerializer, responses={200: VersionSerializer, **problems(409)})
+    @described(request=AliasRequestSerializer, responses={200: VersionSerializer, **problems(409)})
     @action(detail=True, methods=["put"], url_path="aliases/<str:name>", url_name="alias")
     def alias(self, request: Request, public_id: str, name: str) -> Response:
         """Let a name of your own stand for a version, like `candidate`; production is promoted instead.
@@ -231,7 +241,7 @@ class ProjectViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.
         model = set_alias(project=project, name=name, by=account_of(request.user), **wish.validated_data)
         return Response(VersionSerializer(model).data)
 
-    @extend_schema(responses={204: None})
+    @described(responses={204: None})
     @alias.mapping.delete
     def remove_alias(self, request: Request, public_id: str, name: str) -> Response:
         """Take a name off its version. 400: there is no such name, or it is production."""

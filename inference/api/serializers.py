@@ -8,6 +8,7 @@ from django.conf import settings
 from django.utils import timezone
 from rest_framework import serializers
 
+from core.http.calls import RequestSerializer
 from inference.downloads import DOWNLOADS
 from models_registry.artifacts.explanations import ActivationMap, Explanation, NoExplanation, WordImportance
 from models_registry.models import Artifact, RegisteredModel
@@ -111,19 +112,19 @@ class AnswerSerializer(serializers.Serializer):
     milliseconds = serializers.FloatField()
 
 
-class PredictFilesSerializer(serializers.Serializer):
+class PredictFilesSerializer(RequestSerializer):
     """Image files as multipart `file`, which may come several times."""
 
     file = serializers.ListField(child=serializers.FileField())
 
 
-class PredictTextsSerializer(serializers.Serializer):
+class PredictTextsSerializer(RequestSerializer):
     """Texts to classify."""
 
     texts = serializers.ListField(child=serializers.CharField())
 
 
-class HowToPredictSerializer(serializers.Serializer):
+class HowToPredictSerializer(RequestSerializer):
     """Options of a prediction."""
 
     explain = serializers.BooleanField(
@@ -132,7 +133,7 @@ class HowToPredictSerializer(serializers.Serializer):
     )
 
 
-class ModelChangesSerializer(serializers.ModelSerializer):
+class ModelChangesSerializer(RequestSerializer, serializers.ModelSerializer):
     """Changes of a live model; fields that are not sent stay as they are."""
 
     class Meta:
@@ -166,13 +167,13 @@ class ModelChangesSerializer(serializers.ModelSerializer):
         return value
 
 
-class KeepSerializer(serializers.Serializer):
+class KeepSerializer(RequestSerializer):
     """By how many hours a model's expiry is extended."""
 
     hours = serializers.IntegerField(default=24, min_value=1, max_value=10_000)
 
 
-class DownloadSerializer(serializers.Serializer):
+class DownloadSerializer(RequestSerializer):
     """The format of a file."""
 
     format = serializers.ChoiceField(choices=list(DOWNLOADS))

@@ -5,7 +5,7 @@ from datetime import timedelta
 from django.db.models import QuerySet
 from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework import mixins, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.permissions import AllowAny
@@ -13,8 +13,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from core.http.calls import described, described_reads
 from core.http.parsers import FirstRenderer
-from core.http.schema import described_reads, problems
+from core.http.schema import problems
 from inference.downloads import DOWNLOADS, find_download, send_file
 from models_registry.models import RegisteredModel
 from models_registry.services import change_model, keep_model, restore_model, retire_model
@@ -48,7 +49,7 @@ class RegisteredModelViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, v
             .prefetch_related("artifacts")
         )
 
-    @extend_schema(request=ModelChangesSerializer, responses=RegisteredModelSerializer)
+    @described(request=ModelChangesSerializer, responses=RegisteredModelSerializer)
     def partial_update(self, request: Request, token: str) -> Response:
         """Change the name, description, expiry or downloads of a live model; what is not sent stays as it is.
 
@@ -60,7 +61,7 @@ class RegisteredModelViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, v
         change_model(model=model, changes=changes.validated_data)
         return Response(self.get_serializer(model).data)
 
-    @extend_schema(responses={204: None})
+    @described(responses={204: None})
     def destroy(self, request: Request, token: str) -> Response:
         """Retire a live model: it stops predicting at once. Until the next clean-up it can be restored.
 
@@ -69,7 +70,7 @@ class RegisteredModelViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, v
         retire_model(model=self.get_object())
         return Response(status=status.HTTP_204_NO_CONTENT)
 
-    @extend_schema(request=KeepSerializer, responses=RegisteredModelSerializer)
+    @described(request=KeepSerializer, responses=RegisteredModelSerializer)
     @action(detail=True, methods=["post"])
     def keep(self, request: Request, token: str) -> Response:
         """Extend a live model's life by some hours, counted from now or from its expiry, whichever is later.
@@ -83,7 +84,7 @@ class RegisteredModelViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, v
         keep_model(model=model, extra=extra)
         return Response(self.get_serializer(model).data)
 
-    @extend_schema(request=None, responses=RegisteredModelSerializer)
+    @described(request=None, responses=RegisteredModelSerializer)
     @action(detail=True, methods=["post"])
     def restore(self, request: Request, token: str) -> Response:
         """Restore a retired model whose files have not been deleted yet: it predicts again.
@@ -101,7 +102,7 @@ class DownloadView(APIView):
     permission_classes = (AllowAny,)
     content_negotiation_class = FirstRenderer
 
-    @extend_schema(
+    @described(
         parameters=[
             DownloadSerializer,
             OpenApiParameter("Range", str, OpenApiParameter.HEADER, description="As in `bytes=0-99`."),

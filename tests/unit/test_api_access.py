@@ -353,7 +353,9 @@ def test_staff_may_keep_for_ever() -> None:
 
 def test_fields_that_nobody_changes_stay() -> None:
     found = live_colour_model()
-    assert patch(found, {"accuracy": 1, "token": "mine", "owner": 1, "state": "deleted"}).status_code == 200
+    refused = patch(found, {"accuracy": 1, "token": "mine", "owner": 1, "state": "deleted"})
+    assert refused.status_code == 400
+    assert refused.json()["errors"].keys() == {"accuracy", "token", "owner", "state"}
     again = RegisteredModel.objects.get(pk=found.pk)
     assert (again.accuracy, again.token, again.owner, again.state) == (
         96.25,

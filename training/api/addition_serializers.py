@@ -2,16 +2,19 @@
 
 from rest_framework import serializers
 
+from core.http.calls import RequestSerializer
 from work.models import WorkState
 
 from ..examples.edits import LONGEST_LABEL
 from ..examples.models import Addition
 
 
-class AdditionRequestSerializer(serializers.Serializer):
+class AdditionRequestSerializer(RequestSerializer):
     """Examples to append."""
 
-    file = serializers.FileField(required=False, help_text="May be sent several times, with a class.")
+    file = serializers.ListField(
+        child=serializers.FileField(), required=False, help_text="May be sent several times, with a class."
+    )
     texts = serializers.ListField(child=serializers.CharField(), required=False, max_length=10_000)
     class_name = serializers.CharField(required=False, max_length=LONGEST_LABEL)
 

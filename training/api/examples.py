@@ -6,7 +6,7 @@ from django.db.models import BigIntegerField
 from django.http.response import HttpResponseBase
 from django.urls import path
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework import serializers, status
 from rest_framework.generics import get_object_or_404
 from rest_framework.parsers import MultiPartParser
@@ -19,6 +19,7 @@ from accounts.quota import require_room
 from accounts.requests import account_of
 from control.selectors import require_operation
 from core.http.admission import claimed_by_file
+from core.http.calls import RequestSerializer, described
 from core.http.parsers import BoundedJSONParser, FirstRenderer
 from core.http.schema import problems
 from models_registry.models import Project
@@ -28,7 +29,7 @@ from ..examples import edits
 from ..examples.additions import Added, accept_uploads
 from ..examples.models import Addition, Example, Revision
 from ..examples.responses import download_response
-from ..examples.selectors import FLAGS, SOURCES, Wanted, page_of_examples
+from ..examples.selectors import ACROSS, FLAGS, SHOW, SOURCES, Wanted, page_of_examples
 from ..examples.similar import MOST as MOST_SIMILAR
 from ..examples.similar import similar_to
 from ..jobs.models import TrainingJob
@@ -90,7 +91,7 @@ class SimilarSerializer(serializers.Serializer):
     similarity = serializers.FloatField(source="likeness")
 
 
-class EditRequestSerializer(serializers.Serializer):
+class EditRequestSerializer(RequestSerializer):
     """What to do to which examples: exactly one of the things to do."""
 
     ids = serializers.ListField(child=serializers.IntegerField(), max_length=100_000)
@@ -140,7 +141,7 @@ class OutcomeSerializer(serializers.Serializer):
     overtaken = serializers.IntegerField()
 
 
-class UndoSerializer(serializers.Serializer):
+class UndoSerializer(RequestSerializer):
     """Which edit to take back; your last one where none is named."""
 
     edit = serializers.IntegerField(required=False, min_value=1)
@@ -165,22 +166,75 @@ def _project(request: Request, public_id: str) -> Project:
     return project
 
 
-FILTERS = [
-    OpenApiParameter("class", description="Of this class."),
-    OpenApiParameter("split", description="train, validation or test."),
-    OpenApiParameter(
-        "flag",
-        description="The first three come by certainty. "
+class ExampleFilterSerializer(RequestSerializer):
+    """By what examples are filtered; what is left out or empty is any."""
+
+    split = serializers.ChoiceField(Example.Split.choices, required=False, allow_blank=True)
+    flag = serializers.ChoiceField(
+        list(FLAGS),
+        required=False,
+        allow_blank=True,
+        help_text="The first three come by certainty. "
         + " ".join(f"{name}: {words.lower()}." for name, words in FLAGS.items()),
-    ),
-    OpenApiParameter(
-        "across", description="With near_copy: class or split, in which another of them differs."
-    ),
-    OpenApiParameter("q", description="In the text, or the name of the file."),
-    OpenApiParameter("source", description=" or ".join(SOURCES)),
-    OpenApiParameter("by", description="Whose newest change is this person's."),
-    OpenApiParameter("since", OpenApiTypes.DATE, description="Whose newest change is of this day or later."),
-]
+    )
+    show = serializers.ChoiceField(
+        [name for name in SHOW if name],
+        required=False,
+        allow_blank=True,
+        help_text="What flag was called before; wrong_label was doubt.",
+    )
+    across = serializers.ChoiceField(
+        [name for name in ACROSS if name],
+        required=False,
+        allow_blank=True,
+        help_text="With the flag near_copy: in which another of the near copies differs.",
+    )
+    q = serializers.CharField(
+        required=False, allow_blank=True, help_text="In the text, or the name of the file."
+    )
+    source = serializers.ChoiceField(  # type: ignore[assignment]  # a field may be named like an argument
+        list(SOURCES), required=False, allow_blank=True
+    )
+    by = serializers.CharField(
+        required=False, allow_blank=True, help_text="Whose newest change is this person's."
+    )
+    since = serializers.DateField(required=False, help_text="Whose newest change is of this day or later.")
+
+    def get_fields(self) -> dict[str, serializers.Field]:
+        """Name the class `class`, which Python keeps for itself."""
+        label = serializers.CharField(required=False, allow_blank=True, help_text="Of this class.")
+        return {"class": label, **super().get_fields()}
+
+    def validate(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Refuse a question about near copies without them."""
+        if data.get("across") and "near_copy" not in (data.get("flag"), data.get("show")):
+            raise serializers.ValidationError({"across": "This goes with flag=near_copy."})
+        return data
+
+
+class ExamplePageFilterSerializer(ExampleFilterSerializer):
+    """By what examples are filtered, and where to go on."""
+
+    after = serializers.CharField(required=False, allow_blank=True, help_text="As `next` says.")
+
+
+class ExampleFileFilterSerializer(ExampleFilterSerializer):
+    """Which examples go into a file, and into which."""
+
+    format = serializers.ChoiceField(["csv", "zip"], default="csv", help_text="zip: the photos by class.")
+
+
+class SimilarWishSerializer(RequestSerializer):
+    """How many are wanted."""
+
+    count = serializers.IntegerField(default=12, min_value=1, max_value=MOST_SIMILAR)
+
+
+def _wanted(asked: ExampleFilterSerializer) -> Wanted:
+    """Return which examples are asked for. Raises `ValidationError`."""
+    asked.is_valid(raise_exception=True)
+    return Wanted.of({name: str(value) for name, value in asked.validated_data.items()})
+
 
 LOCATION = OpenApiParameter(
     "Location",
@@ -200,24 +254,24 @@ class ExamplesView(APIView):
         require_operation()
         require_room(_project(request, public_id).owner, claimed_by_file(request._request))
 
-    @extend_schema(
+    @described(
         responses=ExamplePageSerializer,
-        parameters=[*FILTERS, OpenApiParameter("after", description="As `next` says.")],
+        parameters=[ExamplePageFilterSerializer],
     )
     def get(self, request: Request, public_id: str) -> Response:
         """List a project's examples as they are now, 1,000 at a time. 404: it is unknown, or another user's."""
         project = _project(request, public_id)
-        given = request.query_params
+        wanted = _wanted(ExamplePageFilterSerializer(data=request.query_params))
         newest = edits.newest_edit(project)
-        page = page_of_examples(project, Wanted.of(given.dict()), given.get("after", ""), size=MOST)
-        address = given.copy()
+        page = page_of_examples(project, wanted, request.query_params.get("after", ""), size=MOST)
+        address = request.query_params.copy()
         address["after"] = page.after
         here = reverse("api-examples", args=[public_id], request=request)
         following = f"{here}?{address.urlencode()}" if page.after else None
         answer = {"results": page.examples, "next": following, "newest_edit": newest}
         return Response(ExamplePageSerializer(answer).data)
 
-    @extend_schema(
+    @described(
         request=AdditionRequestSerializer,
         responses={
             201: OpenApiResponse(AddedSerializer, description="They are appended."),
@@ -254,7 +308,7 @@ class ExamplesView(APIView):
             headers={"Location": reverse("api-addition", args=[public_id, found.pk], request=request)},
         )
 
-    @extend_schema(request=EditRequestSerializer, responses=OutcomeSerializer)
+    @described(request=EditRequestSerializer, responses=OutcomeSerializer)
     def patch(self, request: Request, public_id: str) -> Response:
         """Mend many examples at once. The next training learns from them as they are then.
 
@@ -272,28 +326,26 @@ class ExamplesDownloadView(APIView):
 
     content_negotiation_class = FirstRenderer
 
-    @extend_schema(
+    @described(
         operation_id="projects_examples_download",
         responses={(200, "text/csv"): OpenApiTypes.STR, (200, "application/zip"): OpenApiTypes.BINARY},
-        parameters=[
-            *FILTERS,
-            OpenApiParameter("format", description="csv (unless told otherwise), or zip: photos by class."),
-        ],
+        parameters=[ExampleFileFilterSerializer],
     )
     def get(self, request: Request, public_id: str) -> HttpResponseBase:
         """Download the examples that the filters leave: a table, or the photos in a folder for each class.
 
         Both can be uploaded again. 400: a zip of texts; 404: the project is unknown, or another user's.
         """
-        wanted = Wanted.of(request.query_params.dict())
-        as_zip = request.query_params.get("format") == "zip"
+        wish = ExampleFileFilterSerializer(data=request.query_params)
+        wanted = _wanted(wish)
+        as_zip = wish.validated_data["format"] == "zip"
         return download_response(_project(request, public_id), wanted, as_zip=as_zip)
 
 
 class AdditionView(APIView):
     """What a worker appends to a project."""
 
-    @extend_schema(responses=AdditionSerializer)
+    @described(responses=AdditionSerializer)
     def get(self, request: Request, public_id: str, pk: int) -> Response:
         """Tell how far a worker is with a large upload of examples, and what became of it. 404: it is unknown."""
         rows = Addition.objects.filter(project=_project(request, public_id))
@@ -304,24 +356,23 @@ class AdditionView(APIView):
 class SimilarView(APIView):
     """What is like one example."""
 
-    @extend_schema(
+    @described(
         responses=SimilarSerializer(many=True),
-        parameters=[
-            OpenApiParameter("count", int, description=f"How many, 12 unless said; at most {MOST_SIMILAR}.")
-        ],
+        parameters=[SimilarWishSerializer],
     )
     def get(self, request: Request, public_id: str, pk: int) -> Response:
         """List the examples most like one, the most alike first. 400: no training has seen it yet; 404: unknown."""
         rows = Example.objects.filter(project=_project(request, public_id))
-        count = request.query_params.get("count", "")
-        found = similar_to(get_object_or_404(rows, pk=pk), int(count) if count.isdecimal() else 12)
+        wish = SimilarWishSerializer(data=request.query_params)
+        wish.is_valid(raise_exception=True)
+        found = similar_to(get_object_or_404(rows, pk=pk), wish.validated_data["count"])
         return Response(SimilarSerializer(found, many=True).data)
 
 
 class UndoView(APIView):
     """Takes edits back."""
 
-    @extend_schema(request=UndoSerializer, responses=OutcomeSerializer)
+    @described(request=UndoSerializer, responses=OutcomeSerializer)
     def post(self, request: Request, public_id: str) -> Response:
         """Take an edit back, or your last one. Examples that were edited again since stay as they are.
 
@@ -338,7 +389,7 @@ class UndoView(APIView):
 class RevisionsView(APIView):
     """The revisions of a project."""
 
-    @extend_schema(responses=RevisionSerializer(many=True))
+    @described(responses=RevisionSerializer(many=True))
     def get(self, request: Request, public_id: str) -> Response:
         """List a project's revisions, newest first, 100 at the most. 404: it is unknown, or another user's."""
         revisions = Revision.objects.filter(project=_project(request, public_id)).select_related("author")
@@ -348,7 +399,7 @@ class RevisionsView(APIView):
 class TrainAgainView(APIView):
     """Trains a project again."""
 
-    @extend_schema(request=None, responses={201: JobSerializer, **problems(409)})
+    @described(request=None, responses={201: JobSerializer, **problems(409)})
     def post(self, request: Request, public_id: str) -> Response:
         """Train a project's examples as they are now, with the settings of its newest version.
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from core.http.calls import RequestSerializer
 from core.http.json_text import holds_half_characters, parse_json
 from models_registry.inputs import Corrections, DataError, Entry
 from models_registry.models import TaskType
@@ -64,7 +65,7 @@ def _is_entry(found: object) -> bool:
     return False
 
 
-class PlanRequestSerializer(serializers.Serializer):
+class PlanRequestSerializer(RequestSerializer):
     """What a plan is asked of: a file, a part of one with the size of the whole, or the names in a folder."""
 
     name = serializers.CharField(max_length=1_000, help_text="The file's name with its ending.")

@@ -6,15 +6,17 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from core.http.calls import RequestSerializer
 from core.queue.app import why_unheard
 from models_registry.models import Project, TaskType
 
 from ..datasets.models import Dataset, DatasetValidation
-from ..engine.specs.hyperparameters import PLATEAU, STEP
-from ..engine.specs.options import Group, Number
+from ..engine.specs.hyperparameters import ADVANCED, PLATEAU, STEP
+from ..engine.specs.options import Choice, Group, Number, Option
 from ..engine.specs.strategies import STRATEGIES, strategy_of
 from ..jobs.models import TrainingJob
 from ..jobs.selectors import expected_start, position_in_queue
+from ..jobs.services import settings_by_field
 from .plan_serializers import CorrectionsField
 
 
@@ -66,7 +68,7 @@ class DatasetSerializer(serializers.ModelSerializer):
         return {"done": dataset.validation.done, "total": dataset.validation.total}
 
 
-class DatasetUploadSerializer(serializers.Serializer):
+class DatasetUploadSerializer(RequestSerializer):
     """A data set to upload: a zip with a folder for each class, or a table."""
 
     name = serializers.CharField(max_length=100)
@@ -87,28 +89,39 @@ class DatasetUploadSerializer(serializers.Serializer):
         return {role: column for role, column in given.items() if column}
 
 
-def _number(number: Number) -> serializers.Field:
-    """Return a field for a number of a group."""
+def _number(number: Number, **more: Any) -> serializers.Field:
+    """Return a field for a number within its range."""
     if number.whole:
         return serializers.IntegerField(
-            default=None if number.default is None else int(number.default),
-            min_value=int(number.least),
-            max_value=int(number.most),
-            help_text=number.why,
+            min_value=int(number.least), max_value=int(number.most), help_text=number.why, **more
         )
-    return serializers.FloatField(
-        default=number.default, min_value=number.least, max_value=number.most, help_text=number.why
-    )
+    return serializers.FloatField(min_value=number.least, max_value=number.most, help_text=number.why, **more)
 
 
-class GroupSerializer(serializers.Serializer):
+def _of_group(number: Number) -> serializers.Field:
+    """Return a field for a number of a group."""
+    default = number.default
+    return _number(number, default=int(default) if number.whole and default is not None else default)
+
+
+def _of_job(option: Option) -> serializers.Field:
+    """Return a field for a further setting of a job, which the strategy chooses where it is left out."""
+    left: dict[str, Any] = {"required": False, "allow_null": True, "write_only": True}
+    if isinstance(option, Number):
+        return _number(option, **left)
+    if isinstance(option, Choice):
+        return serializers.ChoiceField(choices=list(option.words.items()), help_text=option.why, **left)
+    return serializers.BooleanField(help_text=option.why, **left)
+
+
+class GroupSerializer(RequestSerializer):
     """Numbers that are set together; one that is left out has its usual value."""
 
     group: Group
 
     def get_fields(self) -> dict[str, serializers.Field]:
         """Return a field for each."""
-        return {name: _number(number) for name, number in self.group.options.items()}
+        return {name: _of_group(number) for name, number in self.group.options.items()}
 
 
 class ReduceLrOnPlateauSerializer(GroupSerializer):
@@ -137,7 +150,7 @@ class TestSetSerializer(serializers.Serializer):
     unknown = serializers.IntegerField(help_text="Examples of classes that the model does not have.")
 
 
-class JobSerializer(serializers.ModelSerializer):
+class JobSerializer(RequestSerializer, serializers.ModelSerializer):
     """A training job and how far it is."""
 
     dataset = serializers.PrimaryKeyRelatedField(queryset=Dataset.objects.none())
@@ -254,18 +267,25 @@ class JobSerializer(serializers.ModelSerializer):
         return why_unheard(job.announced_at) if job.state == TrainingJob.State.QUEUED else ""
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Let a preset name the strategy."""
+        """Let a preset name the strategy, and put the further settings together."""
         preset = attrs.pop("preset", None)
         if preset is not None:
             strategy = strategy_of(preset)
             if attrs.get("strategy", strategy) != strategy:
                 raise serializers.ValidationError({"preset": f"{preset} is the strategy {strategy}."})
             attrs["strategy"] = strategy
-        return attrs
+        twice = {
+            name: ["This stands in `advanced` as well."]
+            for name in attrs.get("advanced", {})
+            if name in attrs
+        }
+        if twice:
+            raise serializers.ValidationError(twice)
+        return settings_by_field({name: value for name, value in attrs.items() if value is not None})
 
     def get_fields(self) -> dict[str, Any]:
-        """Offer the caller's own data sets only."""
-        fields = super().get_fields()
+        """Offer the caller's own data sets only, and each of the settings that lie in `advanced` by its name."""
+        fields = {**super().get_fields(), **{name: _of_job(option) for name, option in ADVANCED.items()}}
         request = self.context.get("request")
         if request is not None:
             own = Dataset.objects.owned_by(request.user)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework import mixins, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.parsers import FormParser, MultiPartParser
@@ -15,7 +15,8 @@ from accounts.quota import require_room
 from accounts.requests import account_of
 from control.selectors import require_operation
 from core.http.admission import claimed_by_file
-from core.http.schema import described_reads, problems
+from core.http.calls import described, described_reads
+from core.http.schema import problems
 from core.http.throttles import PerAddress, PerUser, Plans, Uploads
 from training.datasets.deletion import delete_dataset
 from training.datasets.dry_run import plan_upload, require_size
@@ -53,7 +54,7 @@ class DatasetViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.
         else:
             require_room(account_of(request.user), claimed_by_file(request._request))
 
-    @extend_schema(
+    @described(
         request=DatasetUploadSerializer,
         responses={
             201: OpenApiResponse(DatasetSerializer, description="It is validated and ready."),
@@ -95,7 +96,7 @@ class DatasetViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.
             headers={"Location": reverse("api-dataset-detail", args=[dataset.pk], request=request)},
         )
 
-    @extend_schema(request=PlanRequestSerializer, responses={200: PlanSerializer})
+    @described(request=PlanRequestSerializer, responses={200: PlanSerializer})
     @action(detail=False, methods=["post"], throttle_classes=[PerUser, PerAddress, Plans])
     def plan(self, request: Request) -> Response:
         """Tell what would become of a data set, and what could be meant instead. Nothing is kept.
@@ -108,7 +109,7 @@ class DatasetViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.
         asked.is_valid(raise_exception=True)
         return Response(plan_upload(asked.upload()).to_json())
 
-    @extend_schema(responses={204: None, **problems(400)})
+    @described(responses={204: None, **problems(400)})
     def destroy(self, request: Request, pk: str) -> Response:
         """Delete a data set and stop its validation. Of one that jobs were made of, only the file is deleted.
 
@@ -135,7 +136,7 @@ class JobViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gene
     def get_queryset(self) -> QuerySet[TrainingJob]:
         return TrainingJob.objects.owned_by(self.request.user).select_related("registered_model", "project")
 
-    @extend_schema(responses={201: JobSerializer, **problems(409)})
+    @described(responses={201: JobSerializer, **problems(409)})
     def create(self, request: Request) -> Response:
         """Submit a training job on one of the caller's data sets. Settings that are not sent are the strategy's.
 
@@ -157,7 +158,7 @@ class JobViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gene
         )
         return Response(self.get_serializer(job).data, status=status.HTTP_201_CREATED)
 
-    @extend_schema(request=None, responses=JobSerializer)
+    @described(request=None, responses=JobSerializer)
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, pk: str) -> Response:
         """Cancel a job: a queued one ends at once, a running one within seconds.
@@ -168,7 +169,7 @@ class JobViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gene
         cancel_job(job=job)
         return Response(self.get_serializer(job).data)
 
-    @extend_schema(request=None, responses={201: JobSerializer, **problems(409)})
+    @described(request=None, responses={201: JobSerializer, **problems(409)})
     @action(detail=True, methods=["post"])
     def retry(self, request: Request, pk: str) -> Response:
         """Submit a job that failed or was cancelled again, as a new job with the same data and settings.

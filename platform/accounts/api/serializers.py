@@ -4,6 +4,7 @@ from knox.models import AuthToken
 from rest_framework import serializers
 
 from accounts.tokens import DAYS, MOST_DAYS
+from core.http.calls import RequestSerializer
 
 
 class ApiTokenSerializer(serializers.ModelSerializer):
@@ -29,7 +30,7 @@ class NewApiTokenSerializer(ApiTokenSerializer):
         fields: tuple[str, ...] = ("id", "created_at", "expires_at", "token")
 
 
-class ApiTokenWishSerializer(serializers.Serializer):
+class ApiTokenWishSerializer(RequestSerializer):
     """The lifetime of a new token."""
 
     days = serializers.IntegerField(default=DAYS, min_value=1, max_value=MOST_DAYS)

@@ -1,7 +1,6 @@
 """REST views of API tokens: make one with a password or a session, list them, revoke them."""
 
 from django.http import Http404
-from drf_spectacular.utils import extend_schema
 from knox.models import AuthToken
 from rest_framework import status
 from rest_framework.authentication import SessionAuthentication
@@ -12,6 +11,7 @@ from rest_framework.views import APIView
 
 from accounts.authentication import ApiTokenAuthentication, PasswordAuthentication
 from accounts.tokens import good_tokens, make_token, revoke_token
+from core.http.calls import described
 
 from ..requests import signed_in
 from .serializers import ApiTokenSerializer, ApiTokenWishSerializer, NewApiTokenSerializer
@@ -22,12 +22,12 @@ class ApiTokensView(APIView):
 
     authentication_classes = (ApiTokenAuthentication, SessionAuthentication, PasswordAuthentication)
 
-    @extend_schema(responses=ApiTokenSerializer(many=True))
+    @described(responses=ApiTokenSerializer(many=True))
     def get(self, request: Request) -> Response:
         """List the caller's tokens that have not expired, newest first, each by its first characters."""
         return Response(ApiTokenSerializer(good_tokens(signed_in(request.user)), many=True).data)
 
-    @extend_schema(request=ApiTokenWishSerializer, responses={201: NewApiTokenSerializer})
+    @described(request=ApiTokenWishSerializer, responses={201: NewApiTokenSerializer})
     def post(self, request: Request) -> Response:
         """Create a token. Needs a password or a session: a token cannot create another one.
 
@@ -48,7 +48,7 @@ class ApiTokenView(APIView):
 
     authentication_classes = ApiTokensView.authentication_classes
 
-    @extend_schema(responses={204: None})
+    @described(responses={204: None})
     def delete(self, request: Request, id: str) -> Response:  # noqa: A002 - the address's word
         """Revoke a token: requests with it are refused from now on. 404: the caller has no such token."""
         if not revoke_token(user=signed_in(request.user), key=id):

@@ -20,7 +20,7 @@ def parse_json(content: bytes, *, most_items: int = MOST_ITEMS) -> Any:
     """Return the value of a JSON text in UTF-8.
 
     Raises ValueError, with the reason for a person, for what is no JSON, or holds too many, too deeply nested or too
-    long values.
+    long values, or a name twice in one object.
     """
     try:
         text = content.decode("utf-8-sig")
@@ -79,4 +79,16 @@ def _float(digits: str) -> float:
     return value if math.isfinite(value) else _refuse_constant(digits)
 
 
-_decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_int=_int, parse_float=_float)
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object. Raises ValueError where a name stands twice: one of the values would be lost."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f'"{twice[:100]}" stands twice in one object')
+    return found
+
+
+_decoder = json.JSONDecoder(
+    object_pairs_hook=_object, parse_constant=_refuse_constant, parse_int=_int, parse_float=_float
+)

@@ -1,14 +1,11 @@
 """A hook that adds to the OpenAPI description what all operations share: the problem documents of errors."""
 
-from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any
 
-from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_view
+from drf_spectacular.utils import OpenApiResponse
 
 from .problems import PROBLEM_TYPE
-
-ViewSet = TypeVar("ViewSet", bound=type)
 
 UNSAFE = ("post", "put", "patch", "delete")
 Description = dict[str, Any]  # a part of an OpenAPI document
@@ -48,17 +45,6 @@ def problems(*codes: int) -> dict[int, OpenApiResponse]:
     return {code: OpenApiResponse(description=WHEN[code]) for code in codes}
 
 
-def described_reads(*, many: str, one: str) -> Callable[[ViewSet], ViewSet]:
-    """Return a decorator that describes the list of a view set and the retrieval of one of its rows.
-
-    The rows are the caller's own; `many` and `one` say what the answers hold.
-    """
-    return extend_schema_view(
-        list=extend_schema(description=f"{many} 400: a filter has a value that it cannot have."),
-        retrieve=extend_schema(description=f"{one} 404: it is unknown, or another user's."),
-    )
-
-
 def document_problems(result: Description, **_: object) -> dict[str, object]:
     """Add to each operation the errors that it may answer with; a postprocessing hook of drf-spectacular."""
     result.setdefault("components", {}).setdefault("schemas", {})["Problem"] = PROBLEM_SCHEMA
@@ -73,7 +59,7 @@ def document_problems(result: Description, **_: object) -> dict[str, object]:
 
 def _common(path: str, method: str, call: Description) -> set[int]:
     """Return the status codes of errors that follow from an operation's method, security and parameters."""
-    codes = {406, 429, 503}
+    codes = {400, 406, 429, 503}
     known_only = {} not in call.get("security", [{}])
     if call.get("security"):
         codes.add(401)
@@ -81,12 +67,8 @@ def _common(path: str, method: str, call: Description) -> set[int]:
         codes.add(403)  # a session without its CSRF token
     if "{" in path or any(parameter["name"] == "cursor" for parameter in call.get("parameters", [])):
         codes.add(404)
-    if method in UNSAFE or any(parameter["in"] == "query" for parameter in call.get("parameters", [])):
-        codes.add(400)
     if method in UNSAFE:
-        codes.add(411)  # a body in chunks, wanted or not
-    if "requestBody" in call:
-        codes |= {413, 415}
+        codes |= {411, 413, 415}  # a body, wanted or not: in chunks, too large, of a kind that nobody reads
     return codes
 
 

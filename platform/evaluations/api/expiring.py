@@ -1,6 +1,5 @@
 """REST view of what will be deleted when."""
 
-from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -8,6 +7,7 @@ from rest_framework.views import APIView
 
 from accounts.models import User
 from accounts.requests import account_of
+from core.http.calls import described
 from inference.batches.models import Batch
 
 from ..expiring import ExpiringVersion, expiring_batches, expiring_versions
@@ -46,7 +46,7 @@ class ExpiringSerializer(serializers.Serializer):
 class ExpiringView(APIView):
     """What will be deleted when."""
 
-    @extend_schema(operation_id="expiring_retrieve", responses=ExpiringSerializer)
+    @described(operation_id="expiring_retrieve", responses=ExpiringSerializer)
     def get(self, request: Request) -> Response:
         """List what of the caller's will be deleted when, if nothing happens. Data sets stay until they are deleted."""
         owner: User | None = account_of(request.user)

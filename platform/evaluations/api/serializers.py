@@ -7,6 +7,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.reverse import reverse
 
+from core.http.calls import RequestSerializer
+
 from ..comparison import Comparison, Standing
 from ..models import Evaluation
 from ..results import Answered
@@ -14,7 +16,7 @@ from ..selectors import why_waiting
 from ..services import MOST_COMPARED
 
 
-class EvaluationRequestSerializer(serializers.Serializer):
+class EvaluationRequestSerializer(RequestSerializer):
     """Which version to measure, and on what: the project's own examples, unless a file is sent or named."""
 
     version = serializers.IntegerField(min_value=1)
@@ -108,7 +110,7 @@ class EvaluationSerializer(serializers.ModelSerializer):
         return MeasuredSerializer(evaluation.figures).data if evaluation.figures else None
 
 
-class ComparisonRequestSerializer(serializers.Serializer):
+class ComparisonRequestSerializer(RequestSerializer):
     """Which versions to compare, and on what."""
 
     versions = serializers.ListField(
@@ -177,7 +179,7 @@ class ComparisonSerializer(serializers.Serializer):
     differing = DifferingSerializer(many=True, default=[])
 
 
-def described(standing: Standing, found: Comparison | None) -> dict[str, object]:
+def comparison_data(standing: Standing, found: Comparison | None) -> dict[str, object]:
     """Return what `ComparisonSerializer` writes."""
     state = (
         "ready" if found else "running" if standing.is_under_way else "failed" if standing.failed else "none"

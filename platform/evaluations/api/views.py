@@ -4,7 +4,7 @@ from uuid import UUID
 
 from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework import status
 from rest_framework.generics import get_object_or_404
 from rest_framework.parsers import MultiPartParser
@@ -15,6 +15,7 @@ from rest_framework.views import APIView
 from accounts.quota import require_room
 from accounts.requests import account_of
 from core.http.admission import claimed_by_file
+from core.http.calls import described
 from core.http.parsers import BoundedJSONParser, FirstRenderer
 from core.http.schema import problems
 from models_registry.models import Project
@@ -36,7 +37,7 @@ from .serializers import (
     ComparisonSerializer,
     EvaluationRequestSerializer,
     EvaluationSerializer,
-    described,
+    comparison_data,
 )
 
 SHOWN = 100
@@ -60,14 +61,14 @@ class EvaluationListView(APIView):
         project = _project(request, public_id)
         require_room(project.owner, claimed_by_file(request._request))
 
-    @extend_schema(operation_id="projects_evaluations_list", responses=EvaluationSerializer(many=True))
+    @described(operation_id="projects_evaluations_list", responses=EvaluationSerializer(many=True))
     def get(self, request: Request, public_id: UUID) -> Response:
         """List a project's evaluations, newest first, 100 at the most. 404: it is unknown, or another user's."""
         rows = Evaluation.objects.of_project(_project(request, public_id)).defer(None)
         rows = rows.select_related("project").defer("model__metrics", "model__accuracy_plot")
         return Response(EvaluationSerializer(rows[:SHOWN], many=True, context={"request": request}).data)
 
-    @extend_schema(
+    @described(
         operation_id="projects_evaluations_create",
         request=EvaluationRequestSerializer,
         responses={202: EvaluationSerializer, **problems(413)},
@@ -95,7 +96,7 @@ class EvaluationListView(APIView):
 class EvaluationView(APIView):
     """One evaluation."""
 
-    @extend_schema(operation_id="projects_evaluations_retrieve", responses=EvaluationSerializer)
+    @described(operation_id="projects_evaluations_retrieve", responses=EvaluationSerializer)
     def get(self, request: Request, public_id: UUID, identifier: UUID) -> Response:
         """Return an evaluation with its state and, once it has succeeded, its figures.
 
@@ -104,7 +105,7 @@ class EvaluationView(APIView):
         evaluation = find_evaluation(_project(request, public_id), identifier)
         return Response(EvaluationSerializer(evaluation, context={"request": request}).data)
 
-    @extend_schema(operation_id="projects_evaluations_destroy", responses={204: None})
+    @described(operation_id="projects_evaluations_destroy", responses={204: None})
     def delete(self, request: Request, public_id: UUID, identifier: UUID) -> Response:
         """Delete an evaluation, with its file when no other one is of it. 400: it has not ended."""
         delete_evaluation(evaluation=find_evaluation(_project(request, public_id), identifier))
@@ -114,7 +115,7 @@ class EvaluationView(APIView):
 class CancelView(APIView):
     """The cancellation of an evaluation."""
 
-    @extend_schema(
+    @described(
         operation_id="projects_evaluations_cancel", request=None, responses={202: EvaluationSerializer}
     )
     def post(self, request: Request, public_id: UUID, identifier: UUID) -> Response:
@@ -130,7 +131,7 @@ class AnswersView(APIView):
 
     content_negotiation_class = FirstRenderer
 
-    @extend_schema(
+    @described(
         operation_id="projects_evaluations_answers",
         responses={(200, "application/vnd.apache.parquet"): OpenApiTypes.BINARY},
     )
@@ -145,7 +146,7 @@ class AnswersView(APIView):
 class ComparisonView(APIView):
     """Versions side by side."""
 
-    @extend_schema(
+    @described(
         operation_id="projects_compare_retrieve",
         parameters=[
             OpenApiParameter("v", int, many=True, required=True, description="The versions, two or more."),
@@ -161,7 +162,7 @@ class ComparisonView(APIView):
         given = {"versions": request.query_params.getlist("v"), "file_id": request.query_params.get("file")}
         return self._answer(request, public_id, given, start=False)
 
-    @extend_schema(
+    @described(
         operation_id="projects_compare_create",
         request=ComparisonRequestSerializer,
         responses={202: ComparisonSerializer},
@@ -183,6 +184,6 @@ class ComparisonView(APIView):
             author = account_of(request.user)
             compare_versions(project=project, versions=versions, author=author, file=file)
         standing = standing_of(project, versions, file)
-        told = described(standing, compare(standing) if standing.is_ready else None)
+        told = comparison_data(standing, compare(standing) if standing.is_ready else None)
         answer = ComparisonSerializer(told, context={"request": request}).data
         return Response(answer, status=status.HTTP_202_ACCEPTED if start else status.HTTP_200_OK)

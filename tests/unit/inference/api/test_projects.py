@@ -53,21 +53,19 @@ def test_owner_sees_and_promotes(project: Project) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "path"),
+    ("method", "path", "body"),
     [
-        ("get", ""),
-        ("get", "versions/"),
-        ("post", "promote/"),
-        ("post", "rollback/"),
-        ("delete", ""),
-        ("patch", ""),
+        ("get", "", None),
+        ("get", "versions/", None),
+        ("post", "promote/", {"version": 2}),
+        ("post", "rollback/", {}),
+        ("delete", "", None),
+        ("patch", "", {}),
     ],
 )
-def test_colleague_without_rights_sees_404(project: Project, method: str, path: str) -> None:
+def test_colleague_without_rights_sees_404(project: Project, method: str, path: str, body: Any) -> None:
     client = client_of(UserFactory())
-    answer = getattr(client, method)(
-        f"/api/v1/projects/{project.public_id}/{path}", {"version": 2}, format="json"
-    )
+    answer = getattr(client, method)(f"/api/v1/projects/{project.public_id}/{path}", body, format="json")
     assert answer.status_code == 404
     assert client.get("/api/v1/projects/").json()["results"] == []
 
