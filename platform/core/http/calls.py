@@ -13,6 +13,7 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import Direction, OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
+from rest_framework.settings import api_settings
 
 Handler = TypeVar("Handler", bound=Callable[..., HttpResponseBase])
 ViewSet = TypeVar("ViewSet", bound=type)
@@ -46,7 +47,7 @@ def described(
             known = query | (_of_list(view) if getattr(view, "action", "") == "list" else {})
             require_known(request.query_params, known, "parameter of this address")
             if description.get("request", ...) is None or request.method == "DELETE":
-                require_known(request.data if isinstance(request.data, Mapping) else {}, {}, "field")
+                _require_nothing(request.data)
             return handler(view, request, *args, **kwargs)
 
         return extend_schema(parameters=asked or None, **description)(call)  # type: ignore[return-value]
@@ -74,6 +75,16 @@ def require_known(sent: Mapping[Any, Any], known: Known, what: str) -> None:
     problems = unread(sent, known, what)
     if problems:
         raise serializers.ValidationError(problems)
+
+
+def _require_nothing(body: object) -> None:
+    """Refuse whatever a call is sent that takes no body. Raises `ValidationError`."""
+    if isinstance(body, Mapping):
+        require_known(body, {}, "field")
+    elif body:
+        raise serializers.ValidationError(
+            {api_settings.NON_FIELD_ERRORS_KEY: ["This call takes no fields: leave the body out."]}
+        )
 
 
 def unread(sent: Mapping[Any, Any], known: Known, what: str = "field") -> dict[str, list[str]]:

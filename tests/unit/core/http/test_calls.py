@@ -8,7 +8,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from accounts.models import User
-from tests.factories import DatasetFactory, UserFactory
+from tests.factories import DatasetFactory, TrainingJobFactory, UserFactory
 from tests.tiny_models import live_colour_model, live_mood_model, picture
 from tests.unit.test_api_access import CASES, ask
 from training.jobs.models import TrainingJob
@@ -68,6 +68,12 @@ def test_unknown_field_is_refused(
     else:
         answer = ask(client, method, address, {**(body or {}), "unheard_of": 1})
     assert "unheard_of" in problems(answer)
+
+
+def test_call_without_fields_takes_no_list_either(client: Client, owner: User) -> None:
+    address = f"/api/v1/jobs/{TrainingJobFactory(dataset=DatasetFactory(owner=owner)).pk}/cancel/"
+    assert client.post(address, "[1]", "application/json").status_code == 400
+    assert client.post(address, "", "text/plain").status_code == 200
 
 
 def submit(client: Client, owner: User, **given: Any) -> Any:
