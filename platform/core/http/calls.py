@@ -1,6 +1,6 @@
 """What a REST call takes is what its description names. Everything else is refused: nothing is lost unread."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from functools import wraps
 from itertools import islice
@@ -92,15 +92,17 @@ def unread(sent: Mapping[Any, Any], known: Known, what: str = "field") -> dict[s
 
     That is what is not known, and all but the last value of what can be sent once.
     """
+    return dict(islice(_overlooked(sent, known, what), MOST_TOLD))
+
+
+def _overlooked(sent: Mapping[Any, Any], known: Known, what: str) -> Iterator[tuple[str, list[str]]]:
     is_form = hasattr(sent, "getlist")
-    problems = {}
     for name in map(str, sent):
         base = name.partition("[")[0].partition(".")[0] if is_form else name  # as in texts[0]
         if base not in known and name not in {*known, FORM_TOKEN}:
-            problems[name[:LONGEST_NAME]] = [_not_known(name, known, what)]
+            yield name[:LONGEST_NAME], [_not_known(name, known, what)]
         elif is_form and not known.get(name, True) and len(sent.getlist(name)) > 1:  # type: ignore[attr-defined]
-            problems[name] = ["Send this once: only one value can be used."]
-    return dict(islice(problems.items(), MOST_TOLD))
+            yield name, ["Send this once: only one value can be used."]
 
 
 def _not_known(name: str, known: Known, what: str) -> str:
