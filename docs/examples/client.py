@@ -80,7 +80,7 @@ class Trainyard:
         return list(answer["predictions"])
 
     def download(self, token: str, wanted: str, folder: Path) -> Path:
-        """Save a model's file (onnx, pytorch or metadata) under the name that the platform gives it."""
+        """Save a model's file (onnx, onnx-int8, pytorch or metadata) under the name that the platform gives it."""
         address = f"{self.url}models/{token}/download/"
         with self.session.get(
             address, params={"format": wanted}, stream=True, timeout=self.patience
@@ -125,13 +125,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     train = commands.add_parser("train")
     train.add_argument("data", type=Path, help="a zip with a folder for each class, or a table")
     train.add_argument("--name", required=True)
-    train.add_argument("--preset", default="fast", choices=("fast", "accurate", "scratch"))
+    train.add_argument("--preset", default="fast", choices=("fast", "accurate", "best", "scratch"))
+    train.add_argument("--minutes", type=int, help="how long the preset best may try out ways to train")
     predict = commands.add_parser("predict")
     predict.add_argument("token")
     predict.add_argument("inputs", nargs="+", help="image files, or sentences")
     download = commands.add_parser("download")
     download.add_argument("token")
-    download.add_argument("format", choices=("onnx", "pytorch", "metadata"))
+    download.add_argument("format", choices=("onnx", "onnx-int8", "pytorch", "metadata"))
     chosen = parser.parse_args(arguments)
     platform = Trainyard(
         os.environ.get("TRAINYARD_URL", "http://127.0.0.1:8000"), os.environ.get("TRAINYARD_TOKEN", "")
@@ -145,7 +146,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _train(platform: Trainyard, chosen: argparse.Namespace) -> int:
     task = "imageclassification" if chosen.data.suffix == ".zip" else "textclassification"
-    submitted = platform.train(chosen.data, task_type=task, name=chosen.name, preset=chosen.preset)
+    budget = {} if chosen.minutes is None else {"budget_minutes": chosen.minutes}
+    submitted = platform.train(chosen.data, task_type=task, name=chosen.name, preset=chosen.preset, **budget)
     for job in platform.watch(submitted):
         print(job["state"], job["progress"].get("message", ""), file=sys.stderr)
     if job["state"] != "succeeded":
