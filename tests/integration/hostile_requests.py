@@ -3,12 +3,15 @@
 import json
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
 from django.urls import URLPattern, URLResolver, get_resolver
+
+from core.http.schema import OneAtATime
 
 METHODS = (
     "GET",
@@ -438,6 +441,21 @@ def _addresses(resolver: URLResolver, start: str) -> Iterator[str]:
             yield from _addresses(entry, text)
 
 
+@cache
+def names_taken() -> dict[str, list[str]]:
+    """Return the names that REST calls take, in the address or the body, by their address: others are refused."""
+    found = OneAtATime().get_schema(public=True)
+    parts = found["components"]["schemas"]
+    taken: dict[str, list[str]] = {}
+    for path, calls in found["paths"].items():
+        names = taken.setdefault(re.sub(r"\{\w+\}", "<>", path), [])
+        for call in calls.values():
+            names += [one["name"] for one in call.get("parameters", []) if one["in"] == "query"]
+            for content in call.get("requestBody", {}).get("content", {}).values():
+                names += parts[content["schema"]["$ref"].rpartition("/")[2]]["properties"]
+    return {path: sorted(set(names)) for path, names in taken.items() if names}
+
+
 class Fuzzer:
     """Makes requests up from a seed; the same seed makes the same requests."""
 
@@ -447,6 +465,7 @@ class Fuzzer:
         """`known` are identifiers of what there is, by the word that stands before them in addresses."""
         self._random = random.Random(seed)
         self._paths, self._people, self._of = paths, people, known
+        self._names: Sequence[str] = NAMES  # for the request that is made up
         self._known = [identifier for some in known.values() for identifier in some]
 
     def requests(self, count: int) -> Iterator[HostileRequest]:
@@ -461,6 +480,7 @@ class Fuzzer:
         if method == "POST" and pattern.rstrip("/").endswith(SPARED):
             method = "GET"
         path = self._path(pattern)
+        self._names = names_taken().get(pattern, NAMES) if chance() < 0.7 else NAMES
         if chance() < 0.5:
             path += "?" + self._query()
         headers = dict(somebody.headers)
@@ -495,7 +515,7 @@ class Fuzzer:
         pairs = []
         for _ in range(self._random.choice((1, 1, 2, 4))):
             value = self._random.choice((*TEXTS, *self._known))
-            pairs.append(f"{self._random.choice(NAMES)}={_quoted(value)}")
+            pairs.append(f"{self._random.choice(self._names)}={_quoted(value)}")
         return "&".join(pairs)[:3500]
 
     def _body(self) -> tuple[str, bytes]:
@@ -516,7 +536,8 @@ class Fuzzer:
         return kind, body
 
     def _fields(self) -> dict[str, Any]:
-        names = self._random.sample(NAMES, self._random.choice((1, 3, 8, 20)))
+        count = min(len(self._names), self._random.choice((1, 3, 8, 20)))
+        names = self._random.sample(self._names, count)
         return {name: self._random.choice((*JSON_VALUES, *self._known)) for name in names}
 
     def _json(self) -> tuple[str, bytes]:

@@ -37,6 +37,7 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Train, publish and use classifiers.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "DEFAULT_GENERATOR_CLASS": "core.http.schema.OneAtATime",
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SCHEMA_PATH_PREFIX": "/api/v1",

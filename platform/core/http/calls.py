@@ -12,8 +12,11 @@ from drf_spectacular.extensions import OpenApiSerializerExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import Direction, OpenApiParameter, extend_schema
 from rest_framework import serializers
+from rest_framework.parsers import FormParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.settings import api_settings
+
+from .parsers import BoundedJSONParser
 
 Handler = TypeVar("Handler", bound=Callable[..., HttpResponseBase])
 ViewSet = TypeVar("ViewSet", bound=type)
@@ -47,7 +50,7 @@ def described(
             known = query | (_of_list(view) if getattr(view, "action", "") == "list" else {})
             require_known(request.query_params, known, "parameter of this address")
             if description.get("request", ...) is None or request.method == "DELETE":
-                _require_nothing(request.data)
+                _require_nothing(request)
             return handler(view, request, *args, **kwargs)
 
         return extend_schema(parameters=asked or None, **description)(call)  # type: ignore[return-value]
@@ -77,8 +80,10 @@ def require_known(sent: Mapping[Any, Any], known: Known, what: str) -> None:
         raise serializers.ValidationError(problems)
 
 
-def _require_nothing(body: object) -> None:
-    """Refuse whatever a call is sent that takes no body. Raises `ValidationError`."""
+def _require_nothing(request: Request) -> None:
+    """Refuse whatever a call is sent that takes no body, in any form. Raises `ValidationError`."""
+    request.parsers = [BoundedJSONParser(), FormParser(), MultiPartParser()]
+    body = request.data
     if isinstance(body, Mapping):
         require_known(body, {}, "field")
     elif body:

@@ -1,8 +1,10 @@
-"""A hook that adds to the OpenAPI description what all operations share: the problem documents of errors."""
+"""The OpenAPI description: made by one thread at a time, with what all operations share: the problems of errors."""
 
 from http import HTTPStatus
+from threading import Lock
 from typing import Any
 
+from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.utils import OpenApiResponse
 
 from .problems import PROBLEM_TYPE
@@ -38,6 +40,21 @@ WHEN = {
     429: "Too many requests; `Retry-After` tells the seconds to wait.",
     503: "The platform is halted for maintenance, or its bucket does not answer.",
 }
+
+
+class OneAtATime(SchemaGenerator):
+    """Describes the API in one thread at a time.
+
+    The library looks up the classes that its extensions are for as it goes, and keeps them where all threads look: two
+    that begin together see them half done.
+    """
+
+    _lock = Lock()
+
+    def get_schema(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the description."""
+        with self._lock:
+            return super().get_schema(*args, **kwargs)
 
 
 def problems(*codes: int) -> dict[int, OpenApiResponse]:

@@ -70,10 +70,12 @@ def test_unknown_field_is_refused(
     assert "unheard_of" in problems(answer)
 
 
-def test_call_without_fields_takes_no_list_either(client: Client, owner: User) -> None:
+def test_call_without_fields_takes_none_in_any_form(client: Client, owner: User) -> None:
     address = f"/api/v1/jobs/{TrainingJobFactory(dataset=DatasetFactory(owner=owner)).pk}/cancel/"
     assert client.post(address, "[1]", "application/json").status_code == 400
-    assert client.post(address, "", "text/plain").status_code == 200
+    assert "force" in problems(client.post(address, {"force": "1"}))
+    assert "force" in problems(client.post(address, "force=1", "application/x-www-form-urlencoded"))
+    assert client.post(address).status_code == 200, "an empty form"
 
 
 def submit(client: Client, owner: User, **given: Any) -> Any:
