@@ -35,7 +35,7 @@ from .serializers import (
 
 METHODS = "POST, OPTIONS"  # as REST framework names them in every answer
 MULTIPART, FORM, JSON = (parser.media_type for parser in (MultiPartParser, FormParser, TextsParser))
-INPUTS = {"file": True, "texts": True, FORM_TOKEN: False}
+INPUTS = {"file": True, "texts": True}
 ANYTHING = ("", "*/*", JSON)  # headers `Accept` that need no look at what they weigh
 
 
@@ -129,8 +129,8 @@ def _inputs(request: HttpRequest) -> Sequence[bytes | str]:
 
 def _require_known(sent: Mapping[str, object]) -> None:
     """Refuse what is neither texts nor files, and an option that belongs into the address. Raises `ValidationError`."""
-    if sent.keys() - INPUTS.keys():
-        problems = unread(sent, INPUTS)
+    problems = unread(sent, INPUTS)
+    if problems:
         problems |= {
             name: [f"This goes into the address: ?{name}=1."] for name in problems.keys() & {"explain"}
         }

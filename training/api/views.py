@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 from rest_framework import mixins, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.parsers import FormParser, MultiPartParser
@@ -28,6 +28,15 @@ from ..jobs.services import JobSettings, cancel_job, retry_job, submit_job
 from .filters import DatasetFilter, JobFilter
 from .plan_serializers import PlanRequestSerializer, PlanSerializer
 from .serializers import DatasetSerializer, DatasetUploadSerializer, JobDetailSerializer, JobSerializer
+
+JOBS = [
+    OpenApiExample(title, {"dataset": 1, "name": "Banking", **settings}, request_only=True)
+    for title, settings in {
+        "Fast": {"preset": "fast"},
+        "Best, for a quarter of an hour": {"preset": "best", "budget_minutes": 15},
+        "Accurate, with settings of yours": {"preset": "accurate", "epochs": 8, "augmentation": "strong"},
+    }.items()
+]
 
 
 @described_reads(
@@ -136,7 +145,7 @@ class JobViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gene
     def get_queryset(self) -> QuerySet[TrainingJob]:
         return TrainingJob.objects.owned_by(self.request.user).select_related("registered_model", "project")
 
-    @described(responses={201: JobSerializer, **problems(409)})
+    @described(responses={201: JobSerializer, **problems(409)}, examples=JOBS)
     def create(self, request: Request) -> Response:
         """Submit a training job on one of the caller's data sets. Settings that are not sent are the strategy's.
 

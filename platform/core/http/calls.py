@@ -112,7 +112,7 @@ def _overlooked(sent: Mapping[Any, Any], known: Known, what: str) -> Iterator[tu
 
 def _not_known(name: str, known: Known, what: str) -> str:
     if not known:
-        return f"This is no {what}: there is none."
+        return f"This is no {what}: the call takes none."
     close = get_close_matches(name[:LONGEST_NAME], known, n=1)
     meant = f" Did you mean {close[0]}?" if close else ""
     return f"This is no {what}.{meant} There are: {', '.join(known)}."
