@@ -29,13 +29,14 @@ from .filters import DatasetFilter, JobFilter
 from .plan_serializers import PlanRequestSerializer, PlanSerializer
 from .serializers import DatasetSerializer, DatasetUploadSerializer, JobDetailSerializer, JobSerializer
 
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "Fast": {"preset": "fast"},
+    "Best, for a quarter of an hour": {"preset": "best", "budget_minutes": 15},
+    "Accurate, with settings of yours": {"preset": "accurate", "epochs": 8, "augmentation": "strong"},
+}
 JOBS = [
     OpenApiExample(title, {"dataset": 1, "name": "Banking", **settings}, request_only=True)
-    for title, settings in {
-        "Fast": {"preset": "fast"},
-        "Best, for a quarter of an hour": {"preset": "best", "budget_minutes": 15},
-        "Accurate, with settings of yours": {"preset": "accurate", "epochs": 8, "augmentation": "strong"},
-    }.items()
+    for title, settings in EXAMPLES.items()
 ]
 
 
