@@ -6,6 +6,7 @@ Three bytes ("[],") become a hundred of memory, and a few thousand brackets more
 import json
 import math
 import re
+from collections import Counter
 from typing import Any, NoReturn
 
 MOST_ITEMS = 10_000  # values, keys and brackets together; requests have some dozens
@@ -83,8 +84,8 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return an object. Raises ValueError where a name stands twice: one of the values would be lost."""
     found = dict(pairs)
     if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        counts = Counter(name for name, _ in pairs)
+        twice = next(name for name, count in counts.items() if count > 1)
         raise ValueError(f'"{twice[:100]}" stands twice in one object')
     return found
 
