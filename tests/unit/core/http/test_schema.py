@@ -1,5 +1,3 @@
-import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -8,19 +6,20 @@ from drf_spectacular.generators import SchemaGenerator
 from core.http.schema import OneAtATime
 
 
-def test_description_is_made_by_one_thread_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    busy, most = 0, 0
+def test_nobody_else_describes_the_api_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    def describe(self: SchemaGenerator, **given: Any) -> dict[str, Any]:
+        return {**given, "others may": OneAtATime._lock.acquire(blocking=False)}
 
-    def look(self: SchemaGenerator, **given: Any) -> dict[str, Any]:
-        nonlocal busy, most
-        busy += 1
-        most = max(most, busy)
-        time.sleep(0.01)
-        busy -= 1
-        return given
+    monkeypatch.setattr(SchemaGenerator, "get_schema", describe)
+    for _ in range(2):
+        assert OneAtATime().get_schema(public=True) == {"public": True, "others may": False}
 
-    monkeypatch.setattr(SchemaGenerator, "get_schema", look)
-    with ThreadPoolExecutor(4) as threads:
-        found = list(threads.map(lambda _: OneAtATime().get_schema(public=True), range(8)))
-    assert found == [{"public": True}] * 8
-    assert most == 1
+
+def test_description_that_fails_keeps_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def describe(self: SchemaGenerator) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(SchemaGenerator, "get_schema", describe)
+    with pytest.raises(RuntimeError):
+        OneAtATime().get_schema()
+    assert not OneAtATime._lock.locked()
