@@ -23,7 +23,9 @@ class NewestFirst(CursorPagination):
         """Return how many rows a page has. Raises `ValidationError` for what is no number from 1 on."""
         asked = request.query_params.get(self.page_size_query_param, "")
         if asked and not SIZE.fullmatch(asked):
-            raise ValidationError({self.page_size_query_param: ["Give a whole number from 1 to 200."]})
+            raise ValidationError(
+                {self.page_size_query_param: [f"Give a whole number from 1 to {self.max_page_size}."]}
+            )
         return super().get_page_size(request)
 
     def decode_cursor(self, request: Request) -> Cursor | None:
