@@ -29,7 +29,7 @@ from ..examples import edits
 from ..examples.additions import Added, accept_uploads
 from ..examples.models import Addition, Example, Revision
 from ..examples.responses import download_response
-from ..examples.selectors import ACROSS, FLAGS, SHOW, SOURCES, Wanted, page_of_examples
+from ..examples.selectors import ACROSS, FLAGS, SHOW, SOURCES, Wanted, is_cursor, page_of_examples
 from ..examples.similar import MOST as MOST_SIMILAR
 from ..examples.similar import similar_to
 from ..jobs.models import TrainingJob
@@ -202,12 +202,18 @@ class ExampleFilterSerializer(RequestSerializer):
 
     def get_fields(self) -> dict[str, serializers.Field]:
         """Name the class `class`, which Python keeps for itself."""
-        label = serializers.CharField(required=False, allow_blank=True, help_text="Of this class.")
+        label = serializers.CharField(
+            required=False, allow_blank=True, trim_whitespace=False, help_text="Of this class."
+        )
         return {"class": label, **super().get_fields()}
 
     def validate(self, data: dict[str, Any]) -> dict[str, Any]:
-        """Refuse a question about near copies without them."""
-        if data.get("across") and "near_copy" not in (data.get("flag"), data.get("show")):
+        """Refuse two flags, and a question about near copies without them."""
+        if data.get("flag") and data.get("show"):
+            raise serializers.ValidationError(
+                {"show": "This is what flag was called before: send flag alone."}
+            )
+        if data.get("across") and (data.get("flag") or data.get("show")) != "near_copy":
             raise serializers.ValidationError({"across": "This goes with flag=near_copy."})
         return data
 
@@ -261,9 +267,13 @@ class ExamplesView(APIView):
     def get(self, request: Request, public_id: str) -> Response:
         """List a project's examples as they are now, 1,000 at a time. 404: it is unknown, or another user's."""
         project = _project(request, public_id)
-        wanted = _wanted(ExamplePageFilterSerializer(data=request.query_params))
+        wish = ExamplePageFilterSerializer(data=request.query_params)
+        wanted = _wanted(wish)
+        after = wish.validated_data.get("after", "")
+        if after and not is_cursor(after, wanted):
+            raise serializers.ValidationError({"after": "This is no place in this list: follow `next`."})
         newest = edits.newest_edit(project)
-        page = page_of_examples(project, wanted, request.query_params.get("after", ""), size=MOST)
+        page = page_of_examples(project, wanted, after, size=MOST)
         address = request.query_params.copy()
         address["after"] = page.after
         here = reverse("api-examples", args=[public_id], request=request)

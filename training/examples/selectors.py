@@ -204,6 +204,11 @@ def page_of_examples(project: Project, wanted: Wanted, after: str = "", size: in
     return Page(found[:size], ":".join([*(str(getattr(last, name)) for name in names), str(last.pk)]))
 
 
+def is_cursor(text: str, wanted: Wanted) -> bool:
+    """Tell whether a text is the cursor of a page of what is wanted: each kind has an order of its own."""
+    return _cursor(text, ORDERS.get(wanted.show, ())) is not None
+
+
 def _beyond(names: Sequence[str], cursor: Sequence[float | str | int]) -> Q:
     """Return the condition that an example comes after a cursor: the first of `names` falls, the others rise."""
     *values, pk = cursor

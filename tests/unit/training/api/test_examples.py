@@ -38,6 +38,42 @@ def test_examples_are_listed_with_filters(project: Project, client: Client) -> N
     assert (found["next"], found["newest_edit"]) == (None, 0)
 
 
+@pytest.mark.parametrize(
+    ("filters", "name"),
+    [
+        ({"flag": "doubt"}, "flag"),
+        ({"flag": "wrong_label", "show": "odd_one"}, "show"),
+        ({"flag": "odd_one", "across": "class"}, "across"),
+        ({"across": "class"}, "across"),
+        ({"split": "exam"}, "split"),
+        ({"since": "yesterday"}, "since"),
+        ({"source": "fax"}, "source"),
+        ({"after": "here"}, "after"),
+        ({"after": "5", "flag": "wrong_label"}, "after"),
+        ({"class": ["rose", "iris"]}, "class"),
+    ],
+)
+def test_filter_that_cannot_be_used_is_named(
+    project: Project, client: Client, filters: dict[str, object], name: str
+) -> None:
+    answer = client.get(address(project), filters)
+    assert (answer.status_code, list(answer.json()["errors"])) == (400, [name])
+
+
+@pytest.mark.parametrize("filters", [{}, {"flag": "wrong_label"}, {"flag": "near_copy", "across": "class"}])
+def test_next_leads_through_the_whole_list(
+    project: Project, client: Client, filters: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def listed(path: str, given: dict[str, str]) -> list[int]:
+        found = client.get(path, given).json()
+        more = listed(found["next"], {}) if found["next"] else []
+        return [one["id"] for one in found["results"]] + more
+
+    whole = listed(address(project), filters)
+    monkeypatch.setattr("training.api.examples.MOST", 1)
+    assert listed(address(project), filters) == whole
+
+
 def test_many_are_mended_and_taken_back(project: Project, client: Client) -> None:
     ids = list(Example.objects.filter(project=project, label="rose").values_list("pk", flat=True))
     status, found = patch(client, project, ids=ids, class_name="tulip", seen=0)
