@@ -127,6 +127,10 @@ class RequestSerializer(serializers.Serializer):
         problems = unread(data, writable) if isinstance(data, Mapping) else {}
         for name in problems.keys() & self.fields.keys() - writable.keys():
             problems[name] = ["This is for the platform to set."]
+        for one in self.fields.values():
+            if isinstance(one, serializers.ChoiceField):
+                words = ", ".join(map(str, one.choices))
+                one.error_messages["invalid_choice"] = f'"{{input}}" cannot be used. Choose from: {words}.'
         try:
             values = super().to_internal_value(data)
         except serializers.ValidationError as error:

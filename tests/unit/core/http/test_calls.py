@@ -110,7 +110,8 @@ def test_settings_by_name_and_in_advanced_come_together(client: Client, owner: U
         ({"budget": 5}, "budget", "Did you mean budget_minutes?"),
         ({"advanced": {"budget": 5}}, "advanced", "budget_minutes"),
         ({"advanced": {"epochs": 5}}, "advanced", "epochs"),
-        ({"augmentation": "wild"}, "augmentation", "wild"),
+        ({"augmentation": "wild"}, "augmentation", "from: none, light, strong"),
+        ({"preset": "quick"}, "preset", "from: fast, accurate, best, scratch"),
         ({"learning_rat": 0.1}, "learning_rat", "Did you mean learning_rate?"),
         ({"state": "succeeded"}, "state", "platform"),
         ({"token": "mine"}, "token", "platform"),
@@ -121,7 +122,7 @@ def test_settings_by_name_and_in_advanced_come_together(client: Client, owner: U
 def test_setting_that_cannot_be_used_is_named(
     client: Client, owner: User, given: dict[str, Any], name: str, words: str
 ) -> None:
-    found = problems(submit(client, owner, preset="best", **given))
+    found = problems(submit(client, owner, **{"preset": "best", **given}))
     assert list(found) == [name]
     assert words in json.dumps(found[name])
     assert not TrainingJob.objects.exists()
